@@ -1,0 +1,128 @@
+"""Refusals of the API as values: what Kubernetes calls a Status of status Failure."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason of a refusal: `field` is a JSON path without the leading dot."""
+
+    reason: str
+    message: str
+    field: str = ""
+
+
+@dataclass
+class StatusError(Exception):
+    """A refusal, to be answered with `code` and a `v1.Status` body."""
+
+    code: int
+    reason: str
+    message: str
+    group: str = ""
+    kind: str = ""  # the plural resource or the kind, as the real server says for this reason
+    name: str = ""
+    uid: str = ""
+    causes: tuple[Cause, ...] = ()
+    retry_after: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def status(self) -> dict[str, Any]:
+        """The `v1.Status` object."""
+        details: dict[str, Any] = {}
+        for key, value in (("name", self.name), ("group", self.group), ("kind", self.kind), ("uid", self.uid)):
+            if value:
+                details[key] = value
+        if self.causes:
+            details["causes"] = [
+                {"reason": c.reason, "message": c.message, **({"field": c.field} if c.field else {})}
+                for c in self.causes
+            ]
+        if self.retry_after:
+            details["retryAfterSeconds"] = self.retry_after
+        body: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        }
+        if details:
+            body["details"] = details
+        body["code"] = self.code
+        return body
+
+
+def qualified(group: str, plural: str) -> str:
+    """`tasks.starlink.dev`, or `namespaces` in the core group."""
+    return f"{plural}.{group}" if group else plural
+
+
+def bad_request(message: str) -> StatusError:
+    return StatusError(400, "BadRequest", message)
+
+
+def unauthorized(message: str = "Unauthorized") -> StatusError:
+    return StatusError(401, "Unauthorized", message)
+
+
+def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
+    message = f'{qualified(group, plural)} "{name}" is forbidden: {why}' if name else why
+    return StatusError(403, "Forbidden", message, group, plural, name)
+
+
+def not_found(group: str, plural: str, name: str) -> StatusError:
+    return StatusError(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', group, plural, name)
+
+
+def unknown_path() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+def method_not_allowed() -> StatusError:
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def already_exists(group: str, plural: str, name: str) -> StatusError:
+    return StatusError(
+        409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists', group, plural, name
+    )
+
+
+def conflict(group: str, plural: str, name: str, why: str) -> StatusError:
+    message = f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}'
+    return StatusError(409, "Conflict", message, group, plural, name)
+
+
+def expired(message: str) -> StatusError:
+    return StatusError(410, "Expired", message)
+
+
+def too_large(message: str) -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", message)
+
+
+def unsupported_media_type(got: str, accepted: tuple[str, ...]) -> StatusError:
+    message = f"the body of the request was in an unknown format - {got!r}; accepted media types include: " + (
+        ", ".join(accepted)
+    )
+    return StatusError(415, "UnsupportedMediaType", message)
+
+
+def invalid(group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> StatusError:
+    """422: `kind` here is the kind (Task), as the real server says."""
+    told = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
+    listed = told[0] if len(told) == 1 else "[" + ", ".join(told) + "]"
+    full = f"{kind}.{group}" if group else kind
+    return StatusError(
+        422, "Invalid", f'{full} "{name}" is invalid: {listed}', group, kind, name, causes=causes
+    )
+
+
+def unavailable(message: str, retry_after: int = 1) -> StatusError:
+    return StatusError(503, "ServiceUnavailable", message, retry_after=retry_after)

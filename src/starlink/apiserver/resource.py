@@ -1,0 +1,113 @@
+"""One served resource and the registry of all of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Schema(Protocol):
+    """The compiled structural schema of one kind."""
+
+    @property
+    def openapi(self) -> Mapping[str, Any]:
+        """The OpenAPI v3 schema as published, with descriptions."""
+
+    def unknown_fields(self, obj: dict[str, Any]) -> list[str]:
+        """Paths (`spec.foo`, `spec.ports[0].bar`) of fields that the schema does not know, sorted."""
+
+    def prune(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """A copy without unknown fields; metadata, apiVersion and kind are kept."""
+
+    def default(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """A copy with defaults filled in; explicit nulls of non-nullable fields with a default give way."""
+
+    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None) -> "tuple[Any, ...]":
+        """Causes (`errors.Cause`) for which `obj` is refused, by schema, list maps and CEL; empty when valid.
+
+        Rules that mention `oldSelf` run only when `old` is given; a CEL rule that fails to
+        evaluate is a cause, never a pass.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A printer column; `path` is a JSONPath such as `.status.phase`."""
+
+    name: str
+    type: str
+    path: str
+    description: str = ""
+    format: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where the scale subresource finds its numbers."""
+
+    spec_replicas: str
+    status_replicas: str
+    label_selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource at one version, as discovery, CRUD, OpenAPI and tables see it."""
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    schema: Schema
+    list_kind: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    selectable_fields: tuple[str, ...] = ()  # dotted, such as spec.server
+    status: bool = False
+    scale: Scale | None = None
+    custom: bool = False
+    generation: bool = True  # whether metadata.generation counts spec changes
+
+    @property
+    def storage(self) -> str:
+        """The `resource` part of a store key."""
+        return f"{self.group}/{self.plural}"
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class Registry:
+    """The resources served now: built-in ones and those that CRDs add. Replaced, never mutated in part."""
+
+    def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        self._by_path: dict[tuple[str, str, str], Resource] = {}
+        self.generation = 0
+        for resource in resources:
+            self.add(resource)
+
+    def add(self, resource: Resource) -> None:
+        """Serves `resource`, in place of an earlier one at the same path."""
+        self._by_path[resource.group, resource.version, resource.plural] = resource
+        self.generation += 1
+
+    def remove(self, group: str, plural: str) -> None:
+        """Stops serving every version of `plural` in `group`."""
+        for path in [p for p in self._by_path if (p[0], p[2]) == (group, plural)]:
+            del self._by_path[path]
+        self.generation += 1
+
+    def get(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._by_path.get((group, version, plural))
+
+    def all(self) -> list[Resource]:
+        """Sorted by group, version and plural; the core group first."""
+        return [self._by_path[path] for path in sorted(self._by_path)]
+
+    def find_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource an ownerReference means."""
+        return next((r for r in self.all() if r.api_version == api_version and r.kind == kind), None)

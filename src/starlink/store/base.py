@@ -1,0 +1,103 @@
+"""The narrow protocol behind which every store stands.
+
+A store keeps encoded objects under keys, gives each write a revision that only rises, and tells
+watchers about committed writes in revision order. It knows nothing of Kubernetes beyond that: no
+schema, no metadata, no JSON. A write that was acknowledged survives `kill -9`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+
+class Key(NamedTuple):
+    """Where an object lies: `resource` is `group/plural` (`/namespaces` in the core group)."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored object as of `revision`; `body` is what was put, byte for byte."""
+
+    key: Key
+    revision: int
+    body: bytes
+
+
+class Change(StrEnum):
+    PUT = "PUT"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A committed write. `record` is the object after it (for DELETE: its last body, at the
+    revision of the deletion); `previous` is the object before it, None when it was created."""
+
+    change: Change
+    record: Record
+    previous: Record | None
+
+
+class Conflict(Exception):
+    """The key is not at the expected revision; `current` is what is there (None: nothing)."""
+
+    def __init__(self, key: Key, expected: int, current: Record | None) -> None:
+        super().__init__(f"{key}: expected revision {expected}, found {current.revision if current else 0}")
+        self.key, self.expected, self.current = key, expected, current
+
+
+class Expired(Exception):
+    """The revision asked for is older than the oldest event still kept: list again."""
+
+
+class StoreUnavailable(Exception):
+    """The write could not be made durable (a full disk, a lost backend); nothing was acknowledged."""
+
+
+class Watch(Protocol):
+    """A stream of event batches of one resource, in revision order, without gaps.
+
+    Iterating ends with Expired when the watcher is too slow for the ring, and with
+    StoreUnavailable when the store closes.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Event]]: ...
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """What the API server asks of a backend. Reads are from memory and never block."""
+
+    @property
+    def revision(self) -> int:
+        """The last committed revision."""
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+    def get(self, key: Key) -> Record | None:
+        """The committed object."""
+
+    def latest(self, key: Key) -> Record | None:
+        """The object with writes that are still on their way to the disk: what a read-modify-write
+        must start from."""
+
+    def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
+        """The committed objects of a resource, sorted by namespace and name, as of `revision`."""
+
+    async def put(self, key: Key, body: bytes, *, expect: int) -> Record:
+        """Writes; returns when durable. `expect` is the revision the key must be at, 0 for absent.
+
+        Raises Conflict (nothing written) or StoreUnavailable.
+        """
+
+    async def delete(self, key: Key, *, expect: int) -> Record:
+        """Deletes; the record returned carries the revision of the deletion. Raises as `put`."""
+
+    def watch(self, resource: str, namespace: str | None, since: int) -> Watch:
+        """Events after revision `since`. Raises Expired when they are no longer kept."""
