@@ -1,0 +1,66 @@
+"""Assignment: one attempt of one slot of a task on one server."""
+
+from typing import Literal
+
+from starlink.api import labels
+from starlink.api.meta import Condition, Object, View
+from starlink.api.template import Template
+
+Phase = Literal["Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed"]
+
+FINAL_PHASES: frozenset[str] = frozenset({"Stopped", "Exited", "Failed"})
+"""Nothing of the assignment runs any more, and nothing of it will."""
+
+
+class AssignmentSpec(View, frozen=True):
+    server: str
+    slot: str
+    attempt: int
+    template: Template
+    desired: Literal["Running", "Stopped"] = "Running"
+    reason: str = ""
+
+
+class Endpoint(View, frozen=True):
+    name: str
+    address: str
+    port: int
+
+
+class AssignmentStatus(View, frozen=True):
+    observed_generation: int = 0
+    phase: Phase = "Pending"
+    ready: bool = False
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    signal: str = ""
+    restarts: int = 0
+    started_at: str | None = None
+    finished_at: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class Assignment(Object, frozen=True):
+    spec: AssignmentSpec
+    status: AssignmentStatus = AssignmentStatus()
+
+    @property
+    def task(self) -> str:
+        """The name of the task that it belongs to."""
+        return self.metadata.labels.get(labels.TASK, "")
+
+    @property
+    def revision(self) -> str:
+        return self.metadata.labels.get(labels.REVISION, "")
+
+    @property
+    def finished(self) -> bool:
+        """Whether its agent has said that nothing of it runs or will run."""
+        return self.status.phase in FINAL_PHASES
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been told to stop, or deleted, and has not finished."""
+        return not self.finished and (self.metadata.deleting or self.spec.desired == "Stopped")

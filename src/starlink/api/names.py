@@ -1,0 +1,14 @@
+"""The deterministic names of what StarLink makes."""
+
+import hashlib
+
+
+def assignment_name(task: str, revision: str, slot: str, attempt: int) -> str:
+    """`<task>-<revision>-<slot>-<attempt>`; never used twice, for attempts only rise."""
+    return f"{task}-{revision}-{slot}-{attempt}"
+
+
+def event_name(object_name: str, object_uid: str, reason: str, message: str) -> str:
+    """The same event of the same object has the same name, so that a repetition counts up."""
+    told = "\0".join((object_uid, reason, message)).encode()
+    return f"{object_name}.{hashlib.sha256(told).hexdigest()[:16]}"

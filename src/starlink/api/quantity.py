@@ -1,0 +1,50 @@
+"""Kubernetes quantities: `500m`, `256Mi`, `2`.
+
+Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+import re
+from decimal import ROUND_CEILING, Decimal
+
+_FORM = re.compile(r"^(\d+(?:\.\d+)?)(m|[kMGTP]|[KMGTP]i)?$")
+_FACTOR = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** (power + 1) for power, unit in enumerate(("k", "M", "G", "T", "P"))},
+    **{unit: Decimal(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"))},
+}
+
+Quantity = int | float | str
+
+
+def _parse(value: Quantity) -> Decimal:
+    match = _FORM.match(str(value))
+    if match is None:
+        raise ValueError(
+            f"{value!r} is not a quantity; write a number with an optional unit, such as 500m or 256Mi"
+        )
+    return Decimal(match[1]) * _FACTOR[match[2] or ""]
+
+
+def millicores(value: Quantity) -> int:
+    """Thousandths of a core, rounded up: `0.5` → 500. Raises ValueError."""
+    return int((_parse(value) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def count_bytes(value: Quantity) -> int:
+    """Whole bytes, rounded up: `1Ki` → 1024. Raises ValueError."""
+    return int(_parse(value).to_integral_value(ROUND_CEILING))
+
+
+def format_millicores(value: int) -> str:
+    """`1500` → `1500m`, `2000` → `2`."""
+    return str(value // 1000) if value % 1000 == 0 else f"{value}m"
+
+
+def format_bytes(value: int) -> str:
+    """The largest binary unit that divides it: `268435456` → `256Mi`."""
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        factor = int(_FACTOR[unit])
+        if value and value % factor == 0:
+            return f"{value // factor}{unit}"
+    return str(value)

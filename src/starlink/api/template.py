@@ -1,0 +1,121 @@
+"""What one instance is: the part that a Task and its Assignments share.
+
+The defaults here are those of the CRDs, so that a template with its defaults filled in and one
+without are the same value and have the same revision.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from starlink.api.meta import View
+from starlink.api.quantity import Quantity
+
+Architecture = Literal["amd64", "arm64", "riscv64"]
+RestartPolicy = Literal["Always", "OnFailure", "Never"]
+
+
+class EnvVar(View, frozen=True):
+    name: str
+    value: str = ""
+
+
+class ArtifactVariant(View, frozen=True):
+    architecture: Architecture
+    url: str
+    sha256: str
+
+
+class Artifact(View, frozen=True):
+    url: str = ""
+    sha256: str = ""
+    variants: tuple[ArtifactVariant, ...] = ()
+
+
+class Requests(View, frozen=True):
+    cpu: Quantity = 0
+    memory: Quantity = 0
+
+
+class Resources(View, frozen=True):
+    requests: Requests = Requests()
+
+
+class Port(View, frozen=True):
+    name: str
+    port: int = 0
+
+
+class ExecAction(View, frozen=True):
+    command: tuple[str, ...]
+
+
+class HttpGetAction(View, frozen=True):
+    path: str = "/"
+    port: int | str | None = None
+
+
+class TcpSocketAction(View, frozen=True):
+    port: int | str | None = None
+
+
+class Probe(View, frozen=True):
+    """Exactly one of exec, http_get and tcp_socket; durations as strings."""
+
+    exec: ExecAction | None = None
+    http_get: HttpGetAction | None = None
+    tcp_socket: TcpSocketAction | None = None
+    initial_delay: str = "0s"
+    period: str = "10s"
+    timeout: str = "1s"
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+class Probes(View, frozen=True):
+    startup: Probe | None = None
+    liveness: Probe | None = None
+    readiness: Probe | None = None
+
+
+class Backoff(View, frozen=True):
+    initial: str = "500ms"
+    factor: float = 2
+    max: str = "30s"
+
+
+class Restart(View, frozen=True):
+    policy: RestartPolicy | None = None
+    backoff: Backoff = Backoff()
+    limit: int | None = None
+
+
+class Stop(View, frozen=True):
+    signal: str = "SIGTERM"
+    grace_period: str = "10s"
+
+
+class Logs(View, frozen=True):
+    max_size: Quantity = "10Mi"
+    max_files: int = 3
+
+
+class Template(View, frozen=True):
+    runtime: Literal["Process"] = "Process"
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    working_dir: str = ""
+    artifact: Artifact | None = None
+    resources: Resources = Resources()
+    ports: tuple[Port, ...] = ()
+    probes: Probes = Probes()
+    restart: Restart = Restart()
+    stop: Stop = Stop()
+    logs: Logs = Logs()
+
+
+def resolved(template: Template, policy: RestartPolicy) -> Template:
+    """The template as an Assignment carries it: the restart policy written out."""
+    restart = msgspec.structs.replace(template.restart, policy=template.restart.policy or policy)
+    return msgspec.structs.replace(template, restart=restart)

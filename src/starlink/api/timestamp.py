@@ -1,0 +1,22 @@
+"""RFC 3339 timestamps to and from seconds since the epoch."""
+
+from datetime import UTC, datetime
+
+
+def format_time(epoch: float) -> str:
+    """Whole seconds, as metadata has them: `2026-01-02T03:04:05Z`."""
+    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro_time(epoch: float) -> str:
+    """Microseconds, as a Lease's renewTime has them."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(value: str) -> float:
+    """Seconds since the epoch. Raises ValueError naming the value."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a time; write it as 2026-01-02T03:04:05Z") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
