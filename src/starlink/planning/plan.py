@@ -1,0 +1,93 @@
+"""The words of a plan: the actions that close the difference, as data.
+
+The edge applies a plan's actions one after another in their order and stops at the first that
+fails; the next round observes again. Each action is conditional on what was observed (uid,
+resourceVersion), so that a plan made from an old view changes nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from starlink.api.kinds import Kind
+from starlink.api.meta import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAssignment:
+    """Create this object. An AlreadyExists is success only if owner UID and spec are the same."""
+
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StopAssignment:
+    """Write `desired: Stopped` with the reason; the object stays."""
+
+    key: ObjectKey
+    uid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAssignment:
+    """Delete the object with this UID; its finalizer keeps it until the agent has stopped it."""
+
+    key: ObjectKey
+    uid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFinalizer:
+    """Take `finalizer` away, conditional on `resource_version`; gone already is success."""
+
+    kind: Kind
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    finalizers: tuple[str, ...]  # all that the object has now
+    finalizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStatus:
+    """Merge `status` into the object's status; only the fields that it names."""
+
+    kind: Kind
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    status: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvent:
+    """Tell people: an Event about the object. Losing one is no failure."""
+
+    kind: Kind
+    key: ObjectKey
+    uid: str
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action = CreateAssignment | StopAssignment | DeleteAssignment | ReleaseFinalizer | UpdateStatus | RecordEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do for one object, in order, and why.
+
+    Order: a status that remembers what is about to go (attempt counters, completed slots) before
+    the deletions and releases that lose it; those before creations; a status that only tells
+    before events, both last.
+    """
+
+    subject: ObjectKey
+    actions: tuple[Action, ...] = ()
+    reason: str = ""
+    recheck_after: float | None = None  # seconds until time alone may change the plan
+
+    def __bool__(self) -> bool:
+        return bool(self.actions)
