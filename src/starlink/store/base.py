@@ -99,5 +99,9 @@ class Store(Protocol):
     async def delete(self, key: Key, *, expect: int) -> Record:
         """Deletes; the record returned carries the revision of the deletion. Raises as `put`."""
 
-    def watch(self, resource: str, namespace: str | None, since: int) -> Watch:
-        """Events after revision `since`. Raises Expired when they are no longer kept."""
+    def resources(self) -> Sequence[str]:
+        """The resources of which there are committed objects."""
+
+    def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
+        """Events after revision `since`, of one resource or of all. Raises Expired when they are no
+        longer kept."""
