@@ -34,7 +34,12 @@ class StatusError(Exception):
     def status(self) -> dict[str, Any]:
         """The `v1.Status` object."""
         details: dict[str, Any] = {}
-        for key, value in (("name", self.name), ("group", self.group), ("kind", self.kind), ("uid", self.uid)):
+        for key, value in (
+            ("name", self.name),
+            ("group", self.group),
+            ("kind", self.kind),
+            ("uid", self.uid),
+        ):
             if value:
                 details[key] = value
         if self.causes:
@@ -85,7 +90,9 @@ def unknown_path() -> StatusError:
 
 
 def method_not_allowed() -> StatusError:
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    return StatusError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+    )
 
 
 def already_exists(group: str, plural: str, name: str) -> StatusError:
@@ -108,8 +115,9 @@ def too_large(message: str) -> StatusError:
 
 
 def unsupported_media_type(got: str, accepted: tuple[str, ...]) -> StatusError:
-    message = f"the body of the request was in an unknown format - {got!r}; accepted media types include: " + (
-        ", ".join(accepted)
+    message = (
+        f"the body of the request was in an unknown format - {got!r}; accepted media types include: "
+        + (", ".join(accepted))
     )
     return StatusError(415, "UnsupportedMediaType", message)
 

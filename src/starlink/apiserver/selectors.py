@@ -17,7 +17,10 @@ _EXISTS = re.compile(r"^\s*(!?)\s*([^\s,!=()]+)\s*$")
 _SPLIT = re.compile(r",(?![^(]*\))")
 
 _EVENT_FIELDS = (
-    *(f"involvedObject.{f}" for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")),
+    *(
+        f"involvedObject.{f}"
+        for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    ),
     "reason",
     "reportingComponent",
     "source",
@@ -67,8 +70,10 @@ def _label_term(part: str) -> Callable[[Mapping[str, str]], bool]:
     if match := _EXISTS.match(part):
         key, wanted = match[2], not match[1]
         return lambda labels: (key in labels) is wanted
-    raise errors.bad_request(f"unable to parse requirement: {part!r} is no label selector; write key=value, key!=value, "
-                             "key, !key, key in (a,b) or key notin (a,b)")
+    raise errors.bad_request(
+        f"unable to parse requirement: {part!r} is no label selector; write key=value, key!=value, "
+        "key, !key, key in (a,b) or key notin (a,b)"
+    )
 
 
 def _fields(resource: Resource, text: str) -> tuple[tuple[str, str, bool], ...]:

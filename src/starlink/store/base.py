@@ -66,6 +66,10 @@ class Watch(Protocol):
     StoreUnavailable when the store closes.
     """
 
+    @property
+    def behind(self) -> int:
+        """How many committed events have not been taken yet."""
+
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]: ...
     def close(self) -> None: ...
 

@@ -23,6 +23,10 @@ class Subscription:
         self._wake = asyncio.Event()
         self._end: Exception | None = None
 
+    @property
+    def behind(self) -> int:
+        return self._undelivered
+
     def offer(self, events: Sequence[Event]) -> None:
         """Takes the events that are meant for this watcher; one that is too slow is cut off."""
         if self._namespace is not None:

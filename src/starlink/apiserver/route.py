@@ -1,0 +1,76 @@
+"""A request's URL and method as what is asked of which resource. Pure."""
+
+from dataclasses import dataclass
+
+from starlink.apiserver import errors
+from starlink.apiserver.message import Request
+from starlink.apiserver.resource import Registry, Resource
+
+_COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+_ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_TRUE = ("true", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`namespace` None in a list means all namespaces."""
+
+    verb: str
+    resource: Resource
+    namespace: str | None
+    name: str
+    subresource: str
+
+
+def route(registry: Registry, request: Request) -> Route:
+    """Raises StatusError 404 or 405."""
+    parts = request.path.strip("/").split("/")
+    group, version, rest = _split(parts)
+    namespace: str | None = None
+    if rest[:1] == ["namespaces"] and len(rest) >= 3 and registry.get(group, version, rest[2]):
+        namespace, rest = rest[1], rest[2:]
+    if not rest or len(rest) > 3:
+        raise errors.unknown_path()
+    plural, name, subresource = (*rest, "", "")[:3]
+    resource = registry.get(group, version, plural)
+    if resource is None or (namespace is not None and not resource.namespaced):
+        raise errors.unknown_path()
+    if name and resource.namespaced and namespace is None:
+        raise errors.unknown_path()
+    _check_subresource(resource, subresource)
+    return Route(_verb(request, name, subresource), resource, namespace, name, subresource)
+
+
+def _split(parts: list[str]) -> tuple[str, str, list[str]]:
+    if parts[0] == "api" and len(parts) >= 3:
+        return "", parts[1], parts[2:]
+    if parts[0] == "apis" and len(parts) >= 4:
+        return parts[1], parts[2], parts[3:]
+    raise errors.unknown_path()
+
+
+def _check_subresource(resource: Resource, subresource: str) -> None:
+    known = {""}
+    if resource.status:
+        known.add("status")
+    if resource.scale:
+        known.add("scale")
+    if (resource.group, resource.plural) == ("", "serviceaccounts"):
+        known.add("token")
+    if subresource not in known:
+        raise errors.unknown_path()
+
+
+def _verb(request: Request, name: str, subresource: str) -> str:
+    if subresource == "token":
+        verbs = {"POST": "create"}
+    elif subresource:
+        verbs = {method: verb for method, verb in _ONE.items() if method != "DELETE"}
+    else:
+        verbs = _ONE if name else _COLLECTION
+    verb = verbs.get(request.method)
+    if verb is None:
+        raise errors.method_not_allowed()
+    if verb == "list" and request.query.get("watch") in _TRUE:
+        return "watch"
+    return verb
