@@ -1,0 +1,158 @@
+"""x-kubernetes-validations: CEL rules, compiled once, run along an object.
+
+https://kubernetes.io/docs/reference/using-api/cel/. A rule that fails to evaluate refuses the
+object: cel-expr-python gives a runtime error as a value, which must not be taken for true.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+
+from starlink.apiserver.errors import Cause
+from starlink.apiserver.structure import Node
+
+
+class BadRule(ValueError):
+    """A rule that does not compile; the message has the rule and the compiler's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled rule. `transition` rules need the old value."""
+
+    text: str
+    expression: Any
+    message: str
+    message_expression: Any
+    reason: str
+    field_path: str
+    transition: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of a place of the schema and of the places below it; only places with rules are kept."""
+
+    node: Node
+    here: tuple[Rule, ...]
+    properties: Mapping[str, "Rules"]
+    additional: "Rules | None"
+    items: "Rules | None"
+
+
+@cache
+def _environment() -> Any:
+    variables = {"self": cel.Type.DYN, "oldSelf": cel.Type.DYN}
+    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()])
+
+
+def compile_rules(node: Node) -> Rules | None:
+    """The rules of a schema, None when it has none. Raises BadRule."""
+    here = tuple(_compile(rule) for rule in node.schema.get("x-kubernetes-validations", ()))
+    below = {name: compile_rules(part) for name, part in node.properties.items()}
+    properties = {name: rules for name, rules in below.items() if rules is not None}
+    additional = compile_rules(node.additional) if node.additional else None
+    items = compile_rules(node.items) if node.items else None
+    if not (here or properties or additional or items):
+        return None
+    return Rules(node, here, properties, additional, items)
+
+
+def _compile(rule: Mapping[str, Any]) -> Rule:
+    text = rule["rule"]
+    expression = rule.get("messageExpression")
+    return Rule(
+        text,
+        _program(text),
+        rule.get("message") or f"failed rule: {text}",
+        _program(expression) if expression else None,
+        rule.get("reason", "FieldValueInvalid"),
+        rule.get("fieldPath", ""),
+        "oldSelf" in text,
+    )
+
+
+def _program(text: str) -> Any:
+    try:
+        return _environment().compile(text)
+    except RuntimeError as error:
+        raise BadRule(f"{text!r} does not compile: {error}") from None
+
+
+def check(rules: Rules | None, new: Any, old: Any) -> Iterator[Cause]:
+    """Causes for which the rules refuse `new`; `old` None for a new object."""
+    if rules is not None:
+        yield from _check(rules, new, old, "")
+
+
+def _check(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
+    for rule in rules.here:
+        if not rule.transition or old is not None:
+            yield from _run(rule, new, old, path)
+    if isinstance(new, dict):
+        before = old if isinstance(old, dict) else {}
+        for name, value in new.items():
+            below = rules.properties.get(name) or (
+                rules.additional if name not in rules.node.properties else None
+            )
+            if below is not None and value is not None:
+                yield from _check(below, value, before.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(new, list) and rules.items is not None:
+        counterparts = _by_key(rules.node, old)
+        for index, value in enumerate(new):
+            counterpart = counterparts.get(_key(rules.node, value))
+            yield from _check(rules.items, value, counterpart, f"{path}[{index}]")
+
+
+def _by_key(node: Node, old: Any) -> dict[str, Any]:
+    """The old entries of a list map; entries of other lists have no counterpart."""
+    if not isinstance(old, list) or node.list_type != "map":
+        return {}
+    return {_key(node, item): item for item in old}
+
+
+def _key(node: Node, item: Any) -> str:
+    return json.dumps([item.get(key) for key in node.keys]) if isinstance(item, dict) else ""
+
+
+def _run(rule: Rule, new: Any, old: Any, path: str) -> Iterator[Cause]:
+    data = {"self": new, "oldSelf": old} if rule.transition else {"self": new}
+    result = rule.expression.eval(data=data)
+    field = f"{path}{rule.field_path}" if path else rule.field_path.lstrip(".")
+    if result.type() != cel.Type.BOOL:
+        yield Cause(
+            "FieldValueInvalid",
+            f"Invalid value: rule {rule.text!r} can't be evaluated: {result.value()}",
+            field,
+        )
+    elif not result.value():
+        value = value_at(new, rule.field_path)
+        shown = (
+            ""
+            if isinstance(value, dict | list) or value is None
+            else f"{json.dumps(value, ensure_ascii=False)}: "
+        )
+        word = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(
+            rule.reason, "Invalid value"
+        )
+        yield Cause(rule.reason, f"{word}: {shown}{_message(rule, data)}", field)
+
+
+def _message(rule: Rule, data: Mapping[str, Any]) -> str:
+    if rule.message_expression is not None:
+        told = rule.message_expression.eval(data=data)
+        if told.type() == cel.Type.STRING:
+            return str(told.value())
+    return rule.message
+
+
+def value_at(value: Any, field_path: str) -> Any:
+    """What lies at a rule's fieldPath; None when nothing does."""
+    for part in filter(None, field_path.split(".")):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
