@@ -20,9 +20,7 @@ Quantity = int | float | str
 def _parse(value: Quantity) -> Decimal:
     match = _FORM.match(str(value))
     if match is None:
-        raise ValueError(
-            f"{value!r} is not a quantity; write a number with an optional unit, such as 500m or 256Mi"
-        )
+        raise ValueError(f"{value!r} is not a quantity; write a number with an optional unit, such as 500m or 256Mi")
     return Decimal(match[1]) * _FACTOR[match[2] or ""]
 
 

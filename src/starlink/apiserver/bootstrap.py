@@ -1,11 +1,10 @@
 """What is there from the first start on: namespaces and the shipped CRDs."""
 
-import yaml
-
 from starlink.apiserver.definitions import Definitions
 from starlink.apiserver.objects import Objects, WriteOptions
 from starlink.apiserver.resource import Registry
 from starlink.assets import asset_dir
+from starlink.manifest import load
 
 NAMESPACES = ("default", "kube-system", "starlink-servers")
 """kube-system's UID is the cluster's identity."""
@@ -19,6 +18,5 @@ async def bootstrap(objects: Objects, registry: Registry, definitions: Definitio
     for name in NAMESPACES:
         if not objects.exists(namespaces, "", name):
             await objects.create(namespaces, "", {"metadata": {"name": name}}, WriteOptions())
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in sorted(asset_dir("crds").glob("*.yaml")):
-        await definitions.apply(crds, yaml.load(path.read_text(), Loader=loader))  # noqa: S506
+        await definitions.apply(crds, load(path))

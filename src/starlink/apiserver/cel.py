@@ -97,9 +97,7 @@ def _check(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for name, value in new.items():
-            below = rules.properties.get(name) or (
-                rules.additional if name not in rules.node.properties else None
-            )
+            below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
             if below is not None and value is not None:
                 yield from _check(below, value, before.get(name), f"{path}.{name}" if path else name)
     elif isinstance(new, list) and rules.items is not None:
@@ -132,11 +130,7 @@ def _run(rule: Rule, new: Any, old: Any, path: str) -> Iterator[Cause]:
         )
     elif not result.value():
         value = value_at(new, rule.field_path)
-        shown = (
-            ""
-            if isinstance(value, dict | list) or value is None
-            else f"{json.dumps(value, ensure_ascii=False)}: "
-        )
+        shown = "" if isinstance(value, dict | list) or value is None else f"{json.dumps(value, ensure_ascii=False)}: "
         word = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(
             rule.reason, "Invalid value"
         )

@@ -87,13 +87,9 @@ def _resource(spec: Obj, version: Obj) -> Resource:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         columns=tuple(_column(column) for column in version.get("additionalPrinterColumns") or ()),
-        selectable_fields=tuple(
-            field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()
-        ),
+        selectable_fields=tuple(field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()),
         status="status" in subresources,
-        scale=Scale(
-            scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath", "")
-        )
+        scale=Scale(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath", ""))
         if scale
         else None,
         custom=True,

@@ -90,15 +90,11 @@ def unknown_path() -> StatusError:
 
 
 def method_not_allowed() -> StatusError:
-    return StatusError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-    )
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 
 
 def already_exists(group: str, plural: str, name: str) -> StatusError:
-    return StatusError(
-        409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists', group, plural, name
-    )
+    return StatusError(409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists', group, plural, name)
 
 
 def conflict(group: str, plural: str, name: str, why: str) -> StatusError:
@@ -115,9 +111,8 @@ def too_large(message: str) -> StatusError:
 
 
 def unsupported_media_type(got: str, accepted: tuple[str, ...]) -> StatusError:
-    message = (
-        f"the body of the request was in an unknown format - {got!r}; accepted media types include: "
-        + (", ".join(accepted))
+    message = f"the body of the request was in an unknown format - {got!r}; accepted media types include: " + (
+        ", ".join(accepted)
     )
     return StatusError(415, "UnsupportedMediaType", message)
 
@@ -127,9 +122,7 @@ def invalid(group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> Stat
     told = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
     listed = told[0] if len(told) == 1 else "[" + ", ".join(told) + "]"
     full = f"{kind}.{group}" if group else kind
-    return StatusError(
-        422, "Invalid", f'{full} "{name}" is invalid: {listed}', group, kind, name, causes=causes
-    )
+    return StatusError(422, "Invalid", f'{full} "{name}" is invalid: {listed}', group, kind, name, causes=causes)
 
 
 def unavailable(message: str, retry_after: int = 1) -> StatusError:

@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 class _Owner(msgspec.Struct):
     uid: str
-    blockOwnerDeletion: bool = False  # noqa: N815
+    blockOwnerDeletion: bool = False
 
 
 class _Metadata(msgspec.Struct):
     uid: str
     finalizers: list[str] = []
-    deletionTimestamp: str | None = None  # noqa: N815
-    ownerReferences: list[_Owner] = []  # noqa: N815
+    deletionTimestamp: str | None = None
+    ownerReferences: list[_Owner] = []
 
 
 class _Head(msgspec.Struct):

@@ -160,7 +160,7 @@ class Api:
         record = self.store.latest(Key(asked.resource.storage, asked.namespace or "", asked.name))
         if record is None:
             raise errors.not_found(asked.resource.group, asked.resource.plural, asked.name)
-        return encoding.to_object(record)["spec"]["server"] == access.agent_server(request.user)
+        return bool(encoding.to_object(record)["spec"]["server"] == access.agent_server(request.user))
 
     # Reading
 
@@ -184,9 +184,7 @@ class Api:
 
     def _selector(self, request: Request, asked: Route) -> selectors.Selector:
         query = request.query
-        selector = selectors.parse(
-            asked.resource, query.get("labelSelector", ""), query.get("fieldSelector", "")
-        )
+        selector = selectors.parse(asked.resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
         if asked.name:
             selector = selectors.parse(asked.resource, "", f"metadata.name={asked.name}")
         return selector
@@ -206,9 +204,7 @@ class Api:
     def _watch(self, request: Request, asked: Route) -> Stream:
         version = request.query.get("resourceVersion", "")
         initial = request.query.get("sendInitialEvents") in _TRUE
-        since = (
-            None if initial or version in ("", "0") else _whole_number(request, "resourceVersion", 0, None)
-        )
+        since = None if initial or version in ("", "0") else _whole_number(request, "resourceVersion", 0, None)
         timeout = _whole_number(request, "timeoutSeconds", 0, None) or self._random.randint(1800, 3600)
         options = WatchOptions(
             asked.namespace,
@@ -298,9 +294,7 @@ class Api:
             if of_scale is None:
                 check_envelope(asked.resource, asked.namespace or "", asked.name, wanted)
                 self._definitions.admit(asked.resource, wanted)
-            return lambda obj: (
-                to_scaled(obj, wanted) if of_scale else {**wanted, "metadata": {**wanted["metadata"]}}
-            )
+            return lambda obj: to_scaled(obj, wanted) if of_scale else {**wanted, "metadata": {**wanted["metadata"]}}
         media = request.headers.get("content-type", "").partition(";")[0].strip()
         if media not in patches.ACCEPTED:
             raise errors.unsupported_media_type(media, patches.ACCEPTED)
@@ -326,9 +320,7 @@ class Api:
         if asked.resource.namespaced and asked.namespace is None:
             raise errors.method_not_allowed()
         options = _delete_options(request)
-        part = listing.page(
-            self.store, asked.resource, asked.namespace, self._selector(request, asked), 0, ""
-        )
+        part = listing.page(self.store, asked.resource, asked.namespace, self._selector(request, asked), 0, "")
         for record in part.records:
             try:
                 await self.objects.delete(asked.resource, record.key.namespace, record.key.name, options)
@@ -392,9 +384,7 @@ def _delete_options(request: Request) -> DeleteOptions:
     if given.get("orphanDependents") is True:
         propagation = "Orphan"
     if propagation not in ("", "Background", "Foreground", "Orphan"):
-        raise errors.bad_request(
-            f"propagationPolicy: {propagation!r} is not one of Background, Foreground, Orphan"
-        )
+        raise errors.bad_request(f"propagationPolicy: {propagation!r} is not one of Background, Foreground, Orphan")
     dry = given.get("dryRun") or []
     return DeleteOptions(
         str(conditions.get("uid") or ""),

@@ -23,9 +23,7 @@ class Page:
     remaining: int | None = None
 
 
-def page(
-    store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, token: str
-) -> Page:
+def page(store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, token: str) -> Page:
     """The next page of at most `limit` objects (0: all). Raises StatusError 400 for a bad token."""
     records = _selected(store, resource, namespace, selector)
     revision = store.revision
@@ -39,9 +37,7 @@ def page(
     return Page(records[:limit], revision, _write_token(revision, (last.namespace, last.name)), remaining)
 
 
-def _selected(
-    store: Store, resource: Resource, namespace: str | None, selector: Selector
-) -> Sequence[Record]:
+def _selected(store: Store, resource: Resource, namespace: str | None, selector: Selector) -> Sequence[Record]:
     records = store.list(resource.storage, namespace)
     if selector.everything:
         return records
@@ -78,7 +74,5 @@ def _read_token(token: str) -> tuple[int, tuple[str, str]]:
             base64.urlsafe_b64decode(token.encode()), type=tuple[int, str, str]
         )
     except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise errors.bad_request(
-            "continue key is not valid: it is not one that this server has given"
-        ) from None
+        raise errors.bad_request("continue key is not valid: it is not one that this server has given") from None
     return revision, (namespace, name)

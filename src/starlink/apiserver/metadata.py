@@ -131,14 +131,10 @@ def _check_owners(owners: list[Any]) -> list[Cause]:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not isinstance(owner, dict) or not isinstance(owner.get(field), str) or not owner[field]:
                 causes.append(
-                    Cause(
-                        "FieldValueRequired", "Required value", f"metadata.ownerReferences[{index}].{field}"
-                    )
+                    Cause("FieldValueRequired", "Required value", f"metadata.ownerReferences[{index}].{field}")
                 )
     if sum(1 for owner in owners if isinstance(owner, dict) and owner.get("controller") is True) > 1:
-        causes.append(
-            _invalid("metadata.ownerReferences", "", "only one reference can have controller set to true")
-        )
+        causes.append(_invalid("metadata.ownerReferences", "", "only one reference can have controller set to true"))
     return causes
 
 

@@ -184,9 +184,7 @@ class Objects:
 
     # Deleting
 
-    async def delete(
-        self, resource: Resource, namespace: str, name: str, options: DeleteOptions
-    ) -> tuple[bytes, bool]:
+    async def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> tuple[bytes, bool]:
         """Deletes, or marks for deletion while finalizers remain.
 
         Gives the answer's body, and whether the object is gone. Raises StatusError 404 or 409.
@@ -202,9 +200,7 @@ class Objects:
                 continue
         raise errors.conflict(resource.group, resource.plural, name, MODIFIED)
 
-    async def _delete_once(
-        self, resource: Resource, current: Record, options: DeleteOptions
-    ) -> tuple[bytes, bool]:
+    async def _delete_once(self, resource: Resource, current: Record, options: DeleteOptions) -> tuple[bytes, bool]:
         obj = encoding.to_object(current)
         meta = obj["metadata"]
         _check_delete_preconditions(resource, meta, options)
@@ -279,9 +275,7 @@ class Objects:
                     )
                 )
         if causes:
-            raise errors.invalid(
-                resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes)
-            )
+            raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
 
 
 def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> None:
@@ -299,9 +293,7 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
     if not isinstance(meta, dict):
         return
     if name and meta.setdefault("name", name) != name:
-        raise errors.bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
-        )
+        raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
     if meta.get("namespace") and meta["namespace"] != namespace:
         raise errors.bad_request(
             f"the namespace of the provided object does not match the namespace sent on the request "
@@ -352,9 +344,7 @@ def _count_generation(resource: Resource, old: Obj, new: Obj) -> None:
     if not resource.generation:
         return
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
-    if {k: v for k, v in old.items() if k not in ignored} != {
-        k: v for k, v in new.items() if k not in ignored
-    }:
+    if {k: v for k, v in old.items() if k not in ignored} != {k: v for k, v in new.items() if k not in ignored}:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

@@ -44,9 +44,7 @@ def _json_patch(obj: dict[str, Any], patch: Any) -> dict[str, Any]:
     if not isinstance(patch, list):
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > MAX_OPERATIONS:
-        raise errors.too_large(
-            f"a JSON patch may have {MAX_OPERATIONS} operations, this one has {len(patch)}"
-        )
+        raise errors.too_large(f"a JSON patch may have {MAX_OPERATIONS} operations, this one has {len(patch)}")
     try:
         patched = jsonpatch.apply_patch(obj, patch)
     except jsonpatch.JsonPatchTestFailed as error:

@@ -93,24 +93,24 @@ def _cause(error: jsonschema_rs.ValidationError) -> Cause:
     """The real server's words for what jsonschema-rs found."""
     path = _path(error.instance_path)
     keyword = str(error.schema_path[-1])
-    limit = getattr(error.kind, "limit", None)
-    value = _shown(error.instance)
+    kind: Any = error.kind
+    limit = getattr(kind, "limit", None)
+    instance: Any = error.instance
+    value = _shown(instance)
     match keyword:
         case "required":
-            missing = error.kind.property
+            missing = kind.property
             return Cause("FieldValueRequired", "Required value", f"{path}.{missing}" if path else missing)
         case "enum":
-            options = ", ".join(_shown(option) for option in error.kind.options if option is not None)
-            return Cause(
-                "FieldValueNotSupported", f"Unsupported value: {value}: supported values: {options}", path
-            )
+            options = ", ".join(_shown(option) for option in kind.options if option is not None)
+            return Cause("FieldValueNotSupported", f"Unsupported value: {value}: supported values: {options}", path)
         case "type":
-            got = _JSON_TYPES.get(type(error.instance), "null")
-            wanted = " or ".join(kind for kind in error.kind.types if kind != "null")
+            got = _JSON_TYPES.get(type(instance), "null")
+            wanted = " or ".join(kind for kind in kind.types if kind != "null")
             said = f'Invalid value: "{got}": {path} in body must be of type {wanted}: "{got}"'
             return Cause("FieldValueTypeInvalid", said, path)
         case "pattern":
-            why = f"should match '{error.kind.pattern}'"
+            why = f"should match '{kind.pattern}'"
         case "minimum":
             why = f"should be greater than or equal to {limit}"
         case "maximum":
@@ -127,15 +127,13 @@ def _cause(error: jsonschema_rs.ValidationError) -> Cause:
         case "minItems":
             why = f"should have at least {limit} items"
         case "maxItems":
-            return Cause(
-                "FieldValueTooMany", f"Too many: {len(error.instance)}: must have at most {limit} items", path
-            )
+            return Cause("FieldValueTooMany", f"Too many: {len(instance)}: must have at most {limit} items", path)
         case "minProperties":
             why = f"should have at least {limit} properties"
         case "maxProperties":
             return Cause("FieldValueTooMany", f"Too many: must have at most {limit} properties", path)
         case "format":
-            why = f"must be of type {error.kind.format}: {value}"
+            why = f"must be of type {kind.format}: {value}"
         case _:
             why = f"is not right: {error.message}"
     return Cause("FieldValueInvalid", f"Invalid value: {value}: {path} in body {why}", path)

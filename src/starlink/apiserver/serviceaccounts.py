@@ -20,9 +20,7 @@ def request_token(issuer: TokenIssuer, account: Obj, asked: Obj, now: float) -> 
         why = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
         cause = errors.Cause("FieldValueInvalid", why, "spec.expirationSeconds")
         raise errors.invalid("authentication.k8s.io", "TokenRequest", meta["name"], (cause,))
-    token, expiry = issuer.issue(
-        meta["namespace"], meta["name"], meta["uid"], min(seconds, MOST_SECONDS), now
-    )
+    token, expiry = issuer.issue(meta["namespace"], meta["name"], meta["uid"], min(seconds, MOST_SECONDS), now)
     return {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",

@@ -193,6 +193,4 @@ def _write(connection: sqlite3.Connection, event: Event) -> None:
             (*record.key, record.revision, record.body),
         )
     else:
-        connection.execute(
-            "DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", tuple(record.key)
-        )
+        connection.execute("DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", tuple(record.key))

@@ -1,0 +1,159 @@
+"""What is served, as clients discover it: plain (`/api`, `/apis`, …) and aggregated.
+
+https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.message import Response
+from starlink.apiserver.resource import Registry, Resource
+
+VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+_SUBRESOURCE_VERBS = ["get", "patch", "update"]
+_AGGREGATED = "as=APIGroupDiscoveryList"
+
+Obj = dict[str, Any]
+
+
+class Discovery:
+    """Discovery of a registry, rendered when it is asked for."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def response(self, path: str, accept: str) -> Response | None:
+        """The answer for a discovery path, None for any other."""
+        parts = path.strip("/").split("/")
+        if parts[0] not in ("api", "apis") or len(parts) > 3:
+            return None
+        version = _aggregated_version(accept) if len(parts) == 1 else None
+        if version is not None:
+            return self._aggregated(core=parts[0] == "api", version=version)
+        body = self._core(parts[1:]) if parts[0] == "api" else self._groups(parts[1:])
+        return Response(200, dump(body), JSON) if body is not None else None
+
+    def _core(self, rest: list[str]) -> Obj | None:
+        if not rest:
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+        return self._resource_list("", rest[0]) if len(rest) == 1 else None
+
+    def _groups(self, rest: list[str]) -> Obj | None:
+        if not rest:
+            groups = [self._group(group) for group in self._group_names() if group]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+        if rest[0] not in self._group_names() or not rest[0]:
+            return None
+        if len(rest) == 1:
+            return {"kind": "APIGroup", "apiVersion": "v1", **self._group(rest[0])}
+        return self._resource_list(rest[0], rest[1])
+
+    def _group_names(self) -> list[str]:
+        return sorted({resource.group for resource in self._registry.all()})
+
+    def _versions(self, group: str) -> list[str]:
+        return sorted({resource.version for resource in self._registry.all() if resource.group == group})
+
+    def _group(self, group: str) -> Obj:
+        versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in self._versions(group)]
+        return {"name": group, "versions": versions, "preferredVersion": versions[0]}
+
+    def _resource_list(self, group: str, version: str) -> Obj | None:
+        found = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
+        if not found:
+            return None
+        return {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": found[0].api_version,
+            "resources": [entry for resource in found for entry in _plain(resource)],
+        }
+
+    def _aggregated(self, *, core: bool, version: str) -> Response:
+        groups = [group for group in self._group_names() if (group == "") is core]
+        body = {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": f"apidiscovery.k8s.io/{version}",
+            "metadata": {},
+            "items": [self._aggregated_group(group) for group in groups],
+        }
+        media = f"application/json;g=apidiscovery.k8s.io;v={version};{_AGGREGATED}"
+        return Response(200, dump(body), {"content-type": media, "vary": "Accept"})
+
+    def _aggregated_group(self, group: str) -> Obj:
+        versions = []
+        for version in self._versions(group):
+            found = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
+            versions.append({"version": version, "resources": [_aggregated(r) for r in found], "freshness": "Current"})
+        meta: Obj = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
+        return {"metadata": meta, "versions": versions}
+
+
+def _aggregated_version(accept: str) -> str | None:
+    """The version of aggregated discovery that the client prefers, None when it wants the plain one."""
+    for media in accept.split(","):
+        if _AGGREGATED in media:
+            return "v2" if "v=v2;" in media + ";" else "v2beta1"
+    return None
+
+
+def _subresources(resource: Resource) -> Iterable[tuple[str, str, str, str, list[str]]]:
+    """Name, group, version, kind and verbs of each."""
+    if resource.status:
+        yield "status", resource.group, resource.version, resource.kind, _SUBRESOURCE_VERBS
+    if resource.scale:
+        yield "scale", "autoscaling", "v1", "Scale", _SUBRESOURCE_VERBS
+    if resource.storage == "/serviceaccounts":
+        yield "token", "authentication.k8s.io", "v1", "TokenRequest", ["create"]
+
+
+def _plain(resource: Resource) -> Iterable[Obj]:
+    entry: Obj = {
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": VERBS,
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    yield entry
+    for name, group, version, kind, verbs in _subresources(resource):
+        below: Obj = {
+            "name": f"{resource.plural}/{name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": kind,
+            "verbs": verbs,
+        }
+        if (group, version) != (resource.group, resource.version):
+            below |= {"group": group, "version": version}
+        yield below
+
+
+def _aggregated(resource: Resource) -> Obj:
+    entry: Obj = {
+        "resource": resource.plural,
+        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": VERBS,
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    below = [
+        {
+            "subresource": name,
+            "responseKind": {"group": group, "version": version, "kind": kind},
+            "verbs": verbs,
+        }
+        for name, group, version, kind, verbs in _subresources(resource)
+    ]
+    if below:
+        entry["subresources"] = below
+    return entry
