@@ -1,0 +1,227 @@
+"""A list+watch cache of one kind that cannot go silent.
+
+It lists, watches, resumes, lists again when it must and from time to time anyway, and reconnects
+when a watch says nothing, not even a bookmark, for too long.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from starlink.api.kinds import Kind
+from starlink.api.meta import Object, ObjectKey
+from starlink.client.errors import ApiError, ClientError, Gone
+from starlink.client.kube import Client
+
+log = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 90.0
+RELIST_SECONDS = 900.0
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+T = TypeVar("T", bound=Object)
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What a cache saw of one object: `old` None when it is new, `new` None when it is gone."""
+
+    key: ObjectKey
+    old: T | None
+    new: T | None
+
+
+Subscriber = Callable[[Change[T]], None]
+
+
+class Cache(Generic[T]):
+    """The objects of one kind (a `view` type), as of the last that was heard.
+
+    `now` is a monotonic clock; `jitter` gives factors around 1 for pauses.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind,
+        view: type[T],
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        namespace: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._decoder = msgspec.json.Decoder(view)
+        self._now = now
+        self._jitter = jitter
+        self._namespace = namespace
+        self._field_selector = field_selector
+        self._objects: dict[ObjectKey, T] = {}
+        self._gone: dict[ObjectKey, int] = {}  # resourceVersions of deletions that an overlay must not undo
+        self._subscribers: list[Subscriber[T]] = []
+        self._synced = asyncio.Event()
+        self._resource_version = ""
+        self.last_heard = now()
+        self.lists = 0
+
+    @property
+    def objects(self) -> Mapping[ObjectKey, T]:
+        return self._objects
+
+    @property
+    def resource_version(self) -> int:
+        """Up to where the cluster has been heard; 0 before the first list."""
+        return int(self._resource_version or 0)
+
+    async def synced(self) -> None:
+        """Waits for the first list."""
+        await self._synced.wait()
+
+    def subscribe(self, subscriber: Subscriber[T]) -> None:
+        """`subscriber` is told of every change, those found by a list too."""
+        self._subscribers.append(subscriber)
+
+    def overlay(self, body: bytes) -> None:
+        """Takes the answer to one's own write as seen, unless something newer was."""
+        self._take(self._decoder.decode(body))
+
+    def overlay_gone(self, key: ObjectKey) -> None:
+        """Takes one's own deletion as seen."""
+        known = self._objects.get(key)
+        if known is not None:
+            self._drop(key, _version(known))
+
+    async def run(self) -> None:
+        """Follows the kind until cancelled."""
+        pause = FIRST_PAUSE
+        relist_at = 0.0
+        while True:
+            try:
+                if not self._resource_version or self._now() >= relist_at:
+                    await self._list()
+                    relist_at = self._now() + RELIST_SECONDS * self._jitter()
+                await self._watch(relist_at)
+                pause = FIRST_PAUSE
+                continue
+            except Gone:
+                self._resource_version = ""
+                continue
+            except ApiError as error:
+                log.warning("the watch of %s was refused: %s", self._kind.plural, error)
+                self._resource_version = ""
+            except ClientError as error:
+                log.info("the watch of %s broke: %s", self._kind.plural, error)
+            except msgspec.MsgspecError as error:
+                log.error("the watch of %s said what can't be read: %s", self._kind.plural, error)
+                self._resource_version = ""
+            await asyncio.sleep(pause * self._jitter())
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _list(self) -> None:
+        listing = await self._client.list(self._kind, self._namespace, field_selector=self._field_selector)
+        found: dict[ObjectKey, T] = {}
+        for raw in listing.items:
+            obj = self._decode(raw)
+            if obj is not None:
+                found[obj.key] = obj
+        version = int(listing.resource_version or 0)
+        for key in [key for key in self._objects if key not in found]:
+            if _version(self._objects[key]) <= version:
+                self._drop(key, version)
+        for obj in found.values():
+            self._take(obj)
+        self._gone.clear()
+        self._resource_version = listing.resource_version
+        self.last_heard = self._now()
+        self.lists += 1
+        self._synced.set()
+
+    async def _watch(self, until: float) -> None:
+        seconds = max(1, min(600, int(until - self._now())))
+        events = self._client.watch(
+            self._kind,
+            self._namespace,
+            resource_version=self._resource_version,
+            field_selector=self._field_selector,
+            seconds=seconds,
+        )
+        async with contextlib.aclosing(events):  # type: ignore[type-var]
+            while True:
+                try:
+                    event = await asyncio.wait_for(anext(events), SILENCE_SECONDS)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    log.warning("the watch of %s went silent; reconnecting", self._kind.plural)
+                    return
+                self.last_heard = self._now()
+                self._hear(event.type, event.object)
+
+    def _hear(self, type_: str, raw: msgspec.Raw) -> None:
+        self._resource_version = _raw_version(raw)
+        if type_ == "BOOKMARK":
+            return
+        obj = self._decode(raw)
+        if obj is None:
+            return
+        if type_ == "DELETED":
+            self._drop(obj.key, _version(obj))
+        else:
+            self._take(obj)
+
+    def _decode(self, raw: msgspec.Raw) -> T | None:
+        """An object that can't be read is told of and passed over: it must not stall the others."""
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.MsgspecError as error:
+            meta = _meta_decoder.decode(raw).metadata
+            log.error("%s %s/%s can't be read: %s", self._kind.kind, meta.namespace, meta.name, error)
+            return None
+
+    def _take(self, obj: T) -> None:
+        key, version = obj.key, _version(obj)
+        old = self._objects.get(key)
+        if (old is not None and _version(old) >= version) or self._gone.get(key, 0) >= version:
+            return
+        self._objects[key] = obj
+        self._tell(Change(key, old, obj))
+
+    def _drop(self, key: ObjectKey, version: int) -> None:
+        old = self._objects.get(key)
+        if old is not None and _version(old) <= version:
+            del self._objects[key]
+            self._gone[key] = version
+            self._tell(Change(key, old, None))
+
+    def _tell(self, change: Change[T]) -> None:
+        for subscriber in self._subscribers:
+            subscriber(change)
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _Head(msgspec.Struct):
+    metadata: _Meta
+
+
+_meta_decoder = msgspec.json.Decoder(_Head)
+
+
+def _raw_version(raw: msgspec.Raw) -> str:
+    return _meta_decoder.decode(raw).metadata.resource_version
+
+
+def _version(obj: Object) -> int:
+    return int(obj.metadata.resource_version or 0)

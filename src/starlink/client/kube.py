@@ -1,0 +1,211 @@
+"""The verbs of the Kubernetes API, for any kind."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote
+
+import msgspec
+
+from starlink.api.kinds import SERVICE_ACCOUNT, Kind
+from starlink.client.config import Config
+from starlink.client.errors import Unreachable, from_status
+from starlink.client.http import Http
+
+TIMEOUT_SECONDS = 15.0
+PAGE = 500
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+_MERGE = {"Content-Type": "application/merge-patch+json", "Accept": "application/json"}
+_MAX_LINE = 16 * 1024 * 1024
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The objects of a list as raw JSON, and the resourceVersion to watch from."""
+
+    items: tuple[msgspec.Raw, ...]
+    resource_version: str
+
+
+class WatchEvent(msgspec.Struct, frozen=True):
+    """One line of a watch; `object` is raw JSON."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "continue_": "continue"}):
+    resource_version: str = ""
+    continue_: str = ""
+
+
+class _Page(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw]
+
+
+_page_decoder = msgspec.json.Decoder(_Page)
+_event_decoder = msgspec.json.Decoder(WatchEvent)
+
+
+class Client:
+    """One cluster's API. Raises `errors.ClientError`; every request has an end."""
+
+    def __init__(self, config: Config, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self.config = config
+        self._http = Http(config)
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes idle connections."""
+        self._http.close()
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _JSON,
+        body: Any = None,
+    ) -> bytes:
+        """One request; the answer's body. `body` is encoded as JSON unless it is bytes."""
+        content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+        answer = await self._http.request(method, path, query or {}, headers, content, self._timeout)
+        if answer.status >= 400:
+            raise from_status(answer.status, _decoded(answer.body))
+        return answer.body
+
+    async def _object(self, method: str, path: str, **options: Any) -> Obj:
+        return msgspec.json.decode(await self.raw(method, path, **options), type=Obj)
+
+    async def get(self, kind: Kind, name: str, namespace: str = "") -> Obj:
+        return await self._object("GET", url(kind, namespace, name))
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        """All objects, page by page; no namespace means all of them."""
+        query = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
+        items: list[msgspec.Raw] = []
+        while True:
+            page = _page_decoder.decode(await self.raw("GET", url(kind, namespace), query=query))
+            items += page.items
+            if not page.metadata.continue_:
+                return Listing(tuple(items), page.metadata.resource_version)
+            query["continue"] = page.metadata.continue_
+
+    async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:
+        return await self._object("POST", url(kind, namespace), body=obj, query=query)
+
+    async def replace(self, kind: Kind, obj: Obj, subresource: str = "") -> Obj:
+        meta = obj["metadata"]
+        path = url(kind, meta.get("namespace", ""), meta["name"], subresource)
+        return await self._object("PUT", path, body=obj)
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        patch: Obj,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> Obj:
+        """A merge patch; with `metadata.uid` or `resourceVersion` in it only on that very object."""
+        path = url(kind, namespace, name, subresource)
+        return await self._object("PATCH", path, body=patch, headers=_MERGE, query=query)
+
+    async def delete(self, kind: Kind, name: str, namespace: str = "", *, uid: str = "", propagation: str = "") -> Obj:
+        options: Obj = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if propagation:
+            options["propagationPolicy"] = propagation
+        return await self._object("DELETE", url(kind, namespace, name), body=options)
+
+    async def request_token(self, namespace: str, name: str, seconds: int) -> tuple[str, str]:
+        """A ServiceAccount's token and when it ends (RFC 3339)."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
+        path = url(SERVICE_ACCOUNT, namespace, name, "token")
+        status = (await self._object("POST", path, body=body))["status"]
+        return status["token"], status["expirationTimestamp"]
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        seconds: int = 600,
+    ) -> AsyncIterator[WatchEvent]:
+        """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`.
+
+        Raises Gone when the resourceVersion is too old.
+        """
+        query = _selectors(label_selector, field_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._http.stream(url(kind, namespace), query, _JSON, self._timeout) as (status, parts):
+            if status >= 400:
+                raise from_status(status, _decoded(b"".join([part async for part in parts])))
+            async for line in _lines(parts):
+                event = _event_decoder.decode(line)
+                if event.type == "ERROR":
+                    problem = _decoded(bytes(event.object))
+                    raise from_status(problem.get("code", 500) if isinstance(problem, dict) else 500, problem)
+                yield event
+
+
+def url(kind: Kind, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    """The path of a kind's objects, or of one."""
+    parts = [kind.path]
+    if kind.namespaced and namespace:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(kind.plural)
+    if name:
+        parts.append(quote(name, safe=""))
+    if subresource:
+        parts.append(subresource)
+    return "/".join(parts)
+
+
+def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
+    given = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {key: value for key, value in given.items() if value}
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {"message": body[:500].decode(errors="replace")}
+
+
+async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+        if len(rest) > _MAX_LINE:
+            raise Unreachable(f"a line of the watch has more than {_MAX_LINE} bytes")
