@@ -6,6 +6,7 @@ True, that it can't go on without a change from outside.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -37,3 +38,14 @@ def merge(old: Sequence[Condition], new: Iterable[Condition], *, now: str) -> tu
         merged.append(msgspec.structs.replace(condition, last_transition_time=since))
     ours = {condition.type for condition in merged}
     return (*merged, *(condition for condition in old if condition.type not in ours))
+
+
+def of_generation(conditions: Iterable[Condition], generation: int) -> tuple[Condition, ...]:
+    """The conditions, each said of this generation."""
+    return tuple(msgspec.structs.replace(condition, observed_generation=generation) for condition in conditions)
+
+
+def entry(condition: Condition) -> dict[str, Any]:
+    """A condition as it is written to the API, which wants every field."""
+    written: dict[str, Any] = msgspec.to_builtins(condition)
+    return {"message": "", "observedGeneration": 0, **written}

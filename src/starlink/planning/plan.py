@@ -51,12 +51,12 @@ class ReleaseFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class UpdateStatus:
-    """Merge `status` into the object's status; only the fields that it names."""
+    """Merge `status` into the object's status; only the fields that it names. Only on the object with this UID;
+    not conditional on its resourceVersion, for each field has one writer."""
 
     kind: Kind
     key: ObjectKey
     uid: str
-    resource_version: str
     status: dict[str, Any]
 
 

@@ -1,0 +1,112 @@
+"""Servers: what the operator says of each, and when one that is being deleted may go."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from starlink.api import conditions, labels, quantity
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import SERVER
+from starlink.api.meta import Condition
+from starlink.api.server import Server
+from starlink.api.timestamp import format_time
+from starlink.planning.health import Health
+from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
+from starlink.planning.world import World
+
+
+def plan_server(
+    server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Iterable[Assignment]
+) -> Plan:
+    """The server's status, when it changed; its release, when it leaves and nothing is charged there any more.
+
+    `charged` are the unfinished assignments there. A plan that changes `allocated` alone has the reason
+    `allocated`, so that the edge may coalesce it.
+    """
+    charged = tuple(charged)
+    told = _conditions(server, charged, health, world.now)
+    allocated = _allocated(charged)
+    pool = pools.get(server.name, "")
+    actions: list[Action] = []
+    changed = server.status.conditions != told or server.status.pool != pool
+    if changed or server.status.allocated != allocated:
+        status = {
+            "pool": pool,
+            "allocated": allocated,
+            "conditions": [conditions.entry(condition) for condition in told],
+        }
+        actions.append(UpdateStatus(SERVER, server.key, server.uid, status))
+    actions += _events(server, told)
+    if _may_go(server, charged, health):
+        actions.append(_release(server))
+        changed = True
+    return Plan(server.key, tuple(actions), "its state changed" if changed else "allocated")
+
+
+def _allocated(charged: Iterable[Assignment]) -> dict[str, Any]:
+    requests = [assignment.spec.template.resources.requests for assignment in charged]
+    return {
+        "cpu": quantity.format_millicores(sum(quantity.millicores(request.cpu) for request in requests)),
+        "memory": quantity.format_bytes(sum(quantity.count_bytes(request.memory) for request in requests)),
+        "assignments": str(len(requests)),
+    }
+
+
+Told = tuple[Literal["True", "False", "Unknown"], str, str]
+
+
+def _ready(server: Server, charged: tuple[Assignment, ...], health: Health) -> Told:
+    if server.declared_gone:
+        return (
+            "False",
+            "DeclaredGone",
+            f"a person has declared it gone; take {labels.GONE_ANNOTATION} away to use it again",
+        )
+    if server.metadata.deleting:
+        return "False", "Draining", f"it is being deleted; {len(charged)} assignments have not stopped yet"
+    if server.name in health.braked and health.is_unknown(server.name):
+        return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
+    if health.is_unknown(server.name):
+        return "Unknown", "HeartbeatMissed", "its agent has not been heard for 15s or longer"
+    if not server.status.architecture:
+        return "Unknown", "Registering", "its agent has not reported the machine yet"
+    if server.spec.unschedulable:
+        return "True", "Cordoned", "its agent is heard; spec.unschedulable keeps new instances away"
+    return "True", "AgentHeard", "its agent is heard"
+
+
+def _conditions(server: Server, charged: tuple[Assignment, ...], health: Health, now: float) -> tuple[Condition, ...]:
+    status, reason, message = _ready(server, charged, health)
+    leaving = server.metadata.deleting
+    found = (
+        Condition(type="Ready", status=status, reason=reason, message=message),
+        Condition(
+            type="Reconciling",
+            status="True" if leaving else "False",
+            reason="Draining" if leaving else "Settled",
+            message=message if leaving else "",
+        ),
+        Condition(type="Stalled", status="False", reason="NotStalled"),
+    )
+    of_now = conditions.of_generation(found, server.metadata.generation)
+    return conditions.merge(server.status.conditions, of_now, now=format_time(now))
+
+
+def _events(server: Server, told: tuple[Condition, ...]) -> list[Action]:
+    old, new = conditions.find(server.status.conditions, "Ready"), conditions.find(told, "Ready")
+    assert new is not None
+    if (old.reason if old else "Registering") == new.reason:
+        return []
+    kind: Literal["Normal", "Warning"] = "Normal" if new.status == "True" or new.reason == "Draining" else "Warning"
+    return [RecordEvent(SERVER, server.key, server.uid, kind, new.reason, new.message)]
+
+
+def _may_go(server: Server, charged: tuple[Assignment, ...], health: Health) -> bool:
+    held = labels.DRAINED_FINALIZER in server.metadata.finalizers
+    return server.metadata.deleting and held and (not charged or health.is_gone(server.name))
+
+
+def _release(server: Server) -> ReleaseFinalizer:
+    meta = server.metadata
+    return ReleaseFinalizer(
+        SERVER, server.key, server.uid, meta.resource_version, meta.finalizers, labels.DRAINED_FINALIZER
+    )
