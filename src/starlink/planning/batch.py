@@ -1,0 +1,126 @@
+"""A Batch: completions, parallelism, retries and deadline."""
+
+from starlink.api import conditions, duration, slots
+from starlink.api.assignment import Assignment
+from starlink.api.timestamp import parse_time
+from starlink.planning.decision import Decision, Want
+from starlink.planning.health import Health
+from starlink.planning.observed import Observed, failed, succeeded
+from starlink.planning.service import MAX_WANTS
+
+BACKOFF_FIRST = 1.0
+BACKOFF_MOST = 60.0
+
+
+def decide(observed: Observed, health: Health, now: float) -> Decision:
+    """What to stop, and which slots want a server."""
+    task = observed.task
+    completed = slots.parse_ranges(task.status.completed_slots) | {
+        int(slot) for slot, a in observed.finished.items() if succeeded(a)
+    }
+    completed |= {int(a.spec.slot) for a in observed.superseded if succeeded(a)}
+    verdict = _verdict(observed, frozenset(completed), now)
+    if verdict is not None:
+        stop = tuple((a, f"Task{verdict[0]}") for a in observed.live.values())
+        return Decision(stop=stop, completed=frozenset(completed), failures=dict(observed.failures), verdict=verdict)
+    if task.spec.suspend or task.metadata.deleting:
+        remove = tuple((a, "Suspended") for a in observed.live.values())
+        return Decision(
+            remove=remove,
+            completed=frozenset(completed),
+            failures=dict(observed.failures),
+            recheck_after=_deadline(observed, now),
+        )
+    wants, forget, recheck, more = _next_attempts(observed, frozenset(completed), now)
+    return Decision(
+        forget=tuple(forget),
+        wants=tuple(wants),
+        completed=frozenset(completed),
+        failures=dict(observed.failures),
+        more=more,
+        recheck_after=_sooner(recheck, _deadline(observed, now)),
+    )
+
+
+def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple[str, str, str] | None:
+    """Complete or Failed, for good, with reason and message."""
+    task = observed.task
+    for word in ("Complete", "Failed"):
+        told = conditions.find(task.status.conditions, word)
+        if told is not None and told.status == "True":
+            return word, told.reason, told.message
+    done = sum(1 for slot in completed if slot < task.completions)
+    if done >= task.completions:
+        return "Complete", "AllCompleted", f"all {task.completions} completions are done"
+    exhausted = sorted(slot for slot, count in observed.failures.items() if count > task.retries)
+    if exhausted:
+        slot = exhausted[0]
+        last = observed.finished.get(slot)
+        why = f": {describe(last)}" if last is not None else ""
+        return (
+            "Failed",
+            "RetriesExceeded",
+            f"slot {slot} failed {observed.failures[slot]} times, retries is {task.retries}{why}",
+        )
+    left = _deadline(observed, now)
+    if left is not None and left <= 0:
+        return (
+            "Failed",
+            "DeadlineExceeded",
+            f"it took longer than its deadline of {task.spec.deadline}; {done} of {task.completions} completions are done",
+        )
+    return None
+
+
+def _deadline(observed: Observed, now: float) -> float | None:
+    """Seconds left."""
+    task = observed.task
+    if task.spec.deadline is None or task.status.started_at is None:
+        return None
+    return parse_time(task.status.started_at) + duration.seconds(task.spec.deadline) - now
+
+
+def _next_attempts(
+    observed: Observed, completed: frozenset[int], now: float
+) -> tuple[list[Want], list[Assignment], float | None, bool]:
+    """The lowest slots that are neither done nor active, as far as parallelism allows."""
+    task = observed.task
+    room = task.parallelism - len(observed.active)
+    wants: list[Want] = []
+    forget = [a for a in observed.superseded if not succeeded(a)]
+    recheck: float | None = None
+    for index in range(task.completions):
+        if len(wants) >= min(room, MAX_WANTS):
+            break
+        slot = str(index)
+        if index in completed or slot in observed.active:
+            continue
+        before = observed.finished.get(slot)
+        if before is not None:
+            due = _due_in(before, observed.failures.get(slot, 0), now)
+            if due > 0:
+                recheck = _sooner(recheck, due)
+                continue
+            forget.append(before)
+        wants.append(Want(slot, observed.attempts.get(slot, 0) + 1))
+    return wants, forget, recheck, len(wants) == MAX_WANTS
+
+
+def _due_in(before: Assignment, failures: int, now: float) -> float:
+    """Seconds until a failed attempt may be followed by the next: 1 s, 2 s, 4 s … a minute."""
+    if not failed(before):
+        return 0.0
+    ended = parse_time(before.status.finished_at) if before.status.finished_at else now
+    return ended + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    given = [seconds for seconds in (one, other) if seconds is not None]
+    return max(min(given), 0.0) if given else None
+
+
+def describe(assignment: Assignment) -> str:
+    """How an attempt ended, for a person."""
+    status = assignment.status
+    how = status.message or (f"exit code {status.exit_code}" if status.exit_code is not None else status.phase)
+    return f"{assignment.name} on {assignment.spec.server}: {status.reason or status.phase}: {how}"

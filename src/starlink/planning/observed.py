@@ -1,0 +1,104 @@
+"""What is there of one task: its assignments sorted by what they are to it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from starlink.api.assignment import Assignment
+from starlink.api.task import Task
+from starlink.planning.health import Health
+
+SERVER_LOST = "ServerLost"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The assignments of one task.
+
+    `active` has, a slot, the one that occupies it: unfinished and not given up, stopping ones too. `finished` has the
+    last finished one of a slot that nobody deletes. `lost` are those given up with their server. `leaving` are deleted
+    ones. `strays` belong to another task of the same name, or to none.
+    """
+
+    task: Task
+    active: Mapping[str, Assignment]
+    finished: Mapping[str, Assignment]
+    superseded: tuple[Assignment, ...]
+    lost: tuple[Assignment, ...]
+    leaving: tuple[Assignment, ...]
+    attempts: Mapping[str, int]
+    failures: Mapping[str, int]
+
+    @property
+    def live(self) -> Mapping[str, Assignment]:
+        """The active ones that are not stopping."""
+        return {slot: assignment for slot, assignment in self.active.items() if not assignment.stopping}
+
+
+def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Observed:
+    """Sorts the task's own assignments."""
+    mine = sorted(assignments, key=lambda a: (a.spec.slot, a.spec.attempt))
+    lost_after = task.spec.placement.lost_after_seconds
+    active: dict[str, Assignment] = {}
+    finished: dict[str, Assignment] = {}
+    superseded: list[Assignment] = []
+    lost: list[Assignment] = []
+    leaving: list[Assignment] = []
+    attempts = {slot.slot: slot.attempts for slot in task.status.slots}
+    for assignment in mine:
+        slot = assignment.spec.slot
+        attempts[slot] = max(attempts.get(slot, 0), assignment.spec.attempt)
+        if assignment.metadata.deleting:
+            leaving.append(assignment)
+        if assignment.finished:
+            if not assignment.metadata.deleting:
+                if slot in finished:
+                    superseded.append(finished[slot])
+                finished[slot] = assignment
+        elif assignment.spec.reason == SERVER_LOST or health.is_lost(assignment.spec.server, lost_after):
+            lost.append(assignment)
+        else:
+            active[slot] = assignment
+    return Observed(
+        task,
+        active,
+        finished,
+        tuple(superseded),
+        tuple(lost),
+        tuple(leaving),
+        attempts,
+        _failures(task, finished, superseded, attempts),
+    )
+
+
+def failed(assignment: Assignment) -> bool:
+    """Whether a finished attempt ended badly; one that was told to stop did not."""
+    status = assignment.status
+    return status.phase == "Failed" or (status.phase == "Exited" and status.exit_code != 0)
+
+
+def succeeded(assignment: Assignment) -> bool:
+    """Whether an attempt ran to its end with exit code 0."""
+    return assignment.status.phase == "Exited" and assignment.status.exit_code == 0
+
+
+def _failures(
+    task: Task, finished: Mapping[str, Assignment], superseded: Iterable[Assignment], attempts: Mapping[str, int]
+) -> dict[str, int]:
+    """Failed attempts in a row, a slot: those remembered, and those still there that are not remembered yet."""
+    remembered = {slot.slot: slot for slot in task.status.slots}
+    counts = {slot.slot: slot.failures for slot in task.status.slots if slot.failures}
+    for assignment in (*superseded, *finished.values()):
+        slot = assignment.spec.slot
+        known = remembered[slot].attempts if slot in remembered else 0
+        if failed(assignment) and assignment.spec.attempt > known:
+            counts[slot] = counts.get(slot, 0) + 1
+    return counts
+
+
+def ready_now(health: Health) -> Callable[[Assignment], bool]:
+    """A test for assignments that are ready on a server that is heard."""
+
+    def ready(assignment: Assignment) -> bool:
+        return assignment.status.ready and not assignment.stopping and not health.is_unknown(assignment.spec.server)
+
+    return ready

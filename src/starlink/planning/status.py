@@ -1,0 +1,248 @@
+"""A task's status: what is so, what is under way, and what stands in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlink.api import conditions, labels, slots
+from starlink.api.assignment import Assignment
+from starlink.api.meta import Condition
+from starlink.api.timestamp import format_time
+from starlink.planning.batch import describe
+from starlink.planning.health import Health
+from starlink.planning.observed import failed, ready_now
+
+if TYPE_CHECKING:
+    from starlink.planning.task import Examined, Placement
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+def task_status(examined: Examined, placement: Placement, health: Health, now: float) -> dict[str, Any]:
+    """The fields of status that changed; empty when none did."""
+    facts = _Facts(examined, placement, health)
+    task = examined.task
+    told = conditions.merge(
+        (),
+        conditions.of_generation(_conditions(facts), task.metadata.generation),
+        now=format_time(now),
+    )
+    kept = conditions.merge(task.status.conditions, told, now=format_time(now))
+    wanted: dict[str, Any] = {
+        "observedGeneration": task.metadata.generation,
+        "phase": _phase(facts),
+        "desired": facts.desired,
+        "replicas": facts.live,
+        "ready": facts.ready,
+        "updated": facts.updated,
+        "revision": examined.revision,
+        "selector": f"{labels.TASK}={task.name}",
+        "slots": _slots(examined),
+        **(_batch(facts, now) if task.is_batch else {}),
+    }
+    old = _present(examined)
+    changed = {name: value for name, value in wanted.items() if old.get(name) != value}
+    if kept != task.status.conditions:
+        changed["conditions"] = [conditions.entry(condition) for condition in kept]
+    return changed
+
+
+class _Facts:
+    """The numbers that the status is made of."""
+
+    def __init__(self, examined: Examined, placement: Placement, health: Health) -> None:
+        task, observed = examined.task, examined.observed
+        ready = ready_now(health)
+        self.examined = examined
+        self.task = task
+        self.refusal = placement.refusal
+        self.unplaced = max(len(examined.decision.wants) - len(placement.servers), 0)
+        self.live = len(observed.live)
+        self.ready = sum(1 for a in observed.live.values() if ready(a))
+        self.updated = sum(1 for a in observed.live.values() if a.revision == examined.revision)
+        self.stopping = len(observed.active) - len(observed.live)
+        self.braked = sorted({a.spec.server for a in observed.live.values() if a.spec.server in health.braked})
+        self.failing = [a for a in observed.finished.values() if failed(a)]
+        self.failures = examined.decision.failures
+        self.completed = len(examined.decision.completed)
+        self.desired = task.completions if task.is_batch else 0 if task.spec.suspend else task.replicas
+
+    @property
+    def settled(self) -> bool:
+        """Whether a Service is as declared."""
+        return (
+            self.ready == self.live == self.desired
+            and self.updated == self.live
+            and not self.stopping
+            and not self.examined.decision.updating
+        )
+
+
+def _phase(facts: _Facts) -> str:
+    task = facts.task
+    if task.metadata.deleting:
+        return "Terminating"
+    verdict = facts.examined.decision.verdict
+    if verdict is not None:
+        return verdict[0]
+    if task.spec.suspend:
+        return "Suspended"
+    if task.is_batch:
+        return "Running" if facts.live else "Pending"
+    if facts.ready >= facts.desired:
+        return "Running"
+    return "Degraded" if facts.ready else "Pending"
+
+
+def _conditions(facts: _Facts) -> tuple[Condition, ...]:
+    ready = _batch_ready(facts) if facts.task.is_batch else _service_ready(facts)
+    verdict = facts.examined.decision.verdict
+    stalled = _stalled(facts, ready)
+    over = ready.status == "True" or ready.reason == "Suspended" or verdict is not None
+    working = not over and stalled is None
+    common = (
+        ready,
+        _condition("Reconciling", working, ready.reason if working else "Settled", ready.message if working else ""),
+        stalled or Condition(type="Stalled", status="False", reason="NotStalled"),
+        _scheduled(facts),
+    )
+    if facts.task.is_batch:
+        return (*common, *_outcome(verdict))
+    serves = facts.ready > 0
+    message = f"{facts.ready} instances are ready" if serves else "no instance is ready"
+    return (*common, _condition("Available", serves, "InstancesReady" if serves else "NoneReady", message))
+
+
+def _condition(type_: str, truth: bool, reason: str, message: str) -> Condition:
+    return Condition(type=type_, status="True" if truth else "False", reason=reason, message=message)
+
+
+def _service_ready(facts: _Facts) -> Condition:
+    def not_ready(reason: str, message: str) -> Condition:
+        return _condition("Ready", False, reason, message)
+
+    tally = f"{facts.ready} of {facts.desired} instances are ready"
+    if facts.task.metadata.deleting:
+        return not_ready("Terminating", "the task is being deleted")
+    if facts.task.spec.suspend:
+        return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
+    if facts.refusal:
+        return not_ready("Unplaceable", f"{tally}; {facts.unplaced} can't be placed: {facts.refusal}")
+    if facts.braked:
+        return not_ready(
+            "StormBrake", f"{tally}; servers {', '.join(facts.braked[:5])} fell silent with most of their pool"
+        )
+    if facts.settled:
+        return _condition("Ready", True, "AllReady", tally)
+    if facts.failing:
+        return not_ready("AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
+    if facts.examined.decision.updating:
+        return not_ready("Updating", f"{tally}; {facts.examined.decision.updating}")
+    if facts.live > facts.desired or facts.stopping:
+        return not_ready("Stopping", f"{tally}; {facts.stopping + max(facts.live - facts.desired, 0)} are stopping")
+    return not_ready("Starting", f"{tally}{_starting(facts)}")
+
+
+def _starting(facts: _Facts) -> str:
+    """What the first unready instance is at."""
+    unready = [a for a in facts.examined.observed.live.values() if not a.status.ready]
+    return f"; {_at(unready[0])}" if unready else ""
+
+
+def _at(a: Assignment) -> str:
+    told = ": ".join(part for part in (a.status.reason, a.status.message) if part)
+    return f"{a.name} on {a.spec.server} is {a.status.phase}{f' ({told})' if told else ''}"
+
+
+def _batch_ready(facts: _Facts) -> Condition:
+    tally = f"{facts.completed} of {facts.desired} completions are done"
+    verdict = facts.examined.decision.verdict
+    if verdict is not None:
+        return _condition("Ready", verdict[0] == "Complete", verdict[1], verdict[2])
+    if facts.task.spec.suspend:
+        return _condition("Ready", False, "Suspended", "spec.suspend is true; set it to false to go on")
+    if facts.refusal and not facts.live:
+        return _condition("Ready", False, "Unplaceable", f"{tally}; {facts.refusal}")
+    if facts.failing:
+        return _condition("Ready", False, "AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
+    return _condition("Ready", False, "Running", f"{tally}, {facts.live} are running")
+
+
+def _outcome(verdict: tuple[str, str, str] | None) -> tuple[Condition, ...]:
+    word, reason, message = verdict or ("", "Running", "")
+    complete = _condition("Complete", word == "Complete", reason if word == "Complete" else "Running", message)
+    bad = _condition("Failed", word == "Failed", reason if word == "Failed" else "NotFailed", message)
+    return (
+        complete if word == "Complete" else _condition("Complete", False, "NotComplete", ""),
+        bad if word == "Failed" else _condition("Failed", False, "NotFailed", ""),
+    )
+
+
+def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
+    """Whether only a change from outside can help."""
+    verdict = facts.examined.decision.verdict
+    if verdict is not None and verdict[0] == "Failed":
+        return _condition("Stalled", True, verdict[1], verdict[2])
+    if ready.reason in ("Unplaceable", "AttemptsFail", "StormBrake"):
+        return _condition("Stalled", True, ready.reason, ready.message)
+    return None
+
+
+def _scheduled(facts: _Facts) -> Condition:
+    if facts.refusal:
+        return _condition("Scheduled", False, "Unplaceable", facts.refusal)
+    return _condition("Scheduled", True, "AllPlaced", "every instance that is wanted now has a server")
+
+
+def _batch(facts: _Facts, now: float) -> dict[str, Any]:
+    status = facts.task.status
+    fields: dict[str, Any] = {
+        "succeeded": facts.completed,
+        "failed": max(status.failed, sum(facts.failures.values())),
+        "completedSlots": slots.format_ranges(facts.examined.decision.completed),
+    }
+    started = status.started_at is None and (facts.examined.decision.wants or facts.live)
+    if started:
+        fields["startedAt"] = format_time(now)
+    if facts.examined.decision.verdict is not None and status.finished_at is None:
+        fields["finishedAt"] = format_time(now)
+    return fields
+
+
+def _slots(examined: Examined) -> list[dict[str, Any]]:
+    """What must outlive the assignments: attempts of slots that had any go, and failures in a row.
+
+    A slot whose first attempt is still there needs no memory.
+    """
+    observed, failures = examined.observed, examined.decision.failures
+    going = {a.spec.slot: a.spec.attempt for a in (*observed.leaving, *examined.decision.forget)}
+    for a, _ in examined.decision.remove:
+        going[a.spec.slot] = max(going.get(a.spec.slot, 0), a.spec.attempt)
+    remembered = {slot.slot: slot.attempts for slot in examined.task.status.slots}
+    found = []
+    for slot in sorted({*remembered, *going}, key=lambda name: (len(name), name)):
+        entry: dict[str, Any] = {"slot": slot, "attempts": max(remembered.get(slot, 0), going.get(slot, 0))}
+        entry["failures"] = failures.get(slot, 0) if entry["attempts"] else 0
+        found.append(entry)
+    return found
+
+
+def _present(examined: Examined) -> dict[str, Any]:
+    """The status as it is, in the same words."""
+    status = examined.task.status
+    return {
+        "observedGeneration": status.observed_generation,
+        "phase": status.phase,
+        "desired": status.desired,
+        "replicas": status.replicas,
+        "ready": status.ready,
+        "updated": status.updated,
+        "revision": status.revision,
+        "selector": status.selector,
+        "succeeded": status.succeeded,
+        "failed": status.failed,
+        "startedAt": status.started_at,
+        "finishedAt": status.finished_at,
+        "completedSlots": status.completed_slots,
+        "slots": [{"slot": s.slot, "attempts": s.attempts, "failures": s.failures} for s in status.slots],
+    }

@@ -1,0 +1,233 @@
+"""Tasks: what is declared and what is there go in, a plan comes out.
+
+In two steps, for servers are found in between: `examine` says what a task wants, `complete` makes the
+plan once the engine has placed it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from starlink.api import labels
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import ASSIGNMENT, TASK
+from starlink.api.meta import ObjectKey
+from starlink.api.names import assignment_name
+from starlink.api.revision import compact, revision
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.api.template import Artifact, Template, resolved
+from starlink.planning import batch, service
+from starlink.planning.decision import Decision, Want
+from starlink.planning.health import Health
+from starlink.planning.observed import SERVER_LOST, Observed, observe
+from starlink.planning.plan import (
+    Action,
+    CreateAssignment,
+    DeleteAssignment,
+    Plan,
+    RecordEvent,
+    ReleaseFinalizer,
+    StopAssignment,
+    UpdateStatus,
+)
+from starlink.planning.service import MustMove
+from starlink.planning.status import task_status
+from starlink.planning.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A task that exists, with what it wants."""
+
+    task: Task
+    revision: str
+    observed: Observed
+    decision: Decision
+    strays: tuple[Assignment, ...]
+
+
+def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Examined:
+    """The first step."""
+    assignments = world.assignments.get(task.key, ())
+    mine = [a for a in assignments if a.metadata.controller_uid == task.uid]
+    strays = tuple(a for a in assignments if a.metadata.controller_uid != task.uid)
+    observed = observe(task, mine, health)
+    of_template = revision(task.spec.template)
+    if task.is_batch:
+        decision = batch.decide(observed, health, world.now)
+    else:
+        decision = service.decide(observed, of_template, health, must_move, world.now)
+    return Examined(task, of_template, observed, decision, strays)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What the engine found: servers for the first of the wants, and why there are no more."""
+
+    servers: Sequence[str] = ()
+    refusal: str = ""
+
+
+def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:
+    """The second step: the plan, in the order that plan.Plan tells."""
+    task, decision = examined.task, examined.decision
+    removals = [*_stops(examined), *_removals(examined, health), *_stray_actions(examined.strays, health)]
+    creations = _creations(examined, placement, world.servers)
+    status = task_status(examined, placement, health, world.now)
+    told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
+    events = _events(examined, placement, status)
+    loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
+    actions = [*told, *removals, *creations, *events] if loses else [*removals, *creations, *told, *events]
+    recheck = decision.recheck_after
+    if decision.more and not placement.refusal:
+        recheck = 0.0
+    return Plan(task.key, tuple(actions), _reason(removals, creations), recheck)
+
+
+def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health) -> Plan:
+    """The plan for assignments whose task is gone."""
+    return Plan(key, tuple(_stray_actions(assignments, health)), "the task is gone")
+
+
+def _reason(removals: Sequence[Action], creations: Sequence[Action]) -> str:
+    if not removals and not creations:
+        return "nothing to do"
+    return f"{len(removals)} to go, {len(creations)} to come"
+
+
+def _stops(examined: Examined) -> list[Action]:
+    lost: list[Action] = [
+        StopAssignment(a.key, a.uid, SERVER_LOST)
+        for a in examined.observed.lost
+        if a.spec.desired == "Running" and not a.metadata.deleting
+    ]
+    return lost + [StopAssignment(a.key, a.uid, reason) for a, reason in examined.decision.stop]
+
+
+def _removals(examined: Examined, health: Health) -> list[Action]:
+    observed = examined.observed
+    actions: list[Action] = [DeleteAssignment(a.key, a.uid, reason) for a, reason in examined.decision.remove]
+    actions += [DeleteAssignment(a.key, a.uid, "Superseded") for a in examined.decision.forget]
+    forgotten = {a.uid for a in examined.decision.forget}
+    for slot, a in observed.finished.items():  # such as a lost one that has come back and stopped
+        if (a.spec.reason == SERVER_LOST or slot in observed.active) and a.uid not in forgotten:
+            actions.append(DeleteAssignment(a.key, a.uid, "Superseded"))
+    for a in observed.lost:
+        if health.is_gone(a.spec.server) and not a.metadata.deleting:
+            actions.append(DeleteAssignment(a.key, a.uid, "ServerGone"))
+    return actions + [_release(a) for a in observed.leaving if _may_go(a, health)]
+
+
+def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Action]:
+    actions: list[Action] = []
+    for a in assignments:
+        if not a.metadata.deleting:
+            actions.append(DeleteAssignment(a.key, a.uid, "TaskGone"))
+        elif _may_go(a, health):
+            actions.append(_release(a))
+    return actions
+
+
+def _may_go(a: Assignment, health: Health) -> bool:
+    held = labels.STOPPED_FINALIZER in a.metadata.finalizers
+    return held and (a.finished or health.is_gone(a.spec.server))
+
+
+def _release(a: Assignment) -> ReleaseFinalizer:
+    meta = a.metadata
+    return ReleaseFinalizer(ASSIGNMENT, a.key, a.uid, meta.resource_version, meta.finalizers, labels.STOPPED_FINALIZER)
+
+
+def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
+    pairs = zip(examined.decision.wants, placement.servers, strict=False)
+    return [CreateAssignment(manifest(examined.task, examined.revision, want, servers[name])) for want, name in pairs]
+
+
+def manifest(task: Task, of_template: str, want: Want, server: Server) -> dict[str, Any]:
+    """The Assignment of a slot's next attempt on a server."""
+    template = _for_architecture(resolved(task.spec.template, task.restart_policy), server.status.architecture)
+    return {
+        "apiVersion": ASSIGNMENT.api_version,
+        "kind": ASSIGNMENT.kind,
+        "metadata": {
+            "name": assignment_name(task.name, of_template, want.slot, want.attempt),
+            "namespace": task.metadata.namespace,
+            "labels": {labels.TASK: task.name, labels.REVISION: of_template},
+            "finalizers": [labels.STOPPED_FINALIZER],
+            "ownerReferences": [
+                {
+                    "apiVersion": TASK.api_version,
+                    "kind": TASK.kind,
+                    "name": task.name,
+                    "uid": task.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "server": server.name,
+            "slot": want.slot,
+            "attempt": want.attempt,
+            "template": compact(template),
+        },
+    }
+
+
+def _for_architecture(template: Template, architecture: str) -> Template:
+    """The template with the artifact's variant for the architecture in place of all variants."""
+    artifact = template.artifact
+    if artifact is None or not artifact.variants:
+        return template
+    variant = next(v for v in artifact.variants if v.architecture == architecture)
+    return msgspec.structs.replace(template, artifact=Artifact(url=variant.url, sha256=variant.sha256))
+
+
+def _events(examined: Examined, placement: Placement, status: Mapping[str, Any]) -> list[Action]:
+    task = examined.task
+    events: list[Action] = []
+
+    def tell(kind: Any, reason: str, message: str) -> None:
+        events.append(RecordEvent(TASK, task.key, task.uid, kind, reason, message))
+
+    for a in examined.observed.lost:
+        if a.spec.desired == "Running" and not a.metadata.deleting:
+            tell("Warning", SERVER_LOST, f"{a.name} is given up: server {a.spec.server} has not been heard")
+    for reason in sorted({reason for _, reason in examined.decision.remove}):
+        names = [a.name for a, why in examined.decision.remove if why == reason]
+        tell("Normal", reason, f"stopping {_listed(names)}")
+    placed = list(placement.servers[: len(examined.decision.wants)])
+    if placed:
+        tell("Normal", "Placed", f"placed {len(placed)} on {_listed(sorted(set(placed)))}")
+    for word in ("Scheduled", "Ready", "Complete", "Failed"):
+        told = _became(task, status, word)
+        if told is not None:
+            tell(*told)
+    return events
+
+
+_WARN = {"Scheduled": "False", "Failed": "True"}
+
+
+def _became(task: Task, status: Mapping[str, Any], word: str) -> tuple[str, str, str] | None:
+    """An event for a condition that changed, where a person would ask."""
+    new = next((c for c in status.get("conditions", ()) if c["type"] == word), None)
+    old = next((c for c in task.status.conditions if c.type == word), None)
+    if new is None or (
+        old is not None and (old.status, old.reason, old.message) == (new["status"], new["reason"], new["message"])
+    ):
+        return None
+    if word == "Ready":
+        failing = new["reason"] == "AttemptsFail"
+        return ("Warning", "AttemptFailed", new["message"]) if failing else None
+    if word == "Complete":
+        return ("Normal", "Complete", new["message"]) if new["status"] == "True" else None
+    return ("Warning", new["reason"], new["message"]) if new["status"] == _WARN[word] else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """At most five names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
