@@ -1,0 +1,5 @@
+"""The node agent: one process a server, which carries out that server's Assignments.
+
+observe host and API → plan → act. Only dials out, keeps a journal, adopts what runs, and stops nothing
+that it has not seen withdrawn. Imports little: no kopf, aiohttp, NumPy, cryptography, click or rich.
+"""

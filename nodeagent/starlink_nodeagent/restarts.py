@@ -1,0 +1,64 @@
+"""What follows when a process has ended. Pure."""
+
+from dataclasses import dataclass
+
+from starlink.api import duration
+from starlink.api.template import Restart
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended. `cause` is a CamelCase reason when it was not the process's own doing."""
+
+    code: int | None
+    signal: str = ""
+    cause: str = ""
+    message: str = ""
+
+    @property
+    def success(self) -> bool:
+        return self.code == 0 and not self.cause
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Start it again after `delay` seconds."""
+
+    delay: float
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """It stays ended."""
+
+    phase: str  # Exited or Failed
+    reason: str
+    message: str
+
+
+def after(exit_: Exit, restart: Restart, restarts: int, crashes: int, ran_for: float) -> Again | Over:
+    """Whether to start it again. `crashes` are ends in a row before this one, `ran_for` seconds.
+
+    The wait is initial × factor^crashes, at most max; a run longer than max starts the count anew.
+    """
+    told = describe(exit_)
+    reason = exit_.cause or ("Completed" if exit_.success else "ProcessExited")
+    if restart.policy == "Never" or (restart.policy == "OnFailure" and exit_.success):
+        return Over("Exited" if exit_.code is not None else "Failed", reason, told)
+    if restart.limit is not None and restarts >= restart.limit:
+        return Over("Failed", "RestartLimitExceeded", f"{told}, after {restarts} restarts of at most {restart.limit}")
+    longest = duration.seconds(restart.backoff.max)
+    in_row = 0 if ran_for > longest else crashes
+    delay = min(duration.seconds(restart.backoff.initial) * restart.backoff.factor ** min(in_row, 64), longest)
+    return Again(delay, exit_.cause or "BackOff", f"{told}; it is started again after {duration.format_seconds(delay)}")
+
+
+def describe(exit_: Exit) -> str:
+    """How it ended, for a person."""
+    if exit_.message:
+        return exit_.message
+    if exit_.signal:
+        return f"the process was ended by {exit_.signal}"
+    return f"the process ended with exit code {exit_.code}"
