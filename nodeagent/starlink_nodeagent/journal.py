@@ -40,6 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
     restarts: int = 0
     crashes: int = 0
     phase: str = "Pending"
+    ready: bool = False
     reason: str = ""
     message: str = ""
     exit_code: int | None = None

@@ -99,6 +99,18 @@ class Cache(Generic[T]):
         if known is not None:
             self._drop(key, _version(known))
 
+    def hear(self, type_: str | None, body: bytes) -> None:
+        """Takes an event that somebody else's watch brought: ADDED, MODIFIED, DELETED, or None for an object listed."""
+        obj = self._decode(msgspec.Raw(body))
+        if obj is not None and type_ == "DELETED":
+            self._drop(obj.key, _version(obj))
+        elif obj is not None:
+            self._take(obj)
+
+    async def refresh(self) -> None:
+        """Lists now. Raises ClientError."""
+        await self._list()
+
     async def run(self) -> None:
         """Follows the kind until cancelled."""
         pause = FIRST_PAUSE

@@ -1,0 +1,117 @@
+"""The agent's process: `python -m starlink_nodeagent --kubeconfig F --name NAME --data-dir D`."""
+
+import argparse
+import asyncio
+import fcntl
+import gc
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from starlink import log as logs
+from starlink.client.config import BadConfig, load
+from starlink.client.kube import Client
+from starlink_nodeagent import machine
+from starlink_nodeagent.agent import Agent, ServerDeleted
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.parking import park_all
+from starlink_nodeagent.registration import NameTaken
+from starlink_nodeagent.user import UnknownUser, task_user
+
+log = logging.getLogger("starlink_nodeagent")
+
+BAD_USAGE, NAME_TAKEN = 2, 3
+
+
+def main() -> None:
+    arguments = _parse(sys.argv[1:])
+    logs.setup(arguments.log_level, "agent")
+    os.umask(0o022)
+    data_dir = arguments.data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.chmod(0o711)
+    try:
+        lock = _lock(data_dir)
+        if arguments.command == "stop-instances":
+            stopped = asyncio.run(park_all(data_dir))
+            log.info("stopped the instances", extra={"instances": stopped})
+        else:
+            asyncio.run(_run(arguments, data_dir))
+        os.close(lock)
+    except NameTaken as error:
+        log.error("%s", error)
+        raise SystemExit(NAME_TAKEN) from None
+    except ServerDeleted as error:
+        log.warning("%s", error)
+    except (BadConfig, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
+        log.error("the agent can't start: %s", error)
+        raise SystemExit(BAD_USAGE) from None
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="starlink agent", description="Run this server's node agent.")
+    parser.add_argument("command", nargs="?", choices=["run", "stop-instances"], default="run", help=argparse.SUPPRESS)
+    parser.add_argument("--kubeconfig", type=Path, help="how to reach the API, from `starlink server add`")
+    parser.add_argument("--name", help="the server's name")
+    parser.add_argument("--data-dir", type=Path, required=True, help="journal, instances and artifact cache")
+    parser.add_argument("--artifact-dir", type=Path, help="where artifacts named file:NAME lie")
+    parser.add_argument("--address", default="", help="the address at which instances are reached")
+    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label of the new Server")
+    parser.add_argument("--task-user", help="as root: whom tasks run as (default nobody)")
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
+        parser.error("--kubeconfig and --name are needed")
+    for label in arguments.label:
+        if "=" not in label:
+            parser.error(f"--label {label}: write KEY=VALUE")
+    return arguments
+
+
+def _lock(data_dir: Path) -> int:
+    """Held while the agent lives: two agents of one data directory would start everything twice."""
+    descriptor = os.open(data_dir / "agent.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(f"another agent runs on {data_dir}; stop it, or give another --data-dir") from None
+    return descriptor
+
+
+async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
+    host = Host(
+        server=arguments.name,
+        journal=Journal(data_dir / "instances"),
+        cache=data_dir / "artifacts",
+        artifact_dir=arguments.artifact_dir,
+        user=task_user(arguments.task_user),
+        path=os.environ.get("PATH", os.defpath),
+        now=time.time,
+    )
+    labels = dict(label.split("=", 1) for label in arguments.label)
+    client = Client(load(arguments.kubeconfig))
+    facts = machine.observe(data_dir, arguments.address)
+    agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
+    gc.collect()
+    gc.freeze()
+    log.info("started", extra={"server": host.server, "tasks_run_as": host.user.name})
+    running = asyncio.create_task(agent.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("stopped; instances go on running")
+
+
+def _jitter() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The agent: observe what the API declares and what is held, plan, act; again and again."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import ASSIGNMENT, NAMESPACE, SERVER
+from starlink.api.server import Server
+from starlink.client.cache import Cache, Change
+from starlink.client.errors import ClientError
+from starlink.client.kube import Client
+from starlink_nodeagent import heartbeat
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.instance import Instance
+from starlink_nodeagent.journal import Record
+from starlink_nodeagent.machine import Machine
+from starlink_nodeagent.plan import Declared, Held, Plan, diff
+from starlink_nodeagent.registration import NameTaken, register
+from starlink_nodeagent.report import status_of
+from starlink_nodeagent.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+ROTATE_SECONDS = 10.0
+CLUSTER_IDENTITY = "kube-system"
+
+
+class ServerDeleted(Exception):
+    """The agent's Server has been deleted and has gone."""
+
+
+class Agent:
+    """One server's agent. `monotonic` and `jitter` are for its caches."""
+
+    def __init__(
+        self,
+        client: Client,
+        host: Host,
+        machine: Machine,
+        labels: dict[str, str],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._host = host
+        self._machine = machine
+        self._labels = labels
+        self._instances: dict[str, Instance] = {}
+        self._reporter = Reporter(client, host.server, host.now)
+        self._assignments = Cache(
+            client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, field_selector=f"spec.server={host.server}"
+        )
+        self._server = Cache(
+            client, SERVER, Server, now=monotonic, jitter=jitter, field_selector=f"metadata.name={host.server}"
+        )
+        self._wake = asyncio.Event()
+        self._deleted = asyncio.Event()
+        self._cluster = ""
+        self._cluster_as_of = -1
+        self._uid = ""
+        self._orphans: tuple[str, ...] = ()
+        self._forgetting: set[asyncio.Task[None]] = set()
+        host.ports_of_others = self._ports_of_others
+
+    async def run(self) -> None:
+        """Until cancelled. Raises NameTaken, ServerDeleted."""
+        self._assignments.subscribe(lambda _: self._wake.set())
+        self._adopt()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._reporter.run())
+                group.create_task(self._rotate())
+                group.create_task(self._connect(group))
+        except* (NameTaken, ServerDeleted) as caught:
+            raise caught.exceptions[0] from None
+        finally:
+            for instance in self._instances.values():
+                instance.leave()
+
+    def _adopt(self) -> None:
+        """Goes on with what an earlier agent left."""
+        for record in self._host.journal.load():
+            self._hold(record)
+        if self._instances:
+            log.info("went on with what was there", extra={"instances": len(self._instances)})
+
+    def _hold(self, record: Record) -> None:
+        instance = self._instances[record.uid] = Instance(record, self._host, self._report)
+        instance.begin()
+
+    async def _connect(self, group: asyncio.TaskGroup) -> None:
+        """Registers, however long it takes, and then follows the API."""
+        while True:
+            try:
+                self._uid = await register(self._client, self._host.server, self._machine, self._labels)
+                break
+            except ClientError as error:
+                log.warning("could not register yet: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+        self._server.subscribe(self._own_server_changed)
+        group.create_task(heartbeat.beat(self._client, self._host.server, self._host.now))
+        group.create_task(self._assignments.run())
+        group.create_task(self._server.run())
+        token_file = self._client.config.token_file
+        if token_file is not None:
+            group.create_task(heartbeat.renew_token(self._client, self._host.server, token_file))
+        group.create_task(self._follow())
+        group.create_task(self._watch_for_deletion())
+
+    def _own_server_changed(self, change: Change[Server]) -> None:
+        if change.new is None and change.old is not None and change.old.uid == self._uid:
+            self._deleted.set()
+
+    async def _watch_for_deletion(self) -> None:
+        await self._deleted.wait()
+        raise ServerDeleted(f"Server {self._host.server} was deleted; a restart of this agent registers it anew")
+
+    async def _rotate(self) -> None:
+        while True:
+            await asyncio.sleep(ROTATE_SECONDS)
+            for instance in self._instances.values():
+                with contextlib.suppress(OSError):
+                    instance.rotate_logs()
+
+    # The loop
+
+    async def _follow(self) -> None:
+        await self._assignments.synced()
+        while True:
+            self._wake.clear()
+            try:
+                await self._know_cluster()
+            except ClientError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._act(diff(self._declared(), self._held()))
+            await self._own_up()
+            await self._wake.wait()
+
+    async def _know_cluster(self) -> None:
+        """Asks again which cluster this is whenever there was a new list: only a list can come from another one."""
+        lists = self._assignments.lists
+        if self._cluster_as_of != lists:
+            namespace = await self._client.get(NAMESPACE, CLUSTER_IDENTITY)
+            self._cluster, self._cluster_as_of = str(namespace["metadata"]["uid"]), lists
+
+    def _declared(self) -> Declared:
+        assignments = {a.uid: a for a in self._assignments.objects.values()}
+        return Declared(self._cluster, self._assignments.resource_version, assignments)
+
+    def _held(self) -> Iterable[Held]:
+        return [
+            Held(uid, instance.record.key, instance.record.cluster, instance.record.resource_version)
+            for uid, instance in self._instances.items()
+        ]
+
+    def _act(self, plan: Plan) -> None:
+        for uid in plan.stop:
+            self._instances[uid].stop()
+            self._report(self._instances[uid])
+        for uid in plan.forget:
+            self._forget(uid)
+        for assignment in plan.disown:
+            record = self._record(assignment)
+            record.phase, record.reason, record.message = (
+                "Stopped",
+                "NeverStarted",
+                "it was stopped before it was started",
+            )
+            self._reporter.tell(record.uid, record.key, status_of(record, self._machine.address, self._host.now()))
+        for assignment in plan.start:
+            record = self._record(assignment)
+            self._host.journal.save(record)
+            self._hold(record)
+        self._orphans = plan.orphans
+
+    def _record(self, assignment: Assignment) -> Record:
+        return Record(
+            uid=assignment.uid,
+            namespace=assignment.metadata.namespace,
+            name=assignment.name,
+            task=assignment.task,
+            slot=assignment.spec.slot,
+            cluster=self._cluster,
+            resource_version=int(assignment.metadata.resource_version),
+            generation=assignment.metadata.generation,
+            template=assignment.spec.template,
+        )
+
+    def _forget(self, uid: str) -> None:
+        """Stops an instance whose Assignment is gone, and removes what is left of it."""
+        task = asyncio.create_task(self._stop_and_forget(uid))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _stop_and_forget(self, uid: str) -> None:
+        instance = self._instances[uid]
+        instance.stop()
+        await instance.over()
+        if self._instances.pop(uid, None) is not None:
+            self._reporter.forget(uid)
+            await asyncio.to_thread(self._host.journal.forget, uid)
+
+    # Telling
+
+    def _report(self, instance: Instance) -> None:
+        record = instance.record
+        assignment = self._assignments.objects.get(record.key)
+        if assignment is not None and assignment.uid == record.uid:
+            record.generation = assignment.metadata.generation
+        if record.stopping and not record.finished:
+            record.phase, record.ready = "Stopping", False
+        self._reporter.tell(record.uid, record.key, status_of(record, self._machine.address, self._host.now()))
+        self._tell_event(record)
+
+    def _tell_event(self, record: Record) -> None:
+        """Events for what a person would ask about: failures and restarts."""
+        restarting = record.phase == "Starting" and record.reason
+        if record.phase == "Failed" or restarting:
+            self._reporter.event(ASSIGNMENT, record.key, record.uid, "Warning", record.reason, record.message)
+
+    async def _own_up(self) -> None:
+        """Says in the Server's status what runs here although nobody declares it."""
+        server = next(iter(self._server.objects.values()), None)
+        if server is None or server.status.orphans == self._orphans:
+            return
+        patch = {"metadata": {"uid": self._uid}, "status": {"orphans": list(self._orphans) or None}}
+        try:
+            await self._client.patch(SERVER, self._host.server, patch, subresource="status")
+        except ClientError as error:
+            log.warning("the orphans could not be reported: %s", error)
+
+    def _ports_of_others(self, uid: str) -> Iterable[int]:
+        for other, instance in self._instances.items():
+            if other != uid and not instance.record.finished:
+                yield from instance.record.ports.values()

@@ -1,0 +1,33 @@
+"""What all instances of an agent share: where things lie, whom they run as, and the clock."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.user import TaskUser
+
+
+@dataclass
+class Host:
+    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one."""
+
+    server: str
+    journal: Journal
+    cache: Path
+    artifact_dir: Path | None
+    user: TaskUser
+    path: str
+    now: Callable[[], float]
+    ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
+    _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def ports_in_use(self, uid: str) -> set[int]:
+        """The ports that other instances of this server have."""
+        return set(self.ports_of_others(uid))
+
+    def fetching(self, sha256: str) -> asyncio.Lock:
+        """Held while an archive is fetched, so that instances share one fetch."""
+        return self._fetching[sha256]

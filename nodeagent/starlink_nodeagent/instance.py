@@ -1,0 +1,336 @@
+"""One instance: an Assignment's life on this server, from its first byte to its last.
+
+Each step is in the journal before it is taken, so that the life goes on after the agent's own restart.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from starlink.api import duration, quantity
+from starlink.api.template import Probe
+from starlink.artifacts.errors import ArtifactError
+from starlink.artifacts.fetch import fetch
+from starlink.artifacts.unpack import unpack
+from starlink_nodeagent import logs, ports, probes, restarts, supervisor
+from starlink_nodeagent.environment import environment
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.journal import Record
+from starlink_nodeagent.restarts import Exit
+from starlink_nodeagent.supervisor import Run
+
+log = logging.getLogger(__name__)
+
+
+class Failure(Exception):
+    """What no restart cures: a CamelCase reason and a message."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Instance:
+    """A record brought to life. `changed` is called after every step that others should hear of."""
+
+    def __init__(self, record: Record, host: Host, changed: Callable[["Instance"], None]) -> None:
+        self.record = record
+        self._host = host
+        self._changed = changed
+        self._directory = host.journal.directory(record.uid)
+        self._run: Run | None = None
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        if record.stopping:
+            self._stop.set()
+
+    # From outside
+
+    def begin(self) -> None:
+        """Starts to live, or goes on living after the agent's restart."""
+        if not self.record.finished:
+            self._task = asyncio.create_task(self._live(), name=f"instance {self.record.key}")
+
+    def stop(self) -> None:
+        """Asks it to end for good."""
+        if not self.record.stopping and not self.record.finished:
+            self.record.stopping = True
+            self._save()
+            self._stop.set()
+
+    async def over(self) -> None:
+        """Waits until nothing of it runs."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def leave(self) -> None:
+        """The agent goes; the process stays."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def rotate_logs(self) -> None:
+        """Rotates its logs when they have grown."""
+        limits = self.record.template.logs
+        logs.rotate(self._directory / "logs", quantity.count_bytes(limits.max_size), limits.max_files)
+
+    # Its life
+
+    async def _live(self) -> None:
+        try:
+            await self._prepare()
+            await self._run_until_over()
+        except (Failure, ArtifactError, ports.PortTrouble) as failure:
+            self._finish("Failed", failure.reason, str(failure))
+        except Exception as error:
+            log.exception("an instance failed", extra={"assignment": str(self.record.key)})
+            self._finish("Failed", "AgentError", f"the agent could not carry it out: {error}")
+
+    async def _prepare(self) -> None:
+        record = self.record
+        if record.prepared or self._stop.is_set():
+            return
+        self._enter("Preparing", "", "")
+        self._check_probes()
+        work = self._directory / "work"
+        artifact = record.template.artifact
+        if artifact is None:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+        else:
+            await self._unpack(artifact.url, artifact.sha256, work)
+        self._host.user.own_tree(work)
+        (self._directory / "logs").mkdir(mode=0o700, exist_ok=True)
+        record.ports = ports.assign(record.template.ports, record.uid, self._host.ports_in_use(record.uid))
+        record.prepared = True
+        self._save()
+
+    def _check_probes(self) -> None:
+        try:
+            probes.check(self.record.template)
+        except probes.ProbePortMissing as error:
+            raise Failure("ProbePortMissing", str(error)) from None
+
+    async def _unpack(self, url: str, sha256: str, work: Path) -> None:
+        async with self._host.fetching(sha256):
+            archive = await asyncio.to_thread(fetch, url, sha256, self._host.cache, self._host.artifact_dir)
+            shutil.rmtree(work, ignore_errors=True)
+            await asyncio.to_thread(unpack, archive, work, url)
+
+    async def _run_until_over(self) -> None:
+        record = self.record
+        exit_: Exit | None = None
+        if record.run and not record.parked:
+            self._run = supervisor.adopt(self._run_directory(), self._marker())
+            if self._run is None:
+                exit_ = supervisor.exit_of(self._run_directory())
+        while True:
+            if self._run is None and exit_ is None:
+                if self._stop.is_set():
+                    self._finish("Stopped", "Stopped", "it was stopped before it was started")
+                    return
+                self._start()
+            if self._run is not None:
+                exit_ = await self._attend(self._run)
+                self._run = None
+            assert exit_ is not None
+            await supervisor.sweep(self._marker(), None)
+            if self._stop.is_set():
+                self._note_exit(exit_)
+                self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
+                return
+            if not await self._go_on(exit_):
+                return
+            exit_ = None
+
+    def _start(self) -> None:
+        """Starts the next run. The journal knows of it before there is a process."""
+        record = self.record
+        command, work = self._command()
+        ports.check_fixed(record.template.ports)
+        record.run += 1
+        record.parked = False
+        record.started_at = self._host.now()
+        self._enter("Starting", "", "")
+        directory = self._run_directory()
+        shutil.rmtree(directory, ignore_errors=True)
+        env = self._environment()
+        self._run = supervisor.start(
+            directory, command, work, self._marker(), env, self._directory / "logs" / logs.CURRENT, self._host.user
+        )
+        shutil.rmtree(self._directory / "runs" / str(record.run - 2), ignore_errors=True)
+
+    def _command(self) -> tuple[list[str], str]:
+        """The command and where it starts. Raises Failure when either is not there."""
+        template = self.record.template
+        work = self._directory / "work" / template.working_dir if template.working_dir else self._directory / "work"
+        if not work.is_dir():
+            raise Failure(
+                "WorkingDirNotFound",
+                f"workingDir {template.working_dir!r} is no directory; the artifact has none of that name",
+            )
+        command = [*(template.command or ("./start.sh",)), *template.args]
+        self._check_command(command[0], work)
+        return command, str(work) if template.working_dir.startswith("/") else f"../../work/{template.working_dir}"
+
+    def _check_command(self, name: str, work: Path) -> None:
+        if "/" in name:
+            path = work / name
+            if not path.is_file():
+                raise Failure(
+                    "CommandNotFound", f"{name} is not there; the command is looked for in the instance's directory"
+                )
+            if not os.access(path, os.X_OK):
+                raise Failure("CommandNotExecutable", f"{name} is not executable; pack it with its x bit")
+            return
+        path_variable = self._environment()["PATH"]
+        if shutil.which(name, path=path_variable) is None:
+            raise Failure(
+                "CommandNotFound", f"{name} is not found in PATH ({path_variable}); install it, or give its path"
+            )
+
+    def _environment(self) -> dict[str, str]:
+        record = self.record
+        names = {
+            "TASK": record.task,
+            "NAMESPACE": record.namespace,
+            "ASSIGNMENT": record.name,
+            "SLOT": record.slot,
+            "SERVER": self._host.server,
+        }
+        home = str(self._directory / "work")
+        return environment(record.template, names, record.ports, self._marker(), self._host.path, home)
+
+    async def _attend(self, run: Run) -> Exit:
+        """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up."""
+        verdict: asyncio.Queue[Exit] = asyncio.Queue()
+        probing = asyncio.create_task(self._probe(verdict))
+        ended = asyncio.create_task(supervisor.ended(run))
+        stopped = asyncio.create_task(self._stop.wait())
+        unwell = asyncio.create_task(verdict.get())
+        try:
+            await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                return supervisor.exit_of(run.directory)
+            self._set_ready(False, "Stopping" if self._stop.is_set() else self.record.phase)
+            await self._end(run)
+            exit_ = supervisor.exit_of(run.directory)
+            if not self._stop.is_set() and unwell.done():
+                return unwell.result()
+            return exit_
+        finally:
+            tasks = (probing, ended, stopped, unwell)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end(self, run: Run) -> None:
+        how = self.record.template.stop
+        await supervisor.stop(run, signal.Signals[how.signal], duration.seconds(how.grace_period))
+
+    async def _probe(self, verdict: "asyncio.Queue[Exit]") -> None:
+        """Runs the probes of a run; startup goes before the others."""
+        spec = self.record.template.probes
+        target = probes.Target(
+            self.record.ports, self._environment(), self._directory / "work", self._host.user.popen()
+        )
+        if spec.startup is not None:
+            await self._started(spec.startup, target, verdict)
+        if spec.readiness is None:
+            self._set_ready(True, "Running")
+        elif self.record.phase != "Running":
+            self._enter("Running", "", "")
+        async with asyncio.TaskGroup() as group:
+            if spec.readiness is not None:
+                group.create_task(probes.follow(spec.readiness, target, self._readiness))
+            if spec.liveness is not None:
+                group.create_task(probes.follow(spec.liveness, target, _unwell(verdict, "LivenessFailed", "liveness")))
+
+    async def _started(self, probe: Probe, target: probes.Target, verdict: "asyncio.Queue[Exit]") -> None:
+        succeeded = asyncio.Event()
+        give_up = _unwell(verdict, "StartupFailed", "startup")
+
+        def tell(well: bool, why: str) -> None:
+            if well:
+                succeeded.set()
+            else:
+                give_up(well, why)
+
+        following = asyncio.create_task(probes.follow(probe, target, tell))
+        try:
+            await succeeded.wait()
+        finally:
+            following.cancel()
+
+    def _readiness(self, well: bool, why: str) -> None:
+        self._set_ready(
+            well, "Running", "" if well else "NotReady", "" if well else f"the readiness probe fails: {why}"
+        )
+
+    async def _go_on(self, exit_: Exit) -> bool:
+        """After a run has ended: waits for the next, or finishes. False when it is over."""
+        record = self.record
+        ran_for = self._host.now() - (record.started_at or self._host.now())
+        self._note_exit(exit_)
+        restart = record.template.restart
+        verdict = restarts.after(exit_, restart, record.restarts, record.crashes, ran_for)
+        if isinstance(verdict, restarts.Over):
+            self._finish(verdict.phase, verdict.reason, verdict.message)
+            return False
+        record.crashes = 1 if ran_for > duration.seconds(restart.backoff.max) else record.crashes + 1
+        record.restarts += 1
+        record.parked = True
+        self.record.ready = False
+        self._enter("Starting", verdict.reason, verdict.message)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(verdict.delay):
+                await self._stop.wait()
+        if self._stop.is_set():
+            self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
+            return False
+        return True
+
+    # Steps
+
+    def _note_exit(self, exit_: Exit) -> None:
+        self.record.exit_code, self.record.signal = exit_.code, exit_.signal
+        self.record.finished_at = self._host.now()
+
+    def _set_ready(self, ready: bool, phase: str, reason: str = "", message: str = "") -> None:
+        if (self.record.ready, self.record.phase, self.record.message) != (ready, phase, message):
+            self.record.ready = ready
+            self._enter(phase, reason, message)
+
+    def _enter(self, phase: str, reason: str, message: str) -> None:
+        self.record.phase, self.record.reason, self.record.message = phase, reason, message
+        self._save()
+        self._changed(self)
+
+    def _finish(self, phase: str, reason: str, message: str) -> None:
+        self.record.ready = False
+        if self.record.finished_at is None or phase == "Failed":
+            self.record.finished_at = self._host.now()
+        self._enter(phase, reason, message)
+
+    def _save(self) -> None:
+        self._host.journal.save(self.record)
+
+    def _marker(self) -> str:
+        return f"{self.record.uid}/{self.record.run}"
+
+    def _run_directory(self) -> Path:
+        return self._directory / "runs" / str(self.record.run)
+
+
+def _unwell(verdict: "asyncio.Queue[Exit]", reason: str, probe: str) -> Callable[[bool, str], None]:
+    """A probe's listener that gives the run up when the probe fails for good."""
+
+    def tell(well: bool, why: str) -> None:
+        if not well:
+            verdict.put_nowait(Exit(None, "", reason, f"the {probe} probe failed: {why}"))
+
+    return tell

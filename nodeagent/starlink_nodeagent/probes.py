@@ -1,0 +1,163 @@
+"""Probes: one try of each kind, and the loop that counts them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlink.api import duration
+from starlink.api.template import Probe, Template
+
+FIRST_PAUSE = 0.05
+_STATUS_LINE = 4096
+
+
+class ProbePortMissing(Exception):
+    """A probe needs a port that the template does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the probes of one run need to know of it."""
+
+    ports: Mapping[str, int]
+    env: Mapping[str, str]
+    work: Path
+    popen: Mapping[str, Any]
+
+
+Try = Callable[[], Awaitable[str]]
+"""One try: "" on success, else why it failed."""
+
+
+def check(template: Template) -> None:
+    """Raises ProbePortMissing when a probe names no port that there is."""
+    probes = template.probes
+    names = [port.name for port in template.ports]
+    for which in ("startup", "liveness", "readiness"):
+        probe: Probe | None = getattr(probes, which)
+        action = (probe.http_get or probe.tcp_socket) if probe else None
+        if action is None or isinstance(action.port, int):
+            continue
+        if (action.port is None and not names) or (action.port is not None and action.port not in names):
+            raise ProbePortMissing(
+                f"probes.{which} asks port {action.port or '(the first)'!s}, but template.ports has {', '.join(names) or 'none'}"
+            )
+
+
+def try_of(probe: Probe, target: Target) -> Try:
+    """The function that tries the probe once."""
+    seconds = duration.seconds(probe.timeout)
+    if probe.exec is not None:
+        command = probe.exec.command
+        return lambda: _exec(command, target, seconds)
+    if probe.http_get is not None:
+        port, path = _port(probe.http_get.port, target), probe.http_get.path
+        return lambda: _within(_http(port, path), seconds)
+    assert probe.tcp_socket is not None
+    number = _port(probe.tcp_socket.port, target)
+    return lambda: _within(_tcp(number), seconds)
+
+
+def _port(port: int | str | None, target: Target) -> int:
+    if isinstance(port, int):
+        return port
+    return target.ports[port] if port is not None else next(iter(target.ports.values()))
+
+
+async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]) -> None:
+    """Tries for ever; tells True when the successes in a row reach their threshold, False when the failures do.
+
+    Until the first success it tries soon and then less often, so that what starts fast is ready fast.
+    """
+    attempt = try_of(probe, target)
+    period, pause = duration.seconds(probe.period), FIRST_PAUSE
+    successes = failures = 0
+    succeeded = False
+    await asyncio.sleep(duration.seconds(probe.initial_delay))
+    started = asyncio.get_running_loop().time()
+    while True:
+        why = await attempt()
+        if why:
+            successes = 0
+            # The quick tries before the first success are not the failures that the threshold counts.
+            elapsed = asyncio.get_running_loop().time() - started
+            failures = failures + 1 if succeeded else int(elapsed / period) if period else failures + 1
+            if failures >= probe.failure_threshold:
+                tell(False, why)
+        else:
+            failures, succeeded = 0, True
+            successes += 1
+            if successes >= probe.success_threshold:
+                tell(True, "")
+        if succeeded:
+            await asyncio.sleep(period)
+        else:
+            await asyncio.sleep(min(pause, period))
+            pause = min(pause * 1.5, 1.0)
+
+
+async def _within(attempt: Awaitable[str], seconds: float) -> str:
+    try:
+        async with asyncio.timeout(seconds):
+            return await attempt
+    except TimeoutError:
+        return f"no answer within {duration.format_seconds(seconds)}"
+    except OSError as error:
+        return str(error.strerror or error)
+
+
+async def _tcp(port: int) -> str:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    return ""
+
+
+async def _http(port: int, path: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_STATUS_LINE)
+    try:
+        request = (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: starlink-probe\r\nConnection: close\r\n\r\n"
+        )
+        writer.write(request.encode())
+        line = await reader.readline()
+    except ValueError:
+        return "the answer is not HTTP"
+    finally:
+        writer.close()
+    parts = line.split()
+    if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit():
+        return "the answer is not HTTP"
+    status = int(parts[1])
+    return "" if 200 <= status < 400 else f"HTTP status {status}"
+
+
+async def _exec(command: Sequence[str], target: Target, seconds: float) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=target.work,
+            env=dict(target.env),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            **target.popen,
+        )
+    except OSError as error:
+        return f"{command[0]} can't be run: {error.strerror}"
+    try:
+        async with asyncio.timeout(seconds):
+            code = await process.wait()
+        return "" if code == 0 else f"exit code {code}"
+    except TimeoutError:
+        return f"no end within {duration.format_seconds(seconds)}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            await process.wait()

@@ -1,0 +1,83 @@
+"""The agent's Server: made or adopted, and told what the machine is."""
+
+import logging
+from typing import Any
+
+from starlink import __version__
+from starlink.api import labels, quantity
+from starlink.api.kinds import SERVER
+from starlink.client.errors import AlreadyExists, NotFound
+from starlink.client.kube import Client
+from starlink_nodeagent.machine import RESERVED_MEMORY, Machine
+
+log = logging.getLogger(__name__)
+
+
+class NameTaken(Exception):
+    """Another machine has registered under the name; the message says the ways out."""
+
+
+async def register(client: Client, name: str, machine: Machine, extra_labels: dict[str, str]) -> str:
+    """Creates the Server or adopts it, and writes its status; gives its UID. Raises NameTaken, ClientError."""
+    try:
+        server = await client.get(SERVER, name)
+    except NotFound:
+        try:
+            server = await client.create(SERVER, manifest(name, machine, extra_labels))
+            log.info("registered", extra={"server": name})
+        except AlreadyExists:
+            server = await client.get(SERVER, name)
+    known = (server.get("status") or {}).get("machineID", "")
+    if known not in ("", machine.machine_id):
+        raise NameTaken(
+            f"server {name!r} is another machine (its machineID is {known}, this one's is {machine.machine_id}); "
+            "start this agent with another --name, or, if that machine is gone for good, "
+            f"annotate and delete its Server: kubectl annotate server {name} {labels.GONE_ANNOTATION}=true && "
+            f"kubectl delete server {name}"
+        )
+    uid = str(server["metadata"]["uid"])
+    patch = {"metadata": {"uid": uid}, "status": status(machine)}
+    await client.patch(SERVER, name, patch, subresource="status")
+    return uid
+
+
+def manifest(name: str, machine: Machine, extra_labels: dict[str, str]) -> dict[str, Any]:
+    """The Server as its agent creates it; its spec is written by people from then on."""
+    return {
+        "apiVersion": SERVER.api_version,
+        "kind": SERVER.kind,
+        "metadata": {
+            "name": name,
+            "finalizers": [labels.DRAINED_FINALIZER],
+            "labels": {
+                labels.ARCHITECTURE: machine.architecture,
+                labels.OPERATING_SYSTEM: "linux",
+                labels.HOSTNAME: machine.hostname,
+                **extra_labels,
+            },
+        },
+        "spec": {},
+    }
+
+
+def status(machine: Machine) -> dict[str, Any]:
+    """The agent's own fields of the Server's status."""
+    return {
+        "machineID": machine.machine_id,
+        "architecture": machine.architecture,
+        "operatingSystem": machine.operating_system,
+        "kernelVersion": machine.kernel,
+        "agentVersion": __version__,
+        "addresses": [
+            {"type": "InternalIP", "address": machine.address},
+            {"type": "Hostname", "address": machine.hostname},
+        ],
+        "capacity": {
+            "cpu": quantity.format_millicores(machine.cpu),
+            "memory": f"{machine.memory // (1024 * 1024)}Mi",
+        },
+        "allocatable": {
+            "cpu": quantity.format_millicores(machine.cpu),
+            "memory": f"{max(machine.memory - RESERVED_MEMORY, 0) // (1024 * 1024)}Mi",
+        },
+    }

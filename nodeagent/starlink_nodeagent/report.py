@@ -1,0 +1,75 @@
+"""What the agent says of an instance: an Assignment's status. Pure."""
+
+from typing import Any
+
+from starlink.api.timestamp import format_time
+from starlink_nodeagent.journal import Record
+
+Status = dict[str, Any]
+
+
+def status_of(record: Record, address: str, now: float) -> Status:
+    """The whole status; what is not so is null, which a merge patch takes away."""
+    endpoints = [
+        {"name": port.name, "address": address, "port": record.ports[port.name]}
+        for port in record.template.ports
+        if port.name in record.ports
+    ]
+    return {
+        "observedGeneration": record.generation,
+        "phase": record.phase,
+        "ready": record.ready,
+        "reason": record.reason or None,
+        "message": record.message or None,
+        "exitCode": record.exit_code,
+        "signal": record.signal or None,
+        "restarts": record.restarts,
+        "startedAt": format_time(record.started_at) if record.started_at is not None else None,
+        "finishedAt": format_time(record.finished_at) if record.finished_at is not None else None,
+        "endpoints": endpoints or None,
+        "conditions": _conditions(record, now),
+    }
+
+
+def _conditions(record: Record, now: float) -> list[dict[str, Any]]:
+    stalled = record.phase == "Failed"
+    working = not record.ready and not record.finished
+    reason = record.reason or record.phase
+    found = (
+        ("Ready", record.ready, reason, record.message),
+        ("Reconciling", working, reason if working else "Settled", record.message if working else ""),
+        ("Stalled", stalled, reason if stalled else "NotStalled", record.message if stalled else ""),
+    )
+    return [
+        {
+            "type": type_,
+            "status": "True" if truth else "False",
+            "reason": why,
+            "message": message,
+            "observedGeneration": record.generation,
+            "lastTransitionTime": format_time(now),
+        }
+        for type_, truth, why, message in found
+    ]
+
+
+def same(one: Status | None, other: Status) -> bool:
+    """Whether two statuses say the same, times of transition aside."""
+    return one is not None and _without_times(one) == _without_times(other)
+
+
+def keep_transitions(old: Status | None, new: Status) -> Status:
+    """`new` with the transition times of conditions whose status is as before."""
+    before = {c["type"]: c for c in (old or {}).get("conditions", ())}
+    conditions = [
+        {**c, "lastTransitionTime": before[c["type"]]["lastTransitionTime"]}
+        if c["type"] in before and before[c["type"]]["status"] == c["status"]
+        else c
+        for c in new["conditions"]
+    ]
+    return {**new, "conditions": conditions}
+
+
+def _without_times(status: Status) -> Status:
+    conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
+    return {**status, "conditions": conditions}
