@@ -1,0 +1,114 @@
+"""The operator's process: `python -m starlink_operator --kubeconfig F --identity NAME`."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads cost memory and bring nothing here
+
+import argparse
+import asyncio
+import gc
+import logging
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from starlink import log as logs
+from starlink.client.config import BadConfig, load
+from starlink.client.errors import ClientError
+from starlink.client.kube import Client
+from starlink_operator import handlers
+from starlink_operator.apply import Applier
+from starlink_operator.leadership import REQUEST_SECONDS, Leadership, LeadershipLost
+from starlink_operator.observed import Observed
+from starlink_operator.reconciler import Reconciler
+
+log = logging.getLogger("starlink_operator")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="starlink_operator")
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="how to reach the API")
+    parser.add_argument(
+        "--identity",
+        default=f"{socket.gethostname()}-{os.getpid()}",
+        help="its name as leader; one that is given again takes its own lease at once, so no two may run under it",
+    )
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    arguments = parser.parse_args(sys.argv[1:])
+    logs.setup(arguments.log_level, "operator")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(arguments))
+    except BadConfig as error:
+        log.error("the operator can't start: %s", error)
+        raise SystemExit(2) from None
+    except LeadershipLost as error:
+        log.error("the leadership is lost: %s", error)
+        raise SystemExit(1) from None
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    config = load(arguments.kubeconfig)
+    client = Client(config, timeout=REQUEST_SECONDS)
+    leadership = Leadership(client, arguments.identity, time.monotonic, time.time)
+    observed = Observed(client, time.monotonic, time.time, _jitter)
+    stop = asyncio.Event()
+    running = asyncio.create_task(_lead(client, leadership, observed, stop))
+    kopf_running = asyncio.create_task(handlers.run(config, observed, stop))
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.create_task(stop.wait())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await asyncio.wait((running, kopf_running, stopped), return_when=asyncio.FIRST_COMPLETED)
+    over = running.done()
+    stop.set()
+    for task in (running, kopf_running):
+        task.cancel()
+    results = await asyncio.gather(running, kopf_running, return_exceptions=True)
+    if leadership.leads:
+        await leadership.give_back()
+    client.close()
+    if over and isinstance(results[0], BaseException):
+        raise results[0]
+    log.info("stopped")
+
+
+async def _lead(client: Client, leadership: Leadership, observed: Observed, stop: asyncio.Event) -> None:
+    """Follows, syncs, and reconciles while leading."""
+    applier = Applier(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
+    reconciler = Reconciler(observed, applier, time.monotonic)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(observed.run())
+            await leadership.acquire()
+            group.create_task(leadership.hold())
+            await _sync(observed)
+            gc.collect()
+            gc.freeze()
+            reconciler.mark_all()
+            group.create_task(reconciler.run())
+    except* LeadershipLost as lost:
+        raise lost.exceptions[0] from None
+
+
+async def _sync(observed: Observed) -> None:
+    while True:
+        try:
+            await observed.synced()
+            log.info("synced", extra={"tasks": len(observed.tasks.objects), "servers": len(observed.servers.objects)})
+            return
+        except ClientError as error:
+            log.warning("could not sync yet: %s", error)
+            await asyncio.sleep(1.0)
+
+
+def _jitter() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+if __name__ == "__main__":
+    main()

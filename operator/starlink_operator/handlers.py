@@ -1,0 +1,62 @@
+"""kopf's part: events of the user's kinds, and nothing else of kopf's.
+
+No finalizers, no annotations, no daemons: an event says that something changed, and what it was then.
+"""
+
+import asyncio
+from typing import Any
+
+import kopf
+import msgspec
+
+from starlink.api.kinds import GROUP, VERSION
+from starlink.client.config import Config
+from starlink_operator.observed import Observed
+
+
+def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
+    """The handlers, for `kopf.operator`."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=config.server,
+            ca_data=config.ca,
+            certificate_data=config.certificate,
+            private_key_data=config.key,
+            token=config.bearer() or None,
+        )
+
+    @kopf.on.event(GROUP, VERSION, "tasks", registry=handlers)
+    async def task(event: kopf.RawEvent, **_: Any) -> None:
+        observed.tasks.hear(event["type"], msgspec.json.encode(event["object"]))
+
+    @kopf.on.event(GROUP, VERSION, "pools", registry=handlers)
+    async def pool(event: kopf.RawEvent, **_: Any) -> None:
+        observed.pools.hear(event["type"], msgspec.json.encode(event["object"]))
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf, kept quiet."""
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    chosen.peering.standalone = True
+    chosen.process.ultimate_exiting_timeout = None
+    chosen.networking.error_backoffs = (0.2, 0.5, 1, 2, 3, 5)
+    chosen.watching.reconnect_backoff = 0.05
+    return chosen
+
+
+async def run(config: Config, observed: Observed, stop: asyncio.Event) -> None:
+    """Runs kopf until `stop` is set."""
+    await kopf.operator(
+        registry=registry(config, observed),
+        settings=settings(),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+    )

@@ -1,0 +1,138 @@
+"""One writer: leadership by Lease. The decision is pure, the edge is thin."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from starlink.api.kinds import LEASE
+from starlink.api.lease import LeaseSpec
+from starlink.api.timestamp import format_micro_time
+from starlink.client.errors import AlreadyExists, ClientError, Conflict, NotFound
+from starlink.client.kube import Client
+
+log = logging.getLogger(__name__)
+
+NAME, NAMESPACE = "starlink-operator", "kube-system"
+LEASE_SECONDS = 15
+RENEW_SECONDS = 3.0
+REQUEST_SECONDS = 5.0
+"""The longest that a write may be under way: the leader sends nothing in the last part of its lease."""
+
+
+class LeadershipLost(Exception):
+    """Another may lead now; this process must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The Lease as first seen at `version`, at `since` on our monotonic clock."""
+
+    version: str
+    holder: str
+    since: float
+
+
+def may_take(lease: Observation, identity: str, now: float) -> bool:
+    """Whether the Lease is free: ours already, given back, or not renewed for its whole length since we saw it."""
+    return lease.holder in ("", identity) or now - lease.since > LEASE_SECONDS
+
+
+def may_write(renewed: float, now: float) -> bool:
+    """Whether a write that starts now ends within the lease."""
+    return now - renewed < LEASE_SECONDS - REQUEST_SECONDS
+
+
+class Leadership:
+    """`monotonic` decides, `wall` is only written down."""
+
+    def __init__(
+        self, client: Client, identity: str, monotonic: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._monotonic = monotonic
+        self._wall = wall
+        self._renewed = float("-inf")
+        self._version = ""
+
+    @property
+    def leads(self) -> bool:
+        """Whether we may write now."""
+        return may_write(self._renewed, self._monotonic())
+
+    async def acquire(self) -> None:
+        """Waits until we lead."""
+        seen = Observation("", "", self._monotonic())
+        told = ""
+        while True:
+            try:
+                seen = await self._look(seen)
+                if may_take(seen, self._identity, self._monotonic()):
+                    await self._renew()
+                    log.info("leading", extra={"identity": self._identity})
+                    return
+                if told != seen.holder:
+                    told = seen.holder
+                    log.info("another operator leads; waiting", extra={"holder": seen.holder})
+            except (ClientError, Conflict) as error:
+                log.info("leadership is not to be had yet: %s", error)
+            await asyncio.sleep(1.0)
+
+    async def _look(self, seen: Observation) -> Observation:
+        try:
+            lease = await self._client.get(LEASE, NAME, NAMESPACE)
+        except NotFound:
+            with contextlib.suppress(AlreadyExists):
+                await self._client.create(LEASE, {"metadata": {"name": NAME}, "spec": {}}, NAMESPACE)
+            lease = await self._client.get(LEASE, NAME, NAMESPACE)
+        self._version = lease["metadata"]["resourceVersion"]
+        if self._version == seen.version:
+            return seen
+        spec = msgspec.convert(lease.get("spec") or {}, LeaseSpec)
+        return Observation(self._version, spec.holder_identity or "", self._monotonic())
+
+    async def _renew(self) -> None:
+        started = self._monotonic()
+        now = format_micro_time(self._wall())
+        spec = {"holderIdentity": self._identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}
+        patch = {"metadata": {"resourceVersion": self._version}, "spec": spec}
+        lease = await self._client.patch(LEASE, NAME, patch, NAMESPACE)
+        self._version = lease["metadata"]["resourceVersion"]
+        self._renewed = started
+
+    async def hold(self) -> None:
+        """Renews until cancelled. Raises LeadershipLost when another took it or it could not be renewed in time."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await self._renew()
+            except Conflict as error:
+                raise LeadershipLost(f"the Lease was taken by another: {error}") from None
+            except ClientError as error:
+                log.warning("the leadership could not be renewed: %s", error)
+                if not self.leads:
+                    await self._win_back()
+
+    async def _win_back(self) -> None:
+        """The API was away for longer than the lease; if nobody took it meanwhile, it is ours again."""
+        while True:
+            try:
+                lease = await self._client.get(LEASE, NAME, NAMESPACE)
+                if lease["metadata"]["resourceVersion"] != self._version:
+                    raise LeadershipLost("the Lease was changed by another while the API was away")
+                await self._renew()
+                return
+            except Conflict:
+                raise LeadershipLost("the Lease was taken by another") from None
+            except ClientError:
+                await asyncio.sleep(1.0)
+
+    async def give_back(self) -> None:
+        """Lets the next one lead at once."""
+        patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
+        with contextlib.suppress(ClientError):
+            await self._client.patch(LEASE, NAME, patch, NAMESPACE)

@@ -1,0 +1,95 @@
+"""What the operator sees: caches of every kind that planning looks at, as one World."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import ASSIGNMENT, LEASE, POOL, SERVER, TASK, Kind
+from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.lease import Lease
+from starlink.api.meta import ObjectKey
+from starlink.api.pool import Pool
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.client.cache import Cache, Change
+from starlink.client.kube import Client
+from starlink.planning.world import World
+from starlink_operator.heartbeats import Heartbeats
+
+
+class Observed:
+    """Caches that follow Assignments, Servers and Leases themselves; Tasks and Pools are brought by kopf."""
+
+    def __init__(
+        self,
+        client: Client,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self.tasks = Cache(client, TASK, Task, now=monotonic, jitter=jitter)
+        self.pools = Cache(client, POOL, Pool, now=monotonic, jitter=jitter)
+        self.servers = Cache(client, SERVER, Server, now=monotonic, jitter=jitter)
+        self.assignments = Cache(client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter)
+        self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=SERVER_NAMESPACE)
+        self._heartbeats = Heartbeats()
+        self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
+        self.assignments.subscribe(self._index)
+        self._leases.subscribe(self._heard)
+
+    def cache(self, kind: Kind) -> "Cache[Any]":
+        """The cache of a kind that the operator writes."""
+        caches = {ASSIGNMENT: self.assignments, SERVER: self.servers, TASK: self.tasks, POOL: self.pools}
+        return caches[kind]  # type: ignore[return-value]
+
+    async def run(self) -> None:
+        """Follows until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for cache in (self.servers, self.assignments, self._leases):
+                group.create_task(cache.run())
+
+    async def synced(self) -> None:
+        """Waits for the first list of everything. Raises ClientError."""
+        for cache in (self.servers, self.assignments, self._leases):
+            await cache.synced()
+        await self.tasks.refresh()
+        await self.pools.refresh()
+
+    def _index(self, change: Change[Assignment]) -> None:
+        for old in filter(None, (change.old,)):
+            group = self._by_task.get(task_of(old), {})
+            group.pop(change.key, None)
+            if not group:
+                self._by_task.pop(task_of(old), None)
+        if change.new is not None:
+            self._by_task.setdefault(task_of(change.new), {})[change.key] = change.new
+
+    def _heard(self, change: Change[Lease]) -> None:
+        if change.new is None:
+            self._heartbeats.forget(change.key.name)
+        else:
+            self._heartbeats.renewed(change.key.name, change.new.metadata.resource_version, self._monotonic())
+
+    def look(self) -> None:
+        """Called every second: tells silence of servers from silence of our own."""
+        self._heartbeats.look(self._monotonic(), self._leases.last_heard)
+
+    def world(self) -> World:
+        """Everything, now."""
+        servers = {key.name: server for key, server in self.servers.objects.items()}
+        return World(
+            tasks=self.tasks.objects,
+            assignments={key: tuple(group.values()) for key, group in self._by_task.items()},
+            pools={key.name: pool for key, pool in self.pools.objects.items()},
+            servers=servers,
+            silence=self._heartbeats.silence(servers, self._monotonic()),
+            now=self._wall(),
+        )
+
+
+def task_of(assignment: Assignment) -> ObjectKey:
+    """The key of the task that an assignment is labelled with."""
+    return ObjectKey(assignment.metadata.namespace, assignment.task)

@@ -1,0 +1,151 @@
+"""The loop: which tasks to look at, one round for all of them, and the plans applied."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from starlink.api.assignment import Assignment
+from starlink.api.meta import ObjectKey
+from starlink.api.pool import Pool
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.client.cache import Change
+from starlink.client.errors import ClientError
+from starlink.engine.round import plan_fleet, plan_round
+from starlink.planning.plan import Plan
+from starlink_operator.apply import Applier, NotLeading
+from starlink_operator.observed import Observed, task_of
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+TICK_SECONDS = 1.0
+ALLOCATED_SECONDS = 10.0
+FULL_ROUND_SECONDS = 60.0
+RETRY_SECONDS = 0.5
+
+
+class Reconciler:
+    """Level-driven: an event only says which key to look at again."""
+
+    def __init__(self, observed: Observed, applier: Applier, monotonic: Callable[[], float]) -> None:
+        self._observed = observed
+        self._applier = applier
+        self._monotonic = monotonic
+        self._dirty: set[ObjectKey] = set()
+        self._unplaced: frozenset[ObjectKey] = frozenset()
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._allocated_at = float("-inf")
+        self._unhealthy: frozenset[str] = frozenset()
+        observed.tasks.subscribe(self._task_changed)
+        observed.pools.subscribe(self._pool_changed)
+        observed.assignments.subscribe(self._assignment_changed)
+        observed.servers.subscribe(self._server_changed)
+
+    # What makes a task worth a look
+
+    def mark(self, *keys: ObjectKey) -> None:
+        """These tasks are to be looked at."""
+        self._dirty.update(keys)
+        self._wake.set()
+
+    def _task_changed(self, change: Change[Task]) -> None:
+        self.mark(change.key)
+
+    def _assignment_changed(self, change: Change[Assignment]) -> None:
+        for assignment in filter(None, (change.old, change.new)):
+            self.mark(task_of(assignment))
+        freed = change.new is None or (change.new.finished and not (change.old and change.old.finished))
+        if freed:
+            self.mark(*self._unplaced)
+
+    def _server_changed(self, change: Change[Server]) -> None:
+        self.mark(*self._unplaced, *self._tasks_on(change.key.name))
+
+    def _pool_changed(self, _: Change[Pool]) -> None:
+        self.mark(*self._unplaced)
+
+    def _tasks_on(self, server: str) -> set[ObjectKey]:
+        return {task_of(a) for a in self._observed.assignments.objects.values() if a.spec.server == server}
+
+    def mark_all(self) -> None:
+        """Everything is to be looked at."""
+        self.mark(*self._observed.tasks.objects, *map(task_of, self._observed.assignments.objects.values()))
+
+    # The loop
+
+    async def run(self) -> None:
+        """Until cancelled. One round at a time; what comes meanwhile is in the next."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._round()
+
+    async def _round(self) -> None:
+        dirty, self._dirty = frozenset(self._dirty), set()
+        if not dirty:
+            return
+        world = self._observed.world()
+        planned = plan_round(world, dirty)
+        self._unplaced = (self._unplaced - dirty) | planned.unplaced
+        await asyncio.gather(*(self._apply(plan) for plan in planned.plans if plan))
+        for plan in planned.plans:
+            if plan.recheck_after is not None:
+                self._recheck(plan.subject, plan.recheck_after)
+
+    def _recheck(self, key: ObjectKey, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(seconds, 0.01), self.mark, key)
+
+    async def _apply(self, plan: Plan) -> None:
+        """A plan that fails is made again, from what is so then."""
+        log.info("plan", extra={"subject": str(plan.subject), "why": plan.reason, "actions": len(plan.actions)})
+        try:
+            async with self._slots:
+                await self._applier.apply(plan)
+        except NotLeading:
+            self._recheck(plan.subject, RETRY_SECONDS)
+        except ClientError as error:
+            log.info("a plan was overtaken: %s", error, extra={"subject": str(plan.subject)})
+            self._recheck(plan.subject, RETRY_SECONDS)
+        except Exception:
+            log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
+            self._recheck(plan.subject, 10 * RETRY_SECONDS)
+
+    async def _tick(self) -> None:
+        """Time alone changes things too: silence above all."""
+        full_round = self._monotonic() + FULL_ROUND_SECONDS
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._observed.look()
+            await self._fleet()
+            if self._monotonic() >= full_round:
+                full_round = self._monotonic() + FULL_ROUND_SECONDS
+                with contextlib.suppress(ClientError):
+                    await self._observed.tasks.refresh()
+                    await self._observed.pools.refresh()
+                self.mark_all()
+
+    async def _fleet(self) -> None:
+        """Servers and pools, and the tasks on servers that are silent."""
+        world = self._observed.world()
+        now = self._monotonic()
+        with_allocated = now - self._allocated_at >= ALLOCATED_SECONDS
+        plans = [plan for plan in plan_fleet(world) if plan and (with_allocated or plan.reason != "allocated")]
+        if with_allocated:
+            self._allocated_at = now
+        await asyncio.gather(*(self._apply_to_fleet(plan) for plan in plans))
+        silent = frozenset(name for name, seconds in world.silence.items() if seconds >= 10.0)
+        for name in silent | self._unhealthy:
+            self.mark(*self._tasks_on(name))
+        if silent != self._unhealthy:
+            self.mark(*self._unplaced)
+        self._unhealthy = silent
+
+    async def _apply_to_fleet(self, plan: Plan) -> None:
+        with contextlib.suppress(ClientError, NotLeading):
+            async with self._slots:
+                await self._applier.apply(plan)

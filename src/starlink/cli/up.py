@@ -1,0 +1,114 @@
+"""`starlink up`: a standalone StarLink on this machine."""
+
+import asyncio
+import logging
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from starlink import log as logs
+from starlink.cli.datadir import DataDir
+from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
+
+log = logging.getLogger("starlink.up")
+
+DETACH_SECONDS = 60.0
+
+
+@click.command()
+@click.option(
+    "--listen", default="", metavar="HOST:PORT", help="Where the API server listens [127.0.0.1 and a free port]."
+)
+@click.option("--detach", is_flag=True, help="Return once it is ready; it runs on in the background.")
+@click.option("--name", default="", help="This server's name [the hostname].")
+@click.option(
+    "--artifact-dir", type=click.Path(path_type=Path, file_okay=False), help="Where artifacts named file:NAME lie."
+)
+@click.option("--task-user", help="As root: whom tasks run as [nobody].")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    listen: str,
+    detach: bool,
+    name: str,
+    artifact_dir: Path | None,
+    task_user: str | None,
+    data_dir: Path | None,
+) -> None:
+    """Start a standalone StarLink: API server, operator and this machine's agent.
+
+    Stopping it leaves tasks running; the next `up` goes on with them.
+    """
+    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    if detach:
+        _detach(data)
+        return
+    agent = AgentOptions(name or server_name(), data.agent, artifact_dir.resolve() if artifact_dir else None, task_user)
+    logs.setup("info", "up")
+    try:
+        asyncio.run(_run(Standalone(data, listen, (agent,))))
+    except (NotStarted, PermissionError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def server_name() -> str:
+    """The hostname as a name that the API takes."""
+    return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
+
+
+async def _run(standalone: Standalone) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await standalone.start()
+    click.echo(greeting(standalone.data, standalone.url, standalone.agents[0].task_user))
+    sys.stdout.flush()
+    await stop.wait()
+    click.echo("stopping StarLink; tasks go on running, `starlink up` goes on with them")
+    await standalone.stop()
+
+
+def greeting(data: DataDir, url: str, task_user: str | None) -> str:
+    """What a person wants to know first."""
+    if os.geteuid() == 0:
+        whom = f"tasks run as {task_user or 'nobody'}"
+    else:
+        whom = f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
+    return "\n".join((
+        f"StarLink is up at {url}; {whom}.",
+        f"  export KUBECONFIG={data.admin_kubeconfig}",
+        "  kubectl get servers              # or: starlink get servers",
+        "  kubectl apply -f examples/hello.yaml",
+        f"logs are in {data.logs}; stop it with: starlink --data-dir {data.root} down",
+    ))  # fmt: skip
+
+
+def _detach(data: DataDir) -> None:
+    """Starts `up` again in the background, and waits until it has said that it is up."""
+    data.create()
+    command = [sys.executable, "-m", "starlink.cli", *[word for word in sys.argv[1:] if word != "--detach"]]
+    log_file = data.logs / "up.log"
+    descriptor = os.open(log_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True
+    )
+    os.close(descriptor)
+    deadline = time.monotonic() + DETACH_SECONDS
+    while time.monotonic() < deadline:
+        said = log_file.read_text()
+        if child.poll() is not None:
+            raise click.ClickException(said.strip().removeprefix("Error: ") or f"it ended with {child.returncode}")
+        if "StarLink is up" in said:
+            click.echo(said[said.index("StarLink is up") :].rstrip())
+            return
+        time.sleep(0.05)
+    raise click.ClickException(f"it is not up after {DETACH_SECONDS:g} s; see {log_file}")
