@@ -1,0 +1,52 @@
+"""`starlink status`: what runs on this machine, and how the cluster is."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from starlink.api.kinds import POOL, SERVER, TASK
+from starlink.cli.cluster import with_client
+from starlink.cli.datadir import DataDir
+from starlink.cli.down import is_launcher
+from starlink.cli.get import fetch_table, render
+from starlink.client.kube import Client
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.pass_context
+def command(ctx: click.Context, data_dir: Path | None) -> None:
+    """Show what runs here: processes, memory, where it listens, servers, pools and tasks."""
+    ctx.obj["data_dir"] = data_dir or ctx.obj["data_dir"]
+    data = DataDir.of(ctx.obj["data_dir"])
+    state = data.read_state()
+    if not state or not is_launcher(int(state.get("pid", 0))):
+        raise click.ClickException(f"StarLink does not run on {data.root}; start it with `starlink up`")
+    click.echo(processes(data, state), nl=False)
+    ctx.obj["kubeconfig"] = data.admin_kubeconfig
+
+    async def work(client: Client) -> None:
+        for kind in (SERVER, POOL, TASK):
+            table = await fetch_table(client, kind, "", None, "")
+            if table["rows"]:
+                click.echo("\n" + render(table, wide=False, namespaces=kind.namespaced), nl=False)
+
+    with_client(ctx, work)
+
+
+def processes(data: DataDir, state: dict[str, Any]) -> str:
+    """The processes with their memory."""
+    lines = [f"StarLink is up at {state['url']}, data in {data.root}"]
+    for name, pid in {"up": state["pid"], **state.get("children", {})}.items():
+        memory = _memory(pid)
+        lines.append(f"  {name:<12}pid {pid}, {memory} MB" if memory else f"  {name:<12}not running; see {data.logs}")
+    return "\n".join(lines) + "\n"
+
+
+def _memory(pid: int | None) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return int(text.split("VmRSS:", 1)[1].split()[0]) // 1024 if "VmRSS:" in text else 0
