@@ -39,7 +39,7 @@ def _node(server: Server, pool: str, world: World, health: Health, charges: list
         pool_architectures=its_pool.spec.architectures if its_pool else (),
         labels=server.metadata.labels,
         taints=server.spec.taints,
-        ready=bool(server.status.architecture) and not health.is_unknown(server.name) and not server.declared_gone,
+        ready=bool(server.status.architecture) and not health.is_suspect(server.name) and not server.declared_gone,
         schedulable=not server.spec.unschedulable and not server.metadata.deleting,
         cpu=quantity.millicores(server.status.allocatable.get("cpu", 0)),
         memory=quantity.count_bytes(server.status.allocatable.get("memory", 0)),

@@ -33,8 +33,12 @@ class Health:
         return server in self.gone or server not in self.known
 
     def is_unknown(self, server: str) -> bool:
-        """Whether it has not been heard for so long that nothing new goes there."""
+        """Whether it has not been heard for so long that what it last said is not to be relied on."""
         return self.silence.get(server, 0.0) >= UNKNOWN_AFTER
+
+    def is_suspect(self, server: str) -> bool:
+        """Whether it is silent for longer than a healthy agent is: nothing new goes there, for it may be lost soon."""
+        return self.silence.get(server, 0.0) >= SUSPECT_AFTER
 
     def is_lost(self, server: str, lost_after: float) -> bool:
         """Whether a task that waits `lost_after` seconds gives up what it has there."""

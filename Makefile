@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := src operator nodeagent tests bench examples
+
+.PHONY: help demo test check bench soak fmt clean
+
+help: ## show this
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: .venv/installed ## the main job, in a temporary folder
+	$(BIN)/starlink demo
+
+test: check ## all tests, checks included
+	$(BIN)/pytest
+
+check: .venv/installed ## ruff, mypy and the layers
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed ## all benchmarks
+	$(BIN)/python -m bench all
+
+bench-%: .venv/installed ## one of them, such as bench-main_job
+	$(BIN)/python -m bench $*
+
+soak: .venv/installed ## twenty kills in place of five
+	STARLINK_KILLS=20 $(BIN)/pytest tests/e2e/test_kill.py
+
+fmt: .venv/installed ## format the code
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean: ## remove what was installed and built
+	rm -rf .venv dist build

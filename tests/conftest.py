@@ -1,0 +1,194 @@
+"""What the tests share: a real standalone StarLink, and a real kubectl."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DEADLINE = 60.0
+
+
+def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+    """Waits until `check` gives something true, and gives it; fails with `what` and the last answer."""
+    end = time.monotonic() + seconds
+    while True:
+        last = check()
+        if last:
+            return last
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not become so within {seconds:g} s; last: {last!r}")
+        time.sleep(0.1)
+
+
+async def soon(check: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """The same, while an event loop runs."""
+    end = time.monotonic() + seconds
+    while True:
+        last = check()
+        if last:
+            return last
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not become so within {seconds:g} s; last: {last!r}")
+        await asyncio.sleep(0.02)
+
+
+class Starlink:
+    """A standalone StarLink in a folder of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.artifacts = folder / "artifacts"
+        self.artifacts.mkdir(exist_ok=True)
+
+    def cli(self, *words: str, check: bool = True, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Runs `starlink` on this data dir."""
+        env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        done = subprocess.run(
+            [sys.executable, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
+            capture_output=True, text=True, input=stdin, timeout=90, env=env, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            pytest.fail(f"starlink {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def up(self, name: str = "s1") -> None:
+        self.cli("up", "--detach", "--name", name, "--artifact-dir", str(self.artifacts))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.data / "run.json").read_text())
+        return state
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.data / "admin.kubeconfig"
+
+    def get(self, *words: str) -> dict[str, Any]:
+        """`starlink get … -o json`, {} when it is not there or the API is away."""
+        done = self.cli("get", *words, "-o", "json", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def items(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(*words).get("items", [])
+        return found
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        self.cli("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+
+    def condition(self, kind: str, name: str, type_: str) -> str:
+        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
+        return next((c["status"] for c in conditions if c["type"] == type_), "")
+
+    def processes(self) -> dict[int, str]:
+        """The living processes of instances below this folder, with their STARLINK_RUN."""
+        return instances_below(self.folder)
+
+    def remove(self) -> None:
+        """Ends everything by pid."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = self.state
+            self.cli("down", check=False)
+            for pid in (state["pid"], *state["children"].values()):
+                if pid and str(self.folder).encode() in _read(f"/proc/{pid}/cmdline"):
+                    os.kill(pid, signal.SIGKILL)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def instances_below(folder: Path) -> dict[int, str]:
+    """Living processes with STARLINK_RUN whose HOME is below `folder`."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        parts = dict(p.split(b"=", 1) for p in _read(f"{entry}/environ").split(b"\0") if b"=" in p)
+        if b"STARLINK_RUN" in parts and parts.get(b"HOME", b"").startswith(str(folder).encode() + b"/"):
+            state = _read(f"{entry}/stat").rpartition(b")")[2].split()[:1]
+            if state and state[0] != b"Z":
+                found[int(entry.name)] = parts[b"STARLINK_RUN"].decode()
+    return found
+
+
+@pytest.fixture(scope="module")
+def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
+    """A StarLink that is up, for a module's tests; they clean up what they apply."""
+    folder = tmp_path_factory.mktemp("starlink")
+    _let_pass(folder)
+    found = Starlink(folder)
+    try:
+        found.up()
+        yield found
+    finally:
+        found.remove()
+
+
+def _let_pass(folder: Path) -> None:
+    """Tasks run as another user when the tests run as root: let it pass through pytest's folders."""
+    for part in (folder, *folder.parents):
+        if part.owner() == folder.owner() and part != Path("/tmp"):
+            with contextlib.suppress(PermissionError):
+                part.chmod(part.stat().st_mode | 0o011)
+        if part.name.startswith("pytest-of-"):
+            return
+
+
+class Kubectl:
+    """A real kubectl with a home of its own."""
+
+    def __init__(self, binary: str, kubeconfig: Path, home: Path) -> None:
+        self._binary = binary
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(home), "KUBECACHEDIR": str(home / "cache")}
+
+    def __call__(
+        self, *words: str, check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [self._binary, *words], capture_output=True, text=True, input=stdin, timeout=60,
+            env={**self._env, **(env or {})}, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            pytest.fail(f"kubectl {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def popen(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen([self._binary, *words], stdout=subprocess.PIPE, text=True, env=self._env)
+
+
+def kubectl_binary() -> str:
+    """A kubectl of 1.29 or newer. Without one the test is skipped and says so; with CI=true it fails."""
+    binary = shutil.which("kubectl")
+    said = subprocess.run([binary, "version", "--client"], capture_output=True, text=True, check=False) if binary else None
+    match = re.search(r"Client Version: v1\.(\d+)", said.stdout) if said else None
+    if binary and match and int(match[1]) >= 29:
+        return binary
+    why = f"kubectl 1.29 or newer is needed; found {said.stdout.strip() if said else 'none on PATH'}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def kubectl(starlink: Starlink, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl against the module's StarLink."""
+    return Kubectl(kubectl_binary(), starlink.kubeconfig, tmp_path_factory.mktemp("home"))
