@@ -158,7 +158,12 @@ class Kubectl:
 
     def __init__(self, binary: str, kubeconfig: Path, home: Path) -> None:
         self._binary = binary
-        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(home), "KUBECACHEDIR": str(home / "cache")}
+        self._env = {
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig),
+            "HOME": str(home),
+            "KUBECACHEDIR": str(home / "cache"),
+        }
 
     def __call__(
         self, *words: str, check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None
@@ -178,7 +183,9 @@ class Kubectl:
 def kubectl_binary() -> str:
     """A kubectl of 1.29 or newer. Without one the test is skipped and says so; with CI=true it fails."""
     binary = shutil.which("kubectl")
-    said = subprocess.run([binary, "version", "--client"], capture_output=True, text=True, check=False) if binary else None
+    said = (
+        subprocess.run([binary, "version", "--client"], capture_output=True, text=True, check=False) if binary else None
+    )
     match = re.search(r"Client Version: v1\.(\d+)", said.stdout) if said else None
     if binary and match and int(match[1]) >= 29:
         return binary

@@ -23,8 +23,8 @@ class Heartbeats:
         self._seen.pop(server, None)
 
     def look(self, now: float, heard: float) -> None:
-        """Called every second. `heard` is when the watch of the Leases last said anything: while it is mute, and while we
-        sleep, everybody's silence starts again."""
+        """Called every second. `heard` is when the watch of the Leases last said anything: while it is mute, and
+        while we sleep, everybody's silence starts again."""
         slept = now - self._looked > BEAT_GAP
         if self._looked and (slept or (self._seen and now - heard > BEAT_GAP)):
             self.start_again(now)

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 32
 TICK_SECONDS = 1.0
+SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at together
 ALLOCATED_SECONDS = 10.0
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
@@ -36,6 +37,7 @@ class Reconciler:
         self._dirty: set[ObjectKey] = set()
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
+        self._fleet_wake = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._allocated_at = float("-inf")
         self._unhealthy: frozenset[str] = frozenset()
@@ -62,9 +64,11 @@ class Reconciler:
             self.mark(*self._unplaced)
 
     def _server_changed(self, change: Change[Server]) -> None:
+        self._fleet_wake.set()
         self.mark(*self._unplaced, *self._tasks_on(change.key.name))
 
     def _pool_changed(self, _: Change[Pool]) -> None:
+        self._fleet_wake.set()
         self.mark(*self._unplaced)
 
     def _tasks_on(self, server: str) -> set[ObjectKey]:
@@ -119,7 +123,11 @@ class Reconciler:
         """Time alone changes things too: silence above all."""
         full_round = self._monotonic() + FULL_ROUND_SECONDS
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._fleet_wake.wait()
+                    await asyncio.sleep(SETTLE_SECONDS)
+            self._fleet_wake.clear()
             self._observed.look()
             await self._fleet()
             if self._monotonic() >= full_round:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.conftest import Starlink, _let_pass, eventually
 
 KILLS = int(os.environ.get("STARLINK_KILLS", "5"))
@@ -139,7 +138,9 @@ def change(starlink: Starlink, rng: random.Random, declared: dict[str, tuple[int
         version += 1
     declared[name] = (replicas, version)
     manifest = json.dumps(service(name, replicas, locks, version))
-    eventually(lambda: starlink.cli("apply", "-f", "-", stdin=manifest, check=False).returncode == 0, f"apply of {name}")
+    eventually(
+        lambda: starlink.cli("apply", "-f", "-", stdin=manifest, check=False).returncode == 0, f"apply of {name}"
+    )
 
 
 def delete(starlink: Starlink, name: str) -> None:
@@ -182,7 +183,11 @@ def settled(starlink: Starlink, second: SecondAgent, declared: dict[str, tuple[i
         running = Counter(task_of(pid) for pid in starlink.processes() if not is_supervisor(pid))
         supervised = Counter(task_of(pid) for pid in starlink.processes() if is_supervisor(pid))
         objects = Counter(a["metadata"]["labels"]["starlink.dev/task"] for a in starlink.items("assignments"))
-        stale = [pid for pid in starlink.processes() if version_of(pid) not in ("", str(declared.get(task_of(pid), (0, 0))[1]))]
+        stale = [
+            pid
+            for pid in starlink.processes()
+            if version_of(pid) not in ("", str(declared.get(task_of(pid), (0, 0))[1]))
+        ]
         found = {"processes": running, "supervisors": supervised, "assignments": objects}
         wrong = {what: dict(count) for what, count in found.items() if count != wanted}
         return f"{wrong} stale {stale}" if wrong or stale else ""

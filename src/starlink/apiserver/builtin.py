@@ -8,6 +8,7 @@ from starlink.apiserver.resource import Column, Resource
 from starlink.apiserver.schema import StructuralSchema
 from starlink.manifest import load
 
+_CREATED_AT = Column("Created At", "date", ".metadata.creationTimestamp", format="date-time")
 _AGE = Column("Age", "date", ".metadata.creationTimestamp")
 
 
@@ -34,7 +35,7 @@ def builtin_resources() -> tuple[Resource, ...]:
         Resource(
             "apiextensions.k8s.io", "v1", "customresourcedefinitions", "customresourcedefinition",
             "CustomResourceDefinition", False, _schema("CustomResourceDefinition"),
-            short_names=("crd", "crds"), columns=(Column("Created At", "date", ".metadata.creationTimestamp", format="date-time"),),
+            short_names=("crd", "crds"), columns=(_CREATED_AT,),
             categories=("api-extensions",), status=True,
         ),
     )  # fmt: skip

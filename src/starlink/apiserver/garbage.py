@@ -16,7 +16,7 @@ from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.objects import FOREGROUND, ORPHAN, DeleteOptions, Objects, WriteOptions
 from starlink.apiserver.resource import Registry, Resource
-from starlink.store.base import Change, Event, Expired, Key, Record, StoreUnavailable
+from starlink.store.base import Change, Conflict, Event, Expired, Key, Record, StoreUnavailable
 
 NAMESPACES = "/namespaces"
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
@@ -221,7 +221,8 @@ class GarbageCollector:
     async def _finalize_namespace(self, key: Key) -> None:
         record = self._store.latest(key)
         if record is not None and not encoding.to_object(record)["metadata"].get("finalizers"):
-            await self._store.delete(key, expect=record.revision)
+            with contextlib.suppress(Conflict):  # looked at again after that write
+                await self._store.delete(key, expect=record.revision)
 
     def _resource(self, key: Key) -> Resource | None:
         group, _, plural = key.resource.partition("/")

@@ -176,7 +176,7 @@ class Objects:
             return Written(encoding.to_wire(current), warnings, current)
         if options.dry_run:
             return Written(encoding.dump({**new}), warnings)
-        if new["metadata"].get("deletionTimestamp") and not _finalizers(new):
+        if new["metadata"].get("deletionTimestamp") and not _finalizers(new) and not _has_contents(resource):
             record = await self._delete(current)
             return Written(encoding.to_wire(Record(record.key, record.revision, body)), warnings, record)
         record = await self._put(current.key, body, current.revision)
@@ -209,7 +209,7 @@ class Objects:
             finalizers = _with_propagation(finalizers, options.propagation)
         if options.dry_run:
             return _deleted_status(resource, meta), False
-        if not finalizers:
+        if not finalizers and not _has_contents(resource):
             await self._delete(current)
             return _deleted_status(resource, meta), True
         if meta.get("deletionTimestamp") and finalizers == _finalizers(obj):
@@ -219,7 +219,7 @@ class Objects:
         meta.setdefault("deletionGracePeriodSeconds", 0)
         if resource.generation:
             meta["generation"] = meta.get("generation", 0) + 1
-        if (resource.group, resource.plural) == ("", "namespaces"):
+        if _has_contents(resource):
             obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
         record = await self._put(current.key, _sized(obj), current.revision)
         return encoding.to_wire(record), False
@@ -261,8 +261,7 @@ class Objects:
         return shaped, warnings
 
     def _validate(self, resource: Resource, obj: Obj, old: Obj | None) -> None:
-        is_namespace = (resource.group, resource.plural) == ("", "namespaces")
-        causes = metadata.check(obj["metadata"], label_name=is_namespace)
+        causes = metadata.check(obj["metadata"], label_name=_has_contents(resource))
         causes += resource.schema.validate(obj, old)
         if old is not None and obj["metadata"].get("deletionTimestamp"):
             added = set(_finalizers(obj)) - set(_finalizers(old))
@@ -270,7 +269,8 @@ class Objects:
                 causes.append(
                     errors.Cause(
                         "FieldValueForbidden",
-                        f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)}",
+                        "Forbidden: no new finalizers can be added if the object is being deleted, "
+                        f"found new finalizers {sorted(added)}",
                         "metadata.finalizers",
                     )
                 )
@@ -346,6 +346,11 @@ def _count_generation(resource: Resource, old: Obj, new: Obj) -> None:
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
     if {k: v for k, v in old.items() if k not in ignored} != {k: v for k, v in new.items() if k not in ignored}:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _has_contents(resource: Resource) -> bool:
+    """Whether it is a namespace: its spec.finalizers hold it until the garbage collector has emptied it."""
+    return resource.storage == "/namespaces"
 
 
 def _with_propagation(finalizers: list[str], propagation: str) -> list[str]:

@@ -12,15 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from starlink.api.kinds import NAMESPACE, SERVICE_ACCOUNT
+import msgspec
+
+from starlink.api import conditions
+from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
 from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.server import Server
 from starlink.cli.child import Child
 from starlink.cli.datadir import DataDir
 from starlink.client.config import Config, load, render
-from starlink.client.errors import AlreadyExists, ClientError
+from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 
 READY_SECONDS = 30.0
+SERVER_SECONDS = 15.0
 TOKEN_SECONDS = 7 * 24 * 3600
 ADMIN, ADMIN_GROUP, OPERATOR = "starlink-admin", "system:masters", "system:starlink:operator"
 
@@ -70,6 +75,7 @@ class Standalone:
         ])  # fmt: skip
         for options in self.agents:
             await self.start_agent(client, options)
+        await self._servers_ready(client)
         client.close()
         self._note()
         self._keepers.append(asyncio.create_task(self._note_changes()))
@@ -130,6 +136,14 @@ class Standalone:
             tail = (self.data.logs / "apiserver.log").read_text().splitlines()[-3:]
             await self.stop()
             raise NotStarted("the API server did not become ready; its log ends with:\n" + "\n".join(tail)) from None
+
+    async def _servers_ready(self, client: Client) -> None:
+        """Waits for this machine's servers, but not for ever: an agent that fails says why in its log."""
+        with contextlib.suppress(TimeoutError, ClientError):
+            async with asyncio.timeout(SERVER_SECONDS):
+                for options in self.agents:
+                    while not await _is_ready(client, options.name):  # noqa: ASYNC110 - it happens elsewhere
+                        await asyncio.sleep(0.05)
 
     async def start_agent(self, client: Client, options: AgentOptions) -> Child:
         """Gives an agent of this machine its identity and starts it."""
@@ -207,6 +221,14 @@ async def new_agent_token(client: Client, server: str) -> str:
             await client.create(kind, {"metadata": {"name": name}}, namespace)
     token, _ = await client.request_token(SERVER_NAMESPACE, server, TOKEN_SECONDS)
     return token
+
+
+async def _is_ready(client: Client, name: str) -> bool:
+    try:
+        server = msgspec.convert(await client.get(SERVER, name), Server)
+    except NotFound:
+        return False
+    return conditions.is_true(server.status.conditions, conditions.READY)
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -13,7 +13,7 @@ from starlink.scheduling.fleet import Fleet, Node
 
 
 def charged(world: World, health: Health) -> dict[str, list[Assignment]]:
-    """The unfinished assignments of each server: charged until their agent says that they stopped, or the server is gone."""
+    """The unfinished assignments of each server: charged until its agent says that they stopped, or it is gone."""
     found: dict[str, list[Assignment]] = {name: [] for name in world.servers}
     for assignments in world.assignments.values():
         for assignment in assignments:

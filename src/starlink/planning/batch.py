@@ -67,7 +67,7 @@ def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple
         return (
             "Failed",
             "DeadlineExceeded",
-            f"it took longer than its deadline of {task.spec.deadline}; {done} of {task.completions} completions are done",
+            f"it took longer than {task.spec.deadline}; {done} of {task.completions} completions are done",
         )
     return None
 

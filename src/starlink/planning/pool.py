@@ -55,8 +55,8 @@ def _conditions(pool: Pool, members: list[str], ready: list[str], health: Health
     generation = pool.metadata.generation
     if braked:
         message = (
-            f"{len(braked)} of {len(members)} servers fell silent within a minute ({', '.join(braked[:5])}); nothing of "
-            f"them is replaced until they return or are annotated {labels.GONE_ANNOTATION}=true"
+            f"{len(braked)} of {len(members)} servers fell silent within a minute ({', '.join(braked[:5])}); nothing "
+            f"of them is replaced until they return or are annotated {labels.GONE_ANNOTATION}=true"
         )
         well = Condition(type="Ready", status="False", reason="StormBrake", message=message)
     elif not ready:

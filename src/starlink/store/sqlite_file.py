@@ -94,14 +94,15 @@ class SqliteFile:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise StoreRefused(f"{self._path} is a database of something else; give another --data-dir")
             connection.executescript(
-                f"BEGIN;{_SCHEMA}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+                f"BEGIN;{_SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
             )
         elif application != APPLICATION_ID:
             raise StoreRefused(f"{self._path} is a database of something else; give another --data-dir")
         elif version > SCHEMA_VERSION:
             raise StoreRefused(
                 f"{self._path} was written by a newer StarLink "
-                f"(schema {version}, this one knows {SCHEMA_VERSION}); run that version, or restore a backup made with this one"
+                f"(schema {version}, this one knows {SCHEMA_VERSION}); run that version, or restore a backup of this one"
             )
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
