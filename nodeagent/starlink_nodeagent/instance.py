@@ -15,8 +15,6 @@ from pathlib import Path
 from starlink.api import duration, quantity
 from starlink.api.template import Probe
 from starlink.artifacts.errors import ArtifactError
-from starlink.artifacts.fetch import fetch
-from starlink.artifacts.unpack import unpack
 from starlink_nodeagent import logs, ports, probes, restarts, supervisor
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.host import Host
@@ -116,6 +114,10 @@ class Instance:
             raise Failure("ProbePortMissing", str(error)) from None
 
     async def _unpack(self, url: str, sha256: str, work: Path) -> None:
+        # Imported when first needed: an agent without artifacts stays small.
+        from starlink.artifacts.fetch import fetch
+        from starlink.artifacts.unpack import unpack
+
         async with self._host.fetching(sha256):
             archive = await asyncio.to_thread(fetch, url, sha256, self._host.cache, self._host.artifact_dir)
             shutil.rmtree(work, ignore_errors=True)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 class Reporter:
@@ -28,7 +28,7 @@ class Reporter:
         self._server = server
         self._now = now
         self._wanted: dict[str, tuple[ObjectKey, Status]] = {}
-        self._sent: dict[str, Status] = {}
+        self._told: dict[str, Status] = {}
         self._sending: set[str] = set()
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -36,15 +36,16 @@ class Reporter:
 
     def tell(self, uid: str, key: ObjectKey, status: Status) -> None:
         """The Assignment's status as it is now."""
-        status = keep_transitions(self._sent.get(uid), status)
-        if not same(self._sent.get(uid), status) or uid in self._wanted:
-            self._wanted[uid] = (key, status)
+        told = self._told.get(uid)
+        if not same(told, status):
+            self._told[uid] = keep_transitions(told, status)
+            self._wanted[uid] = (key, self._told[uid])
             self._wake.set()
 
     def forget(self, uid: str) -> None:
         """The Assignment is gone."""
         self._wanted.pop(uid, None)
-        self._sent.pop(uid, None)
+        self._told.pop(uid, None)
 
     def event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
         """An Event, tried once."""
@@ -81,8 +82,7 @@ class Reporter:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
-                self._sent[uid] = status
-                if self._wanted.get(uid) == wanted:
+                if self._wanted.get(uid) is wanted:
                     del self._wanted[uid]
         finally:
             self._sending.discard(uid)

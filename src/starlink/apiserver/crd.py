@@ -5,7 +5,7 @@ from typing import Any
 from starlink.apiserver import cel, errors
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.resource import Column, Resource, Scale
-from starlink.apiserver.schema import StructuralSchema
+from starlink.apiserver.schema import compiled
 
 Obj = dict[str, Any]
 
@@ -57,7 +57,7 @@ def _check_schema(version: Obj, path: str) -> list[Cause]:
     if not isinstance(schema, dict):
         return [Cause("FieldValueRequired", "Required value: schemas are required", path)]
     try:
-        StructuralSchema(schema)
+        compiled(schema)
     except (cel.BadRule, ValueError) as error:
         return [Cause("FieldValueInvalid", f"Invalid value: {error}", path)]
     return []
@@ -82,7 +82,7 @@ def _resource(spec: Obj, version: Obj) -> Resource:
         singular=names.get("singular") or names["kind"].lower(),
         kind=names["kind"],
         namespaced=spec["scope"] == "Namespaced",
-        schema=StructuralSchema(version["schema"]["openAPIV3Schema"]),
+        schema=compiled(version["schema"]["openAPIV3Schema"]),
         list_kind=names.get("listKind") or f"{names['kind']}List",
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),

@@ -1,5 +1,6 @@
 """The compiled structural schema of one kind: `resource.Schema` over jsonschema-rs and CEL."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -53,6 +54,20 @@ class StructuralSchema:
         if causes:  # rules are written for objects that fit the schema
             return tuple(causes)
         return tuple(cel.check(self._rules, obj, old))
+
+
+_compiled: dict[str, StructuralSchema] = {}
+_MOST_COMPILED = 256
+
+
+def compiled(openapi: Mapping[str, Any]) -> StructuralSchema:
+    """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema."""
+    key = hashlib.sha256(json.dumps(openapi, sort_keys=True).encode()).hexdigest()
+    if key not in _compiled:
+        while len(_compiled) >= _MOST_COMPILED:
+            del _compiled[next(iter(_compiled))]
+        _compiled[key] = StructuralSchema(openapi)
+    return _compiled[key]
 
 
 def _json_schema(openapi: Mapping[str, Any], *, root: bool = False) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from starlink.apiserver.selectors import Selector
 from starlink.store.base import Change, Event, Expired, Record, Store, StoreUnavailable, Watch
 
 BOOKMARK_EVERY = 25.0  # seconds; kopf reconnects after 70 s of silence
-_KEPT_FRAMES = 4_096
+_KEPT_FRAMES = 512
 
 
 class Frames:

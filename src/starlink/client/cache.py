@@ -168,7 +168,9 @@ class Cache(Generic[T]):
         async with contextlib.aclosing(events):  # type: ignore[type-var]
             while True:
                 try:
-                    event = await asyncio.wait_for(anext(events), SILENCE_SECONDS)
+                    # Not wait_for, which before Python 3.12 may swallow a cancellation.
+                    async with asyncio.timeout(SILENCE_SECONDS):
+                        event = await anext(events)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:

@@ -5,7 +5,6 @@ import binascii
 import json
 import os
 import ssl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +61,8 @@ class Config:
 @contextmanager
 def _private_files(*contents: bytes) -> Iterator[list[str]]:
     """ssl reads certificates only from files: 0600, gone at once."""
+    import tempfile  # an agent has a token, and no use for it
+
     with tempfile.TemporaryDirectory(prefix="starlink-") as folder:
         paths = []
         for number, content in enumerate(contents):

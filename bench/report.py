@@ -1,0 +1,82 @@
+"""What a benchmark found: as a table for people, and as JSON that is committed."""
+
+import json
+import os
+import platform
+import sqlite3
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import starlink
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One measure: medians and spread over its rounds, and the goal when there is one."""
+
+    measure: str
+    unit: str
+    median: float
+    min: float
+    max: float
+    rounds: int
+    peer: str | None = None
+    ratio: float | None = None
+    goal: str | None = None
+    met: bool | None = None
+
+
+def result(measure: str, unit: str, values: Sequence[float], *, at_most: float | None = None) -> Result:
+    """The result of a measure's rounds; the goal, where there is one, is a bound on the median."""
+    middle = statistics.median(values)
+    return Result(
+        measure,
+        unit,
+        round(middle, 3),
+        round(min(values), 3),
+        round(max(values), 3),
+        len(values),
+        goal=None if at_most is None else f"≤ {at_most:g} {unit}",
+        met=None if at_most is None else middle <= at_most,
+    )
+
+
+def publish(subject: str, results: Sequence[Result]) -> None:
+    """Prints the table and writes the file."""
+    print(table(results))
+    document = {"machine": machine(), "versions": versions(), "results": [asdict(one) for one in results]}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{subject}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(results: Sequence[Result]) -> str:
+    """Aligned text."""
+    rows = [("measure", "median", "min", "max", "unit", "rounds", "goal", "met")]
+    rows += [
+        (
+            one.measure, f"{one.median:g}", f"{one.min:g}", f"{one.max:g}", one.unit, str(one.rounds), one.goal or "",
+            "" if one.met is None else "yes" if one.met else "MISSED",
+        )
+        for one in results
+    ]  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return {"architecture": platform.machine(), "cpu": model, "cores": os.cpu_count(), "kernel": platform.release()}
+
+
+def versions() -> dict[str, str]:
+    """What ran."""
+    return {"starlink": starlink.__version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}

@@ -1,0 +1,197 @@
+"""A cluster in memory: applies plans as the API would, and plays the agents. For golden files and properties."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from starlink.api.assignment import Assignment
+from starlink.api.meta import ObjectKey
+from starlink.api.pool import Pool
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.api.timestamp import format_time
+from starlink.apiserver.patches import merge
+from starlink.engine.round import plan_fleet, plan_round
+from starlink.planning.plan import (
+    Action,
+    CreateAssignment,
+    DeleteAssignment,
+    Plan,
+    RecordEvent,
+    ReleaseFinalizer,
+    StopAssignment,
+    UpdateStatus,
+)
+from starlink.planning.world import World
+
+Obj = dict[str, Any]
+START = 1_750_000_000.0
+
+
+class Cluster:
+    """Objects as plain values; `silence` and `now` are moved by the test."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], Obj] = {}
+        self.silence: dict[str, float] = {}
+        self.now = START
+        self.names: list[str] = []
+        self.events: list[RecordEvent] = []
+        self._numbers = itertools.count(1)
+
+    # What people write
+
+    def add(self, obj: Obj) -> Obj:
+        meta = obj.setdefault("metadata", {})
+        meta.setdefault("namespace", "default" if obj["kind"] in ("Task", "Assignment") else "")
+        meta.update(uid=f"uid-{next(self._numbers)}", generation=1, creationTimestamp=format_time(self.now))
+        self._touch(obj)
+        self.objects[obj["kind"], meta["namespace"], meta["name"]] = obj
+        return obj
+
+    def server(self, name: str, cpu: str = "4", memory: str = "8Gi", arch: str = "amd64", **spec: Any) -> Obj:
+        labels = {"kubernetes.io/arch": arch, **spec.pop("labels", {})}
+        self.silence[name] = 0.0
+        allocatable = {"cpu": cpu, "memory": memory}
+        meta = {"name": name, "labels": labels, "finalizers": ["starlink.dev/drained"]}
+        status = {"architecture": arch, "allocatable": allocatable}
+        return self.add({"kind": "Server", "metadata": meta, "spec": spec, "status": status})
+
+    def task(self, name: str, **spec: Any) -> Obj:
+        spec.setdefault("template", {"command": ["run"]})
+        return self.add({"kind": "Task", "metadata": {"name": name}, "spec": spec})
+
+    def pool(self, name: str, **spec: Any) -> Obj:
+        return self.add({"kind": "Pool", "metadata": {"name": name}, "spec": spec})
+
+    def change(self, obj: Obj, **spec: Any) -> None:
+        obj["spec"] = merge(obj["spec"], spec)
+        obj["metadata"]["generation"] += 1
+        self._touch(obj)
+
+    def delete(self, obj: Obj) -> None:
+        meta = obj["metadata"]
+        if meta.get("finalizers"):
+            meta.setdefault("deletionTimestamp", format_time(self.now))
+            self._touch(obj)
+            return
+        self.objects.pop((obj["kind"], meta["namespace"], meta["name"]), None)
+        for other in list(self.objects.values()):  # the garbage collector
+            if any(owner["uid"] == meta["uid"] for owner in other["metadata"].get("ownerReferences", ())):
+                self.delete(other)
+
+    def _touch(self, obj: Obj) -> None:
+        obj["metadata"]["resourceVersion"] = str(next(self._numbers))
+
+    # What the operator sees
+
+    def world(self) -> World:
+        grouped: dict[ObjectKey, list[Assignment]] = {}
+        for assignment in self.all("Assignment", Assignment):
+            grouped.setdefault(ObjectKey(assignment.metadata.namespace, assignment.task), []).append(assignment)
+        return World(
+            tasks={task.key: task for task in self.all("Task", Task)},
+            assignments={key: tuple(group) for key, group in grouped.items()},
+            pools={pool.name: pool for pool in self.all("Pool", Pool)},
+            servers={server.name: server for server in self.all("Server", Server)},
+            silence=dict(self.silence),
+            now=self.now,
+        )
+
+    def all(self, kind: str, view: type[Any]) -> list[Any]:
+        return [msgspec.convert(obj, view) for key, obj in sorted(self.objects.items()) if key[0] == kind]
+
+    def assignments(self) -> list[Assignment]:
+        return self.all("Assignment", Assignment)
+
+    # What the operator does
+
+    def round(self, fails: Callable[[Action], bool] = lambda _: False) -> list[Plan]:
+        """One round of everything; an action for which `fails` is true ends its plan."""
+        plans = [*plan_round(self.world()).plans, *plan_fleet(self.world())]
+        for plan in plans:
+            for action in plan.actions:
+                if fails(action):
+                    break
+                self.apply(action)
+        return [plan for plan in plans if plan]
+
+    def settle(self, rounds: int = 200, fails: Callable[[Action], bool] = lambda _: False) -> None:
+        """Operator and agents in turn until nothing is left to do."""
+        for _ in range(rounds):
+            plans = self.round(fails)
+            if not self.agents() and not plans:
+                return
+        raise AssertionError(f"not settled after {rounds} rounds: {plans}")
+
+    def apply(self, action: Action) -> None:
+        match action:
+            case CreateAssignment():
+                self._create(action.manifest)
+            case StopAssignment():
+                obj = self._find("Assignment", action.key, action.uid)
+                if obj is not None:
+                    self.change(obj, desired="Stopped", reason=action.reason)
+            case DeleteAssignment():
+                obj = self._find("Assignment", action.key, action.uid)
+                if obj is not None:
+                    self.delete(obj)
+            case ReleaseFinalizer():
+                self._release(action)
+            case UpdateStatus():
+                obj = self._find(action.kind.kind, action.key, action.uid)
+                if obj is not None:
+                    obj["status"] = merge(obj.get("status", {}), action.status)
+                    self._touch(obj)
+            case RecordEvent():
+                self.events.append(action)
+
+    def _find(self, kind: str, key: ObjectKey, uid: str) -> Obj | None:
+        obj = self.objects.get((kind, key.namespace, key.name))
+        return obj if obj is not None and obj["metadata"]["uid"] == uid else None
+
+    def _create(self, manifest: Obj) -> None:
+        obj = msgspec.json.decode(msgspec.json.encode(manifest))
+        name = obj["metadata"]["name"]
+        assert ("Assignment", obj["metadata"]["namespace"], name) not in self.objects, f"{name} is there already"
+        self.names.append(f"{obj['metadata']['ownerReferences'][0]['uid']}/{name}")
+        self.add(obj)
+
+    def _release(self, action: ReleaseFinalizer) -> None:
+        obj = self._find(action.kind.kind, action.key, action.uid)
+        if obj is None or obj["metadata"]["resourceVersion"] != action.resource_version:
+            return
+        obj["metadata"]["finalizers"] = [f for f in obj["metadata"]["finalizers"] if f != action.finalizer]
+        self._touch(obj)
+        if obj["metadata"].get("deletionTimestamp"):
+            self.delete(obj)
+
+    # What the agents do
+
+    def agents(self, only: Iterable[str] | None = None) -> bool:
+        """Every agent that is heard takes a step for each of its assignments; whether anything changed."""
+        changed = False
+        for key, obj in sorted(self.objects.items()):
+            if key[0] != "Assignment" or self.silence.get(obj["spec"]["server"], 1e9) >= 5:
+                continue
+            if only is not None and obj["metadata"]["name"] not in only:
+                continue
+            phase = obj.get("status", {}).get("phase", "Pending")
+            if phase in ("Stopped", "Exited", "Failed"):
+                continue
+            if obj["metadata"].get("deletionTimestamp") or obj["spec"].get("desired") == "Stopped":
+                self.report(obj, phase="Stopped", ready=False, finishedAt=format_time(self.now))
+                changed = True
+            elif phase == "Pending":
+                self.report(obj, phase="Running", ready=True)
+                changed = True
+        return changed
+
+    def report(self, obj: Obj, **status: Any) -> None:
+        obj["status"] = {**obj.get("status", {}), **status}
+        self._touch(obj)
+
+    def report_named(self, name: str, **status: Any) -> None:
+        self.report(self.objects["Assignment", "default", name], **status)
