@@ -5,6 +5,7 @@ import json
 import socket
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -60,6 +61,10 @@ def failure(starlink: Starlink, name: str) -> tuple[str, str]:
     return status["reason"], status["message"]
 
 
+def stalled(starlink: Starlink, name: str) -> bool:
+    return starlink.condition("task", name, "Stalled") == "True"
+
+
 def zipped(path: Path, entries: dict[str, str]) -> str:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries.items():
@@ -91,7 +96,7 @@ def test_failures_say_why(starlink: Starlink, web: str) -> None:
     for name, (_, reason, part) in cases.items():
         found, message = failure(starlink, name)
         assert (found, part in message) == (reason, True), f"{name}: {found}: {message}"
-        eventually(lambda name=name: starlink.condition("task", name, "Stalled") == "True", f"{name} is stalled")
+        eventually(partial(stalled, starlink, name), f"{name} is stalled")
     ready = task("well", {"command": ["sleep", "1000"]})
     starlink.apply(ready)
     eventually(lambda: starlink.condition("task", "well", "Ready") == "True", "the agent goes on")

@@ -147,8 +147,11 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+            return
         try:
-            self._enqueue(self._refusal or self._request())
+            self._enqueue(self._request())
         except (UnicodeDecodeError, ValueError, httptools.HttpParserError) as error:
             self._enqueue(errors.bad_request(f"malformed URL: {error}"))
         self._reset()

@@ -116,7 +116,8 @@ def _check_key(field: str, key: str) -> list[Cause]:
             field,
             key,
             "a qualified name must consist of at most 63 alphanumeric characters, '-', '_' or '.', and must start and "
-            "end with an alphanumeric character, with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+            "end with an alphanumeric character, with an optional DNS subdomain prefix and '/' (e.g. "
+            "'example.com/MyName')",
         )
     ]
 

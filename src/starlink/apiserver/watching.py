@@ -85,7 +85,8 @@ class Watcher:
             while (left := end - loop.time()) > 0:
                 done, _ = await asyncio.wait([following], timeout=min(left, BOOKMARK_EVERY))
                 if not done:
-                    if self._options.bookmarks and self._caught_up(following, subscription):
+                    ending = loop.time() >= end  # which has a bookmark of its own
+                    if self._options.bookmarks and not ending and self._caught_up(following, subscription):
                         yield self._bookmark()
                     continue
                 lines = self._told(following.result())

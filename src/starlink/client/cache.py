@@ -165,7 +165,7 @@ class Cache(Generic[T]):
             field_selector=self._field_selector,
             seconds=seconds,
         )
-        async with contextlib.aclosing(events):  # type: ignore[type-var]
+        async with contextlib.aclosing(events):
             while True:
                 try:
                     # Not wait_for, which before Python 3.12 may swallow a cancellation.

@@ -1,6 +1,6 @@
 """The verbs of the Kubernetes API, for any kind."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -153,7 +153,7 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         seconds: int = 600,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`.
 
         Raises Gone when the resourceVersion is too old.

@@ -5,7 +5,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.timestamp import parse_time
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, failed, succeeded
+from starlink.planning.observed import Observed, ended_at, failed, succeeded
 from starlink.planning.service import MAX_WANTS
 
 BACKOFF_FIRST = 1.0
@@ -110,8 +110,7 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 1 s, 2 s, 4 s … a minute."""
     if not failed(before):
         return 0.0
-    ended = parse_time(before.status.finished_at) if before.status.finished_at else now
-    return ended + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
+    return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

@@ -52,10 +52,10 @@ def assess(world: World, pools: Mapping[str, str]) -> Health:
     gone = frozenset(name for name, server in world.servers.items() if server.declared_gone)
     members: dict[str, list[str]] = {}
     for name in world.servers:
-        if name not in gone:
-            members.setdefault(pools.get(name, ""), []).append(name)
+        members.setdefault(pools.get(name, ""), []).append(name)
+    # One that is declared gone still counts as having vanished: to give up one releases that one alone.
     braked = frozenset(name for names in members.values() for name in _stormed(names, world.silence))
-    return Health(world.silence, frozenset(world.servers), gone, braked)
+    return Health(world.silence, frozenset(world.servers), gone, braked - gone)
 
 
 def _stormed(members: Sequence[str], silence: Mapping[str, float]) -> list[str]:

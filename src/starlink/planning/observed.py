@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
 from starlink.api.task import Task
+from starlink.api.timestamp import parse_time
 from starlink.planning.health import Health
 
 SERVER_LOST = "ServerLost"
@@ -93,6 +94,11 @@ def _failures(
         if failed(assignment) and assignment.spec.attempt > known:
             counts[slot] = counts.get(slot, 0) + 1
     return counts
+
+
+def ended_at(assignment: Assignment) -> float:
+    """When a finished attempt ended, in epoch seconds; its creation when its agent did not say."""
+    return parse_time(assignment.status.finished_at or assignment.metadata.creation_timestamp)
 
 
 def ready_now(health: Health) -> Callable[[Assignment], bool]:

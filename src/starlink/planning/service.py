@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from starlink.api.assignment import Assignment
-from starlink.api.timestamp import parse_time
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, failed, ready_now
+from starlink.planning.observed import Observed, ended_at, failed, ready_now
 
 MAX_WANTS = 1_000
 BACKOFF_FIRST = 10.0
@@ -82,8 +81,7 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 10 s, 20 s, 40 s … 5 minutes."""
     if not failed(before) and before.status.phase == "Stopped":
         return 0.0
-    ended: float = parse_time(before.status.finished_at) if before.status.finished_at else now
-    return ended + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
+    return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
 
 
 def _replace_one(

@@ -10,7 +10,7 @@ from starlink.api.meta import Condition
 from starlink.api.timestamp import format_time
 from starlink.planning.batch import describe
 from starlink.planning.health import Health
-from starlink.planning.observed import failed, ready_now
+from starlink.planning.observed import Observed, failed, ready_now
 
 if TYPE_CHECKING:
     from starlink.planning.task import Examined, Placement
@@ -222,9 +222,15 @@ def _slots(examined: Examined) -> list[dict[str, Any]]:
     found = []
     for slot in sorted({*remembered, *going}, key=lambda name: (len(name), name)):
         entry: dict[str, Any] = {"slot": slot, "attempts": max(remembered.get(slot, 0), going.get(slot, 0))}
-        entry["failures"] = failures.get(slot, 0) if entry["attempts"] else 0
+        later = sum(1 for a in _failed_now(observed) if a.spec.slot == slot and a.spec.attempt > entry["attempts"])
+        entry["failures"] = max(failures.get(slot, 0) - later, 0)
         found.append(entry)
     return found
+
+
+def _failed_now(observed: Observed) -> list[Assignment]:
+    """Failed attempts that are still there: those after the attempts remembered are counted from themselves."""
+    return [a for a in (*observed.superseded, *observed.finished.values()) if failed(a)]
 
 
 def _present(examined: Examined) -> dict[str, Any]:

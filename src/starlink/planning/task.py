@@ -5,7 +5,7 @@ plan once the engine has placed it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -60,7 +60,13 @@ def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Ex
         decision = batch.decide(observed, health, world.now)
     else:
         decision = service.decide(observed, of_template, health, must_move, world.now)
-    return Examined(task, of_template, observed, decision, strays)
+    return Examined(task, of_template, observed, _behind(strays, decision), strays)
+
+
+def _behind(strays: Sequence[Assignment], decision: Decision) -> Decision:
+    """A slot that an earlier task of the same name still has is wanted once that one has gone."""
+    taken = {a.spec.slot for a in strays}
+    return replace(decision, wants=tuple(want for want in decision.wants if want.slot not in taken))
 
 
 @dataclass(frozen=True, slots=True)

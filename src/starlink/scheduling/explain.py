@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.filters import FILTERS
+from starlink.scheduling.fleet import Fleet, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +51,29 @@ def _why(name: str, fleet: Fleet, ask: Ask) -> str:
         case "Taints":
             return "with a taint that is not tolerated"
         case "Cpu":
-            return f"short of cpu (asks {_cores(ask.cpu)}, {_most(fleet, 'cpu')})"
+            return f"short of cpu (asks {_cores(ask.cpu)}, {_most(fleet, ask, 'cpu')})"
         case "Memory":
-            return f"short of memory (asks {_mebibytes(ask.memory)}, {_most(fleet, 'memory')})"
+            return f"short of memory (asks {_mebibytes(ask.memory)}, {_most(fleet, ask, 'memory')})"
         case _:
             return f"with port {', '.join(map(str, sorted(ask.ports)))} taken"
 
 
-def _most(fleet: Fleet, resource: str) -> str:
+def _most(fleet: Fleet, ask: Ask, resource: str) -> str:
     free = fleet.free_cpu if resource == "cpu" else fleet.free_memory
-    usable = np.where(fleet.ready & fleet.schedulable, free, -1)
+    usable = np.where(_otherwise_fit(fleet, ask), free, -1)
     best = int(np.argmax(usable))
     amount = max(int(usable[best]), 0)
     shown = _cores(amount) if resource == "cpu" else _mebibytes(amount)
     return f"the most free is {shown} on {fleet.names[best]}"
+
+
+def _otherwise_fit(fleet: Fleet, ask: Ask) -> Mask:
+    """The servers that pass every filter but those of capacity and ports."""
+    fit = np.ones(len(fleet), np.bool_)
+    for name, keeps in FILTERS:
+        if name not in ("Cpu", "Memory", "Ports"):
+            fit &= keeps(fleet, ask)
+    return fit
 
 
 def _way_out(fleet: Fleet, ask: Ask, counted: Sequence[tuple[str, int]]) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from starlink.scheduling.ask import Ask, Toleration
 from starlink.scheduling.fleet import Fleet, Mask, Taint
 
@@ -45,9 +47,8 @@ def _memory(fleet: Fleet, ask: Ask) -> Mask:
 
 
 def _ports(fleet: Fleet, ask: Ask) -> Mask:
-    taken = [not ask.ports.isdisjoint(ports) for ports in fleet.ports] if ask.ports else [False] * len(fleet)
-    index = {name: taken[number] for number, name in enumerate(fleet.names)}
-    return fleet.mask(lambda node: not index[node.name])
+    free = (ask.ports.isdisjoint(ports) for ports in fleet.ports)
+    return np.fromiter(free, np.bool_, len(fleet))
 
 
 FILTERS: tuple[tuple[str, Callable[[Fleet, Ask], Mask]], ...] = (

@@ -27,8 +27,7 @@ def place(fleet: Fleet, ask: Ask, count: int) -> Placed:
     servers = _fill(fleet, ask, left, count)
     if len(servers) == count:
         return Placed(servers, removed)
-    after, removed_after = _feasible(fleet, ask)
-    del after
+    _, removed_after = _feasible(fleet, ask)
     return Placed(servers, removed, explain(fleet, ask, removed_after))
 
 

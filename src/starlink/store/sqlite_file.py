@@ -82,9 +82,9 @@ class SqliteFile:
         # Used by the opening thread and then by the writer thread, never by both at once.
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._connection = connection
+        self._prepare(connection)  # first: what is not ours is not touched
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        self._prepare(connection)
         return self._read(connection)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -102,7 +102,7 @@ class SqliteFile:
         elif version > SCHEMA_VERSION:
             raise StoreRefused(
                 f"{self._path} was written by a newer StarLink "
-                f"(schema {version}, this one knows {SCHEMA_VERSION}); run that version, or restore a backup of this one"
+                f"(schema {version}, this one knows {SCHEMA_VERSION}); run that, or restore a backup of this one"
             )
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":

@@ -1,0 +1,70 @@
+"""The cache against a real server: it follows, resumes, heals, and never takes back one's own writes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from tests.conftest import soon
+from tests.integration.conftest import task
+
+from starlink.api.kinds import TASK
+from starlink.api.meta import ObjectKey
+from starlink.api.task import Task
+from starlink.client.cache import Cache, Change
+from starlink.client.kube import Client
+
+KEY = ObjectKey("default", "web")
+
+
+@pytest.fixture
+async def cache(client: Client) -> AsyncIterator[Cache[Task]]:
+    made = Cache(client, TASK, Task, now=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+    running = asyncio.create_task(made.run())
+    await made.synced()
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_it_follows(client: Client, cache: Cache[Task]) -> None:
+    told: list[Change[Task]] = []
+    cache.subscribe(told.append)
+    await client.create(TASK, task("web", replicas=1), "default")
+    await soon(lambda: KEY in cache.objects, "the task is there")
+    await client.patch(TASK, "web", {"spec": {"replicas": 2}}, "default")
+    await soon(lambda: cache.objects[KEY].replicas == 2, "the change is there")
+    await client.delete(TASK, "web", "default")
+    await soon(lambda: KEY not in cache.objects, "the task is gone")
+    assert [(c.old is None, c.new is None) for c in told] == [(True, False), (False, False), (False, True)]
+
+
+async def test_own_writes_are_there_at_once_and_stay(client: Client, cache: Cache[Task]) -> None:
+    first = await client.create(TASK, task("web", replicas=1), "default")
+    second = await client.patch(TASK, "web", {"spec": {"replicas": 2}}, "default")
+    cache.overlay(msgspec.json.encode(second))
+    assert cache.objects[KEY].replicas == 2
+    cache.overlay(msgspec.json.encode(first))
+    assert cache.objects[KEY].replicas == 2
+    cache.overlay_gone(KEY)
+    cache.hear("MODIFIED", msgspec.json.encode(second))
+    assert KEY not in cache.objects
+
+
+async def test_what_it_missed_it_learns_from_a_list(client: Client, cache: Cache[Task]) -> None:
+    told: list[Change[Task]] = []
+    await client.create(TASK, task("web"), "default")
+    await soon(lambda: KEY in cache.objects, "the task is there")
+    cache.subscribe(told.append)
+    cache._objects.clear()  # as if the watch had been dead
+    await cache.refresh()
+    assert KEY in cache.objects and len(told) == 1
+
+
+async def test_an_object_that_cannot_be_read_stalls_nothing(client: Client, cache: Cache[Task]) -> None:
+    cache.hear(
+        "ADDED", b'{"metadata":{"name":"odd","namespace":"default","resourceVersion":"9"},"spec":{"template":7}}'
+    )
+    await client.create(TASK, task("web"), "default")
+    await soon(lambda: KEY in cache.objects, "the task is there")
+    assert ObjectKey("default", "odd") not in cache.objects

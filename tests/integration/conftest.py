@@ -1,0 +1,129 @@
+"""An API server in this process: over the memory store for the core, with TLS for the wire."""
+
+import datetime
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from starlink.apiserver.__main__ import account_lookup, version
+from starlink.apiserver.authentication import Authenticator
+from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver.handler import Api
+from starlink.apiserver.http import HttpServer, server_tls
+from starlink.apiserver.message import Request, Response, Stream, User
+from starlink.apiserver.pki import Pki
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.tokens import TokenIssuer
+from starlink.client.config import Config
+from starlink.client.kube import Client
+from starlink.store.memory import MemoryStore
+
+ADMIN = User("admin", ("system:masters",))
+TASKS = "/apis/starlink.dev/v1alpha1/namespaces/default/tasks"
+
+
+def agent(server: str) -> User:
+    return User(f"system:serviceaccount:starlink-servers:{server}", ("system:authenticated",))
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Core:
+    """The core, asked as a client would."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, *, user: User = ADMIN, media: str = "application/json",
+        accept: str = "", **query: str,
+    ) -> Answer:  # fmt: skip
+        content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+        headers = {"content-type": media} | ({"accept": accept} if accept else {})
+        answer = await self.api.handle(Request(method, path, query, headers, content, user))
+        assert isinstance(answer, Response), "a stream was not expected"
+        is_json = answer.headers.get("content-type", "").startswith("application/json") and answer.body
+        return Answer(answer.status, msgspec.json.decode(answer.body) if is_json else answer.body, dict(answer.headers))
+
+    async def merge(self, path: str, patch: Any, **options: Any) -> Answer:
+        return await self("PATCH", path, patch, media="application/merge-patch+json", **options)
+
+    async def watch(self, path: str, *, user: User = ADMIN, accept: str = "", **query: str) -> AsyncIterator[Any]:
+        headers = {"accept": accept} if accept else {}
+        stream = await self.api.handle(Request("GET", path, {"watch": "true", **query}, headers, b"", user))
+        if isinstance(stream, Response):
+            raise AssertionError(f"refused: {stream.body!r}")
+        assert isinstance(stream, Stream)
+        return self._lines(stream)
+
+    async def _lines(self, stream: Stream) -> AsyncIterator[Any]:
+        async for chunk in stream.chunks:
+            for line in chunk.splitlines():
+                yield msgspec.json.decode(line)
+
+
+def task(name: str, **spec: Any) -> dict[str, Any]:
+    spec.setdefault("template", {"command": ["run"]})
+    return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Task", "metadata": {"name": name}, "spec": spec}
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki(tmp_path_factory.mktemp("pki"), datetime.datetime.now(datetime.UTC))
+
+
+@pytest.fixture
+async def api(pki: Pki) -> AsyncIterator[Api]:
+    made = Api(
+        MemoryStore(), Registry(builtin_resources()), TokenIssuer(pki.token_key),
+        version=version(), now=time.time, rng=random.Random(1),
+    )  # fmt: skip
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def core(api: Api) -> Core:
+    return Core(api)
+
+
+@dataclass
+class Wire:
+    """A server that listens on loopback with TLS."""
+
+    port: int
+    pki: Pki
+
+    def config(self, user: str = "admin", groups: tuple[str, ...] = ("system:masters",), token: str = "") -> Config:
+        url = f"https://127.0.0.1:{self.port}"
+        if token:
+            return Config(url, self.pki.ca.read_bytes(), token=token)
+        certificate, key = self.pki.client(user, groups)
+        return Config(url, self.pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
+
+
+@pytest.fixture
+async def wire(api: Api, pki: Pki) -> AsyncIterator[Wire]:
+    certificate, key = pki.server(["127.0.0.1"])
+    tokens = TokenIssuer(pki.token_key)
+    server = HttpServer(api.handle, Authenticator(tokens, account_lookup(api.store), time.time))
+    port = await server.start("127.0.0.1", 0, server_tls(str(certificate), str(key), str(pki.ca)))
+    yield Wire(port, pki)
+    await server.stop()
+
+
+@pytest.fixture
+async def client(wire: Wire) -> AsyncIterator[Client]:
+    async with Client(wire.config()) as made:
+        yield made

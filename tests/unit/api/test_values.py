@@ -1,0 +1,188 @@
+"""Quantities, durations, slots, timestamps, conditions, names, revisions."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import ROOT
+
+from starlink.api import conditions, duration, labels, names, quantity, slots, timestamp
+from starlink.api.meta import Condition
+from starlink.api.revision import compact, revision
+from starlink.api.template import Backoff, HttpGetAction, Logs, Port, Probe, Stop, Template
+from starlink.manifest import BadManifest, load, load_all
+
+
+@pytest.mark.parametrize(("text", "millicores"), [("2", 2000), ("500m", 500), ("0.5", 500), (1, 1000), ("0.0001", 1)])
+def test_cpu(text: str, millicores: int) -> None:
+    assert quantity.millicores(text) == millicores
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("1Ki", 1024), ("256Mi", 268435456), ("1G", 10**9), (7, 7), ("1.5Ki", 1536)]
+)
+def test_memory(text: str, count: int) -> None:
+    assert quantity.count_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1 Mi", "1mi", "0x10"])
+def test_bad_quantities_name_the_value(text: str) -> None:
+    with pytest.raises(ValueError, match="500m or 256Mi"):
+        quantity.count_bytes(text)
+
+
+@given(st.integers(0, 10**15))
+def test_quantities_read_back(value: int) -> None:
+    assert quantity.count_bytes(quantity.format_bytes(value)) == value
+    assert quantity.millicores(quantity.format_millicores(value)) == value
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1m30s", 90), ("500ms", 0.5), ("1.5h", 5400), ("0s", 0)])
+def test_durations(text: str, seconds: float) -> None:
+    assert duration.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "1d", "-1s", "1s "])
+def test_bad_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="1m30s"):
+        duration.seconds(text)
+
+
+@given(st.sets(st.integers(0, 200)))
+def test_slot_ranges_read_back(chosen: set[int]) -> None:
+    assert slots.parse_ranges(slots.format_ranges(chosen)) == chosen
+
+
+def test_slot_ranges() -> None:
+    assert slots.format_ranges([7, 0, 1, 2, 3]) == "0-3,7"
+
+
+def test_timestamps() -> None:
+    assert timestamp.format_time(0) == "1970-01-01T00:00:00Z"
+    assert timestamp.parse_time("2026-01-02T03:04:05.5Z") - timestamp.parse_time("2026-01-02T03:04:05Z") == 0.5
+    with pytest.raises(ValueError, match="2026-01-02T03:04:05Z"):
+        timestamp.parse_time("yesterday")
+
+
+def test_conditions_keep_their_time_until_they_change() -> None:
+    old = (
+        Condition(type="Ready", status="True", reason="A", last_transition_time="t1"),
+        Condition(type="Other", status="True", reason="X"),
+    )
+    same = conditions.merge(old, [Condition(type="Ready", status="True", reason="B")], now="t2")
+    assert [(c.type, c.reason, c.last_transition_time) for c in same] == [("Ready", "B", "t1"), ("Other", "X", "")]
+    changed = conditions.merge(old, [Condition(type="Ready", status="False", reason="B")], now="t2")
+    assert changed[0].last_transition_time == "t2"
+
+
+def test_names_and_selectors() -> None:
+    assert names.assignment_name("web", "abc", "0", 2) == "web-abc-0-2"
+    assert (
+        names.event_name("web", "u", "R", "m")
+        == names.event_name("web", "u", "R", "m")
+        != names.event_name("web", "v", "R", "m")
+    )
+    assert labels.selects({"a": "b"}, {"a": "b", "c": "d"}) and not labels.selects({"a": "b"}, {"a": "x"})
+
+
+def test_revisions_are_golden() -> None:
+    """A change here restarts every instance of every user: it must be meant."""
+    assert revision(Template(command=("run",))) == "1e0b285e"
+    full = Template(
+        command=("a",), args=("b",), ports=(Port(name="http", port=80),), stop=Stop(signal="SIGINT"),
+        probes=msgspec.convert({"readiness": {"httpGet": {"path": "/x"}}}, type(Template().probes)),
+    )  # fmt: skip
+    assert revision(full) == "3b85872f"
+
+
+def test_written_out_defaults_are_no_change() -> None:
+    short = msgspec.convert({"command": ["x"], "probes": {"readiness": {"httpGet": {}}}}, Template)
+    long = {
+        "command": ["x"], "runtime": "Process", "stop": {"signal": "SIGTERM", "gracePeriod": "10s"},
+        "logs": {"maxSize": "10Mi", "maxFiles": 3}, "restart": {"backoff": {"initial": "500ms", "factor": 2, "max": "30s"}},
+        "probes": {"readiness": {"httpGet": {"path": "/"}, "period": "10s", "timeout": "1s", "initialDelay": "0s", "successThreshold": 1, "failureThreshold": 3}},
+    }  # fmt: skip
+    assert revision(short) == revision(msgspec.convert(long, Template))
+    assert compact(short) == {"command": ["x"], "probes": {"readiness": {"httpGet": {}}}}
+
+
+def schema_of(crd: str) -> dict[str, object]:
+    found: dict[str, object] = load(ROOT / "crds" / f"{crd}.starlink.dev.yaml")["spec"]["versions"][0]["schema"][
+        "openAPIV3Schema"
+    ]
+    return found
+
+
+def template_of(crd: str) -> dict[str, object]:
+    schema = schema_of(crd)
+    template = schema["properties"]["spec"]["properties"]["template"]  # type: ignore[index]
+    return {key: value for key, value in template.items() if key not in ("description", "x-kubernetes-validations")}
+
+
+def test_tasks_and_assignments_share_one_template() -> None:
+    assert template_of("tasks") == template_of("assignments")
+
+
+def defaults(schema: object, path: str = "") -> dict[str, object]:
+    found = {}
+    if isinstance(schema, dict):
+        for name, part in (schema.get("properties") or {}).items():
+            if "default" in part:
+                found[f"{path}.{name}"] = part["default"]
+            found |= defaults(part, f"{path}.{name}")
+        if "items" in schema:
+            found |= defaults(schema["items"], f"{path}[]")
+    return found
+
+
+def test_the_views_have_the_defaults_of_the_crd() -> None:
+    probe = Probe()
+    wanted: dict[str, object] = {
+        ".runtime": "Process", ".env[].value": "", ".ports[].port": Port(name="x").port,
+        ".restart.backoff.initial": Backoff().initial, ".restart.backoff.factor": Backoff().factor, ".restart.backoff.max": Backoff().max,
+        ".stop.signal": Stop().signal, ".stop.gracePeriod": Stop().grace_period,
+        ".logs.maxSize": Logs().max_size, ".logs.maxFiles": Logs().max_files,
+    }  # fmt: skip
+    for kind in ("startup", "liveness", "readiness"):
+        wanted |= {
+            f".probes.{kind}.httpGet.path": HttpGetAction().path, f".probes.{kind}.initialDelay": probe.initial_delay,
+            f".probes.{kind}.period": probe.period, f".probes.{kind}.timeout": probe.timeout,
+            f".probes.{kind}.successThreshold": probe.success_threshold, f".probes.{kind}.failureThreshold": probe.failure_threshold,
+        }  # fmt: skip
+    assert defaults(template_of("tasks")) == wanted
+
+
+def test_every_field_is_explained() -> None:
+    def unexplained(schema: object, path: str) -> list[str]:
+        found = []
+        if isinstance(schema, dict):
+            for name, part in (schema.get("properties") or {}).items():
+                if "description" not in part and path + name != "metadata":
+                    found.append(f"{path}{name}")
+                found += unexplained(part, f"{path}{name}.")
+            found += unexplained(schema.get("items"), path)
+        return found
+
+    for crd in ("tasks", "assignments", "pools", "servers"):
+        assert unexplained(schema_of(crd), "") == []
+
+
+def test_yaml_means_what_a_person_wrote() -> None:
+    text = "a: no\nb: 12:30:45\nc: 0o7\nd: true\ne: 1.5\nf: ~\ng: 007\nh: on\n"
+    (found,) = load_all(text, "x")
+    assert found == {"a": "no", "b": "12:30:45", "c": "0o7", "d": True, "e": 1.5, "f": None, "g": 7, "h": "on"}
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("a: 1\na: 2", "stands twice"),
+    ("a: [", "not valid YAML"),
+    ("a: &x [1]\n" + "".join(f"b{n}: *x\n" for n in range(1100)), "aliases"),
+    ("!!python/object/apply:os.system [ls]", "not valid YAML"),
+])  # fmt: skip
+def test_bad_yaml_is_refused(text: str, why: str) -> None:
+    with pytest.raises(BadManifest, match=why) as caught:
+        load_all(text, "some.yaml")
+    assert "some.yaml" in str(caught.value)
+    assert json.dumps(str(caught.value))
