@@ -1,0 +1,69 @@
+"""The command line's pure parts."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starlink.apiserver.patches import merge
+from starlink.cli.apply import last_applied, three_way, with_annotation
+from starlink.cli.child import next_pause
+from starlink.cli.get import render
+
+values = st.recursive(
+    st.integers() | st.text(max_size=3), lambda v: st.dictionaries(st.sampled_from("abc"), v, max_size=3), max_leaves=8
+)
+objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
+
+
+def contains(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(
+            key in found and contains(found[key], value) for key, value in wanted.items()
+        )
+    return bool(found == wanted)
+
+
+@given(objects, objects, objects)
+def test_an_apply_brings_what_is_wanted_and_takes_what_was_applied_before(
+    last: dict[str, Any], wanted: dict[str, Any], current: dict[str, Any]
+) -> None:
+    after = merge(current, three_way(last, wanted, current))
+    assert contains(after, wanted)
+    assert all(key not in after for key in last if key not in wanted)
+    assert all(after[key] == current[key] for key in current if key not in last and key not in wanted)
+    assert three_way(wanted, wanted, after) == {}
+
+
+def test_the_annotation_is_kubectls() -> None:
+    noted = with_annotation({"kind": "Task", "metadata": {"name": "a", "annotations": {"x": "y"}}})
+    assert last_applied(noted) == {"kind": "Task", "metadata": {"name": "a", "annotations": {"x": "y"}}}
+    assert (
+        last_applied({"metadata": {}})
+        == {}
+        == last_applied({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "junk"}}})
+    )
+
+
+def test_a_table_is_aligned() -> None:
+    table = {
+        "columnDefinitions": [
+            {"name": "Name", "priority": 0},
+            {"name": "Ready", "priority": 0},
+            {"name": "Message", "priority": 1},
+        ],
+        "rows": [
+            {"cells": ["a", True, "m"], "object": {"metadata": {"namespace": "ns"}}},
+            {"cells": ["longer", None, "n"], "object": {"metadata": {}}},
+        ],
+    }
+    assert render(table, wide=False, namespaces=False) == "NAME     READY\na        true\nlonger   <none>\n"
+    assert "MESSAGE" in render(table, wide=True, namespaces=True)
+
+
+def test_children_are_started_again_ever_more_slowly() -> None:
+    pauses = [0.2]
+    for _ in range(8):
+        pauses.append(next_pause(pauses[-1], ran_for=1.0))
+    assert pauses == sorted(pauses) and pauses[-1] == 10.0
+    assert next_pause(10.0, ran_for=60.0) == 0.2
