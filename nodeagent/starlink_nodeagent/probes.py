@@ -44,8 +44,9 @@ def check(template: Template) -> None:
         if action is None or isinstance(action.port, int):
             continue
         if (action.port is None and not names) or (action.port is not None and action.port not in names):
+            wanted = action.port or "(the first)"
             raise ProbePortMissing(
-                f"probes.{which} asks port {action.port or '(the first)'!s}, but template.ports has {', '.join(names) or 'none'}"
+                f"probes.{which} asks port {wanted}, but template.ports has {', '.join(names) or 'none'}"
             )
 
 
