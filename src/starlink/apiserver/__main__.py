@@ -94,7 +94,7 @@ def account_lookup(store: Store) -> Callable[[str, str], str | None]:
 
     def uid(namespace: str, name: str) -> str | None:
         record = store.get(Key("/serviceaccounts", namespace, name))
-        return str(encoding.to_object(record)["metadata"]["uid"]) if record else None
+        return str(encoding.raw(record)["metadata"]["uid"]) if record else None
 
     return uid
 

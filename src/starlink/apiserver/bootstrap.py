@@ -1,7 +1,8 @@
 """What is there from the first start on: namespaces and the shipped CRDs."""
 
 from starlink.apiserver.definitions import Definitions
-from starlink.apiserver.objects import Objects, WriteOptions
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.options import WriteOptions
 from starlink.apiserver.resource import Registry
 from starlink.assets import asset_dir
 from starlink.manifest import load

@@ -1,51 +1,50 @@
 """The resources that are there without a CRD."""
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from starlink.apiserver.resource import Column, Resource
+from starlink.apiserver import kinds
+from starlink.apiserver.resource import VERBS, Column, Resource
 from starlink.apiserver.schema import StructuralSchema
-from starlink.manifest import load
 
-_CREATED_AT = Column("Created At", "date", ".metadata.creationTimestamp", format="date-time")
-_AGE = Column("Age", "date", ".metadata.creationTimestamp")
+_TYPE_META = {
+    "apiVersion": {"type": "string", "description": "The version of the API."},
+    "kind": {"type": "string", "description": "The kind of the object."},
+}
 
 
 def builtin_resources() -> tuple[Resource, ...]:
-    """Namespaces, ServiceAccounts, Events, Leases and CustomResourceDefinitions."""
-    return (
-        Resource(
-            "", "v1", "namespaces", "namespace", "Namespace", False, _schema("Namespace"),
-            short_names=("ns",), columns=(Column("Status", "string", ".status.phase"), _AGE), status=True,
-            generation=False,
-        ),
-        Resource(
-            "", "v1", "serviceaccounts", "serviceaccount", "ServiceAccount", True, _schema("ServiceAccount"),
-            short_names=("sa",), columns=(_AGE,), generation=False,
-        ),
-        Resource(
-            "", "v1", "events", "event", "Event", True, _schema("Event"),
-            short_names=("ev",), generation=False,
-        ),
-        Resource(
-            "coordination.k8s.io", "v1", "leases", "lease", "Lease", True, _schema("Lease"),
-            columns=(Column("Holder", "string", ".spec.holderIdentity"), _AGE), generation=False,
-        ),
-        Resource(
-            "apiextensions.k8s.io", "v1", "customresourcedefinitions", "customresourcedefinition",
-            "CustomResourceDefinition", False, _schema("CustomResourceDefinition"),
-            short_names=("crd", "crds"), columns=(_CREATED_AT,),
-            categories=("api-extensions",), status=True,
-        ),
-    )  # fmt: skip
+    """What `kinds/` describes, in the order of its files."""
+    return tuple(_resource(group, kind) for group in kinds.groups() for kind in group["kinds"])
 
 
-def _schema(kind: str) -> StructuralSchema:
-    return StructuralSchema(_schemas()[kind])
+def _resource(group: dict[str, Any], kind: dict[str, Any]) -> Resource:
+    subresources = tuple(kind.get("subresources", ()))
+    return Resource(
+        group=group["group"],
+        version=group["version"],
+        plural=kind["plural"],
+        singular=kind["kind"].lower(),
+        kind=kind["kind"],
+        namespaced=kind.get("namespaced", True),
+        schema=StructuralSchema(_schema(kind["schema"])),
+        short_names=tuple(kind.get("shortNames", ())),
+        categories=tuple(kind.get("categories", ())),
+        columns=tuple(_column(*column) for column in kind["columns"]) if "columns" in kind else (),
+        name_rule=kind.get("names", "subdomain"),
+        name_column=kind.get("nameColumn", True),
+        selectable_fields=tuple(kind.get("selectableFields", ())),
+        status="status" in subresources,
+        subresources=tuple(name for name in subresources if name != "status"),
+        verbs=tuple(kind.get("verbs", VERBS)),
+        generation=kind.get("generation", False),
+        stored_as=kind.get("storage", ""),
+    )
 
 
-@cache
-def _schemas() -> dict[str, Any]:
-    schemas: dict[str, Any] = load(Path(__file__).with_name("builtin.yaml"))
-    return schemas
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    meta = {"metadata": {**kinds.part("ObjectMeta"), "x-protobuf": 1}}
+    return {"type": "object", **schema, "properties": {**_TYPE_META, **meta, **schema.get("properties", {})}}
+
+
+def _column(name: str, type_: str, path: str, priority: int = 0, format_: str = "") -> Column:
+    return Column(name, type_, path, format=format_, priority=priority)

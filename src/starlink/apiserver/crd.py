@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from starlink.apiserver import cel, errors
+from starlink.apiserver import cel, errors, structural
 from starlink.apiserver.errors import Cause
+from starlink.apiserver.metadata import is_label, is_subdomain
 from starlink.apiserver.resource import Column, Resource, Scale
 from starlink.apiserver.schema import compiled
 
@@ -11,44 +12,55 @@ Obj = dict[str, Any]
 
 
 def validate(crd: Obj) -> list[Cause]:
-    """Why the CRD is refused."""
-    spec = crd.get("spec")
-    if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict) or not spec.get("versions"):
-        return [Cause("FieldValueRequired", "Required value: group, names, scope and versions", "spec")]
+    """Why the CRD, which fits the schema of its kind, is refused."""
+    spec = crd["spec"]
     causes = _check_names(crd, spec)
-    stored = [v for v in spec["versions"] if v.get("storage")]
-    if len(stored) != 1:
-        causes.append(
-            Cause(
-                "FieldValueInvalid",
-                "Invalid value: exactly one version must be the storage version",
-                "spec.versions",
-            )
-        )
+    if sum(version["storage"] for version in spec["versions"]) != 1:
+        causes.append(_invalid("spec.versions", "must have exactly one version marked as storage version"))
+    names = [version["name"] for version in spec["versions"]]
     for index, version in enumerate(spec["versions"]):
-        causes += _check_schema(version, f"spec.versions[{index}].schema.openAPIV3Schema")
+        path = f"spec.versions[{index}]"
+        if not is_label(version["name"]) or names.count(version["name"]) > 1:
+            causes.append(_invalid(f"{path}.name", f'"{version["name"]}": must be a unique DNS-1035 label'))
+        causes += _check_schema(version, f"{path}.schema.openAPIV3Schema")
+    return causes
+
+
+def validate_change(crd: Obj, old: Obj) -> list[Cause]:
+    """Why a CRD may not become this: what is stored must stay readable."""
+    causes = []
+    spec, before = crd["spec"], old["spec"]
+    for field in ("group", "scope"):
+        if spec[field] != before[field]:
+            causes.append(_invalid(f"spec.{field}", f'"{spec[field]}": field is immutable'))
+    for field in ("plural", "kind"):
+        if spec["names"][field] != before["names"][field]:
+            causes.append(_invalid(f"spec.names.{field}", f'"{spec["names"][field]}": field is immutable'))
+    names = {version["name"] for version in spec["versions"]}
+    for index, stored in enumerate((crd.get("status") or {}).get("storedVersions") or ()):
+        if stored not in names:
+            why = (
+                f'"{stored}": must appear in spec.versions: objects may be stored at it; write each of them once, then '
+                "take it out of status.storedVersions, then out of spec.versions"
+            )
+            causes.append(_invalid(f"status.storedVersions[{index}]", why))
     return causes
 
 
 def _check_names(crd: Obj, spec: Obj) -> list[Cause]:
     names = spec["names"]
-    right = f"{names.get('plural')}.{spec.get('group')}"
-    name = (crd.get("metadata") or {}).get("name")
+    right = f"{names['plural']}.{spec['group']}"
+    name = crd["metadata"].get("name")
     causes = []
     if name != right:
-        causes.append(
-            Cause(
-                "FieldValueInvalid",
-                f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group, {right}',
-                "metadata.name",
-            )
-        )
-    for field in ("plural", "kind"):
-        if not isinstance(names.get(field), str) or not names[field]:
-            causes.append(Cause("FieldValueRequired", "Required value", f"spec.names.{field}"))
-    if spec.get("scope") not in ("Namespaced", "Cluster"):
-        why = f'Unsupported value: "{spec.get("scope")}": supported values: "Cluster", "Namespaced"'
-        causes.append(Cause("FieldValueNotSupported", why, "spec.scope"))
+        causes.append(_invalid("metadata.name", f'"{name}": must be spec.names.plural+"."+spec.group, {right}'))
+    if not is_subdomain(spec["group"]) or "." not in spec["group"]:
+        causes.append(_invalid("spec.group", f'"{spec["group"]}": should be a domain with at least one dot'))
+    if not is_label(names["plural"]):
+        causes.append(_invalid("spec.names.plural", f'"{names["plural"]}": must be a DNS-1035 label'))
+    if not is_label(names["kind"].lower()):
+        causes.append(_invalid("spec.names.kind", f'"{names["kind"]}": may have mixed case, but should otherwise match '
+                               "a DNS-1035 label"))  # fmt: skip
     return causes
 
 
@@ -56,11 +68,18 @@ def _check_schema(version: Obj, path: str) -> list[Cause]:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not isinstance(schema, dict):
         return [Cause("FieldValueRequired", "Required value: schemas are required", path)]
+    causes = structural.check(schema, path)
+    if causes:
+        return causes
     try:
         compiled(schema)
     except (cel.BadRule, ValueError) as error:
-        return [Cause("FieldValueInvalid", f"Invalid value: {error}", path)]
+        return [_invalid(path, str(error))]
     return []
+
+
+def _invalid(field: str, why: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {why}", field)
 
 
 def resources(crd: Obj) -> list[Resource]:
@@ -75,6 +94,7 @@ def resources(crd: Obj) -> list[Resource]:
 def _resource(spec: Obj, version: Obj) -> Resource:
     names, subresources = spec["names"], version.get("subresources") or {}
     scale = subresources.get("scale")
+    stored = next(v["name"] for v in spec["versions"] if v["storage"])
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -93,7 +113,16 @@ def _resource(spec: Obj, version: Obj) -> Resource:
         if scale
         else None,
         custom=True,
+        stored_version="" if version["storage"] else f"{spec['group']}/{stored}",
+        warning=_deprecation(spec, version),
     )
+
+
+def _deprecation(spec: Obj, version: Obj) -> str:
+    if not version.get("deprecated"):
+        return ""
+    usual = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
+    return version.get("deprecationWarning") or usual
 
 
 def _column(column: Obj) -> Column:

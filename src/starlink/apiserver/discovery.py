@@ -10,7 +10,6 @@ from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
 
-VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _SUBRESOURCE_VERBS = ["get", "patch", "update"]
 _AGGREGATED = "as=APIGroupDiscoveryList"
 
@@ -60,7 +59,7 @@ class Discovery:
         return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
     def _resource_list(self, group: str, version: str) -> Obj | None:
-        found = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
+        found = self._found(group, version)
         if not found:
             return None
         return {
@@ -69,6 +68,9 @@ class Discovery:
             "groupVersion": found[0].api_version,
             "resources": [entry for resource in found for entry in _plain(resource)],
         }
+
+    def _found(self, group: str, version: str) -> list[Resource]:
+        return [r for r in self._registry.all() if (r.group, r.version) == (group, version) and r.verbs]
 
     def _aggregated(self, *, core: bool, version: str) -> Response:
         groups = [group for group in self._group_names() if (group == "") is core]
@@ -84,7 +86,7 @@ class Discovery:
     def _aggregated_group(self, group: str) -> Obj:
         versions = []
         for version in self._versions(group):
-            found = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
+            found = self._found(group, version)
             versions.append({"version": version, "resources": [_aggregated(r) for r in found], "freshness": "Current"})
         meta: Obj = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
         return {"metadata": meta, "versions": versions}
@@ -104,8 +106,12 @@ def _subresources(resource: Resource) -> Iterable[tuple[str, str, str, str, list
         yield "status", resource.group, resource.version, resource.kind, _SUBRESOURCE_VERBS
     if resource.scale:
         yield "scale", "autoscaling", "v1", "Scale", _SUBRESOURCE_VERBS
-    if resource.storage == "/serviceaccounts":
-        yield "token", "authentication.k8s.io", "v1", "TokenRequest", ["create"]
+    for name in resource.subresources:
+        if name == "token":
+            yield name, "authentication.k8s.io", "v1", "TokenRequest", ["create"]
+        else:
+            verbs = ["update"] if name == "finalize" else _SUBRESOURCE_VERBS
+            yield name, resource.group, resource.version, resource.kind, verbs
 
 
 def _plain(resource: Resource) -> Iterable[Obj]:
@@ -114,7 +120,7 @@ def _plain(resource: Resource) -> Iterable[Obj]:
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": VERBS,
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -140,7 +146,7 @@ def _aggregated(resource: Resource) -> Obj:
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": VERBS,
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

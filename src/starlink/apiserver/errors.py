@@ -106,6 +106,13 @@ def expired(message: str) -> StatusError:
     return StatusError(410, "Expired", message)
 
 
+def too_large_version(asked: int, current: int) -> StatusError:
+    """A resourceVersion that has not been yet: of another cluster, or of one that was restored."""
+    message = f"Too large resource version: {asked}, current: {current}"
+    cause = Cause("ResourceVersionTooLarge", "Too large resource version")
+    return StatusError(504, "Timeout", message, causes=(cause,), retry_after=1)
+
+
 def too_large(message: str) -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", message)
 

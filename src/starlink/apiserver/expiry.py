@@ -7,7 +7,8 @@ from collections.abc import Callable
 from starlink.api.timestamp import parse_time
 from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.objects import DeleteOptions, Objects
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.options import DeleteOptions
 from starlink.apiserver.resource import Registry
 
 KEPT_SECONDS = 3600.0
@@ -22,13 +23,14 @@ async def expire_events(objects: Objects, registry: Registry, now: Callable[[], 
         await asyncio.sleep(SWEEP_SECONDS)
         oldest = now() - KEPT_SECONDS
         for record in tuple(objects.store.list(events.storage)):
-            if _last_seen(encoding.to_object(record)) < oldest:
+            if _last_seen(encoding.raw(record)) < oldest:
                 with contextlib.suppress(StatusError):
                     await objects.delete(events, record.key.namespace, record.key.name, DeleteOptions())
 
 
 def _last_seen(event: encoding.Obj) -> float:
-    told = event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
+    series = event.get("series") or {}
+    told = series.get("lastObservedTime") or event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
     try:
         return parse_time(told)
     except (TypeError, ValueError):

@@ -14,13 +14,12 @@ import msgspec
 
 from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.objects import FOREGROUND, ORPHAN, DeleteOptions, Objects, WriteOptions
+from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPHAN
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.options import DeleteOptions, WriteOptions
 from starlink.apiserver.resource import Registry, Resource
 from starlink.store.base import Change, Conflict, Event, Expired, Key, Record, StoreUnavailable
 
-NAMESPACES = "/namespaces"
-CRDS = "apiextensions.k8s.io/customresourcedefinitions"
-CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _BACKGROUND = DeleteOptions(propagation="Background")
 _RETRY = 1.0
 
@@ -220,13 +219,12 @@ class GarbageCollector:
 
     async def _finalize_namespace(self, key: Key) -> None:
         record = self._store.latest(key)
-        if record is not None and not encoding.to_object(record)["metadata"].get("finalizers"):
+        if record is not None and not encoding.raw(record)["metadata"].get("finalizers"):
             with contextlib.suppress(Conflict):  # looked at again after that write
                 await self._store.delete(key, expect=record.revision)
 
     def _resource(self, key: Key) -> Resource | None:
-        group, _, plural = key.resource.partition("/")
-        return next((r for r in self._registry.all() if (r.group, r.plural) == (group, plural)), None)
+        return self._registry.stored(key.resource)
 
 
 def _without_owner(obj: encoding.Obj, uid: str) -> encoding.Obj:

@@ -44,24 +44,29 @@ def _selected(store: Store, resource: Resource, namespace: str | None, selector:
     name = selector.required("metadata.name")
     if name is not None:
         records = [record for record in records if record.key.name == name]
-    return [record for record in records if selector.matches(encoding.to_object(record))]
+    return [record for record in records if selector.matches(encoding.to_object(record, resource))]
 
 
 def body(resource: Resource, part: Page) -> bytes:
     """The list object's JSON."""
+    head = encoding.dump(
+        {
+            "apiVersion": resource.api_version,
+            "kind": resource.list_kind or f"{resource.kind}List",
+            "metadata": list_meta(part),
+        }
+    )
+    return head[:-1] + b',"items":[' + b",".join(encoding.to_wire(record, resource) for record in part.records) + b"]}"
+
+
+def list_meta(part: Page) -> dict[str, object]:
+    """The ListMeta of a page."""
     meta: dict[str, object] = {"resourceVersion": str(part.resource_version)}
     if part.continue_:
         meta["continue"] = part.continue_
     if part.remaining is not None:
         meta["remainingItemCount"] = part.remaining
-    head = encoding.dump(
-        {
-            "apiVersion": resource.api_version,
-            "kind": resource.list_kind or f"{resource.kind}List",
-            "metadata": meta,
-        }
-    )
-    return head[:-1] + b',"items":[' + b",".join(map(encoding.to_wire, part.records)) + b"]}"
+    return meta
 
 
 def _write_token(revision: int, after: tuple[str, str]) -> str:

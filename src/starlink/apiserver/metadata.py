@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlink.apiserver.errors import Cause
@@ -23,6 +24,8 @@ LABEL_RULE = (
     "with an alphanumeric character (e.g. 'my-name', or '123-abc')"
 )
 
+PATH_RULE = "may not be '.' or '..', and may not contain '/' or '%'"
+
 Obj = dict[str, Any]
 
 
@@ -34,12 +37,24 @@ def is_label(name: str) -> bool:
     return len(name) <= 63 and _LABEL.match(name) is not None
 
 
-def check(metadata: Obj, *, label_name: bool = False) -> list[Cause]:
-    """Why the metadata is refused; `label_name` for kinds whose name is one DNS label (namespaces)."""
+def is_path_segment(name: str) -> bool:
+    return 0 < len(name) <= 253 and name not in (".", "..") and "/" not in name and "%" not in name
+
+
+_NAME_RULES: dict[str, tuple[Callable[[str], bool], str]] = {
+    "subdomain": (is_subdomain, SUBDOMAIN_RULE),
+    "label": (is_label, LABEL_RULE),
+    "path": (is_path_segment, PATH_RULE),
+}
+
+
+def check(metadata: Obj, name_rule: str = "subdomain") -> list[Cause]:
+    """Why the metadata is refused. `name_rule`: a name is a DNS `subdomain`, one DNS `label` or a `path` segment."""
     name = metadata.get("name", "")
     causes = []
-    if not (is_label(name) if label_name else is_subdomain(name)):
-        causes.append(_invalid("metadata.name", name, LABEL_RULE if label_name else SUBDOMAIN_RULE))
+    fits, rule = _NAME_RULES[name_rule]
+    if not fits(name):
+        causes.append(_invalid("metadata.name", name, rule))
     causes += _check_labels(metadata.get("labels") or {})
     causes += _check_annotations(metadata.get("annotations") or {})
     causes += _check_finalizers(metadata.get("finalizers") or [])

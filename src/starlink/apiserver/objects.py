@@ -1,21 +1,22 @@
-"""Create, read, update and delete of one resource's objects: what the API does to what is kept."""
+"""Create, read, update, apply and delete of one resource's objects: what the API does to what is kept."""
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver import encoding, errors, metadata
+from starlink.apiserver import conversion, encoding, errors, managed, metadata, strategies
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import StatusError
+from starlink.apiserver.envelope import check_envelope
+from starlink.apiserver.managed import Entry, Writer
+from starlink.apiserver.names import FOREGROUND, NAMESPACES, ORPHAN
+from starlink.apiserver.options import DeleteOptions, WriteOptions
 from starlink.apiserver.resource import Resource
 from starlink.store.base import Conflict, Key, Record, Store, StoreUnavailable
 
 MAX_OBJECT = 1_500_000
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
 _GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 _RETRIES = 16
 _OURS = (
@@ -26,26 +27,11 @@ _OURS = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "generation",
+    "managedFields",
 )
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """How a write is to be done. `field_validation` is Strict, Warn or Ignore."""
-
-    dry_run: bool = False
-    field_validation: str = "Warn"
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    """What must hold of the object, and what becomes of its dependents."""
-
-    uid: str = ""
-    resource_version: str = ""
-    propagation: str = ""  # Background, Foreground, Orphan
-    dry_run: bool = False
+Change = Callable[[Obj], Obj]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +41,30 @@ class Written:
     body: bytes
     warnings: tuple[str, ...] = ()
     record: Record | None = None  # None after a dry run
+    created: bool = False
+
+
+class Admission(Protocol):
+    """What stands between a well-formed write and the store, for one request."""
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        """Puts into `obj` what the request's sender may not choose."""
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        """Gives warnings. Raises StatusError for what is refused."""
+
+
+class Unrestricted:
+    """The admission of what the server itself writes."""
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        """Nothing."""
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        return ()
+
+
+UNRESTRICTED = Unrestricted()
 
 
 class Objects:
@@ -79,25 +89,50 @@ class Objects:
 
     # Creating
 
-    async def create(self, resource: Resource, namespace: str, obj: Obj, options: WriteOptions) -> Written:
-        """Raises StatusError: 400, 404 (namespace), 409, 413, 422."""
+    async def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        obj: Obj,
+        options: WriteOptions,
+        admission: Admission = UNRESTRICTED,
+    ) -> Written:
+        """Raises StatusError: 400, 403, 404 (namespace), 409, 413, 422."""
         check_envelope(resource, namespace, "", obj)
-        obj, warnings = self._shaped(resource, obj, None, options)
-        if resource.status and resource.custom:
-            obj.pop("status", None)
+        obj, warnings = self._shaped(resource, _without_status(resource, obj), options)
+        entries = managed.updated(
+            resource.schema.node, {}, obj, (), self._writer(resource, options), status=resource.status
+        )
+        return await self._create(resource, namespace, obj, entries, options, warnings, admission)
+
+    async def _create(
+        self,
+        resource: Resource,
+        namespace: str,
+        obj: Obj,
+        entries: Sequence[Entry],
+        options: WriteOptions,
+        warnings: tuple[str, ...],
+        admission: Admission,
+    ) -> Written:
         self._stamp(resource, namespace, obj)
+        strategies.prepare(resource, obj, None)
+        admission.prepare(obj, None)
         self._validate(resource, obj, None)
-        body = _sized(obj)
+        warnings += tuple(admission.review("CREATE", obj, None))
+        if entries:
+            obj["metadata"]["managedFields"] = managed.written(entries)
+        body = _sized(resource, obj)
         key = Key(resource.storage, namespace, obj["metadata"]["name"])
         if options.dry_run:
             if self.store.latest(key) is not None:
                 raise errors.already_exists(resource.group, resource.plural, key.name)
-            return Written(body, warnings)
+            return Written(encoding.dump(obj), warnings, created=True)
         try:
             record = await self._put(key, body, 0)
         except Conflict:
             raise errors.already_exists(resource.group, resource.plural, key.name) from None
-        return Written(encoding.to_wire(record), warnings, record)
+        return Written(encoding.to_wire(record, resource), warnings, record, created=True)
 
     def _stamp(self, resource: Resource, namespace: str, obj: Obj) -> None:
         """Fills in what only the server says."""
@@ -116,15 +151,14 @@ class Objects:
             "deletionTimestamp",
             "deletionGracePeriodSeconds",
             "selfLink",
+            "generation",
+            "namespace",
         ):
             meta.pop(field, None)
         if resource.namespaced:
             meta["namespace"] = namespace
-        else:
-            meta.pop("namespace", None)
         meta["uid"] = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         meta["creationTimestamp"] = format_time(self._now())
-        meta.pop("generation", None)
         if resource.generation:
             meta["generation"] = 1
 
@@ -135,59 +169,189 @@ class Objects:
         resource: Resource,
         namespace: str,
         name: str,
-        change: Callable[[Obj], Obj],
+        change: Change,
         options: WriteOptions,
         *,
         subresource: str = "",
+        admission: Admission = UNRESTRICTED,
     ) -> Written:
         """Writes `change(current)`; tried again on a race unless the result names a resourceVersion.
 
         Raises StatusError: 404, 409, and as `create`.
         """
-        key = Key(resource.storage, namespace, name)
-        for _ in range(_RETRIES):
-            current = self.store.latest(key)
+
+        async def once(current: Record | None) -> Written:
             if current is None:
                 raise errors.not_found(resource.group, resource.plural, name)
-            try:
-                return await self._update_once(resource, current, change, options, subresource)
-            except Conflict:
-                continue
-        raise errors.conflict(resource.group, resource.plural, name, MODIFIED)
+            return await self._update_once(resource, current, change, options, subresource, admission)
+
+        return await self._retried(resource, namespace, name, once)
 
     async def _update_once(
         self,
         resource: Resource,
         current: Record,
-        change: Callable[[Obj], Obj],
+        change: Change,
         options: WriteOptions,
         subresource: str,
+        admission: Admission,
     ) -> Written:
-        old = encoding.to_object(current)
+        old = encoding.to_object(current, resource)
         wanted = change(old)
         check_envelope(resource, current.key.namespace, current.key.name, wanted)
         _check_preconditions(resource, old, wanted["metadata"])
-        shaped, warnings = self._shaped(resource, wanted, old, options)
+        entries = managed.read(wanted["metadata"] if "managedFields" in wanted["metadata"] else old["metadata"])
+        shaped, warnings = self._shaped(resource, wanted, options)
         new = _merged(resource, old, shaped, subresource)
+        strategies.prepare(resource, new, old)
+        writer = self._writer(resource, options, subresource)
+        node = resource.schema.node
+
+        def entries_after() -> Sequence[Entry]:
+            if entries is None:
+                return ()
+            return managed.updated(node, old, new, entries, writer, status=resource.status)
+
+        given = managed.written(entries or ())
+        return await self._replace(resource, current, old, new, given, entries_after, options, warnings, admission)
+
+    async def apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        config: Obj,
+        options: WriteOptions,
+        *,
+        subresource: str = "",
+        admission: Admission = UNRESTRICTED,
+    ) -> Written:
+        """Server-side apply: creates the object or lays `config` over it. Raises StatusError: as `update`, and 409
+        with a cause for each field that another manager owns."""
+        check_envelope(resource, namespace, name, config)
+        meta = config["metadata"]
+        if isinstance(meta, dict) and meta.get("managedFields"):
+            raise errors.bad_request("metadata.managedFields must be nil")
+        config, warnings = self._checked(resource, config, options)
+
+        async def once(current: Record | None) -> Written:
+            if current is None:
+                if subresource:
+                    raise errors.not_found(resource.group, resource.plural, name)
+                return await self._apply_new(resource, namespace, config, options, warnings, admission)
+            return await self._apply_once(resource, current, config, options, warnings, subresource, admission)
+
+        return await self._retried(resource, namespace, name, once)
+
+    async def _apply_new(
+        self,
+        resource: Resource,
+        namespace: str,
+        config: Obj,
+        options: WriteOptions,
+        warnings: tuple[str, ...],
+        admission: Admission,
+    ) -> Written:
+        if config["metadata"].get("uid"):
+            why = "Precondition failed: UID in precondition, but the object does not exist"
+            raise errors.conflict(resource.group, resource.plural, config["metadata"]["name"], why)
+        writer = self._writer(resource, options, operation=managed.APPLY)
+        obj, entries = managed.applied(
+            resource.schema.node, None, config, (), writer, force=options.force, status=resource.status
+        )
+        obj = _tidy(resource.schema.default(_without_status(resource, obj)))
+        return await self._create(resource, namespace, obj, entries, options, warnings, admission)
+
+    async def _apply_once(
+        self,
+        resource: Resource,
+        current: Record,
+        config: Obj,
+        options: WriteOptions,
+        warnings: tuple[str, ...],
+        subresource: str,
+        admission: Admission,
+    ) -> Written:
+        old = encoding.to_object(current, resource)
+        _check_preconditions(resource, old, config["metadata"])
+        kept = managed.read(old["metadata"]) or ()
+        bare = _without_managed(old)
+        wanted, entries = managed.applied(
+            resource.schema.node,
+            bare,
+            config if not subresource else _only(config, subresource),
+            kept,
+            self._writer(resource, options, subresource, managed.APPLY),
+            force=options.force,
+            status=resource.status,
+        )
+        new = _merged(resource, old, _tidy(resource.schema.default(wanted)), subresource)
+        strategies.prepare(resource, new, old)
+        given = managed.written(kept)
+        return await self._replace(resource, current, old, new, given, lambda: entries, options, warnings, admission)
+
+    async def _retried(
+        self, resource: Resource, namespace: str, name: str, once: Callable[[Record | None], Any]
+    ) -> Written:
+        key = Key(resource.storage, namespace, name)
+        for _ in range(_RETRIES):
+            try:
+                written: Written = await once(self.store.latest(key))
+            except Conflict:
+                continue
+            return written
+        raise errors.conflict(resource.group, resource.plural, name, MODIFIED)
+
+    async def _replace(
+        self,
+        resource: Resource,
+        current: Record,
+        old: Obj,
+        new: Obj,
+        given: list[Obj],
+        entries: Callable[[], Sequence[Entry]],
+        options: WriteOptions,
+        warnings: tuple[str, ...],
+        admission: Admission,
+    ) -> Written:
+        """The last steps of an update: what changes nothing is not written."""
+        admission.prepare(new, old)
         self._validate(resource, new, old)
+        warnings += tuple(admission.review("UPDATE", new, old))
         _count_generation(resource, old, new)
-        body = _sized(new)
-        if body == current.body:
-            return Written(encoding.to_wire(current), warnings, current)
+        _manage(new, given)
+        after = managed.written(entries())
+        if _sized(resource, new) == current.body and _who(after) == _who(given):
+            return Written(encoding.to_wire(current, resource), warnings, current)
+        _manage(new, after)
+        body = _sized(resource, new)
         if options.dry_run:
-            return Written(encoding.dump({**new}), warnings)
+            new["metadata"]["resourceVersion"] = str(current.revision)
+            return Written(encoding.dump(new), warnings)
         if new["metadata"].get("deletionTimestamp") and not _finalizers(new) and not _has_contents(resource):
             record = await self._delete(current)
-            return Written(encoding.to_wire(Record(record.key, record.revision, body)), warnings, record)
+            return Written(encoding.to_wire(Record(record.key, record.revision, body), resource), warnings, record)
         record = await self._put(current.key, body, current.revision)
-        return Written(encoding.to_wire(record), warnings, record)
+        return Written(encoding.to_wire(record, resource), warnings, record)
+
+    def _writer(
+        self, resource: Resource, options: WriteOptions, subresource: str = "", operation: str = managed.UPDATE
+    ) -> Writer:
+        return Writer(options.manager, operation, resource.api_version, subresource, format_time(self._now()))
 
     # Deleting
 
-    async def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> tuple[bytes, bool]:
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        admission: Admission = UNRESTRICTED,
+    ) -> tuple[bytes, bool]:
         """Deletes, or marks for deletion while finalizers remain.
 
-        Gives the answer's body, and whether the object is gone. Raises StatusError 404 or 409.
+        Gives the answer's body, and whether the object is gone. Raises StatusError 403, 404 or 409.
         """
         key = Key(resource.storage, namespace, name)
         for _ in range(_RETRIES):
@@ -195,15 +359,18 @@ class Objects:
             if current is None:
                 raise errors.not_found(resource.group, resource.plural, name)
             try:
-                return await self._delete_once(resource, current, options)
+                return await self._delete_once(resource, current, options, admission)
             except Conflict:
                 continue
         raise errors.conflict(resource.group, resource.plural, name, MODIFIED)
 
-    async def _delete_once(self, resource: Resource, current: Record, options: DeleteOptions) -> tuple[bytes, bool]:
-        obj = encoding.to_object(current)
+    async def _delete_once(
+        self, resource: Resource, current: Record, options: DeleteOptions, admission: Admission
+    ) -> tuple[bytes, bool]:
+        obj = encoding.to_object(current, resource)
         meta = obj["metadata"]
         _check_delete_preconditions(resource, meta, options)
+        admission.review("DELETE", None, obj)
         finalizers = _finalizers(obj)
         if not meta.get("deletionTimestamp"):
             finalizers = _with_propagation(finalizers, options.propagation)
@@ -213,7 +380,7 @@ class Objects:
             await self._delete(current)
             return _deleted_status(resource, meta), True
         if meta.get("deletionTimestamp") and finalizers == _finalizers(obj):
-            return encoding.to_wire(current), False
+            return encoding.to_wire(current, resource), False
         meta["finalizers"] = finalizers
         meta.setdefault("deletionTimestamp", format_time(self._now()))
         meta.setdefault("deletionGracePeriodSeconds", 0)
@@ -221,8 +388,8 @@ class Objects:
             meta["generation"] = meta.get("generation", 0) + 1
         if _has_contents(resource):
             obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-        record = await self._put(current.key, _sized(obj), current.revision)
-        return encoding.to_wire(record), False
+        record = await self._put(current.key, _sized(resource, obj), current.revision)
+        return encoding.to_wire(record, resource), False
 
     # The way to the store
 
@@ -240,10 +407,13 @@ class Objects:
 
     # Shaping and checking
 
-    def _shaped(
-        self, resource: Resource, obj: Obj, old: Obj | None, options: WriteOptions
-    ) -> tuple[Obj, tuple[str, ...]]:
+    def _shaped(self, resource: Resource, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
         """The object pruned and with defaults, and warnings about what was pruned."""
+        pruned, warnings = self._checked(resource, obj, options)
+        return _tidy(resource.schema.default(pruned)), warnings
+
+    def _checked(self, resource: Resource, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
+        """The object pruned, and warnings about what was pruned."""
         wrong = metadata.check_types(obj.get("metadata"))
         if wrong:
             raise errors.bad_request("; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
@@ -256,13 +426,13 @@ class Objects:
                     f"strict decoding error: {', '.join(unknown)}"
                 )
             warnings = tuple(unknown)
-        shaped = resource.schema.default(resource.schema.prune(obj))
-        shaped["metadata"] = {k: v for k, v in shaped["metadata"].items() if v not in (None, {}, [])}
-        return shaped, warnings
+        return resource.schema.prune(obj), warnings
 
     def _validate(self, resource: Resource, obj: Obj, old: Obj | None) -> None:
-        causes = metadata.check(obj["metadata"], label_name=_has_contents(resource))
+        causes = metadata.check(obj["metadata"], resource.name_rule)
         causes += resource.schema.validate(obj, old)
+        if not causes:
+            causes += strategies.check(resource, obj, old)
         if old is not None and obj["metadata"].get("deletionTimestamp"):
             added = set(_finalizers(obj)) - set(_finalizers(old))
             if added:
@@ -276,29 +446,6 @@ class Objects:
                 )
         if causes:
             raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
-
-
-def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> None:
-    """Fills in an absent apiVersion, kind and metadata; refuses what does not fit the URL with a 400."""
-    obj.setdefault("apiVersion", resource.api_version)
-    obj.setdefault("kind", resource.kind)
-    if obj.get("metadata") is None:
-        obj["metadata"] = {}
-    for field, right in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if obj[field] != right:
-            raise errors.bad_request(
-                f"{field} in the data ({obj[field]}) does not match the expected {right} of this URL"
-            )
-    meta = obj["metadata"]
-    if not isinstance(meta, dict):
-        return
-    if name and meta.setdefault("name", name) != name:
-        raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
-    if meta.get("namespace") and meta["namespace"] != namespace:
-        raise errors.bad_request(
-            f"the namespace of the provided object does not match the namespace sent on the request "
-            f"({meta['namespace']} is not {namespace or 'cluster-wide'})"
-        )
 
 
 def _check_preconditions(resource: Resource, old: Obj, meta: Obj) -> None:
@@ -320,24 +467,64 @@ def _check_delete_preconditions(resource: Resource, meta: Obj, options: DeleteOp
             raise errors.conflict(resource.group, resource.plural, meta["name"], why)
 
 
+def _without_status(resource: Resource, obj: Obj) -> Obj:
+    """A new object: its status is written by the status subresource only."""
+    return {name: value for name, value in obj.items() if name != "status"} if resource.status else obj
+
+
+def _without_managed(obj: Obj) -> Obj:
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
+
+
+def _only(config: Obj, part: str) -> Obj:
+    """What an apply to a subresource may claim."""
+    kept = ("apiVersion", "kind", part)
+    meta = {"name": config["metadata"]["name"]}
+    return {**{name: value for name, value in config.items() if name in kept}, "metadata": meta}
+
+
+def _tidy(obj: Obj) -> Obj:
+    """Without empty metadata."""
+    obj["metadata"] = {k: v for k, v in obj["metadata"].items() if v not in (None, {}, [])}
+    return obj
+
+
 def _merged(resource: Resource, old: Obj, wanted: Obj, subresource: str) -> Obj:
     """The next object: what this writer may write of `wanted`, the rest of `old`."""
     if subresource == "status":
-        new = {k: v for k, v in old.items() if k != "status"}
-        if "status" in wanted:
-            new["status"] = wanted["status"]
-        return new
+        return _with_part(old, "status", wanted)
+    if subresource == "approval":
+        conditions = (wanted.get("status") or {}).get("conditions")
+        return {**old, "status": {**(old.get("status") or {}), "conditions": conditions or []}}
+    if subresource == "finalize":
+        finalizers = (wanted.get("spec") or {}).get("finalizers") or []
+        return {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
     new = dict(wanted)
     new["metadata"] = dict(wanted["metadata"])
     for field in _OURS:
         new["metadata"].pop(field, None)
         if field in old["metadata"]:
             new["metadata"][field] = old["metadata"][field]
-    if resource.status:
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
+    return _with_part(new, "status", old) if resource.status else new
+
+
+def _with_part(obj: Obj, part: str, source: Obj) -> Obj:
+    new = {k: v for k, v in obj.items() if k != part}
+    if part in source:
+        new[part] = source[part]
+    new["metadata"] = dict(new["metadata"])
     return new
+
+
+def _manage(obj: Obj, entries: list[Obj]) -> None:
+    obj["metadata"].pop("managedFields", None)
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+
+
+def _who(entries: list[Obj]) -> list[Obj]:
+    """The entries without their times."""
+    return [{k: v for k, v in entry.items() if k != "time"} for entry in entries]
 
 
 def _count_generation(resource: Resource, old: Obj, new: Obj) -> None:
@@ -350,7 +537,7 @@ def _count_generation(resource: Resource, old: Obj, new: Obj) -> None:
 
 def _has_contents(resource: Resource) -> bool:
     """Whether it is a namespace: its spec.finalizers hold it until the garbage collector has emptied it."""
-    return resource.storage == "/namespaces"
+    return resource.storage == NAMESPACES
 
 
 def _with_propagation(finalizers: list[str], propagation: str) -> list[str]:
@@ -366,8 +553,8 @@ def _finalizers(obj: Obj) -> list[str]:
     return list(obj["metadata"].get("finalizers") or [])
 
 
-def _sized(obj: Obj) -> bytes:
-    body = encoding.to_stored(obj)
+def _sized(resource: Resource, obj: Obj) -> bytes:
+    body = encoding.to_stored(conversion.to_stored(resource, obj))
     if len(body) > MAX_OBJECT:
         raise errors.too_large(f"the object has {len(body)} bytes; at most {MAX_OBJECT} are stored")
     return body
@@ -384,6 +571,3 @@ def _deleted_status(resource: Resource, meta: dict[str, Any]) -> bytes:
             "details": {key: value for key, value in details.items() if value},
         }
     )
-
-
-__all__ = ["DeleteOptions", "Objects", "StatusError", "WriteOptions", "Written"]

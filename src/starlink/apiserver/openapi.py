@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from starlink.apiserver import kinds, patches
 from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
@@ -15,7 +16,6 @@ _FOREVER = {
     "vary": "Accept",
 }
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_PATCHES = ("application/json-patch+json", "application/merge-patch+json")
 
 
 class OpenApi:
@@ -64,13 +64,16 @@ class OpenApi:
 
 
 def _document(resources: list[Resource]) -> Obj:
-    schemas: Obj = {_META: _OBJECT_META}
+    schemas: Obj = {_META: _published(kinds.part("ObjectMeta"))}
     paths: Obj = {}
     for resource in resources:
         name = _component(resource)
         schemas[name] = _kind_schema(resource)
-        schemas[f"{name}List"] = _list_schema(resource, name)
-        paths |= _paths(resource, name)
+        if resource.persistent:
+            schemas[f"{name}List"] = _list_schema(resource, name)
+            paths |= _paths(resource, name)
+        elif resource.verbs:
+            paths |= _review_paths(resource, name)
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1.32.0"},
@@ -85,8 +88,9 @@ def _component(resource: Resource) -> str:
 
 
 def _kind_schema(resource: Resource) -> Obj:
-    schema = {key: value for key, value in resource.schema.openapi.items() if key != "properties"}
-    properties = dict(resource.schema.openapi.get("properties") or {})
+    published = _published(resource.schema.openapi)
+    schema = {key: value for key, value in published.items() if key != "properties"}
+    properties = dict(published.get("properties") or {})
     properties["metadata"] = {
         "description": "Standard object's metadata.",
         "allOf": [{"$ref": f"#/components/schemas/{_META}"}],
@@ -95,6 +99,15 @@ def _kind_schema(resource: Resource) -> Obj:
     properties.setdefault("apiVersion", {"type": "string"})
     properties.setdefault("kind", {"type": "string"})
     return {**schema, "properties": properties, "x-kubernetes-group-version-kind": [_gvk(resource)]}
+
+
+def _published(schema: Any) -> Any:
+    """The schema without what is only for our own use."""
+    if isinstance(schema, list):
+        return [_published(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {key: _published(value) for key, value in schema.items() if key != "x-protobuf"}
 
 
 def _list_schema(resource: Resource, name: str) -> Obj:
@@ -116,11 +129,21 @@ def _gvk(resource: Resource) -> Obj:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 
+def _prefix(resource: Resource) -> str:
+    return f"/apis/{resource.api_version}" if resource.group else f"/api/{resource.version}"
+
+
+def _base(resource: Resource) -> str:
+    where = "/namespaces/{namespace}" if resource.namespaced else ""
+    return f"{_prefix(resource)}{where}/{resource.plural}"
+
+
+def _review_paths(resource: Resource, name: str) -> Obj:
+    return _with_path_parameters({_base(resource): {"post": _write(resource, "post", name)}})
+
+
 def _paths(resource: Resource, name: str) -> Obj:
-    prefix = f"/apis/{resource.api_version}" if resource.group else f"/api/{resource.version}"
-    base = (
-        f"{prefix}/namespaces/{{namespace}}/{resource.plural}" if resource.namespaced else f"{prefix}/{resource.plural}"
-    )
+    base = _base(resource)
     paths: Obj = {
         base: {
             "get": _operation(resource, "list", f"{name}List", ["labelSelector", "fieldSelector", "limit", "continue"]),
@@ -135,13 +158,17 @@ def _paths(resource: Resource, name: str) -> Obj:
         },
     }
     if resource.namespaced:
-        paths[f"{prefix}/{resource.plural}"] = {"get": _operation(resource, "list", f"{name}List", [])}
+        paths[f"{_prefix(resource)}/{resource.plural}"] = {"get": _operation(resource, "list", f"{name}List", [])}
     if resource.status:
         paths[f"{base}/{{name}}/status"] = {
             "get": _operation(resource, "get", name, []),
             "put": _write(resource, "put", name),
             "patch": _write(resource, "patch", name),
         }
+    return _with_path_parameters(paths)
+
+
+def _with_path_parameters(paths: Obj) -> Obj:
     for path, operations in paths.items():
         found = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         operations["parameters"] = [
@@ -167,69 +194,10 @@ def _operation(resource: Resource, action: str, schema: str, parameters: list[st
 
 
 def _write(resource: Resource, action: str, name: str) -> Obj:
-    operation = _operation(resource, action, name, ["dryRun", "fieldManager", "fieldValidation"])
-    reference = {"schema": {"$ref": f"#/components/schemas/{name}"}}
-    media = (
-        {patch: {"schema": {"type": "object"}} for patch in _PATCHES}
-        if action == "patch"
-        else {"application/json": reference}
-    )
-    return {**operation, "requestBody": {"required": True, "content": media}}
-
-
-def _text(description: str) -> Obj:
-    return {"type": "string", "description": description}
-
-
-def _strings(description: str) -> Obj:
-    return {"type": "object", "additionalProperties": {"type": "string"}, "description": description}
-
-
-_OBJECT_META: Obj = {
-    "description": "ObjectMeta is what every object carries beside its own fields.",
-    "type": "object",
-    "properties": {
-        "name": _text("The object's name, unique in its namespace; it can't be changed."),
-        "generateName": _text("A prefix from which the server makes a unique name."),
-        "namespace": _text("The namespace that the object lies in."),
-        "labels": _strings("Keys and values that selectors match."),
-        "annotations": _strings("Keys and values for tools, not for selecting."),
-        "uid": _text("The object's identity; another object of the same name has another."),
-        "resourceVersion": _text("Changes with every write; name it to write only what was read."),
-        "generation": {
-            "type": "integer",
-            "format": "int64",
-            "description": "Counts changes of what is wanted.",
-        },
-        "creationTimestamp": {**_text("When the object was created."), "format": "date-time"},
-        "deletionTimestamp": {**_text("When its deletion was asked for."), "format": "date-time"},
-        "deletionGracePeriodSeconds": {"type": "integer", "format": "int64", "description": "Always 0 here."},
-        "finalizers": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "What must be done before the object is gone.",
-        },
-        "ownerReferences": {
-            "type": "array",
-            "description": "Objects without which this one goes too.",
-            "items": {
-                "type": "object",
-                "required": ["apiVersion", "kind", "name", "uid"],
-                "properties": {
-                    "apiVersion": _text("The owner's API version."),
-                    "kind": _text("The owner's kind."),
-                    "name": _text("The owner's name."),
-                    "uid": _text("The owner's UID."),
-                    "controller": {
-                        "type": "boolean",
-                        "description": "Whether the owner manages this object.",
-                    },
-                    "blockOwnerDeletion": {
-                        "type": "boolean",
-                        "description": "Whether the owner waits for it to go.",
-                    },
-                },
-            },
-        },
-    },
-}
+    patches_it = action == "patch"
+    parameters = ["dryRun", "fieldManager", "fieldValidation", *(["force"] if patches_it else [])]
+    content: Obj = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    if patches_it:
+        content = {media: {"schema": {"type": "object"}} for media in patches.accepted(resource)}
+    operation = _operation(resource, action, name, parameters)
+    return {**operation, "requestBody": {"required": True, "content": content}}

@@ -1,29 +1,53 @@
 """Patches, as pure functions from one object to the next."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jsonpatch
 
-from starlink.apiserver import errors
+from starlink.apiserver import errors, strategic
 from starlink.apiserver.encoding import dump
+from starlink.apiserver.resource import Resource
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
-ACCEPTED = (JSON_PATCH, MERGE)
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
 MAX_OPERATIONS = 10_000
 
+Obj = dict[str, Any]
 
-def apply(obj: dict[str, Any], patch: Any, media_type: str) -> dict[str, Any]:
-    """The patched object; `obj` is left as it is. Raises StatusError 400, 415 or 422."""
-    if media_type == MERGE:
-        if not isinstance(patch, dict):
-            raise errors.bad_request(f"a merge patch must be a JSON object, not {dump(patch)[:60].decode()}")
-        merged = merge(obj, patch)
-        assert isinstance(merged, dict)
-        return merged
+
+def accepted(resource: Resource) -> tuple[str, ...]:
+    """The patch formats of a resource; a custom one has no strategic merge, as on the real server."""
+    return (JSON_PATCH, MERGE, APPLY) if resource.custom else (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+
+
+def change(resource: Resource, patch: Any, media_type: str) -> Callable[[Obj], Obj]:
+    """What the patch makes of an object. The function raises StatusError 400 or 422.
+
+    The result has a resourceVersion only where the patch names one, so that others are tried again on a race."""
+
+    def patched(obj: Obj) -> Obj:
+        new = apply(obj, patch, media_type, resource)
+        if not _names_version(patch, media_type):
+            meta = new.get("metadata")
+            new["metadata"] = {**meta, "resourceVersion": ""} if isinstance(meta, dict) else meta
+        return new
+
+    return patched
+
+
+def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
+    """The patched object; `obj` is left as it is. Raises StatusError 400 or 422."""
     if media_type == JSON_PATCH:
         return _json_patch(obj, patch)
-    raise errors.unsupported_media_type(media_type, ACCEPTED)
+    if not isinstance(patch, dict):
+        raise errors.bad_request(f"a merge patch must be a JSON object, not {dump(patch)[:60].decode()}")
+    schema = resource.schema.openapi
+    merged = strategic.merge(obj, patch, schema) if media_type == STRATEGIC else merge(obj, patch)
+    assert isinstance(merged, dict)
+    return merged
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -39,7 +63,7 @@ def merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _json_patch(obj: dict[str, Any], patch: Any) -> dict[str, Any]:
+def _json_patch(obj: Obj, patch: Any) -> Obj:
     """RFC 6902."""
     if not isinstance(patch, list):
         raise errors.bad_request("a JSON patch must be a list of operations")
@@ -51,8 +75,17 @@ def _json_patch(obj: dict[str, Any], patch: Any) -> dict[str, Any]:
         raise errors.StatusError(422, "Invalid", f"the JSON patch's test failed: {error}") from None
     except jsonpatch.JsonPatchConflict as error:
         raise errors.StatusError(422, "Invalid", f"the JSON patch does not fit the object: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         raise errors.bad_request(f"the JSON patch is malformed: {error}") from None
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
+        raise errors.bad_request(f"the JSON patch is malformed: {error!r}") from None
     if not isinstance(patched, dict):
         raise errors.bad_request("the JSON patch does not leave an object")
     return patched
+
+
+def _names_version(patch: Any, media: str) -> bool:
+    if media == JSON_PATCH:
+        return any(isinstance(op, dict) and op.get("path") == "/metadata/resourceVersion" for op in patch)
+    meta = patch.get("metadata") if isinstance(patch, dict) else None
+    return isinstance(meta, dict) and bool(meta.get("resourceVersion"))

@@ -4,9 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from starlink.apiserver.structure import Node
+
 
 class Schema(Protocol):
     """The compiled structural schema of one kind."""
+
+    @property
+    def node(self) -> Node:
+        """The schema as a tree."""
 
     @property
     def openapi(self) -> Mapping[str, Any]:
@@ -31,7 +37,7 @@ class Schema(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A printer column; `path` is a JSONPath such as `.status.phase`."""
+    """A printer column; `path` is a JSONPath such as `.status.phase`, or one of `cells.CELLS`."""
 
     name: str
     type: str
@@ -48,6 +54,9 @@ class Scale:
     spec_replicas: str
     status_replicas: str
     label_selector: str = ""
+
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +79,24 @@ class Resource:
     scale: Scale | None = None
     custom: bool = False
     generation: bool = True  # whether metadata.generation counts spec changes
+    subresources: tuple[str, ...] = ()  # beside status and scale
+    verbs: tuple[str, ...] = VERBS  # () for a kind that is only a body, such as TokenRequest
+    name_column: bool = True
+    name_rule: str = "subdomain"  # as `metadata.check` has them
+    stored_as: str = ""  # the store's resource, where it is that of another group
+    stored_version: str = ""  # the apiVersion that is stored, where it is another
+    warning: str = ""  # what every user of a deprecated version is told
+    since: int = 0  # the store's revision since which objects were written by this schema
 
     @property
     def storage(self) -> str:
         """The `resource` part of a store key."""
-        return f"{self.group}/{self.plural}"
+        return self.stored_as or f"{self.group}/{self.plural}"
+
+    @property
+    def persistent(self) -> bool:
+        """Whether its objects are kept. A review is answered and forgotten."""
+        return "get" in self.verbs
 
     @property
     def api_version(self) -> str:
@@ -107,6 +129,11 @@ class Registry:
     def all(self) -> list[Resource]:
         """Sorted by group, version and plural; the core group first."""
         return [self._by_path[path] for path in sorted(self._by_path)]
+
+    def stored(self, storage: str) -> Resource | None:
+        """A resource whose objects lie in the store as `storage`."""
+        found = [r for r in self._by_path.values() if r.storage == storage and not r.stored_as]
+        return next((r for r in found if not r.stored_version), found[0] if found else None)
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource an ownerReference means."""

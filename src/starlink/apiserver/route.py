@@ -33,12 +33,15 @@ def route(registry: Registry, request: Request) -> Route:
         raise errors.unknown_path()
     plural, name, subresource = (*rest, "", "")[:3]
     resource = registry.get(group, version, plural)
-    if resource is None or (namespace is not None and not resource.namespaced):
+    if resource is None or not resource.verbs or (namespace is not None and not resource.namespaced):
         raise errors.unknown_path()
     if name and resource.namespaced and namespace is None:
         raise errors.unknown_path()
     _check_subresource(resource, subresource)
-    return Route(_verb(request, name, subresource), resource, namespace, name, subresource)
+    verb = _verb(request, name, subresource)
+    if verb not in resource.verbs:
+        raise errors.method_not_allowed()
+    return Route(verb, resource, namespace, name, subresource)
 
 
 def _split(parts: list[str]) -> tuple[str, str, list[str]]:
@@ -55,8 +58,7 @@ def _check_subresource(resource: Resource, subresource: str) -> None:
         known.add("status")
     if resource.scale:
         known.add("scale")
-    if (resource.group, resource.plural) == ("", "serviceaccounts"):
-        known.add("token")
+    known.update(resource.subresources)
     if subresource not in known:
         raise errors.unknown_path()
 
@@ -64,6 +66,8 @@ def _check_subresource(resource: Resource, subresource: str) -> None:
 def _verb(request: Request, name: str, subresource: str) -> str:
     if subresource == "token":
         verbs = {"POST": "create"}
+    elif subresource == "finalize":
+        verbs = {"PUT": "update"}
     elif subresource:
         verbs = {method: verb for method, verb in _ONE.items() if method != "DELETE"}
     else:

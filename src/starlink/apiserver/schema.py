@@ -32,6 +32,10 @@ class StructuralSchema:
         )
 
     @property
+    def node(self) -> Node:
+        return self._root
+
+    @property
     def openapi(self) -> Mapping[str, Any]:
         return self._openapi
 

@@ -16,17 +16,6 @@ _COMPARE = re.compile(r"^\s*([^\s,!=()]+)\s*(==|=|!=)\s*([^\s,!=()]*)\s*$")
 _EXISTS = re.compile(r"^\s*(!?)\s*([^\s,!=()]+)\s*$")
 _SPLIT = re.compile(r",(?![^(]*\))")
 
-_EVENT_FIELDS = (
-    *(
-        f"involvedObject.{f}"
-        for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-    ),
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -89,8 +78,6 @@ def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:
         raise errors.bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     path, value = path.strip(), value.strip().replace("\\,", ",").replace("\\=", "=")
     supported = ("metadata.name", "metadata.namespace", *resource.selectable_fields)
-    if (resource.group, resource.plural) in (("", "events"), ("events.k8s.io", "events")):
-        supported += _EVENT_FIELDS
     if (resource.group, resource.plural) == ("", "namespaces"):
         supported += ("status.phase",)
     if path not in supported:

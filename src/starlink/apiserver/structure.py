@@ -6,9 +6,12 @@ Pure; values are copied, never changed.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
+
+from starlink.apiserver import kinds
 
 _ABSENT: Any = object()
 
@@ -25,16 +28,21 @@ class Node:
     default: Any = _ABSENT
     list_type: str = "atomic"
     keys: tuple[str, ...] = ()
+    atomic_map: bool = False
     schema: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not _ABSENT
 
 
 def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
-    """The tree of an OpenAPI v3 schema; at the root metadata is left to the rules of metadata."""
+    """The tree of an OpenAPI v3 schema; at the root metadata is what every object has."""
     properties = {name: build(part) for name, part in (schema.get("properties") or {}).items()}
     if root or schema.get("x-kubernetes-embedded-resource"):
         properties.setdefault("apiVersion", Node())
         properties.setdefault("kind", Node())
-        properties["metadata"] = Node(preserve=True)
+        properties["metadata"] = metadata()
     additional = schema.get("additionalProperties")
     items = schema.get("items")
     return Node(
@@ -46,8 +54,15 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         schema.get("default", _ABSENT),
         schema.get("x-kubernetes-list-type", "atomic"),
         tuple(schema.get("x-kubernetes-list-map-keys", ())),
+        schema.get("x-kubernetes-map-type") == "atomic",
         schema,
     )
+
+
+@cache
+def metadata() -> Node:
+    """The tree of ObjectMeta."""
+    return build(kinds.part("ObjectMeta"))
 
 
 def child(node: Node, name: str) -> Node | None:

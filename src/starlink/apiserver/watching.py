@@ -19,13 +19,13 @@ class Frames:
     """The encoded lines of recent events, so that an event is encoded once however many watch it."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._lines: OrderedDict[tuple[int, str, str], bytes] = OrderedDict()
 
-    def line(self, record: Record, type_: str) -> bytes:
-        key = (record.revision, type_)
+    def line(self, record: Record, type_: str, resource: Resource) -> bytes:
+        key = (record.revision, type_, resource.api_version)
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = frame(type_, encoding.to_wire(record))
+            line = self._lines[key] = frame(type_, encoding.to_wire(record, resource))
             if len(self._lines) > _KEPT_FRAMES:
                 self._lines.popitem(last=False)
         return line
@@ -61,8 +61,8 @@ class Watcher:
         """Starts to listen, then gives the lines. Raises StatusError 410 when it can't resume."""
         options = self._options
         since = self._store.revision if options.since is None else options.since
-        if since > self._store.revision + 1_000_000:
-            raise errors.expired(f"too large resource version: {since}, current: {self._store.revision}")
+        if since > self._store.revision:
+            raise errors.too_large_version(since, self._store.revision)
         try:
             subscription = self._store.watch(self._resource.storage, options.namespace, since)
         except Expired as error:
@@ -136,7 +136,7 @@ class Watcher:
         name = selector.required("metadata.name")
         if name is not None and name != record.key.name:
             return False
-        return selector.matches(encoding.to_object(record))
+        return selector.matches(encoding.to_object(record, self._resource))
 
     def _bookmark(self, annotations: dict[str, str] | None = None) -> bytes:
         metadata: Obj = {"resourceVersion": str(self._seen), "creationTimestamp": None}

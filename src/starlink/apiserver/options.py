@@ -1,0 +1,103 @@
+"""The options of a request, read from its query and body. Raises StatusError 400 for what is not understood."""
+
+from dataclasses import dataclass
+
+from starlink.apiserver import bodies, errors
+from starlink.apiserver.errors import Cause
+from starlink.apiserver.message import Request
+from starlink.apiserver.resource import Registry
+
+TRUE = ("true", "1", "t", "T", "TRUE", "True")
+FALSE = ("false", "0", "f", "F", "FALSE", "False", "")
+VALIDATIONS = ("Strict", "Warn", "Ignore")
+PROPAGATIONS = ("Background", "Foreground", "Orphan")
+MAX_MANAGER = 128
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How a write is to be done, and in whose name; `field_validation` is Strict, Warn or Ignore."""
+
+    dry_run: bool = False
+    field_validation: str = "Warn"
+    manager: str = "starlink"
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """What must hold of the object, and what becomes of its dependents."""
+
+    uid: str = ""
+    resource_version: str = ""
+    propagation: str = ""  # Background, Foreground, Orphan
+    dry_run: bool = False
+
+
+def write_options(request: Request, *, apply: bool = False) -> WriteOptions:
+    """Of a create, update or patch; `apply` for a server-side apply, which must name its manager. Raises also 422."""
+    validation = request.query.get("fieldValidation", "") or "Warn"
+    if validation not in VALIDATIONS:
+        raise errors.bad_request(f"fieldValidation: {validation!r} is not one of {', '.join(VALIDATIONS)}")
+    manager = request.query.get("fieldManager", "")
+    force = flag(request, "force")
+    _check_manager(manager, force=force, apply=apply)
+    named = manager or request.headers.get("user-agent", "").partition("/")[0][:MAX_MANAGER] or "unknown"
+    return WriteOptions(_dry_run(request.query.get("dryRun", "")), validation, named, force)
+
+
+def _check_manager(manager: str, *, force: bool, apply: bool) -> None:
+    cause = None
+    if apply and not manager:
+        cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+    elif force and not apply:
+        cause = Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
+    elif len(manager) > MAX_MANAGER or not manager.isprintable():
+        why = f"Invalid value: must be at most {MAX_MANAGER} printable characters"
+        cause = Cause("FieldValueInvalid", why, "fieldManager")
+    if cause is not None:
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", (cause,))
+
+
+def delete_options(request: Request, registry: Registry) -> DeleteOptions:
+    """Of a delete; the body goes before the query."""
+    given = bodies.read(request, registry) if request.body else {}
+    conditions = given.get("preconditions") or {}
+    if not isinstance(conditions, dict):
+        raise errors.bad_request("preconditions: must be an object with uid and resourceVersion")
+    propagation = given.get("propagationPolicy") or request.query.get("propagationPolicy", "")
+    if given.get("orphanDependents") is True:
+        propagation = "Orphan"
+    if propagation and propagation not in PROPAGATIONS:
+        raise errors.bad_request(f"propagationPolicy: {propagation!r} is not one of {', '.join(PROPAGATIONS)}")
+    dry = given.get("dryRun") or []
+    return DeleteOptions(
+        str(conditions.get("uid") or ""),
+        str(conditions.get("resourceVersion") or ""),
+        propagation,
+        _dry_run(dry[0] if isinstance(dry, list) and dry else request.query.get("dryRun", "")),
+    )
+
+
+def _dry_run(value: object) -> bool:
+    if value not in ("", "All"):
+        raise errors.bad_request(f"dryRun: {value!r} is not supported; the only value is All")
+    return value == "All"
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean parameter, false when it is absent."""
+    value = request.query.get(name, "")
+    if value not in TRUE + FALSE:
+        raise errors.bad_request(f"{name}: {value!r} is neither true nor false")
+    return value in TRUE
+
+
+def whole_number(request: Request, name: str, most: int | None = None) -> int:
+    """A number of at least 0, which it is when absent; what is above `most` is `most`."""
+    text = request.query.get(name, "")
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise errors.bad_request(f"{name}: {text!r} is not a whole number of at least 0")
+    return min(int(text), most) if most is not None else int(text)

@@ -1,0 +1,129 @@
+"""Get, list and watch: what a request may see, in the form it asks for."""
+
+import random
+from collections.abc import Callable
+
+from starlink.apiserver import encoding, errors, listing, options, partial, scale, selectors
+from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.resource import Resource
+from starlink.apiserver.route import Route
+from starlink.apiserver.tables import table
+from starlink.apiserver.watching import Frames, Render, Watcher, WatchOptions, frame
+from starlink.store.base import Record
+
+MAX_LIST_LIMIT = 100_000
+_NOT_OLDER, _EXACT = "NotOlderThan", "Exact"
+
+
+class Reads:
+    """Reading requests over one store. `now` is epoch seconds; `rng` spreads the ends of watches."""
+
+    def __init__(self, objects: Objects, now: Callable[[], float], rng: random.Random) -> None:
+        self._objects = objects
+        self._store = objects.store
+        self._now = now
+        self._random = rng
+        self._frames = Frames()
+
+    def get(self, request: Request, asked: Route) -> Response:
+        """One object, its Scale or a Table of it. Raises StatusError 404."""
+        record = self._objects.record(asked.resource, asked.namespace or "", asked.name)
+        if asked.subresource == "scale":
+            assert asked.resource.scale is not None
+            obj = encoding.to_object(record, asked.resource)
+            return Response(200, dump(scale.read(asked.resource.scale, obj)), JSON)
+        if partial.wants_table(request):
+            return self._table(request, asked.resource, listing.Page([record], record.revision))
+        if partial.wanted(request):
+            return Response(200, partial.body(record, asked.resource), JSON)
+        return Response(200, encoding.to_wire(record, asked.resource), JSON)
+
+    def list(self, request: Request, asked: Route) -> Response:
+        """A page of objects. Raises StatusError 400 or 410."""
+        self._check_version(request)
+        selector = self._selector(request, asked)
+        limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
+        token = request.query.get("continue", "")
+        part = listing.page(self._store, asked.resource, asked.namespace, selector, limit, token)
+        if partial.wants_table(request):
+            return self._table(request, asked.resource, part)
+        if partial.wanted(request):
+            return Response(200, partial.list_body(part, asked.resource), JSON)
+        return Response(200, listing.body(asked.resource, part), JSON)
+
+    def _check_version(self, request: Request) -> None:
+        """Lists are of the newest state, which is right for every resourceVersion that has been, but Exact ones."""
+        version = options.whole_number(request, "resourceVersion")
+        match = request.query.get("resourceVersionMatch", "")
+        if match not in ("", _NOT_OLDER, _EXACT):
+            raise errors.bad_request(f"resourceVersionMatch: {match!r} is neither NotOlderThan nor Exact")
+        if match and not request.query.get("resourceVersion"):
+            raise errors.bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        if match == _EXACT and version != self._store.revision:
+            raise errors.expired(f"resourceVersion {version} is not kept; list without resourceVersionMatch=Exact")
+        if version > self._store.revision:
+            raise errors.too_large_version(version, self._store.revision)
+
+    def selected(self, request: Request, asked: Route) -> listing.Page:
+        """All objects that a deletecollection means."""
+        return listing.page(self._store, asked.resource, asked.namespace, self._selector(request, asked), 0, "")
+
+    def _selector(self, request: Request, asked: Route) -> selectors.Selector:
+        query = request.query
+        if asked.name:
+            return selectors.parse(asked.resource, "", f"metadata.name={asked.name}")
+        return selectors.parse(asked.resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+
+    def _table(self, request: Request, resource: Resource, part: listing.Page) -> Response:
+        rendered = table(
+            resource,
+            [encoding.to_object(record, resource) for record in part.records],
+            include=request.query.get("includeObject", "Metadata"),
+            now=self._now(),
+            resource_version=str(part.resource_version),
+            continue_=part.continue_,
+            remaining=part.remaining,
+        )
+        return Response(200, dump(rendered), JSON)
+
+    def watch(self, request: Request, asked: Route) -> Stream:
+        """A stream of events. Raises StatusError 400 or 410."""
+        version = request.query.get("resourceVersion", "")
+        initial = options.flag(request, "sendInitialEvents")
+        since = None if initial or version in ("", "0") else options.whole_number(request, "resourceVersion")
+        timeout = options.whole_number(request, "timeoutSeconds") or self._random.randint(1800, 3600)
+        wanted = WatchOptions(
+            asked.namespace,
+            self._selector(request, asked),
+            since,
+            options.flag(request, "allowWatchBookmarks"),
+            float(timeout),
+            initial,
+        )
+        watcher = Watcher(self._store, asked.resource, wanted, self._render(request, asked.resource))
+        return Stream(watcher.open(), JSON)
+
+    def _render(self, request: Request, resource: Resource) -> Render:
+        if partial.wanted(request):
+            return lambda type_, record: frame(type_, partial.body(record, resource))
+        if not partial.wants_table(request):
+            return lambda type_, record: self._frames.line(record, type_, resource)
+        include = request.query.get("includeObject", "Metadata")
+        first = True
+
+        def render(type_: str, record: Record) -> bytes:
+            nonlocal first
+            rendered = table(
+                resource,
+                [encoding.to_object(record, resource)],
+                include=include,
+                now=self._now(),
+                resource_version=str(record.revision),
+                headers=first,
+            )
+            first = False
+            return frame(type_, dump(rendered))
+
+        return render

@@ -1,0 +1,164 @@
+"""Create, update, patch and delete: a request's change, made to what is stored."""
+
+from collections.abc import Callable
+
+from starlink.apiserver import bodies, encoding, errors, listing, options, patches, scale
+from starlink.apiserver.definitions import Definitions
+from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.envelope import check_envelope, namespace_of
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.message import Request, Response
+from starlink.apiserver.names import NAMESPACES, PROTECTED_NAMESPACES
+from starlink.apiserver.objects import Admission, Change, Objects, Written
+from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.route import Route
+from starlink.apiserver.serviceaccounts import request_token
+from starlink.apiserver.tokens import TokenIssuer
+from starlink.store.base import Key
+
+AdmissionOf = Callable[[Request, Route, bool], Admission]
+
+
+class Writes:
+    """Writing requests over one store."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        registry: Registry,
+        definitions: Definitions,
+        tokens: TokenIssuer,
+        admission_of: AdmissionOf,
+        now: Callable[[], float],
+    ) -> None:
+        self._objects = objects
+        self._store = objects.store
+        self._registry = registry
+        self._definitions = definitions
+        self._tokens = tokens
+        self._admission_of = admission_of
+        self._now = now
+
+    async def create(self, request: Request, asked: Route) -> Response:
+        """POST to a collection, or for a ServiceAccount's token."""
+        obj = bodies.read(request, self._registry)
+        wanted = options.write_options(request)
+        namespace = asked.namespace or ""
+        if asked.subresource == "token":
+            account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
+            return Response(201, dump(request_token(self._tokens, account, obj, self._now())), JSON)
+        if asked.resource.namespaced:
+            namespace = namespace or namespace_of(obj)
+            self._check_namespace(asked.resource, namespace, obj)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
+        return _response(await self._definitions.written(asked.resource, written))
+
+    def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
+        record = self._store.latest(Key(NAMESPACES, "", namespace))
+        if record is None:
+            raise errors.not_found("", "namespaces", namespace)
+        if encoding.raw(record)["metadata"].get("deletionTimestamp"):
+            meta = obj.get("metadata")
+            name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            raise errors.forbidden(resource.group, resource.plural, name, why)
+
+    async def update(self, request: Request, asked: Route) -> Response:
+        """PUT of an object or a subresource."""
+        obj = bodies.read(request, self._registry)
+        wanted = options.write_options(request)
+        if asked.subresource == "scale":
+            return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
+        check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
+        return await self._change(request, asked, lambda _: {**obj, "metadata": dict(obj["metadata"])}, wanted)
+
+    async def patch(self, request: Request, asked: Route) -> Response:
+        """PATCH by any of the patch formats that the resource takes."""
+        media = bodies.media_type(request)
+        accepted = patches.accepted(asked.resource)
+        if media not in accepted:
+            raise errors.unsupported_media_type(media, accepted)
+        if media == patches.APPLY:
+            return await self._apply(request, asked)
+        wanted = options.write_options(request)
+        patch = bodies.read_json(request.body)
+        change = patches.change(asked.resource, patch, media)
+        if asked.subresource == "scale":
+            change = _scaled(asked.resource, patches.change(asked.resource, patch, media))
+        return await self._change(request, asked, change, wanted)
+
+    async def _apply(self, request: Request, asked: Route) -> Response:
+        config = bodies.read(request, self._registry)
+        wanted = options.write_options(request, apply=True)
+        namespace = asked.namespace or ""
+        if asked.subresource == "scale":
+            raise errors.unsupported_media_type(patches.APPLY, patches.accepted(asked.resource)[:-1])
+        if asked.resource.namespaced and not self._objects.exists(asked.resource, namespace, asked.name):
+            self._check_namespace(asked.resource, namespace, config)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        written = await self._objects.apply(
+            asked.resource, namespace, asked.name, config, wanted, subresource=asked.subresource, admission=admission
+        )
+        return _response(await self._definitions.written(asked.resource, written))
+
+    async def _change(self, request: Request, asked: Route, change: Change, wanted: options.WriteOptions) -> Response:
+        written = await self._objects.update(
+            asked.resource,
+            asked.namespace or "",
+            asked.name,
+            change,
+            wanted,
+            subresource="" if asked.subresource == "scale" else asked.subresource,
+            admission=self._admission_of(request, asked, wanted.dry_run),
+        )
+        written = await self._definitions.written(asked.resource, written)
+        if asked.subresource == "scale":
+            assert asked.resource.scale is not None
+            return Response(200, dump(scale.read(asked.resource.scale, bodies.read_json(written.body))), JSON)
+        return _response(written)
+
+    async def delete(self, request: Request, asked: Route) -> Response:
+        """DELETE of an object."""
+        if asked.resource.storage == NAMESPACES and asked.name in PROTECTED_NAMESPACES:
+            raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
+        wanted = options.delete_options(request, self._registry)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        body, _gone = await self._objects.delete(asked.resource, asked.namespace or "", asked.name, wanted, admission)
+        return Response(200, body, JSON)
+
+    async def delete_collection(self, request: Request, asked: Route, part: listing.Page) -> Response:
+        """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""
+        if asked.resource.namespaced and asked.namespace is None:
+            raise errors.method_not_allowed()
+        wanted = options.delete_options(request, self._registry)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        for record in part.records:
+            try:
+                await self._objects.delete(asked.resource, record.key.namespace, record.key.name, wanted, admission)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        return Response(200, listing.body(asked.resource, part), JSON)
+
+
+def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
+    """What a change of the Scale makes of the object."""
+    of = resource.scale
+    assert of is not None
+
+    def changed(obj: Obj) -> Obj:
+        return scale.write(resource, of, obj, change(scale.read(of, obj)))
+
+    return changed
+
+
+def _response(written: Written) -> Response:
+    headers = dict(JSON)
+    if written.warnings:
+        headers["warning"] = ", ".join(f'299 - "{text}"' for text in map(_quoted, written.warnings))
+    return Response(201 if written.created else 200, written.body, headers)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
