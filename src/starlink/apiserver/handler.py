@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlink.apiserver import access, bodies, encoding, errors, selectors
 from starlink.apiserver.bootstrap import bootstrap
@@ -112,6 +113,14 @@ class Api:
 
     async def _resource(self, request: Request, asked: Route) -> Response | Stream:
         self._authorize(request, asked)
+        answer = await self._answer_resource(request, asked)
+        if asked.resource.warning:
+            told = [answer.headers["warning"]] if "warning" in answer.headers else []
+            headers = {**answer.headers, "warning": ", ".join([f'299 - "{asked.resource.warning}"', *told])}
+            return replace(answer, headers=headers)
+        return answer
+
+    async def _answer_resource(self, request: Request, asked: Route) -> Response | Stream:
         match asked.verb:
             case "get":
                 return self._reads.get(request, asked)

@@ -493,6 +493,8 @@ def _merged(resource: Resource, old: Obj, wanted: Obj, subresource: str) -> Obj:
     """The next object: what this writer may write of `wanted`, the rest of `old`."""
     if subresource == "status":
         return _with_part(old, "status", wanted)
+    if subresource == "scale":
+        return {**wanted, "metadata": dict(old["metadata"])}
     if subresource == "approval":
         conditions = (wanted.get("status") or {}).get("conditions")
         return {**old, "status": {**(old.get("status") or {}), "conditions": conditions or []}}

@@ -109,7 +109,7 @@ class Writes:
             asked.name,
             change,
             wanted,
-            subresource="" if asked.subresource == "scale" else asked.subresource,
+            subresource=asked.subresource,
             admission=self._admission_of(request, asked, wanted.dry_run),
         )
         written = await self._definitions.written(asked.resource, written)
