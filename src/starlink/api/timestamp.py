@@ -1,11 +1,17 @@
 """RFC 3339 timestamps to and from seconds since the epoch."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def format_time(epoch: float) -> str:
     """Whole seconds, as metadata has them: `2026-01-02T03:04:05Z`."""
-    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _format_seconds(int(epoch))
+
+
+@lru_cache(maxsize=16)
+def _format_seconds(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_micro_time(epoch: float) -> str:

@@ -61,7 +61,7 @@ class Definitions:
         conflict = self._name_conflict(obj)
         if conflict is None:
             self._serve(written.record)
-        return await self._objects.update(
+        told = await self._objects.update(
             resource,
             "",
             obj["metadata"]["name"],
@@ -69,6 +69,7 @@ class Definitions:
             WriteOptions(field_validation="Ignore", manager="kube-apiserver"),
             subresource="status",
         )
+        return replace(told, warnings=written.warnings, created=written.created)
 
     def _name_conflict(self, obj: Obj) -> str | None:
         """Why the names can't be served, None when they can."""

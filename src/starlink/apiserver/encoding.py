@@ -49,7 +49,7 @@ def to_object(record: Record, resource: Resource) -> Obj:
     schema is as today's schema has it."""
     obj = conversion.from_stored(resource, raw(record))
     if record.revision < resource.since:
-        obj = resource.schema.default(resource.schema.prune(obj))
+        obj, _ = resource.schema.conform(obj, defaults=True)
     return obj
 
 

@@ -14,6 +14,7 @@ from starlink.apiserver.structure import Node, child
 
 Tree = dict[str, Any]
 _SELF = "."
+_LEAF: Tree = {}  # one for all: trees are never changed
 _LOOSE = Node(preserve=True)
 
 
@@ -65,8 +66,14 @@ def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
 
 def _whole(node: Node, value: Any) -> Tree:
     """Every field of a value that is new, itself included."""
+    if type(value) is dict and not node.atomic_map:
+        tree: Tree = {_SELF: _LEAF}
+        for name, part in value.items():
+            deep = type(part) is dict or type(part) is list
+            tree[f"f:{name}"] = _whole(child(node, name) or _LOOSE, part) if deep else _LEAF
+        return tree if value else _LEAF
     if not granular(node, value):
-        return {}
+        return _LEAF
     return _member({name: _whole(below, part) for name, (below, part) in _parts(node, value)})
 
 

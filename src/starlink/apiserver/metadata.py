@@ -66,32 +66,37 @@ def check_types(metadata: Any) -> list[Cause]:
     if not isinstance(metadata, dict):
         return [_invalid("metadata", metadata, "must be an object")]
     causes = []
-    for field, kind, word in (
-        ("name", str, "a string"),
-        ("generateName", str, "a string"),
-        ("namespace", str, "a string"),
-        ("uid", str, "a string"),
-        ("resourceVersion", str, "a string"),
-        ("finalizers", list, "a list of strings"),
-        ("ownerReferences", list, "a list"),
-        ("labels", dict, "a map of strings"),
-        ("annotations", dict, "a map of strings"),
-    ):
-        value = metadata.get(field)
+    for field, value in metadata.items():
+        kind, word = _TYPES.get(field, _ANY)
         if value is not None and not isinstance(value, kind):
             causes.append(_invalid(f"metadata.{field}", value, f"must be {word}"))
-    for field in ("labels", "annotations"):
-        values = metadata.get(field)
-        if isinstance(values, dict):
+        elif value and isinstance(value, dict):
             causes += [
-                _invalid(f"metadata.{field}[{key}]", value, "must be a string; put it in quotes")
-                for key, value in values.items()
-                if not isinstance(value, str)
+                _invalid(f"metadata.{field}[{key}]", part, "must be a string; put it in quotes")
+                for key, part in value.items()
+                if not isinstance(part, str)
             ]
     finalizers = metadata.get("finalizers")
     if isinstance(finalizers, list) and not all(isinstance(f, str) for f in finalizers):
         causes.append(_invalid("metadata.finalizers", finalizers, "must be a list of strings"))
     return causes
+
+
+_ANY = (object, "")
+_STRING = (str, "a string")
+_MAP = (dict, "a map of strings")
+_TYPES: dict[str, tuple[type, str]] = {
+    "name": _STRING,
+    "generateName": _STRING,
+    "namespace": _STRING,
+    "uid": _STRING,
+    "resourceVersion": _STRING,
+    "finalizers": (list, "a list of strings"),
+    "ownerReferences": (list, "a list"),
+    "managedFields": (list, "a list"),
+    "labels": _MAP,
+    "annotations": _MAP,
+}
 
 
 def _check_labels(labels: dict[str, str]) -> list[Cause]:

@@ -232,7 +232,7 @@ class Objects:
         meta = config["metadata"]
         if isinstance(meta, dict) and meta.get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
-        config, warnings = self._checked(resource, config, options)
+        config, warnings = self._conformed(resource, config, options, defaults=False)
 
         async def once(current: Record | None) -> Written:
             if current is None:
@@ -259,7 +259,8 @@ class Objects:
         obj, entries = managed.applied(
             resource.schema.node, None, config, (), writer, force=options.force, status=resource.status
         )
-        obj = _tidy(resource.schema.default(_without_status(resource, obj)))
+        obj, _ = resource.schema.conform(_without_status(resource, obj), defaults=True)
+        obj = _tidy(obj)
         return await self._create(resource, namespace, obj, entries, options, warnings, admission)
 
     async def _apply_once(
@@ -285,7 +286,8 @@ class Objects:
             force=options.force,
             status=resource.status,
         )
-        new = _merged(resource, old, _tidy(resource.schema.default(wanted)), subresource)
+        wanted, _ = resource.schema.conform(wanted, defaults=True)
+        new = _merged(resource, old, _tidy(wanted), subresource)
         strategies.prepare(resource, new, old)
         given = managed.written(kept)
         return await self._replace(resource, current, old, new, given, lambda: entries, options, warnings, admission)
@@ -409,24 +411,23 @@ class Objects:
 
     def _shaped(self, resource: Resource, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
         """The object pruned and with defaults, and warnings about what was pruned."""
-        pruned, warnings = self._checked(resource, obj, options)
-        return _tidy(resource.schema.default(pruned)), warnings
+        shaped, warnings = self._conformed(resource, obj, options, defaults=True)
+        return _tidy(shaped), warnings
 
-    def _checked(self, resource: Resource, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
-        """The object pruned, and warnings about what was pruned."""
+    def _conformed(
+        self, resource: Resource, obj: Obj, options: WriteOptions, *, defaults: bool
+    ) -> tuple[Obj, tuple[str, ...]]:
         wrong = metadata.check_types(obj.get("metadata"))
         if wrong:
             raise errors.bad_request("; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
-        warnings: tuple[str, ...] = ()
-        if options.field_validation != "Ignore":
-            unknown = [f'unknown field "{path}"' for path in resource.schema.unknown_fields(obj)]
-            if unknown and options.field_validation == "Strict":
-                raise errors.bad_request(
-                    f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                    f"strict decoding error: {', '.join(unknown)}"
-                )
-            warnings = tuple(unknown)
-        return resource.schema.prune(obj), warnings
+        shaped, unknown = resource.schema.conform(obj, defaults=defaults)
+        told = tuple(f'unknown field "{path}"' for path in unknown)
+        if told and options.field_validation == "Strict":
+            raise errors.bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {', '.join(told)}"
+            )
+        return shaped, told if options.field_validation == "Warn" else ()
 
     def _validate(self, resource: Resource, obj: Obj, old: Obj | None) -> None:
         causes = metadata.check(obj["metadata"], resource.name_rule)

@@ -18,14 +18,9 @@ class Schema(Protocol):
     def openapi(self) -> Mapping[str, Any]:
         """The OpenAPI v3 schema as published, with descriptions."""
 
-    def unknown_fields(self, obj: dict[str, Any]) -> list[str]:
-        """Paths (`spec.foo`, `spec.ports[0].bar`) of fields that the schema does not know, sorted."""
-
-    def prune(self, obj: dict[str, Any]) -> dict[str, Any]:
-        """A copy without unknown fields; metadata, apiVersion and kind are kept."""
-
-    def default(self, obj: dict[str, Any]) -> dict[str, Any]:
-        """A copy with defaults filled in; explicit nulls of non-nullable fields with a default give way."""
+    def conform(self, obj: dict[str, Any], *, defaults: bool) -> tuple[dict[str, Any], list[str]]:
+        """A copy without unknown fields, and their paths (`spec.foo`, `spec.ports[0].bar`), sorted. With `defaults`,
+        what is absent is filled in, and nulls of fields that may not be null give way."""
 
     def validate(self, obj: dict[str, Any], old: dict[str, Any] | None) -> "tuple[Any, ...]":
         """Causes (`errors.Cause`) for which `obj` is refused, by schema, list maps and CEL; empty when valid.

@@ -39,22 +39,16 @@ class StructuralSchema:
     def openapi(self) -> Mapping[str, Any]:
         return self._openapi
 
-    def unknown_fields(self, obj: dict[str, Any]) -> list[str]:
-        return sorted(structure.unknown(self._root, obj))
-
-    def prune(self, obj: dict[str, Any]) -> dict[str, Any]:
-        pruned = structure.prune(self._root, obj)
-        assert isinstance(pruned, dict)
-        return pruned
-
-    def default(self, obj: dict[str, Any]) -> dict[str, Any]:
-        filled = structure.fill(self._root, obj)
-        assert isinstance(filled, dict)
-        return filled
+    def conform(self, obj: dict[str, Any], *, defaults: bool) -> tuple[dict[str, Any], list[str]]:
+        unknown: list[str] = []
+        shaped = structure.conform(self._root, obj, defaults=defaults, unknown=unknown)
+        assert isinstance(shaped, dict)
+        return shaped, sorted(structure.unknown_paths(self._root, obj)) if unknown else unknown
 
     def validate(self, obj: dict[str, Any], old: dict[str, Any] | None) -> tuple[Cause, ...]:
         causes = [_cause(error) for error in self._validator.iter_errors(obj)]
-        causes += _duplicates(self._root, obj, "")
+        if self._root.keyed:
+            causes += _duplicates(self._root, obj, "")
         if causes:  # rules are written for objects that fit the schema
             return tuple(causes)
         return tuple(cel.check(self._rules, obj, old))
@@ -178,7 +172,7 @@ def _duplicates(node: Node, value: Any, path: str) -> Iterator[Cause]:
     if isinstance(value, dict):
         for name, part in value.items():
             below = structure.child(node, name)
-            if below is not None and isinstance(part, dict | list):
+            if below is not None and below.keyed and isinstance(part, dict | list):
                 yield from _duplicates(below, part, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and node.items is not None:
         seen = set()

@@ -29,6 +29,8 @@ class Node:
     list_type: str = "atomic"
     keys: tuple[str, ...] = ()
     atomic_map: bool = False
+    defaults: tuple[tuple[str, "Node"], ...] = ()  # the properties that have one
+    keyed: bool = False  # whether a list map or set lies here or below
     schema: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,20 +45,30 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         properties.setdefault("apiVersion", Node())
         properties.setdefault("kind", Node())
         properties["metadata"] = metadata()
-    additional = schema.get("additionalProperties")
-    items = schema.get("items")
+    additional = _additional(schema.get("additionalProperties"))
+    items = build(schema["items"]) if schema.get("items") else None
+    list_type = schema.get("x-kubernetes-list-type", "atomic")
+    below = [*properties.values(), *(node for node in (additional, items) if node is not None)]
     return Node(
         properties,
-        build(additional) if isinstance(additional, dict) else Node(preserve=True) if additional else None,
-        build(items) if items else None,
+        additional,
+        items,
         bool(schema.get("x-kubernetes-preserve-unknown-fields")),
         bool(schema.get("nullable")),
         schema.get("default", _ABSENT),
-        schema.get("x-kubernetes-list-type", "atomic"),
+        list_type,
         tuple(schema.get("x-kubernetes-list-map-keys", ())),
         schema.get("x-kubernetes-map-type") == "atomic",
+        tuple((name, node) for name, node in properties.items() if node.has_default),
+        list_type != "atomic" or any(node.keyed for node in below),
         schema,
     )
+
+
+def _additional(schema: Any) -> Node | None:
+    if isinstance(schema, dict):
+        return build(schema)
+    return Node(preserve=True) if schema else None
 
 
 @cache
@@ -70,52 +82,52 @@ def child(node: Node, name: str) -> Node | None:
     return node.properties.get(name) or node.additional
 
 
-def prune(node: Node, value: Any) -> Any:
-    """A copy without unknown fields."""
-    if isinstance(value, dict):
-        if node.preserve and not node.properties:
-            return dict(value)
-        pruned = {}
-        for name, part in value.items():
-            below = child(node, name)
-            if below is not None:
-                pruned[name] = prune(below, part)
-            elif node.preserve:
-                pruned[name] = part
-        return pruned
-    if isinstance(value, list) and node.items is not None:
-        return [prune(node.items, part) for part in value]
+def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str]) -> Any:
+    """A copy without unknown fields, whose names are added to `unknown`; with `defaults`, a null that may not be null
+    goes and what is absent is filled in."""
+    if type(value) is dict:
+        return _conform_object(node, value, defaults, unknown)
+    if type(value) is list and node.items is not None:
+        items = node.items
+        return [
+            conform(items, part, defaults=defaults, unknown=unknown) if type(part) in (dict, list) else part
+            for part in value
+        ]
     return value
 
 
-def unknown(node: Node, value: Any, path: str = "") -> Iterator[str]:
+def _conform_object(node: Node, value: dict[str, Any], defaults: bool, unknown: list[str]) -> dict[str, Any]:
+    properties, additional = node.properties, node.additional
+    kept: dict[str, Any] = {}
+    for name, part in value.items():
+        below = properties.get(name) or additional
+        if below is None:
+            if node.preserve:
+                kept[name] = part
+            else:
+                unknown.append(name)
+        elif type(part) is dict or type(part) is list:
+            kept[name] = conform(below, part, defaults=defaults, unknown=unknown)
+        elif part is not None or below.nullable or not defaults:
+            kept[name] = part
+    if defaults:
+        for name, below in node.defaults:
+            if name not in kept:
+                default = msgspec.to_builtins(below.default)
+                kept[name] = conform(below, default, defaults=True, unknown=unknown)
+    return kept
+
+
+def unknown_paths(node: Node, value: Any, path: str = "") -> Iterator[str]:
     """Paths of unknown fields, in the order of the object."""
     if isinstance(value, dict):
         for name, part in value.items():
             here = f"{path}.{name}" if path else name
             below = child(node, name)
             if below is not None:
-                yield from unknown(below, part, here)
+                yield from unknown_paths(below, part, here)
             elif not node.preserve:
                 yield here
     elif isinstance(value, list) and node.items is not None:
         for index, part in enumerate(value):
-            yield from unknown(node.items, part, f"{path}[{index}]")
-
-
-def fill(node: Node, value: Any) -> Any:
-    """A copy with defaults filled in; a null that may not be null gives way to the default."""
-    if isinstance(value, dict):
-        filled = {}
-        for name, part in value.items():
-            below = child(node, name)
-            if part is None and below is not None and not below.nullable:
-                continue
-            filled[name] = part if below is None else fill(below, part)
-        for name, below in node.properties.items():
-            if name not in filled and below.default is not _ABSENT:
-                filled[name] = fill(below, msgspec.to_builtins(below.default))
-        return filled
-    if isinstance(value, list) and node.items is not None:
-        return [fill(node.items, part) for part in value]
-    return value
+            yield from unknown_paths(node.items, part, f"{path}[{index}]")
