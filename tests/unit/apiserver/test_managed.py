@@ -188,7 +188,7 @@ def contains(whole: Any, part: Any) -> bool:
         return isinstance(whole, dict) and all(key in whole and contains(whole[key], part[key]) for key in part)
     if isinstance(part, list) and part and isinstance(part[0], dict):
         return all(any(contains(have, item) for have in whole) for item in part)
-    return bool(whole == part) or (isinstance(part, list) and set(part) <= set(whole))
+    return bool(whole == part) or (isinstance(part, list) and all(item in whole for item in part))
 
 
 @given(specs, specs, specs)
