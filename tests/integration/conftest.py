@@ -84,9 +84,11 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @pytest.fixture
 async def api(pki: Pki) -> AsyncIterator[Api]:
+    store, tokens = MemoryStore(), TokenIssuer(pki.token_key)
+    authenticator = Authenticator(tokens, account_lookup(store), time.time)
     made = Api(
-        MemoryStore(), Registry(builtin_resources()), TokenIssuer(pki.token_key),
-        version=version(), now=time.time, rng=random.Random(1),
+        store, Registry(builtin_resources()), tokens, authenticate=authenticator.of_token,
+        version=version(), now=time.time, clock=time.monotonic, rng=random.Random(1),
     )  # fmt: skip
     await made.start()
     yield made

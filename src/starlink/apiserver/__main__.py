@@ -16,6 +16,7 @@ from pathlib import Path
 import starlink
 from starlink import log as logs
 from starlink.apiserver import encoding
+from starlink.apiserver.audit import AuditLog
 from starlink.apiserver.authentication import Authenticator
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
@@ -23,9 +24,11 @@ from starlink.apiserver.http import HttpServer, server_tls
 from starlink.apiserver.pki import Pki
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.tokens import TokenIssuer
-from starlink.store.base import Key, Store
+from starlink.store.base import Key, Store, StoreRefused
+from starlink.store.keyfile import KeyFile
+from starlink.store.seal import AesGcmSeal
 from starlink.store.sqlite import SqliteStore
-from starlink.store.sqlite_file import StoreRefused
+from starlink.store.sqlite_file import Durability
 
 log = logging.getLogger("starlink.apiserver")
 
@@ -52,6 +55,18 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="starlink.apiserver")
     parser.add_argument("--data-dir", type=Path, required=True, help="where pki/ and store/ lie")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to listen")
+    parser.add_argument(
+        "--durability",
+        choices=[level.value for level in Durability],
+        default=Durability.FULL.value,
+        help="what an acknowledged write outlives: full, a power cut; normal, a crash of this process",
+    )
+    parser.add_argument(
+        "--encryption-key",
+        type=Path,
+        metavar="FILE",
+        help="the keys that seal secrets on the disk, made when it is not there [store/encryption.key]",
+    )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     return parser.parse_args(argv)
 
@@ -61,11 +76,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
     host = host.strip("[]")
     pki = Pki(arguments.data_dir / "pki", datetime.datetime.now(datetime.UTC))
     certificate, key = pki.server(_covered(host))
-    store = SqliteStore(arguments.data_dir / "store" / "starlink.db")
+    store = _store(arguments)
     tokens = TokenIssuer(pki.token_key)
     registry = Registry(builtin_resources())
-    api = Api(store, registry, tokens, version=version(), now=time.time, rng=random.SystemRandom())
-    server = HttpServer(api.handle, Authenticator(tokens, account_lookup(store), time.time))
+    authenticator = Authenticator(tokens, account_lookup(store), time.time)
+    audit = AuditLog(arguments.data_dir / "logs" / "audit.log", time.time)
+    api = Api(
+        store, registry, tokens, version=version(), authenticate=authenticator.of_token,
+        now=time.time, clock=time.monotonic, rng=random.SystemRandom(), audit=audit,
+    )  # fmt: skip
+    server = HttpServer(api.handle, authenticator)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -79,6 +99,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
     async with asyncio.timeout(GRACE_SECONDS):
         await server.stop()
         await api.stop()
+
+
+def _store(arguments: argparse.Namespace) -> SqliteStore:
+    database = arguments.data_dir / "store" / "starlink.db"
+    keys = KeyFile.open(arguments.encryption_key or database.with_name("encryption.key"))
+    return SqliteStore(database, seal=AesGcmSeal(keys), durability=Durability(arguments.durability))
 
 
 def _covered(host: str) -> list[str]:

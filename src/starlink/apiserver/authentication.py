@@ -30,9 +30,10 @@ class Authenticator:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise errors.unauthorized("Unauthorized: the Authorization header must be 'Bearer TOKEN'")
-        return self._by_token(token.strip())
+        return self.of_token(token.strip())
 
-    def _by_token(self, token: str) -> User:
+    def of_token(self, token: str) -> User:
+        """The user of a bearer token. Raises StatusError 401."""
         try:
             claims = self._tokens.verify(token, self._now())
         except InvalidToken as error:

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_strings
 
+from starlink.apiserver import cel_library
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.structure import Node
 
@@ -47,8 +47,7 @@ class Rules:
 
 @cache
 def _environment() -> Any:
-    variables = {"self": cel.Type.DYN, "oldSelf": cel.Type.DYN}
-    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()])
+    return cel_library.environment({"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
 
 
 def compile_rules(node: Node) -> Rules | None:

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from starlink.apiserver import access, bodies, encoding, errors, selectors
+from starlink.apiserver.admission import RequestAdmission
+from starlink.apiserver.aggregation import aggregate
+from starlink.apiserver.audit import AuditLog, entry, is_audited
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.definitions import Definitions
 from starlink.apiserver.discovery import Discovery
@@ -14,15 +16,18 @@ from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.expiry import expire_events
 from starlink.apiserver.garbage import GarbageCollector
+from starlink.apiserver.guard import Guard
 from starlink.apiserver.message import Request, Response, Stream
-from starlink.apiserver.objects import UNRESTRICTED, Admission, Objects
+from starlink.apiserver.metrics import MEDIA, Metrics
+from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.openapi import OpenApi
 from starlink.apiserver.reads import Reads
 from starlink.apiserver.resource import Registry
+from starlink.apiserver.reviewing import Authenticate, Reviews
 from starlink.apiserver.route import Route, route
 from starlink.apiserver.tokens import TokenIssuer
 from starlink.apiserver.writes import Writes
-from starlink.store.base import Key, Store
+from starlink.store.base import Store
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +35,8 @@ _HEALTH = ("/healthz", "/readyz", "/livez")
 
 
 class Api:
-    """The API over a store. `now` is epoch seconds; `rng` names, numbers and jitter."""
+    """The API over a store. `now` is epoch seconds, `clock` seconds of any beginning; `rng` names, numbers and jitter;
+    `authenticate` gives a bearer token's user."""
 
     def __init__(
         self,
@@ -39,19 +45,27 @@ class Api:
         tokens: TokenIssuer,
         *,
         version: str,
+        authenticate: Authenticate,
         now: Callable[[], float],
+        clock: Callable[[], float],
         rng: random.Random,
+        audit: AuditLog | None = None,
     ) -> None:
         self.store = store
         self.registry = registry
         self.objects = Objects(store, now, rng)
+        self.guard = Guard(store, registry)
+        self.metrics = Metrics(store)
         self._version = version
         self._now = now
+        self._clock = clock
+        self._audit = audit
         self._discovery = Discovery(registry)
         self._openapi = OpenApi(registry)
         self._definitions = Definitions(self.objects, registry)
         self._reads = Reads(self.objects, now, rng)
         self._writes = Writes(self.objects, registry, self._definitions, tokens, self._admission, now)
+        self._reviews = Reviews(registry, self.guard.authorizer, authenticate, (tokens.issuer,), now)
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -62,6 +76,7 @@ class Api:
         for work in (
             GarbageCollector(self.objects, self.registry).run(),
             self._definitions.run(),
+            aggregate(self.objects, self.registry),
             expire_events(self.objects, self.registry, self._now),
         ):
             self._background.append(asyncio.create_task(work))
@@ -75,27 +90,46 @@ class Api:
 
     async def handle(self, request: Request) -> Response | Stream:
         """Answers; a refusal is a Status, and never a traceback."""
+        began = self._clock()
+        outcome = _Outcome()
         try:
-            return await self._answer(request)
+            answer = await self._answer(request, outcome)
         except StatusError as error:
-            return status_response(error)
+            outcome.reason = error.message
+            answer = status_response(error)
         except Exception:
             log.exception("a request failed", extra={"method": request.method, "path": request.path})
-            return status_response(
-                StatusError(500, "InternalError", "Internal error occurred; the server's log says more")
-            )
+            outcome.reason = "Internal error occurred; the server's log says more"
+            answer = status_response(StatusError(500, "InternalError", outcome.reason))
+        self._note(request, outcome, answer, self._clock() - began)
+        return answer
 
-    async def _answer(self, request: Request) -> Response | Stream:
+    def _note(self, request: Request, outcome: "_Outcome", answer: Response | Stream, seconds: float) -> None:
+        """Counts the request, and writes it into the audit log."""
+        asked = outcome.asked
+        self.metrics.answered(asked, answer.status, seconds)
+        if self._audit is not None and asked is not None and is_audited(asked):
+            acting = outcome.request or request
+            self._audit.write(entry(acting, asked, answer.status, outcome.reason, outcome.annotations))
+
+    async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
         path = request.path.rstrip("/")
         if path in _HEALTH:
             return Response(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
         if path == "/version":
             return Response(200, dump(self._version_info()), JSON)
+        if "impersonate-user" in request.headers or "impersonate-group" in request.headers:
+            request = outcome.request = replace(request, user=self.guard.impersonated(request))
         public = self._discovery.response(request.path, request.headers.get("accept", ""))
         public = public or self._openapi.response(request.path, request.query, request.headers)
         if public is not None:
+            self.guard.check_path(request)
             return public
-        return await self._resource(request, route(self.registry, request))
+        if path == "/metrics":
+            self.guard.check_path(request)
+            return Response(200, self.metrics.text(), {"content-type": MEDIA})
+        asked = outcome.asked = route(self.registry, request)
+        return await self._resource(request, asked, outcome)
 
     def _version_info(self) -> Obj:
         major, minor = self._version.lstrip("v").split(".")[:2]
@@ -111,16 +145,16 @@ class Api:
             "platform": "linux",
         }
 
-    async def _resource(self, request: Request, asked: Route) -> Response | Stream:
-        self._authorize(request, asked)
-        answer = await self._answer_resource(request, asked)
+    async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
+        self.guard.check(request, asked)
+        answer = await self._answer_resource(request, asked, outcome)
         if asked.resource.warning:
             told = [answer.headers["warning"]] if "warning" in answer.headers else []
             headers = {**answer.headers, "warning": ", ".join([f'299 - "{asked.resource.warning}"', *told])}
             return replace(answer, headers=headers)
         return answer
 
-    async def _answer_resource(self, request: Request, asked: Route) -> Response | Stream:
+    async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
         match asked.verb:
             case "get":
                 return self._reads.get(request, asked)
@@ -128,6 +162,8 @@ class Api:
                 return self._reads.list(request, asked)
             case "watch":
                 return self._reads.watch(request, asked)
+            case "create" if not asked.resource.persistent:
+                return self._reviews.create(request, asked)
             case "create":
                 return await self._writes.create(request, asked)
             case "update":
@@ -139,44 +175,18 @@ class Api:
             case _:
                 return await self._writes.delete_collection(request, asked, self._reads.selected(request, asked))
 
-    # Access
-
-    def _authorize(self, request: Request, asked: Route) -> None:
-        selector = request.query.get("fieldSelector", "") if asked.verb in ("list", "watch") else ""
-        wanted = selectors.parse(asked.resource, "", selector)
-        attributes = access.Attributes(
-            asked.verb,
-            asked.resource.group,
-            asked.resource.plural,
-            asked.subresource,
-            asked.namespace or "",
-            asked.name or self._named_in_body(request, asked),
-            wanted.required("metadata.name"),
-            wanted.required("spec.server"),
-        )
-        verdict = access.authorize(request.user, attributes)
-        if verdict is access.Verdict.ALLOW:
-            return
-        if verdict is access.Verdict.ALLOW_ON_SERVER and self._on_own_server(request, asked):
-            return
-        reason = access.refusal(request.user, attributes)
-        raise StatusError(403, "Forbidden", reason, asked.resource.group, asked.resource.plural, asked.name)
-
-    def _named_in_body(self, request: Request, asked: Route) -> str:
-        """The name that an agent's create means: it may make only what bears its server's."""
-        if asked.verb != "create" or access.agent_server(request.user) is None:
-            return ""
-        meta = bodies.read(request, self.registry).get("metadata")
-        return str(meta.get("name", "")) if isinstance(meta, dict) else ""
-
-    def _on_own_server(self, request: Request, asked: Route) -> bool:
-        record = self.store.latest(Key(asked.resource.storage, asked.namespace or "", asked.name))
-        if record is None:
-            raise errors.not_found(asked.resource.group, asked.resource.plural, asked.name)
-        return bool(encoding.raw(record)["spec"]["server"] == access.agent_server(request.user))
-
     def _admission(self, request: Request, asked: Route, dry_run: bool) -> Admission:
-        return UNRESTRICTED
+        return RequestAdmission(self.guard, request, asked, dry_run)
+
+
+@dataclass
+class _Outcome:
+    """What became known of a request while it was answered; `request` is as whom it was done, if not its sender."""
+
+    asked: Route | None = None
+    request: Request | None = None
+    reason: str = ""
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 def status_response(error: StatusError) -> Response:

@@ -21,7 +21,7 @@ OPERATOR = "system:starlink:operator"
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. `path` is percent-decoded segment by segment and has no query; header
-    names are lower case; `query` keeps the first value of each parameter."""
+    names are lower case; `query` keeps the first value of each parameter; `remote` is the peer's address."""
 
     method: str
     path: str
@@ -29,6 +29,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     user: User = ANONYMOUS
+    remote: str = ""
 
 
 @dataclass(frozen=True, slots=True)

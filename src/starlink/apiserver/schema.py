@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
@@ -20,20 +21,27 @@ _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", 
 
 
 class StructuralSchema:
-    """One kind's schema. Raises `cel.BadRule` when one of its rules does not compile."""
+    """One kind's schema, each of its parts made when it is first needed."""
 
     def __init__(self, openapi: Mapping[str, Any]) -> None:
         self._openapi = openapi
-        self._root = structure.build(openapi, root=True)
-        self._rules = cel.compile_rules(self._root)
-        self._validator = jsonschema_rs.validator_for(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema", **_json_schema(openapi, root=True)},
-            validate_formats=True,
-        )
 
-    @property
+    @cached_property
     def node(self) -> Node:
-        return self._root
+        return structure.build(self._openapi, root=True)
+
+    @cached_property
+    def _rules(self) -> cel.Rules | None:
+        return cel.compile_rules(self.node)
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Validator:
+        draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_json_schema(self._openapi, root=True)}
+        return jsonschema_rs.validator_for(draft, validate_formats=True)
+
+    def compile(self) -> None:
+        """Makes all parts now. Raises `cel.BadRule` or ValueError when one can't be made."""
+        _ = self._validator, self._rules
 
     @property
     def openapi(self) -> Mapping[str, Any]:
@@ -41,14 +49,14 @@ class StructuralSchema:
 
     def conform(self, obj: dict[str, Any], *, defaults: bool) -> tuple[dict[str, Any], list[str]]:
         unknown: list[str] = []
-        shaped = structure.conform(self._root, obj, defaults=defaults, unknown=unknown)
+        shaped = structure.conform(self.node, obj, defaults=defaults, unknown=unknown)
         assert isinstance(shaped, dict)
-        return shaped, sorted(structure.unknown_paths(self._root, obj)) if unknown else unknown
+        return shaped, sorted(structure.unknown_paths(self.node, obj)) if unknown else unknown
 
     def validate(self, obj: dict[str, Any], old: dict[str, Any] | None) -> tuple[Cause, ...]:
         causes = [_cause(error) for error in self._validator.iter_errors(obj)]
-        if self._root.keyed:
-            causes += _duplicates(self._root, obj, "")
+        if self.node.keyed:
+            causes += _duplicates(self.node, obj, "")
         if causes:  # rules are written for objects that fit the schema
             return tuple(causes)
         return tuple(cel.check(self._rules, obj, old))
@@ -59,12 +67,14 @@ _MOST_COMPILED = 256
 
 
 def compiled(openapi: Mapping[str, Any]) -> StructuralSchema:
-    """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema."""
+    """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema.compile."""
     key = hashlib.sha256(json.dumps(openapi, sort_keys=True).encode()).hexdigest()
     if key not in _compiled:
         while len(_compiled) >= _MOST_COMPILED:
             del _compiled[next(iter(_compiled))]
-        _compiled[key] = StructuralSchema(openapi)
+        schema = StructuralSchema(openapi)
+        schema.compile()
+        _compiled[key] = schema
     return _compiled[key]
 
 

@@ -31,6 +31,18 @@ class DataDir:
         return self.root / "pki"
 
     @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def database(self) -> Path:
+        return self.store / "starlink.db"
+
+    @property
+    def encryption_key(self) -> Path:
+        return self.store / "encryption.key"
+
+    @property
     def agent(self) -> Path:
         return self.root / "agent"
 

@@ -26,6 +26,8 @@ from starlink.client.kube import Client
 
 READY_SECONDS = 30.0
 SERVER_SECONDS = 15.0
+REFUSED = 2
+"""What the API server ends with when its data dir or its options are not for it."""
 TOKEN_SECONDS = 7 * 24 * 3600
 ADMIN, ADMIN_GROUP, OPERATOR = "starlink-admin", "system:masters", "system:starlink:operator"
 
@@ -51,6 +53,7 @@ class Standalone:
     data: DataDir
     listen: str = ""
     agents: Sequence[AgentOptions] = ()
+    durability: str = "full"
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
@@ -64,11 +67,12 @@ class Standalone:
         host, port = self._address()
         self.url = f"https://{_url_host(host)}:{port}"
         self._write_kubeconfigs()
-        await self._start_child("apiserver", [
+        apiserver = await self._start_child("apiserver", [
             "starlink.apiserver", "--data-dir", str(self.data.root), "--listen", f"{host}:{port}",
+            "--durability", self.durability,
         ])  # fmt: skip
         client = Client(load(self.data.admin_kubeconfig))
-        await self._ready(client)
+        await self._ready(client, apiserver)
         await self._start_child("operator", [
             "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
             "--identity", f"standalone-{self.data.root}",
@@ -123,19 +127,18 @@ class Standalone:
         self._keepers.append(asyncio.create_task(child.keep(self._changed)))
         return child
 
-    async def _ready(self, client: Client) -> None:
-        """Waits for the API server. Raises NotStarted with the end of its log."""
-        try:
+    async def _ready(self, client: Client, apiserver: Child) -> None:
+        """Waits for the API server, unless it refuses to start. Raises NotStarted with the end of its log."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
-                while True:
+                while apiserver.process is not None and apiserver.process.returncode != REFUSED:
                     with contextlib.suppress(ClientError):
                         await client.raw("GET", "/readyz")
                         return
                     await asyncio.sleep(0.05)
-        except TimeoutError:
-            tail = (self.data.logs / "apiserver.log").read_text().splitlines()[-3:]
-            await self.stop()
-            raise NotStarted("the API server did not become ready; its log ends with:\n" + "\n".join(tail)) from None
+        tail = (self.data.logs / "apiserver.log").read_text().splitlines()[-3:]
+        await self.stop()
+        raise NotStarted("the API server did not become ready; its log ends with:\n" + "\n".join(tail))
 
     async def _servers_ready(self, client: Client) -> None:
         """Waits for this machine's servers, but not for ever: an agent that fails says why in its log."""

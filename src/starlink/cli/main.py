@@ -12,6 +12,8 @@ COMMANDS = {
     "down": "Stop it; tasks go on running unless --tasks is given.",
     "status": "Show what runs here, and how it is.",
     "kubeconfig": "Print the admin kubeconfig.",
+    "backup": "Save objects, certificates and keys in one file, while it runs or not.",
+    "restore": "Bring back what such a file holds.",
     "apply": "Create or change what a file declares.",
     "get": "Show objects.",
     "delete": "Delete objects.",

@@ -32,6 +32,14 @@ DETACH_SECONDS = 60.0
 @click.option(
     "--artifact-dir", type=click.Path(path_type=Path, file_okay=False), help="Where artifacts named file:NAME lie."
 )
+@click.option(
+    "--durability",
+    type=click.Choice(["full", "normal"]),
+    default="full",
+    show_default=True,
+    help="full: what was written outlives a power cut. normal: faster on slow disks; a power cut may take the last "
+    "writes, a crash takes none.",
+)
 @click.option("--task-user", help="As root: whom tasks run as [nobody].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
@@ -41,6 +49,7 @@ def command(
     detach: bool,
     name: str,
     artifact_dir: Path | None,
+    durability: str,
     task_user: str | None,
     data_dir: Path | None,
 ) -> None:
@@ -55,7 +64,7 @@ def command(
     agent = AgentOptions(name or server_name(), data.agent, artifact_dir.resolve() if artifact_dir else None, task_user)
     logs.setup("info", "up")
     try:
-        asyncio.run(_run(Standalone(data, listen, (agent,))))
+        asyncio.run(_run(Standalone(data, listen, (agent,), durability)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
 

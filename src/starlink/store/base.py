@@ -59,6 +59,10 @@ class StoreUnavailable(Exception):
     """The write could not be made durable (a full disk, a lost backend); nothing was acknowledged."""
 
 
+class StoreRefused(Exception):
+    """What is stored is not for this version, or can't be trusted; the message names it and what to do."""
+
+
 class Watch(Protocol):
     """A stream of event batches of one resource, in revision order, without gaps.
 

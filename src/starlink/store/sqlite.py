@@ -16,10 +16,12 @@ from pathlib import Path
 
 from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Watch
 from starlink.store.history import DEFAULT_KEPT
-from starlink.store.sqlite_file import SqliteFile
+from starlink.store.seal import Plain, Seal
+from starlink.store.sqlite_file import Durability, SqliteFile
 from starlink.store.state import State
 
 MAX_GROUP = 512
+_PLAIN = Plain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,20 @@ class _Write:
 
 
 class SqliteStore:
-    """`base.Store` over the database `path`; `kept` events can be resumed from."""
+    """`base.Store` over the database `path`; `kept` events can be resumed from.
 
-    def __init__(self, path: Path, kept: int = DEFAULT_KEPT) -> None:
-        self._file = SqliteFile(path, kept)
+    `seal` stands between memory, which holds plain bodies, and the disk.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kept: int = DEFAULT_KEPT,
+        *,
+        seal: Seal = _PLAIN,
+        durability: Durability = Durability.FULL,
+    ) -> None:
+        self._file = SqliteFile(path, kept, seal, durability)
         self._state = State(kept)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -46,7 +58,7 @@ class SqliteStore:
         return self._state.revision
 
     async def open(self) -> None:
-        """Reads everything into memory. Raises sqlite_file.StoreRefused with what to do."""
+        """Reads everything into memory. Raises StoreRefused with what to do."""
         self._loop = asyncio.get_running_loop()
         contents = await asyncio.to_thread(self._file.open)
         self._state.load(contents.records, contents.revision)
@@ -146,4 +158,6 @@ class SqliteStore:
             if error is None:
                 write.done.set_result(write.event.record)
             else:
-                write.done.set_exception(StoreUnavailable(f"the write could not be made durable: {error}"))
+                write.done.set_exception(
+                    StoreUnavailable(f"the write could not be made durable: {self._file.why(error)}")
+                )

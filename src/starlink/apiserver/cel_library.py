@@ -1,0 +1,90 @@
+"""CEL as the rules of Kubernetes know it: the community's extensions and Kubernetes' own functions.
+
+https://kubernetes.io/docs/reference/using-api/cel/. Used by the rules of schemas and by admission policies.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from starlink.apiserver import cel_address, cel_formats, cel_lists, cel_quantity
+from starlink.apiserver.cel_opaque import Overload, declarations
+
+_EXTENSIONS = ("strings", "math", "sets", "optional", "bindings", "two-var-comprehensions")
+_OVERLOADS = (*cel_lists.OVERLOADS, *cel_quantity.OVERLOADS, *cel_address.OVERLOADS, *cel_formats.OVERLOADS)
+_CODE = re.compile(r"^[A-Z_]+: ")
+_CODE_AFTER = re.compile(r"\s*\[[A-Z_]+\]$")
+_WORDS = (
+    (re.compile(r'^Key not found in map : "(.*)"$', re.S), r"no such key: \1"),
+    (re.compile(r"^No matching overloads found : (.*)$", re.S), r"no such overload: \1"),
+    (re.compile(r"^divide by zero$"), "division by zero"),
+    (re.compile(r"^Index error: index=(-?\d+) size=\d+$"), r"index out of bounds: \1"),
+)
+
+
+class BadExpression(ValueError):
+    """An expression that does not compile; the message is the compiler's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What evaluating gave: a value of Python's own types, or an error. An error is never a value."""
+
+    value: Any = None
+    error: str = ""
+
+
+@cache
+def _config() -> Any:
+    return cel.NewEnvConfigFromYaml("extensions:\n" + "".join(f"  - name: {name}\n" for name in _EXTENSIONS))
+
+
+def environment(variables: Mapping[str, Any], functions: Iterable[Overload] = ()) -> Any:
+    """An environment with these variables (name → cel.Type), the library, and `functions` beside it."""
+    extension = cel.CelExtension("kubernetes", declarations((*_OVERLOADS, *functions)))
+    return cel.NewEnv(config=_config(), variables=dict(variables), extensions=[extension])
+
+
+def compiled(env: Any, text: str) -> Any:
+    """The checked expression. Raises BadExpression."""
+    try:
+        return env.compile(text)
+    except RuntimeError as error:
+        raise BadExpression(_bare(str(error))) from None
+
+
+def evaluate(expression: Any, activation: Any) -> Outcome:
+    """Runs a compiled expression.
+
+    cel-expr-python gives most errors as values, and raises those of values it can't carry to Python.
+    """
+    try:
+        result = expression.eval(activation)
+        if result.type() == cel.Type.ERROR:
+            return Outcome(error=words(str(result.value())))
+        return Outcome(result.plain_value())
+    except (RuntimeError, TypeError) as error:
+        return Outcome(error=words(str(error)))
+
+
+def words(error: str) -> str:
+    """An error of evaluating in the words that the real server's CEL has for it."""
+    bare = _bare(error)
+    for pattern, right in _WORDS:
+        if pattern.match(bare):
+            return pattern.sub(right, bare)
+    return bare
+
+
+def type_name(kind: Any) -> str:
+    """`list(int)`, as CEL itself writes a type."""
+    written = str(kind).replace("<", "(").replace(">", ")")
+    return re.sub(r"\bnull\b", "null_type", written.lower())
+
+
+def _bare(text: str) -> str:
+    return _CODE_AFTER.sub("", _CODE.sub("", text))

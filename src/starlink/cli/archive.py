@@ -1,0 +1,206 @@
+"""The file of `starlink backup`: a tar.gz of a manifest and the members that it vouches for.
+
+`manifest.json` comes first; `objects.jsonl` holds an object a line, whichever store they come from; `pki/` and
+`encryption.key` are the files of those names. What is read is never unpacked onto the disk.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from starlink.store import durable
+from starlink.store.backup import Snapshot
+from starlink.store.base import Key, Record
+
+FORMAT = 1
+ENCRYPTION_KEY = "encryption.key"
+PKI = "pki/"
+
+_MANIFEST, _OBJECTS = "manifest.json", "objects.jsonl"
+_NAMES = re.compile(r"objects\.jsonl|encryption\.key|pki/[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAX_MANIFEST = 1024 * 1024
+_CHUNK = 1024 * 1024
+
+
+class BadArchive(Exception):
+    """The file is no backup, is damaged, or is of another format; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A backup: the objects, and `files` by their names in it. `created` is RFC 3339, `version` StarLink's."""
+
+    snapshot: Snapshot
+    files: Mapping[str, bytes]
+    created: str
+    version: str
+
+
+class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    size: int
+    sha256: str
+
+
+class _Format(msgspec.Struct, frozen=True):
+    format: int
+    starlink: str = ""
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    starlink: str
+    created: str
+    revision: int
+    objects: int
+    members: list[_Member]
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An object; `sealed` is base64 of a body that is no text."""
+
+    resource: str
+    namespace: str
+    name: str
+    revision: int
+    body: str | None = None
+    sealed: bytes | None = None
+
+
+_line_decoder = msgspec.json.Decoder(_Line)
+
+
+def write(path: Path, archive: Archive) -> None:
+    """Writes the file, mode 0600, under a name of its own until it is whole and has been read back.
+
+    Raises BadArchive, OSError; the file that was there is left then.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _pack(file, archive)
+            file.flush()
+            os.fsync(descriptor)
+        read(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    durable.sync_folder(path.parent)
+
+
+def _pack(file: IO[bytes], archive: Archive) -> None:
+    contents = {_OBJECTS: b"".join(map(_line, archive.snapshot.records)), **archive.files}
+    members = [_Member(name, len(content), _sha256(content)) for name, content in contents.items()]
+    snapshot = archive.snapshot
+    manifest = _Manifest(
+        FORMAT, archive.version, archive.created, snapshot.revision, len(snapshot.records), members
+    )  # fmt: skip
+    manifest_json = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
+        for name, content in {_MANIFEST: manifest_json, **contents}.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o600
+            tar.addfile(info, io.BytesIO(content))
+
+
+def _line(record: Record) -> bytes:
+    try:
+        line = _Line(*record.key, record.revision, body=record.body.decode())
+    except UnicodeDecodeError:
+        line = _Line(*record.key, record.revision, sealed=record.body)
+    return msgspec.json.encode(line) + b"\n"
+
+
+def read(path: Path) -> Archive:
+    """Reads the file and checks all of it. Raises BadArchive, OSError."""
+    try:
+        # To the very end, where gzip's own checksum is.
+        with gzip.open(path) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                manifest, contents = _members(tar)
+            while stream.read(_CHUNK):
+                pass
+        return _archive(manifest, contents)
+    except BadArchive as error:
+        raise BadArchive(f"{path}: {error}") from error
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, msgspec.MsgspecError, ValueError) as error:
+        raise BadArchive(f"{path} is no whole backup of StarLink ({error}); take another one") from error
+
+
+def _members(tar: tarfile.TarFile) -> tuple[_Manifest, dict[str, bytes]]:
+    infos = iter(tar)
+    manifest = _read_manifest(tar, infos)
+    expected = {member.name: member for member in manifest.members}
+    contents: dict[str, bytes] = {}
+    for info in infos:
+        member = expected.pop(info.name, None)
+        if member is None or not _NAMES.fullmatch(info.name):
+            raise BadArchive(f"the member {info.name!r} does not belong into a backup, or is there twice")
+        contents[info.name] = _content(tar, info, member.size)
+        if _sha256(contents[info.name]) != member.sha256:
+            raise BadArchive(f"the member {info.name} is not what the manifest says (sha256); take another backup")
+    if expected or _OBJECTS not in contents:
+        raise BadArchive(f"the member {next(iter(expected), _OBJECTS)} is missing; take another backup")
+    return manifest, contents
+
+
+def _read_manifest(tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo]) -> _Manifest:
+    info = next(infos, None)
+    if info is None or info.name != _MANIFEST or info.size > _MAX_MANIFEST:
+        raise BadArchive(f"it does not begin with {_MANIFEST}, so it is no backup of StarLink")
+    content = _content(tar, info, info.size)
+    format_ = msgspec.json.decode(content, type=_Format)
+    if format_.format != FORMAT:
+        raise BadArchive(
+            f"it is of format {format_.format} and this StarLink reads format {FORMAT}; "
+            f"restore it with the StarLink that made it ({format_.starlink})"
+        )
+    return msgspec.json.decode(content, type=_Manifest)
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
+    file = tar.extractfile(info) if info.isreg() else None
+    if file is None:
+        raise BadArchive(f"the member {info.name} is no regular file")
+    if info.size != size:
+        raise BadArchive(f"the member {info.name} has {info.size} bytes, the manifest says {size}; take another backup")
+    return file.read()
+
+
+def _archive(manifest: _Manifest, contents: dict[str, bytes]) -> Archive:
+    records = _records(contents.pop(_OBJECTS), manifest)
+    return Archive(Snapshot(records, manifest.revision), contents, manifest.created, manifest.starlink)
+
+
+def _records(lines: bytes, manifest: _Manifest) -> Sequence[Record]:
+    records = [_record(line) for line in lines.splitlines()]
+    if len(records) != manifest.objects or len({record.key for record in records}) != len(records):
+        raise BadArchive(f"it holds {len(records)} objects, the manifest says {manifest.objects} different ones")
+    newer = next((record for record in records if not 0 < record.revision <= manifest.revision), None)
+    if newer is not None:
+        raise BadArchive(f"{newer.key} is at revision {newer.revision}, the backup is of revision {manifest.revision}")
+    return records
+
+
+def _record(line: bytes) -> Record:
+    found = _line_decoder.decode(line)
+    body = found.sealed if found.body is None else found.body.encode()
+    if body is None:
+        raise BadArchive(f"the object {found.resource} {found.namespace}/{found.name} has no body")
+    return Record(Key(found.resource, found.namespace, found.name), found.revision, body)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,59 @@
+"""`starlink backup`: everything that a standalone StarLink could not make again, in one file."""
+
+import time
+from pathlib import Path
+
+import click
+
+import starlink
+from starlink.api.timestamp import format_time
+from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
+from starlink.cli.datadir import DataDir
+from starlink.store import backup
+from starlink.store.base import StoreRefused
+from starlink.store.keyfile import KeyFile
+from starlink.store.seal import AesGcmSeal, Plain, Seal
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.pass_context
+def command(ctx: click.Context, file: Path, data_dir: Path | None) -> None:
+    """Save all objects, certificates and keys in FILE, while StarLink runs or not.
+
+    What tasks keep on their servers, logs and artifacts are not in it. A FILE that is there is replaced once the new
+    one is whole.
+    """
+    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    try:
+        archive = take(data, time.time())
+        check_seals(archive)
+        write(file, archive)
+    except (StoreRefused, BadArchive, OSError) as error:
+        raise click.ClickException(f"no backup was made: {error}") from None
+    snapshot = archive.snapshot
+    click.echo(f"{file} holds {len(snapshot.records)} objects as of revision {snapshot.revision}")
+    click.echo("and the keys of this StarLink: whoever reads it can do everything here; keep it safe")
+
+
+def take(data: DataDir, now: float) -> Archive:
+    """What is in the data dir at this moment. Raises StoreRefused, OSError."""
+    # The keys first: one that is added later seals nothing of this.
+    files = {PKI + path.name: path.read_bytes() for path in sorted(data.pki.glob("[!.]*")) if path.is_file()}
+    if data.encryption_key.exists():
+        files[ENCRYPTION_KEY] = data.encryption_key.read_bytes()
+    return Archive(backup.of_sqlite(data.database), files, format_time(now), starlink.__version__)
+
+
+def check_seals(archive: Archive) -> None:
+    """Raises StoreRefused when the keys in it do not open what is sealed in it."""
+    seal = seal_of(archive)
+    for record in archive.snapshot.records:
+        seal.unseal(record.key, record.body)
+
+
+def seal_of(archive: Archive) -> Seal:
+    """What opens its sealed objects. Raises StoreRefused."""
+    content = archive.files.get(ENCRYPTION_KEY)
+    return Plain() if content is None else AesGcmSeal(KeyFile.parse(content, Path(ENCRYPTION_KEY)))

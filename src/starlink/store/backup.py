@@ -1,0 +1,59 @@
+"""A store's objects taken out and put into another one, whichever the two are.
+
+A copy is of objects alone: the log is of no use to anybody, for no client may resume across a copy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlink.store import sqlite_schema
+from starlink.store.base import Record, Store, StoreRefused
+from starlink.store.seal import AsStored, Seal
+from starlink.store.sqlite_file import REVISION_STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All objects as of `revision`; bodies are as they are stored, sealed where the store seals."""
+
+    records: Sequence[Record]
+    revision: int
+
+    @property
+    def next_life(self) -> int:
+        """The revision that a store restored from this goes on after: above all that was ever told of this one."""
+        return self.revision + REVISION_STEP
+
+
+def of_sqlite(path: Path) -> Snapshot:
+    """What a database holds, whether a store has it open or not; neither waits for the other.
+
+    Raises StoreRefused when there is none or it is not sound.
+    """
+    if sqlite_schema.is_absent(path):
+        raise StoreRefused(f"{path} is not there; give the --data-dir of a StarLink that has been up")
+    contents = sqlite_schema.load(path, AsStored())
+    return Snapshot(sorted(contents.records, key=lambda record: record.key), contents.revision)
+
+
+def into_sqlite(path: Path, snapshot: Snapshot) -> None:
+    """Makes a database of it, which must not be there yet. Raises StoreRefused, sqlite3.Error, OSError."""
+    if not sqlite_schema.is_absent(path):
+        raise StoreRefused(f"{path} is there already; a backup is restored into an empty store")
+    sqlite_schema.create(path, snapshot.records, snapshot.revision)
+
+
+def of_store(store: Store, seal: Seal) -> Snapshot:
+    """What an open store holds."""
+    found = [record for resource in store.resources() for record in store.list(resource)]
+    sealed = [Record(record.key, record.revision, seal.seal(record.key, record.body)) for record in found]
+    return Snapshot(sealed, store.revision)
+
+
+async def into_store(store: Store, snapshot: Snapshot, seal: Seal) -> None:
+    """Writes it into an open, empty store, which gives revisions of its own. Raises StoreRefused, StoreUnavailable."""
+    if store.resources():
+        raise StoreRefused("the store holds objects already; a backup is restored into an empty store")
+    for record in sorted(snapshot.records, key=lambda record: record.revision):
+        await store.put(record.key, seal.unseal(record.key, record.body), expect=0)
