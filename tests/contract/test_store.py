@@ -97,6 +97,21 @@ async def test_a_watch_sees_every_event_once_and_resumes(store: Store) -> None:
     assert [e.record.key.resource for e in everything] == ["g/things", "g/things", "g/others", "g/things"]
 
 
+async def test_a_list_as_it_was(store: Store) -> None:
+    first = await store.put(A, b"1", expect=0)
+    other = await store.put(Key("g/things", "other", "z"), b"z", expect=0)
+    before = store.revision
+    assert store.list_at("g/things", None, before) == [first, other]
+    changed = await store.put(A, b"2", expect=first.revision)
+    await store.put(B, b"x", expect=0)
+    await store.delete(other.key, expect=other.revision)
+    assert store.list_at("g/things", None, before) == [first, other]
+    assert store.list_at("g/things", "ns", changed.revision) == [changed]
+    assert store.list_at("g/things", None, store.revision) == store.list("g/things")
+    with pytest.raises(Expired):
+        store.list_at("g/things", None, -1)
+
+
 async def test_what_is_too_old_is_refused(store: Store) -> None:
     start = store.revision
     record = await store.put(A, b"0", expect=0)

@@ -3,7 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
@@ -12,7 +13,10 @@ from starlink.apiserver.selectors import Selector
 from starlink.store.base import Change, Event, Expired, Record, Store, StoreUnavailable, Watch
 
 BOOKMARK_EVERY = 25.0  # seconds; kopf reconnects after 70 s of silence
-_KEPT_FRAMES = 512
+_KEPT_LINES = 512
+_KEPT_BATCHES = 4
+_AT_ONCE = 500  # objects in one piece of what is there at first
+K = TypeVar("K")
 
 
 class Frames:
@@ -20,15 +24,38 @@ class Frames:
 
     def __init__(self) -> None:
         self._lines: OrderedDict[tuple[int, str, str], bytes] = OrderedDict()
+        self._batches: OrderedDict[tuple[int, int, int, str], bytes] = OrderedDict()
 
     def line(self, record: Record, type_: str, resource: Resource) -> bytes:
+        """One event's line."""
         key = (record.revision, type_, resource.api_version)
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = frame(type_, encoding.to_wire(record, resource))
-            if len(self._lines) > _KEPT_FRAMES:
-                self._lines.popitem(last=False)
+            line = _kept(self._lines, key, frame(type_, encoding.to_wire(record, resource)), _KEPT_LINES)
         return line
+
+    def batch(self, events: Sequence[Event], resource: Resource) -> bytes:
+        """The lines of events for those who watch everything. Parts of one log that begin, end and count alike are
+        the same."""
+        key = (events[0].record.revision, events[-1].record.revision, len(events), resource.api_version)
+        lines = self._batches.get(key)
+        if lines is None:
+            joined = b"".join(self.line(event.record, _plain_type(event), resource) for event in events)
+            lines = _kept(self._batches, key, joined, _KEPT_BATCHES)
+        return lines
+
+
+def _kept(cache: OrderedDict[K, bytes], key: K, value: bytes, most: int) -> bytes:
+    cache[key] = value
+    if len(cache) > most:
+        cache.popitem(last=False)
+    return value
+
+
+def _plain_type(event: Event) -> str:
+    if event.change is Change.DELETE:
+        return "DELETED"
+    return "ADDED" if event.previous is None else "MODIFIED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +75,17 @@ Render = Callable[[str, Record], bytes]
 
 
 class Watcher:
-    """One watch of one resource."""
+    """One watch of one resource. `render` None: the objects themselves, from `frames`."""
 
-    def __init__(self, store: Store, resource: Resource, options: WatchOptions, render: Render) -> None:
+    def __init__(
+        self, store: Store, resource: Resource, options: WatchOptions, frames: Frames, render: Render | None
+    ) -> None:
         self._store = store
         self._resource = resource
         self._options = options
-        self._render = render
+        self._frames = frames
+        self._shared = render is None and options.selector.everything
+        self._render = render or (lambda type_, record: frames.line(record, type_, resource))
         self._seen = 0
 
     def open(self) -> AsyncIterator[bytes]:
@@ -72,59 +103,59 @@ class Watcher:
         return self._lines(initial, subscription)
 
     async def _lines(self, initial: Sequence[Record], subscription: Watch) -> AsyncIterator[bytes]:
-        batches = subscription.__aiter__()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._options.timeout
-        chosen = [record for record in initial if self._wanted(record)]
-        if chosen:
-            yield b"".join(self._render("ADDED", record) for record in chosen)
-        if self._options.initial_events_end:
-            yield self._bookmark({"k8s.io/initial-events-end": "true"})
-        following = asyncio.ensure_future(anext(batches))
+        alarm = _Alarm(subscription, self._options.timeout)
         try:
-            while (left := end - loop.time()) > 0:
-                done, _ = await asyncio.wait([following], timeout=min(left, BOOKMARK_EVERY))
-                if not done:
-                    ending = loop.time() >= end  # which has a bookmark of its own
-                    if self._options.bookmarks and not ending and self._caught_up(following, subscription):
-                        yield self._bookmark()
-                    continue
-                lines = self._told(following.result())
-                following = asyncio.ensure_future(anext(batches))
-                if lines:
+            for start in range(0, len(initial), _AT_ONCE):
+                part = (record for record in initial[start : start + _AT_ONCE] if self._wanted(record))
+                if lines := b"".join(self._render("ADDED", record) for record in part):
                     yield lines
-            if self._options.bookmarks and self._caught_up(following, subscription):
-                yield self._bookmark()
+            if self._options.initial_events_end:
+                yield self._bookmark({"k8s.io/initial-events-end": "true"})
+            while not alarm.is_over:
+                if events := subscription.take():
+                    if lines := self._told(events):
+                        yield lines
+                elif subscription.behind:
+                    continue
+                elif not alarm.is_due():
+                    await subscription.wait()
+                elif self._options.bookmarks and not alarm.is_over:  # the end has a bookmark of its own
+                    yield self._current_bookmark()
+            if self._options.bookmarks and not subscription.behind:
+                yield self._current_bookmark()
         except Expired as error:
             yield frame("ERROR", encoding.dump(errors.expired(str(error)).status()))
-        except (StoreUnavailable, StopAsyncIteration):
+        except StoreUnavailable:
             return
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await batches.aclose()  # type: ignore[attr-defined]
+            alarm.stop()
+            subscription.close()
 
-    def _caught_up(self, following: "asyncio.Future[Sequence[Event]]", subscription: Watch) -> bool:
-        """Whether every committed event has been told, so that a bookmark may say the store's revision."""
-        if following.done() or subscription.behind:
-            return False
+    def _current_bookmark(self) -> bytes:
+        """When every committed event has been told, a bookmark may say the store's revision."""
         self._seen = max(self._seen, self._store.revision)
-        return True
+        return self._bookmark()
 
     def _told(self, events: Sequence[Event]) -> bytes:
-        lines = []
-        for event in events:
-            self._seen = event.record.revision
-            type_ = self._type(event)
-            if type_ is not None:
-                lines.append(self._render(type_, event.record))
-        return b"".join(lines)
+        self._seen = events[-1].record.revision
+        if self._shared:
+            return self._frames.batch(events, self._resource)
+        typed = ((self._type(event), self._shown(event)) for event in events)
+        return b"".join(self._render(type_, record) for type_, record in typed if type_ is not None)
+
+    def _shown(self, event: Event) -> Record:
+        """An object that leaves the selection is shown as it was last selected."""
+        before = event.previous
+        if before is None or event.change is Change.DELETE or self._wanted(event.record) or not self._wanted(before):
+            return event.record
+        return replace(before, revision=event.record.revision)
 
     def _type(self, event: Event) -> str | None:
         """What the event is to this watcher: an object that leaves the selection is DELETED for it."""
-        everything = self._options.selector.everything
-        before = event.previous is not None and (everything or self._wanted(event.previous))
-        after = event.change is Change.PUT and (everything or self._wanted(event.record))
+        if self._options.selector.everything:
+            return _plain_type(event)
+        before = event.previous is not None and self._wanted(event.previous)
+        after = event.change is Change.PUT and self._wanted(event.record)
         if before:
             return "MODIFIED" if after else "DELETED"
         return "ADDED" if after else None
@@ -149,3 +180,35 @@ class Watcher:
 def frame(type_: str, obj: bytes) -> bytes:
     """One line of a watch."""
     return b'{"type":"%s","object":%s}\n' % (type_.encode(), obj)
+
+
+class _Alarm:
+    """Wakes a watch when a bookmark is due, and at its end: one timer at a time, however busy the watch is."""
+
+    def __init__(self, watch: Watch, seconds: float) -> None:
+        self._watch = watch
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.time() + seconds
+        self._due = False
+        self._set()
+
+    def _set(self) -> None:
+        self._timer = self._loop.call_at(min(self._end, self._loop.time() + BOOKMARK_EVERY), self._ring)
+
+    def _ring(self) -> None:
+        self._due = True
+        self._watch.wake()
+        if not self.is_over:
+            self._set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._loop.time() >= self._end
+
+    def is_due(self) -> bool:
+        """Whether it has rung since it was last asked."""
+        due, self._due = self._due, False
+        return due
+
+    def stop(self) -> None:
+        self._timer.cancel()

@@ -66,15 +66,25 @@ class StoreRefused(Exception):
 class Watch(Protocol):
     """A stream of event batches of one resource, in revision order, without gaps.
 
-    Iterating ends with Expired when the watcher is too slow for the ring, and with
-    StoreUnavailable when the store closes.
+    Taking ends with Expired when the watcher is too slow for what is kept, and with StoreUnavailable
+    when the store closes. One task takes.
     """
 
     @property
     def behind(self) -> int:
-        """How many committed events have not been taken yet."""
+        """How many committed events have not been taken yet; those of other namespaces count."""
 
-    def __aiter__(self) -> AsyncIterator[Sequence[Event]]: ...
+    def take(self) -> Sequence[Event]:
+        """The next events, none when there are none yet. Raises Expired or StoreUnavailable."""
+
+    async def wait(self) -> None:
+        """Returns when there may be something to take, or `wake` was called."""
+
+    def wake(self) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
+        """Waits and takes, for ever."""
+
     def close(self) -> None: ...
 
 
@@ -97,6 +107,9 @@ class Store(Protocol):
 
     def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
         """The committed objects of a resource, sorted by namespace and name, as of `revision`."""
+
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
+        """The same as of an earlier revision. Raises Expired when what happened since is no longer kept."""
 
     async def put(self, key: Key, body: bytes, *, expect: int) -> Record:
         """Writes; returns when durable. `expect` is the revision the key must be at, 0 for absent.

@@ -1,117 +1,209 @@
-"""The recent events of a store, and those who watch them."""
+"""The recent events of a store, and those who watch them.
+
+A watcher holds no events, only its place in the log that all share: a slow one costs no memory, and is cut off when
+the log no longer reaches back to its place.
+"""
 
 import asyncio
-from collections import defaultdict, deque
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 
 from starlink.store.base import Event, Expired, StoreUnavailable
 
 DEFAULT_KEPT = 10_000
-MAX_UNDELIVERED = 10_000
 _ALL = ""
+_MOST_AT_ONCE = 500
+_PAUSE = 2.0  # times as long as the last waking took: watchers get a third of the loop's time at most
+
+
+class Log:
+    """The kept events of one resource, in order. `first` is the number, since the beginning, of the oldest; `ended`
+    says why no more will come."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.first = 0
+        self.ended: Exception | None = None
+        self._waiting: dict[asyncio.Future[None], None] = {}
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.events)
+
+    def place_after(self, revision: int) -> int:
+        """The number of the first event after a revision."""
+        return self.first + bisect_right(self.events, revision, key=lambda event: event.record.revision)
+
+    def drop(self, count: int) -> None:
+        """Forgets the oldest events."""
+        del self.events[:count]
+        self.first += count
+
+    @property
+    def awaited(self) -> bool:
+        return bool(self._waiting)
+
+    async def wait(self, waiter: "asyncio.Future[None]") -> None:
+        """Returns when `waiter` is done, which `wake` does too."""
+        self._waiting[waiter] = None
+        try:
+            await waiter
+        finally:
+            self._waiting.pop(waiter, None)
+
+    def wake(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class Subscription:
-    """A Watch: batches of committed events, held until they are taken."""
+    """A Watch: a place in a log."""
 
-    def __init__(self, history: "History", resource: str, namespace: str | None) -> None:
-        self._history = history
-        self._resource = resource
+    def __init__(self, log: Log, namespace: str | None, since: int) -> None:
+        self._log = log
         self._namespace = namespace
-        self._batches: deque[Sequence[Event]] = deque()
-        self._undelivered = 0
-        self._wake = asyncio.Event()
-        self._end: Exception | None = None
+        self._since = since
+        self._place = log.place_after(since)
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended: Exception | None = None
 
     @property
     def behind(self) -> int:
-        return self._undelivered
+        return self._log.end - self._place
 
-    def offer(self, events: Sequence[Event]) -> None:
-        """Takes the events that are meant for this watcher; one that is too slow is cut off."""
+    def take(self) -> Sequence[Event]:
+        log = self._log
+        ended = self._ended or log.ended
+        if ended is not None and (not self.behind or isinstance(ended, Expired)):
+            raise ended
+        if self._place < log.first:
+            raise Expired(f"the watcher fell more than {len(log.events)} events behind; list again")
+        start = self._place - log.first
+        events: Sequence[Event] = log.events[start : start + _MOST_AT_ONCE]
+        self._place += len(events)
         if self._namespace is not None:
             events = [event for event in events if event.record.key.namespace == self._namespace]
-        if not events or self._end is not None:
+        if events and events[0].record.revision <= self._since:  # told by a server that is ahead of this one
+            events = [event for event in events if event.record.revision > self._since]
+        return events
+
+    async def wait(self) -> None:
+        if self.behind or self._ended is not None or self._log.ended is not None:
             return
-        self._undelivered += len(events)
-        if self._undelivered > MAX_UNDELIVERED:
-            self.end(Expired(f"the watcher fell {self._undelivered} events behind; list again"))
-            return
-        self._batches.append(events)
-        self._wake.set()
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._log.wait(self._waiter)
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def end(self, why: Exception) -> None:
-        """Ends the iteration with `why`; what was not delivered is dropped."""
-        self._end = why
-        self._batches.clear()
-        self._wake.set()
+        """No event comes any more: `take` raises `why`, after what was committed unless it is Expired."""
+        self._ended = why
+        self.wake()
 
     def close(self) -> None:
-        self._history.forget(self._resource, self)
+        self.end(StoreUnavailable("the watch is closed"))
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
-        try:
-            while True:
-                while self._batches:
-                    batch = self._batches.popleft()
-                    self._undelivered -= len(batch)
-                    yield batch
-                if self._end is not None:
-                    raise self._end
-                self._wake.clear()
-                await self._wake.wait()
-        finally:
-            self.close()
+        while True:
+            if events := self.take():
+                yield events
+            elif not self.behind:
+                await self.wait()
 
 
 class History:
-    """A ring of the last `kept` events, indexed by resource, so that idle watchers cost nothing."""
+    """The last events, `kept` of them or a few more, by resource, so that idle watchers cost nothing."""
 
     def __init__(self, kept: int = DEFAULT_KEPT) -> None:
         self._kept = kept
-        self._events: dict[str, deque[Event]] = defaultdict(deque)
-        self._watchers: dict[str, set[Subscription]] = defaultdict(set)
+        self._spare = kept // 8
+        self._logs: dict[str, Log] = defaultdict(Log)
         self._floor = 0
+        self._due: set[str] = set()
+        self._waking: asyncio.Handle | None = None
+        self._rested_at = 0.0
+        self._ended: Exception | None = None
 
     def start_at(self, floor: int) -> None:
         """Events up to revision `floor` are not kept: to resume below it is refused."""
         self._floor = floor
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Keeps the events and hands each watcher its part of them, as one batch."""
-        by_resource: dict[str, list[Event]] = defaultdict(list)
+        """Keeps the events and wakes those who wait for them."""
         for event in events:
-            by_resource[event.record.key.resource].append(event)
-        by_resource[_ALL] = list(events)
-        for resource, part in by_resource.items():
-            self._events[resource].extend(part)
-            for watcher in tuple(self._watchers.get(resource, ())):
-                watcher.offer(part)
-        self._trim()
+            resource = event.record.key.resource
+            self._logs[resource].events.append(event)
+            self._due.add(resource)
+        self._logs[_ALL].events += events
+        self._due.add(_ALL)
+        if len(self._logs[_ALL].events) > self._kept + self._spare:
+            self._trim()
+        if self._waking is None:
+            self._wake_when_rested()
 
     def _trim(self) -> None:
-        ring = self._events[_ALL]
-        while len(ring) > self._kept:
-            oldest = ring.popleft()
-            self._floor = oldest.record.revision
-            self._events[oldest.record.key.resource].popleft()
+        log = self._logs[_ALL]
+        dropped = log.events[: len(log.events) - self._kept]
+        self._floor = dropped[-1].record.revision
+        for resource, count in Counter(event.record.key.resource for event in dropped).items():
+            self._logs[resource].drop(count)
+        log.drop(len(dropped))
+
+    # Waking: what it costs grows with the watchers, so that with many of them events gather between two wakings.
+
+    def _wake_when_rested(self) -> None:
+        if not any(self._logs[resource].awaited for resource in self._due):
+            self._due.clear()
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._rested_at:
+            self._wake()
+        else:
+            self._waking = loop.call_at(self._rested_at, self._wake)
+
+    def _wake(self) -> None:
+        loop = asyncio.get_running_loop()
+        for resource in self._due:
+            self._logs[resource].wake()
+        self._due.clear()
+        self._waking = loop.call_soon(self._woken, loop.time())  # after all who were woken have run
+
+    def _woken(self, began: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self._rested_at = now + _PAUSE * (now - began)
+        self._waking = None
+        if self._due:
+            self._wake_when_rested()
+
+    def after(self, resource: str, revision: int) -> Sequence[Event]:
+        """The events of a resource after a revision. Raises Expired."""
+        self._check(revision)
+        log = self._logs[resource]
+        return log.events[log.place_after(revision) - log.first :]
+
+    def _check(self, revision: int) -> None:
+        if revision < self._floor:
+            raise Expired(f"revision {revision} is too old; the oldest kept is {self._floor}")
 
     def watch(self, resource: str | None, namespace: str | None, since: int) -> Subscription:
         """A subscription that begins with the kept events after `since`. Raises Expired."""
-        if since < self._floor:
-            raise Expired(f"revision {since} is too old; the oldest kept is {self._floor}")
-        name = _ALL if resource is None else resource
-        subscription = Subscription(self, name, namespace)
-        missed = [event for event in self._events.get(name, ()) if event.record.revision > since]
-        subscription.offer(missed)
-        self._watchers[name].add(subscription)
-        return subscription
+        self._check(since)
+        log = self._logs[_ALL if resource is None else resource]
+        log.ended = self._ended
+        return Subscription(log, namespace, since)
 
-    def forget(self, resource: str, subscription: Subscription) -> None:
-        self._watchers[resource].discard(subscription)
+    def end(self, why: Exception) -> None:
+        """Ends all watches, as `Subscription.end` does."""
+        self._ended = why
+        for log in self._logs.values():
+            log.ended = why
+            log.wake()
 
     def close(self) -> None:
         """Ends all watches with StoreUnavailable."""
-        for watchers in self._watchers.values():
-            for watcher in tuple(watchers):
-                watcher.end(StoreUnavailable("the store is closing"))
+        self.end(StoreUnavailable("the store is closing"))

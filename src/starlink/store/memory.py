@@ -32,6 +32,9 @@ class MemoryStore:
     def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
         return self._state.list(resource, namespace)
 
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
+        return self._state.list_at(resource, namespace, revision)
+
     def resources(self) -> Sequence[str]:
         return self._state.resources()
 

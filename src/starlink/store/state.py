@@ -1,10 +1,67 @@
 """A store's objects in memory: what is committed, and what is on its way to the disk."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlink.store.base import Change, Conflict, Event, Key, Record
 from starlink.store.history import DEFAULT_KEPT, History
+
+_NONE: Mapping[str, Record] = {}
+
+
+class _Resource:
+    """The committed objects of one resource, by namespace and name. What is sorted is kept for as long as it holds."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[str, Record]] = {}
+        self._names: dict[str, list[str]] = {}  # sorted, by namespace
+        self._lists: dict[str | None, list[Record]] = {}
+
+    @property
+    def empty(self) -> bool:
+        return not self._objects
+
+    def get(self, key: Key) -> Record | None:
+        return self._objects.get(key.namespace, _NONE).get(key.name)
+
+    def put(self, record: Record) -> None:
+        _, namespace, name = record.key
+        objects = self._objects.setdefault(namespace, {})
+        if name not in objects:
+            self._names.pop(namespace, None)
+        objects[name] = record
+        if self._lists:
+            self._lists.pop(namespace, None)
+            self._lists.pop(None, None)
+
+    def remove(self, key: Key) -> None:
+        objects = self._objects.get(key.namespace, {})
+        if objects.pop(key.name, None) is None:
+            return
+        if not objects:
+            del self._objects[key.namespace]
+        for cache in (self._names, self._lists):
+            cache.pop(key.namespace, None)
+        self._lists.pop(None, None)
+
+    def sorted_in(self, namespace: str | None) -> list[Record]:
+        """All of a namespace, or of all."""
+        found = self._lists.get(namespace)
+        if found is None:
+            found = self._lists[namespace] = self._everywhere() if namespace is None else self._within(namespace)
+        return found
+
+    def _everywhere(self) -> list[Record]:
+        return [record for namespace in sorted(self._objects) for record in self.sorted_in(namespace)]
+
+    def _within(self, namespace: str) -> list[Record]:
+        objects = self._objects.get(namespace)
+        if objects is None:
+            return []
+        names = self._names.get(namespace)
+        if names is None:
+            names = self._names[namespace] = sorted(objects)
+        return [objects[name] for name in names]
 
 
 class State:
@@ -18,18 +75,18 @@ class State:
         self.history = History(kept)
         self.revision = 0
         self._issued = 0
-        self._objects: dict[str, dict[tuple[str, str], Record]] = defaultdict(dict)
-        self._sorted: dict[str, list[Record]] = {}
+        self._resources: dict[str, _Resource] = defaultdict(_Resource)
         self._staged: dict[Key, Event] = {}
 
     def load(self, records: Iterable[Record], revision: int) -> None:
         """Starts from what a backend has kept; revisions go on after `revision`."""
         for record in records:
-            self._objects[record.key.resource][record.key.namespace, record.key.name] = record
+            self._resources[record.key.resource].put(record)
         self.revision = self._issued = revision
 
     def get(self, key: Key) -> Record | None:
-        return self._objects[key.resource].get((key.namespace, key.name))
+        resource = self._resources.get(key.resource)
+        return resource.get(key) if resource is not None else None
 
     def latest(self, key: Key) -> Record | None:
         staged = self._staged.get(key)
@@ -38,17 +95,27 @@ class State:
         return staged.record if staged.change is Change.PUT else None
 
     def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
-        records = self._sorted.get(resource)
-        if records is None:
-            objects = self._objects[resource]
-            records = self._sorted[resource] = [objects[name] for name in sorted(objects)]
-        if namespace is None:
-            return records
-        return [record for record in records if record.key.namespace == namespace]
+        """The same list as long as the resource is unchanged."""
+        return self._resources[resource].sorted_in(namespace)
+
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
+        """What was there at an earlier revision: what is there now, with the events since taken back. Raises Expired."""
+        events = self.history.after(resource, revision)
+        if not events:
+            return self.list(resource, namespace)
+        found = {record.key: record for record in self.list(resource, namespace)}
+        for event in reversed(events):
+            if namespace is not None and event.record.key.namespace != namespace:
+                continue
+            if event.previous is not None:
+                found[event.record.key] = event.previous
+            else:
+                found.pop(event.record.key, None)
+        return [found[key] for key in sorted(found)]
 
     def resources(self) -> Sequence[str]:
         """The resources of which there are objects."""
-        return sorted(resource for resource, objects in self._objects.items() if objects)
+        return sorted(name for name, resource in self._resources.items() if not resource.empty)
 
     def stage(self, change: Change, key: Key, body: bytes, expect: int) -> Event:
         """Checks and numbers a write. Raises Conflict when the key is not at revision `expect`."""
@@ -64,15 +131,13 @@ class State:
         """Makes staged writes the committed state, and tells the watchers."""
         for event in events:
             record = event.record
-            key = record.key
-            place = (key.namespace, key.name)
+            resource = self._resources[record.key.resource]
             if event.change is Change.PUT:
-                self._objects[key.resource][place] = record
+                resource.put(record)
             else:
-                self._objects[key.resource].pop(place, None)
-            self._sorted.pop(key.resource, None)
-            if self._staged.get(key) is event:
-                del self._staged[key]
+                resource.remove(record.key)
+            if self._staged.get(record.key) is event:
+                del self._staged[record.key]
             self.revision = record.revision
         self.history.publish(events)
 
