@@ -31,8 +31,8 @@ bench: .venv/installed ## all benchmarks
 bench-%: .venv/installed ## one of them, such as bench-main_job
 	$(BIN)/python -m bench $*
 
-soak: .venv/installed ## twenty kills in place of five
-	STARLINK_KILLS=20 $(BIN)/pytest tests/e2e/test_kill.py
+soak: .venv/installed ## many kills in place of a few, of processes, of API servers and of etcd
+	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
 
 fmt: .venv/installed ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)

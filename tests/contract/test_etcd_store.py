@@ -29,10 +29,23 @@ from tests.contract.test_store import (  # noqa: F401 - the contract, with the `
 )
 from tests.etcd_server import EtcdServer, Tls
 
-from starlink.store.base import Change, Conflict, Event, Expired, Key, Record, Store, StoreUnavailable, Watch
+from starlink.store.base import (
+    Conflict,
+    Event,
+    Expired,
+    Key,
+    Record,
+    Store,
+    StoreRefused,
+    StoreUnavailable,
+    Watch,
+)
+from starlink.store.keyfile import KeyFile, SealKey
+from starlink.store.seal import MARK, AesGcmSeal, Plain, Seal
 
 pytest.importorskip("grpc", reason="the extra [etcd] is not installed")
 from starlink.store.etcd import EtcdStore
+from starlink.store.etcd.compaction import Compaction
 
 _numbers = itertools.count()
 
@@ -56,10 +69,16 @@ async def store(etcd: EtcdServer, prefix: str) -> AsyncIterator[Store]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    endpoints: Sequence[str], prefix: str = "/starlink/", kept: int = 10_000, tls: Tls | None = None
+    endpoints: Sequence[str],
+    prefix: str = "/starlink/",
+    kept: int = 10_000,
+    tls: Tls | None = None,
+    seal: Seal | None = None,
 ) -> AsyncIterator[EtcdStore]:
     files = (tls.ca, tls.cert, tls.key) if tls else (None, None, None)
-    made = EtcdStore(endpoints, prefix=prefix, kept=kept, ca=files[0], cert=files[1], key=files[2])
+    made = EtcdStore(
+        endpoints, prefix=prefix, kept=kept, ca=files[0], cert=files[1], key=files[2], seal=seal or Plain()
+    )
     await made.open()
     try:
         yield made
@@ -221,16 +240,21 @@ async def test_two_stores_tell_the_same_events_in_the_same_order(etcd: EtcdServe
         print(f"{done} of 240 racing writes were done, the others met Conflict")
 
 
-async def test_a_watch_from_ahead_of_a_slow_server_begins_where_it_was_asked(
+async def test_a_slow_server_says_when_it_has_reached_what_another_told(
     etcd: EtcdServer, prefix: str, proxy: Proxy
 ) -> None:
     async with opened(etcd.endpoints, prefix) as fast, opened([proxy.endpoint], prefix) as slow:
         proxy.answers.clear()
         seen = await fast.put(A, b"1", expect=0)
-        watch = slow.watch("g/things", None, seen.revision)
-        after = await fast.put(A, b"2", expect=seen.revision)
+        assert not await slow.reaches(seen.revision, 0.05) and slow.get(A) is None
+        waiting = asyncio.ensure_future(slow.reaches(seen.revision, 20))
         proxy.heal()
-        assert [event.record for event in await take(watch, 1)] == [after]
+        assert await waiting and slow.get(A) == seen
+
+
+async def test_what_only_a_note_moved_on_is_reached_too(etcd: EtcdServer, prefix: str) -> None:
+    async with opened(etcd.endpoints, prefix) as one, opened(etcd.endpoints, prefix) as two:
+        assert await one.reaches(two.revision, 20)
 
 
 @pytest.mark.parametrize("change", ["create", "update", "delete", "overwritten"])
@@ -374,18 +398,23 @@ async def test_an_etcd_that_lost_its_data_is_read_again(tmp_path: Path) -> None:
             assert (await store.put(A, b"x", expect=0)).revision == server.revision()
 
 
+def compaction(store: EtcdStore) -> Compaction:
+    assert store._running is not None
+    return store._running.compaction
+
+
 async def test_one_of_two_servers_compacts(tmp_path: Path) -> None:
     with EtcdServer(tmp_path) as server:
         async with opened(server.endpoints, kept=20) as one, opened(server.endpoints, kept=20) as two:
+            await soon(lambda: one.revision == two.revision, "the other server")
             start = one.revision
             for store in (one, two) * 2:
                 for number in range(30):
                     await put(one, A, str(number).encode())
                 await soon(lambda: one.revision == two.revision, "the other server")
-                assert store._cluster is not None
-                await store._compact(store._cluster)
+                await compaction(store).once()
             # one and two noted 30 and 60 events; then only one could claim, at 60 of 90: what it had noted.
-            assert (one._compacted, two._compacted) == (start + 30, 0)
+            assert (compaction(one).done, compaction(two).done) == (start + 30, 0)
             with pytest.raises(OSError, match="400"):
                 server.compact(start + 30)
             watch = server.call("/v3/kv/range", {"key": "AA==", "revision": str(start + 30)})
@@ -432,99 +461,115 @@ def certificates(folder: Path) -> Tls:
     return Tls(cert, cert, key)
 
 
-# Three members
+# What happened before a server was started
 
 
-class Writer:
-    """Writes its own keys one after another, notes what was acknowledged and when."""
-
-    def __init__(self, store: EtcdStore, number: int) -> None:
-        self._store = store
-        self._name = number
-        self.acknowledged: list[tuple[Change, Record]] = []
-        self.times: list[float] = []
-        self.refused = 0
-        self.stop = False
-        self._task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        seen = 0
-        for number in itertools.count():
-            if self.stop:
-                return
-            key = Key("g/things", "ns", f"{self._name}-{number % 9}")
-            current = self._store.latest(key)
-            change = Change.DELETE if current is not None and number % 4 == 0 else Change.PUT
-            try:
-                if change is Change.DELETE:
-                    assert current is not None
-                    record = await self._store.delete(key, expect=current.revision)
-                else:
-                    body = f"{self._name} {number}".encode()
-                    record = await self._store.put(key, body, expect=current.revision if current else 0)
-                    assert record.body == body
-            except (StoreUnavailable, Conflict):  # Conflict: an unavailable one was done after all
-                self.refused += 1
-                continue
-            self.acknowledged.append((change, record))
-            self.times.append(time.monotonic())
-            assert seen < record.revision <= self._store.revision, "the revision went back"
-            seen = record.revision
-
-    async def done(self) -> None:
-        self.stop = True
-        await self._task
-
-    def back_after(self, moment: float) -> float:
-        """How long after `moment` the last write began to be acknowledged again: the longest gap."""
-        times = [at for at in self.times if at > moment - 0.2]
-        gaps = zip([moment, *times], times, strict=False)
-        return max((later - max(earlier, moment) for earlier, later in gaps if later > moment), default=float("inf"))
+async def test_watchers_resume_across_a_restart_of_their_server(etcd: EtcdServer, prefix: str) -> None:
+    async with opened(etcd.endpoints, prefix) as store:
+        start = store.revision
+        live = store.watch(None, None, start)
+        first = await store.put(A, b"1", expect=0)
+        second = await store.put(A, b"2", expect=first.revision)
+        await store.delete(A, expect=second.revision)
+        last = await store.put(B, b"3", expect=0)
+        told = await take(live, 4)
+    async with opened(etcd.endpoints, prefix) as again:
+        assert await take(again.watch(None, None, start), 4) == told
+        assert await take(again.watch("g/things", None, second.revision), 2) == told[2:]
+        after = await again.put(B, b"4", expect=last.revision)
+        assert [event.record for event in await take(again.watch(None, None, last.revision), 1)] == [after]
 
 
-@pytest.mark.parametrize(("fault", "position"), [("kill", "first"), ("kill", "last"), ("freeze", "first")])
-async def test_the_loss_of_the_leader_loses_no_write_and_no_event(tmp_path: Path, fault: str, position: str) -> None:
-    with EtcdServer(tmp_path, members=3) as server:
-        leader = server.leader()
-        endpoints = server.endpoints
-        endpoints.insert(0 if position == "first" else 2, endpoints.pop(leader))
-        async with opened(endpoints) as store, opened(endpoints[::-1]) as other:
-            start = store.revision
-            told = [Collector(store.watch("g/things", None, start)) for _ in range(10)]
-            told.append(Collector(other.watch(None, None, start)))
-            writers = [Writer(store, number) for number in range(4)]
-            await asyncio.sleep(1.5)
-            lost = time.monotonic()
-            await asyncio.to_thread(server.kill if fault == "kill" else server.freeze, leader)
-            await soon(lambda: all(w.times and w.times[-1] > lost + 4 for w in writers), "writes to go on", 40)
-            if fault == "kill":
-                await asyncio.to_thread(server.restart, leader)
-            else:
-                server.thaw(leader)
-            await asyncio.sleep(2)
-            for writer in writers:
-                await writer.done()
-            await asyncio.to_thread(server.wait)
-            end = await asyncio.to_thread(server.revision)
-            await soon(lambda: all(c.revisions and c.revisions[-1] == end for c in told), "all events")
-            check(server, store, start, told, writers)
-            acknowledged = [len(writer.acknowledged) for writer in writers]
-            back = [round(writer.back_after(lost), 2) for writer in writers]
-            refused = [writer.refused for writer in writers]
-            print(f"{fault}, endpoint {position}: back after {back} s; acknowledged {acknowledged}, refused {refused}")
+async def test_no_more_history_is_told_than_is_kept_or_than_etcd_has(tmp_path: Path) -> None:
+    with EtcdServer(tmp_path) as server:
+        async with opened(server.endpoints) as store:
+            for number in range(30):
+                await put(store, A, str(number).encode())
+            end = store.revision
+        async with opened(server.endpoints, kept=10) as store:
+            with pytest.raises(Expired):
+                store.watch(None, None, end - 10)
+            assert len(await take(store.watch(None, None, end - 5), 5)) == 5
+        server.compact(end - 3)
+        async with opened(server.endpoints) as store:
+            with pytest.raises(Expired):
+                store.watch(None, None, end - 4)
+            events = await take(store.watch(None, None, end - 3), 3)
+            assert [event.record.body for event in events] == [b"27", b"28", b"29"]
+            assert events[0].previous == Record(A, end - 3, b"26")
 
 
-def check(
-    server: EtcdServer, store: EtcdStore, start: int, told: Sequence[Collector], writers: Sequence[Writer]
+# Secrets
+
+
+SECRET = Key("/secrets", "ns", "a")
+
+
+def sealed_with(*numbers: int) -> Seal:
+    return AesGcmSeal(KeyFile(Path("encryption.key"), tuple(SealKey(bytes([number]) * 32) for number in numbers)))
+
+
+async def test_secrets_are_sealed_in_etcd_and_plain_in_memory(etcd: EtcdServer, prefix: str) -> None:
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(1)) as store:
+        first = await store.put(SECRET, b"hidden", expect=0)
+        await store.put(A, b"shown", expect=0)
+        assert store.get(SECRET) == first and first.body == b"hidden"
+        held = {name.removeprefix(prefix): value for name, (_, _, value) in etcd.held(prefix).items()}
+        assert held["/secrets/ns/a"].startswith(MARK) and b"hidden" not in held["/secrets/ns/a"]
+        assert b"shown" in held.values()
+        assert (await store.delete(SECRET, expect=first.revision)).body == b"hidden"
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(1)) as store:
+        told = await take(store.watch("/secrets", None, first.revision - 1), 2)
+        assert [event.record.body for event in told] == [b"hidden", b"hidden"]
+
+
+async def test_a_server_with_another_key_is_refused(etcd: EtcdServer, prefix: str) -> None:
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(1)):
+        pass
+    for seal in (sealed_with(2), Plain()):
+        with pytest.raises(StoreRefused, match="is sealed with the key"):
+            async with opened(etcd.endpoints, prefix, seal=seal):
+                pass
+
+
+async def test_a_new_key_seals_everything_anew(etcd: EtcdServer, prefix: str) -> None:
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(1)) as store:
+        first = await store.put(SECRET, b"hidden", expect=0)
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(2, 1)) as store:
+        await soon(lambda: (found := store.get(SECRET)) and found.revision > first.revision, "the secret anew")
+        assert store.get(SECRET).body == b"hidden"  # type: ignore[union-attr]
+    etcd.compact(etcd.revision())
+    async with opened(etcd.endpoints, prefix, seal=sealed_with(2)) as store:
+        assert store.get(SECRET).body == b"hidden"  # type: ignore[union-attr]
+
+
+async def test_a_write_that_cannot_be_read_is_waited_for(
+    etcd: EtcdServer, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    events = told[0].events
-    assert all(collector.events == events and collector.end is None for collector in told)
-    # Nothing else writes to this etcd: each revision is one event.
-    assert told[0].revisions == list(range(start + 1, server.revision() + 1))
-    happened = {(event.change, event.record.revision): event.record for event in events}
-    for writer in writers:
-        for change, record in writer.acknowledged:
-            assert happened[change, record.revision] == record
-    held = {name.removeprefix("/starlink/g/things/ns/"): value for name, value in server.held("/starlink/").items()}
-    found = {record.key.name: (record.revision, record.body) for record in store.list("g/things")}
-    assert found == {name: (revision, body) for name, (revision, _, body) in held.items()}
+    """A server that lacks the new key of another must not serve as if there had been nothing."""
+    async with (
+        opened(etcd.endpoints, prefix, seal=sealed_with(1)) as old,
+        opened(etcd.endpoints, prefix, seal=sealed_with(2, 1)) as new,
+    ):
+        await new.put(SECRET, b"hidden", expect=0)
+        later = await new.put(A, b"1", expect=0)
+        await soon(lambda: "nothing after it is seen here" in caplog.text, "the old server to say so")
+        assert old.get(A) is None and not await old.reaches(later.revision, 0.05)
+
+
+# Endpoints
+
+
+@pytest.mark.parametrize("text", ["", "host", "ftp://host:1", "host:port", "http://host:1/path", "::1:2379", ":2379"])
+def test_what_is_no_endpoint_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write HOST:PORT or https://HOST:PORT"):
+        EtcdStore([text])
+
+
+async def test_endpoints_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="http://b:2379 is in the clear"):
+        EtcdStore(["https://a:2379", "http://b:2379"])
+    with pytest.raises(ValueError, match="given together"):
+        EtcdStore(["https://[::1]:2379/"], cert=tmp_path / "c")
+    with pytest.raises(FileNotFoundError, match="absent"):
+        await EtcdStore(["a:2379"], ca=tmp_path / "absent").open()

@@ -1,0 +1,63 @@
+"""Where the objects are kept: in a SQLite file, or in an etcd cluster that several API servers share."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from starlink.store.base import Store, StoreRefused
+from starlink.store.keyfile import KeyFile
+from starlink.store.seal import AesGcmSeal, Seal
+from starlink.store.sqlite import SqliteStore
+from starlink.store.sqlite_file import Durability
+
+ETCD_PREFIX = "/starlink"
+INSTALL_ETCD = "pip install 'starlink-orchestrator[etcd]'"
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of SQLite, and those of etcd in its place."""
+    parser.add_argument(
+        "--durability",
+        choices=[level.value for level in Durability],
+        default=Durability.FULL.value,
+        help="of SQLite, what an acknowledged write outlives: full, a power cut; normal, a crash of this process",
+    )
+    etcd = parser.add_argument_group("etcd, in place of SQLite")
+    etcd.add_argument("--etcd-endpoints", default="", metavar="URL,URL", help="such as https://a:2379,https://b:2379")
+    etcd.add_argument("--etcd-prefix", default=ETCD_PREFIX, help="below which the objects lie [%(default)s]")
+    etcd.add_argument("--etcd-ca", type=Path, metavar="FILE", help="the CA of etcd's certificates [the system's]")
+    etcd.add_argument("--etcd-cert", type=Path, metavar="FILE", help="the certificate to show to etcd")
+    etcd.add_argument("--etcd-key", type=Path, metavar="FILE", help="its key")
+
+
+def store(arguments: argparse.Namespace) -> Store:
+    """The store that the arguments ask for, not open yet. Raises StoreRefused, OSError."""
+    database = arguments.data_dir / "store" / "starlink.db"
+    seal = AesGcmSeal(KeyFile.open(database.with_name("encryption.key")))
+    if not arguments.etcd_endpoints:
+        return SqliteStore(database, seal=seal, durability=Durability(arguments.durability))
+    if database.exists():
+        log.warning("the objects in %s are not served: the store is etcd", database)
+    return _etcd(arguments, seal)
+
+
+def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what went wrong is told in the log, in its form
+    try:
+        from starlink.store.etcd import EtcdStore
+    except ModuleNotFoundError as error:
+        raise StoreRefused(f"--etcd-endpoints needs the module {error.name}; install it: {INSTALL_ETCD}") from None
+    try:
+        return EtcdStore(
+            [text for text in arguments.etcd_endpoints.split(",") if text.strip()],
+            prefix=arguments.etcd_prefix.rstrip("/") + "/",
+            ca=arguments.etcd_ca,
+            cert=arguments.etcd_cert,
+            key=arguments.etcd_key,
+            seal=seal,
+        )
+    except ValueError as error:
+        raise StoreRefused(f"--etcd-endpoints {arguments.etcd_endpoints}: {error}") from None

@@ -1,0 +1,183 @@
+"""What is killed: API servers as processes of their own, over SQLite or over a shared etcd."""
+
+import contextlib
+import datetime
+import json
+import os
+import random
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.etcd_server import EtcdServer
+
+from starlink.apiserver.pki import Pki
+from starlink.client.config import Config
+from starlink.store.seal import is_sealed
+
+START_SECONDS = 60.0
+
+
+class ApiServer:
+    """One `python -m starlink.apiserver` on a folder and a port of its own."""
+
+    def __init__(self, folder: Path, arguments: Sequence[str] = ()) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self._pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
+        self._pki.client("admin", ["system:masters"])
+        self._ca = self._pki.ca.read_text()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = int(probe.getsockname()[1])
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def config(self) -> Config:
+        """As an administrator."""
+        certificate, key = self._pki.client("admin", ["system:masters"])
+        url = f"https://127.0.0.1:{self._port}"
+        return Config(url, self._pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
+
+    def start(self) -> None:
+        words = ["--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self._port}", *self._arguments]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "starlink.apiserver", *words], stdout=log, stderr=log
+            )
+
+    def wait(self) -> None:
+        """Waits until it answers."""
+        end = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if time.monotonic() > end or self._process is None or self._process.poll() is not None:
+                pytest.fail(f"the API server did not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        context = ssl.create_default_context(cadata=self._ca)
+        url = f"https://127.0.0.1:{self._port}/readyz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2, context=context):
+            return True
+        return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def complaints(self) -> list[str]:
+        """What it logged as an error, tracebacks too."""
+        lines = (self.folder / "log").read_text().splitlines()
+        return [line for line in lines if not line.startswith("{") or json.loads(line)["level"] == "error"]
+
+
+class Site(Protocol):
+    """API servers that serve the same objects; `kill` ends one thing and gives its name, `restart` brings it back."""
+
+    @property
+    def servers(self) -> Sequence[ApiServer]: ...
+
+    def kill(self, rng: random.Random) -> str: ...
+    def restart(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class SqliteSite:
+    """One API server on its own database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = [ApiServer(folder / "api")]
+        self._start()
+
+    def _start(self) -> None:
+        self.servers[0].start()
+        self.servers[0].wait()
+
+    def kill(self, rng: random.Random) -> str:
+        self.servers[0].kill()
+        return "server"
+
+    def restart(self) -> None:
+        self._start()
+
+    def stop(self) -> None:
+        self.servers[0].kill()
+
+
+class EtcdSite:
+    """API servers with the same certificates and keys over three members."""
+
+    def __init__(self, folder: Path, count: int = 2) -> None:
+        etcd = folder / "etcd"
+        etcd.mkdir()
+        self.etcd = EtcdServer(etcd, members=3)
+        self._killed: int | ApiServer = 0
+        self.servers: list[ApiServer] = []
+        try:
+            for number in range(count):
+                self._add(folder / f"api{number}", number)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _add(self, folder: Path, number: int) -> None:
+        if self.servers:
+            first = self.servers[0].folder
+            for part in ("pki", "store"):
+                shutil.copytree(first / part, folder / part)
+        endpoints = self.etcd.endpoints
+        turned = endpoints[number:] + endpoints[:number]
+        self.servers.append(ApiServer(folder, ["--etcd-endpoints", ",".join(turned)]))
+        self.servers[-1].start()
+        self.servers[-1].wait()
+
+    def kill(self, rng: random.Random) -> str:
+        what = rng.choice(["server", "leader", "follower"])
+        if what == "server":
+            server = rng.choice(self.servers)
+            self._killed = server
+            server.kill()
+        else:
+            leader = self.etcd.leader()
+            others = [index for index in range(3) if index != leader]
+            self._killed = leader if what == "leader" else rng.choice(others)
+            self.etcd.kill(self._killed)
+        return what
+
+    def restart(self) -> None:
+        if isinstance(self._killed, ApiServer):
+            self._killed.start()
+            self._killed.wait()
+        else:
+            self.etcd.restart(self._killed)
+
+    def unsealed(self) -> list[str]:
+        """The Secrets that lie in etcd as they were written."""
+        held = self.etcd.held("/starlink//secrets/")
+        assert held
+        return [name for name, (_, _, value) in held.items() if not is_sealed(value)]
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.kill()
+        self.etcd.stop()
+
+
+def rounds() -> int:
+    """How many times something is killed."""
+    return int(os.environ.get("STARLINK_CRASH_ROUNDS", "3"))
+
+
+def seed() -> int:
+    """STARLINK_SEED repeats what is random here; what the kernel and the network do differs all the same."""
+    return int(os.environ.get("STARLINK_SEED", str(time.time_ns() % 100_000)))
