@@ -142,10 +142,14 @@ class Agent:
 
     async def _know_cluster(self) -> None:
         """Asks again which cluster this is whenever there was a new list: only a list can come from another one."""
-        lists = self._assignments.lists
-        if self._cluster_as_of != lists:
-            namespace = await self._client.get(NAMESPACE, CLUSTER_IDENTITY)
-            self._cluster, self._cluster_as_of = str(namespace["metadata"]["uid"]), lists
+        while self._cluster_as_of != self._assignments.lists:
+            lists = self._assignments.lists
+            identity = (await self._client.get(NAMESPACE, CLUSTER_IDENTITY))["metadata"]
+            if int(identity["resourceVersion"]) > self._assignments.resource_version:
+                # Younger than the list, which may be of the cluster from which this one was restored in between.
+                await self._assignments.refresh()
+            elif lists == self._assignments.lists:
+                self._cluster, self._cluster_as_of = str(identity["uid"]), lists
 
     def _declared(self) -> Declared:
         assignments = {a.uid: a for a in self._assignments.objects.values()}
@@ -175,7 +179,21 @@ class Agent:
             record = self._record(assignment)
             self._host.journal.save(record)
             self._hold(record)
+        for uid in plan.recognize:
+            self._recognize(self._instances[uid])
+        for key in sorted({*plan.orphans} - {*self._orphans}):
+            log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
         self._orphans = plan.orphans
+
+    def _recognize(self, instance: Instance) -> None:
+        """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next
+        round on."""
+        record = instance.record
+        record.cluster, record.resource_version = self._cluster, self._assignments.resource_version
+        self._host.journal.save(record)
+        self._reporter.forget(record.uid)
+        self._report(instance)
+        self._wake.set()
 
     def _record(self, assignment: Assignment) -> Record:
         return Record(

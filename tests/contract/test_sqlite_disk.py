@@ -1,5 +1,6 @@
 """What the SQLite store does with the disk: secrets, power cuts, damage, no room."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -164,6 +165,11 @@ asyncio.run(main())
 """
 
 
+OPENER = WRITER.replace(
+    "    number = 0", "    print('open', flush=True)\n    await asyncio.Event().wait()\n    number = 0"
+)
+
+
 def write_until_killed(path: Path, durability: Durability, acknowledged: int) -> int:
     """The last revision that a writer was told before it was killed."""
     writer = subprocess.Popen([sys.executable, "-c", WRITER, path, durability], stdout=subprocess.PIPE, text=True)
@@ -274,7 +280,7 @@ async def test_what_is_refused_keeps_its_wal(tmp_path: Path) -> None:
         holder.execute("PRAGMA user_version = 99")
         before = files(path)
         assert before["s.db-wal"]
-        with pytest.raises(StoreRefused, match="newer StarLink .schema 99"):
+        with pytest.raises(StoreRefused, match=r"newer StarLink .schema 99"):
             await SqliteStore(path).open()
         assert files(path) == before
 
@@ -284,18 +290,82 @@ async def test_a_wal_without_its_database_is_not_mixed_with_a_new_one(tmp_path: 
     write_until_killed(path, Durability.FULL, 10)
     path.unlink()
     before = files(path)
-    with pytest.raises(StoreRefused, match="s.db-wal holds writes"):
+    with pytest.raises(StoreRefused, match=r"s\.db is gone, but .*s\.db-wal and .*s\.db\.open is left of it"):
         await SqliteStore(path).open()
     assert files(path) == before
 
 
 async def test_a_start_that_was_killed_is_done_again(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
-    path.touch()
     path.with_name(".s.db.partial").write_bytes(b"half")
     async with opened(path) as store:
         await store.put(A, b"a", expect=0)
     assert {"s.db", "s.db.lock"} == set(files(path))
+
+
+@pytest.mark.parametrize("left", [0, 100, 4096, 9000])
+async def test_a_truncated_file_is_refused_and_left_alone(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "s.db"
+    async with opened(path) as store:
+        for number in range(50):
+            await store.put(Key("g/things", "ns", f"n{number}"), b"x" * 500, expect=0)
+    path.write_bytes(path.read_bytes()[:left])
+    before = files(path)
+    with pytest.raises(StoreRefused, match=r"can't be read as a database of StarLink .*restore a backup"):
+        await SqliteStore(path).open()
+    assert files(path) | {"s.db-wal": b""} == before | {"s.db-wal": b""}  # whoever reads makes an empty one
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+async def test_a_lost_wal_is_refused_until_its_loss_is_accepted(tmp_path: Path, durability: Durability) -> None:
+    path = tmp_path / "s.db"
+    told = write_until_killed(path, durability, 10)
+    path.with_name("s.db-wal").unlink()
+    before = files(path)
+    for look in (SqliteStore(path).open(), asyncio.to_thread(backup.of_sqlite, path)):
+        with pytest.raises(StoreRefused, match=r"s\.db-wal is gone, .* run: echo accept-loss > .*/s\.db\.open"):
+            await look
+    assert files(path) == before
+    path.with_name("s.db.open").write_text("accept-loss\n")
+    async with opened(path) as store:
+        assert store.revision >= told + REVISION_STEP - 100
+        with pytest.raises(Expired):
+            store.watch(None, None, told)
+        await store.put(A, b"a", expect=0)
+    assert set(files(path)) == {"s.db", "s.db.lock"}
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+async def test_a_store_that_is_killed_before_its_first_write_starts_again(
+    tmp_path: Path, durability: Durability
+) -> None:
+    path = tmp_path / "s.db"
+    for _ in range(3):
+        opener = subprocess.Popen([sys.executable, "-c", OPENER, path, durability], stdout=subprocess.PIPE)
+        assert opener.stdout is not None and opener.stdout.readline()
+        assert path.with_name("s.db.open").exists() and path.with_name("s.db-wal").exists()
+        os.kill(opener.pid, signal.SIGKILL)
+        opener.wait()
+        opener.stdout.close()
+    async with opened(path) as store:
+        await store.put(A, b"a", expect=0)
+
+
+async def test_a_start_that_is_refused_late_keeps_the_wal(tmp_path: Path) -> None:
+    """Here by a seal that opens what is there, and can't seal anew."""
+    path = tmp_path / "s.db"
+    write_until_killed(path, Durability.FULL, 10)
+
+    class Broken(AesGcmSeal):
+        def seal(self, key: Key, body: bytes) -> bytes:
+            raise StoreRefused("broken")
+
+    keys = KeyFile(Path("/where/encryption.key"), (NEW,))
+    with pytest.raises(StoreRefused, match="broken"):
+        await SqliteStore(path, seal=Broken(keys, resources=(A.resource,))).open()
+    assert path.with_name("s.db-wal").stat().st_size > 0
+    async with opened(path) as store:
+        assert store.get(Key("g/things", "ns", "9")) is not None
 
 
 # No room
@@ -304,7 +374,7 @@ async def test_a_start_that_was_killed_is_done_again(tmp_path: Path) -> None:
 async def fill(store: SqliteStore) -> list[Record]:
     """Writes until there is no room; what was acknowledged."""
     done: list[Record] = []
-    with pytest.raises(StoreUnavailable, match="could not be made durable: the disk that holds .* is full; make room"):
+    with pytest.raises(StoreUnavailable, match=r"could not be made durable: the disk that holds .* is full; make"):
         for number in range(10_000):
             done.append(await store.put(Key("g/things", "ns", str(number)), b"x" * 2000, expect=0))
     return done
@@ -414,16 +484,16 @@ async def test_a_store_made_from_a_copy_goes_on_far_above(tmp_path: Path) -> Non
         records, revision = {r for k in store.resources() for r in store.list(k)}, store.revision
     assert copy.revision == revision and TEXT not in b"".join(record.body for record in copy.records)
     other.parent.mkdir()
-    backup.into_sqlite(other, Snapshot(copy.records, copy.next_life))
+    backup.into_sqlite(other, Snapshot(copy.records, copy.next_life(0)))
     with pytest.raises(StoreRefused, match="empty store"):
         backup.into_sqlite(other, copy)
     async with opened(other, seal=seal()) as store:
         assert {r for k in store.resources() for r in store.list(k)} == records
-        assert store.revision == copy.next_life == revision + REVISION_STEP
+        assert store.revision == copy.next_life(0) == revision + REVISION_STEP
         for known in (0, revision, revision + 1000):
             with pytest.raises(Expired):
                 store.watch(None, None, known)
-        assert (await store.put(B, b"b", expect=0)).revision == copy.next_life + 1
+        assert (await store.put(B, b"b", expect=0)).revision == copy.next_life(0) + 1
 
 
 async def test_copies_go_through_any_store(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The file of `starlink backup`: a tar.gz of a manifest and the members that it vouches for.
 
 `manifest.json` comes first; `objects.jsonl` holds an object a line, whichever store they come from; `pki/` and
-`encryption.key` are the files of those names. What is read is never unpacked onto the disk.
+`encryption.key` are the files of those names. The same contents make the same bytes. What is read is never unpacked
+onto the disk.
 """
 
 import gzip
@@ -14,21 +15,26 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
+from starlink.api.timestamp import parse_time
 from starlink.store import durable
 from starlink.store.backup import Snapshot
 from starlink.store.base import Key, Record
+from starlink.store.seal import told
 
 FORMAT = 1
 ENCRYPTION_KEY = "encryption.key"
 PKI = "pki/"
 
 _MANIFEST, _OBJECTS = "manifest.json", "objects.jsonl"
-_NAMES = re.compile(r"objects\.jsonl|encryption\.key|pki/[A-Za-z0-9][A-Za-z0-9._-]*")
-_MAX_MANIFEST = 1024 * 1024
+_NAMES = re.compile(r"objects\.jsonl|encryption\.key|pki/[^/.\0][^/\0]*")
+_MAX_FILE = 1024 * 1024
+_MAX_OBJECTS = 2 * 1024**3
+_MAX_WHOLE = _MAX_OBJECTS + 64 * 1024**2
+_MAX_REVISION = 2**62
 _CHUNK = 1024 * 1024
 
 
@@ -77,7 +83,32 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     sealed: bytes | None = None
 
 
+class _Bounded:
+    """A stream that ends with BadArchive where no backup is that long: a few bytes may unpack to more than there is."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+        self._left = _MAX_WHOLE
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise BadArchive(f"it unpacks to more than {_MAX_WHOLE} bytes, which no backup has")
+        return content
+
+
 _line_decoder = msgspec.json.Decoder(_Line)
+_DAMAGE = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    msgspec.MsgspecError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def write(path: Path, archive: Archive) -> None:
@@ -108,7 +139,10 @@ def _pack(file: IO[bytes], archive: Archive) -> None:
         FORMAT, archive.version, archive.created, snapshot.revision, len(snapshot.records), members
     )  # fmt: skip
     manifest_json = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
-    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
         for name, content in {_MANIFEST: manifest_json, **contents}.items():
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), 0o600
@@ -126,16 +160,16 @@ def _line(record: Record) -> bytes:
 def read(path: Path) -> Archive:
     """Reads the file and checks all of it. Raises BadArchive, OSError."""
     try:
-        # To the very end, where gzip's own checksum is.
-        with gzip.open(path) as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
+        with gzip.open(path) as unpacked:
+            stream = _Bounded(unpacked)
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
                 manifest, contents = _members(tar)
-            while stream.read(_CHUNK):
+            while stream.read(_CHUNK):  # to the very end, where gzip's own checksum is
                 pass
         return _archive(manifest, contents)
     except BadArchive as error:
         raise BadArchive(f"{path}: {error}") from error
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, msgspec.MsgspecError, ValueError) as error:
+    except _DAMAGE as error:
         raise BadArchive(f"{path} is no whole backup of StarLink ({error}); take another one") from error
 
 
@@ -158,7 +192,7 @@ def _members(tar: tarfile.TarFile) -> tuple[_Manifest, dict[str, bytes]]:
 
 def _read_manifest(tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo]) -> _Manifest:
     info = next(infos, None)
-    if info is None or info.name != _MANIFEST or info.size > _MAX_MANIFEST:
+    if info is None or info.name != _MANIFEST:
         raise BadArchive(f"it does not begin with {_MANIFEST}, so it is no backup of StarLink")
     content = _content(tar, info, info.size)
     format_ = msgspec.json.decode(content, type=_Format)
@@ -174,12 +208,16 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
     file = tar.extractfile(info) if info.isreg() else None
     if file is None:
         raise BadArchive(f"the member {info.name} is no regular file")
+    limit = _MAX_OBJECTS if info.name == _OBJECTS else _MAX_FILE
+    if not 0 <= info.size <= limit:
+        raise BadArchive(f"the member {info.name} has {info.size} bytes, and may have {limit}")
     if info.size != size:
         raise BadArchive(f"the member {info.name} has {info.size} bytes, the manifest says {size}; take another backup")
     return file.read()
 
 
 def _archive(manifest: _Manifest, contents: dict[str, bytes]) -> Archive:
+    parse_time(manifest.created)
     records = _records(contents.pop(_OBJECTS), manifest)
     return Archive(Snapshot(records, manifest.revision), contents, manifest.created, manifest.starlink)
 
@@ -190,7 +228,11 @@ def _records(lines: bytes, manifest: _Manifest) -> Sequence[Record]:
         raise BadArchive(f"it holds {len(records)} objects, the manifest says {manifest.objects} different ones")
     newer = next((record for record in records if not 0 < record.revision <= manifest.revision), None)
     if newer is not None:
-        raise BadArchive(f"{newer.key} is at revision {newer.revision}, the backup is of revision {manifest.revision}")
+        raise BadArchive(
+            f"{told(newer.key)} is at revision {newer.revision}, the backup is of revision {manifest.revision}"
+        )
+    if not 0 <= manifest.revision <= _MAX_REVISION:
+        raise BadArchive(f"it is of revision {manifest.revision}, which no store reaches")
     return records
 
 

@@ -7,6 +7,7 @@ import click
 
 import starlink
 from starlink.api.timestamp import format_time
+from starlink.cli import swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
 from starlink.cli.datadir import DataDir
 from starlink.store import backup
@@ -16,29 +17,35 @@ from starlink.store.seal import AesGcmSeal, Plain, Seal
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
-def command(ctx: click.Context, file: Path, data_dir: Path | None) -> None:
+def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> None:
     """Save all objects, certificates and keys in FILE, while StarLink runs or not.
 
-    What tasks keep on their servers, logs and artifacts are not in it. A FILE that is there is replaced once the new
-    one is whole.
+    Without FILE it is starlink-TIME.tar.gz, here. A FILE that is there is replaced once the new one is whole. What
+    tasks keep on their servers, logs and artifacts are not in it.
     """
     data = DataDir.of(data_dir or ctx.obj["data_dir"])
     try:
         archive = take(data, time.time())
         check_seals(archive)
+        file = file or Path(f"starlink-{archive.created.replace('-', '').replace(':', '')}.tar.gz")
         write(file, archive)
     except (StoreRefused, BadArchive, OSError) as error:
         raise click.ClickException(f"no backup was made: {error}") from None
     snapshot = archive.snapshot
-    click.echo(f"{file} holds {len(snapshot.records)} objects as of revision {snapshot.revision}")
+    click.echo(f"{file} holds {len(snapshot.records)} objects as of resourceVersion {snapshot.revision}")
     click.echo("and the keys of this StarLink: whoever reads it can do everything here; keep it safe")
 
 
 def take(data: DataDir, now: float) -> Archive:
     """What is in the data dir at this moment. Raises StoreRefused, OSError."""
+    if swap.is_unfinished(data.root):
+        raise StoreRefused(
+            f"a restore into {data.root} was cut short; run it again, or `starlink --data-dir {data.root} up`, "
+            "which completes it"
+        )
     # The keys first: one that is added later seals nothing of this.
     files = {PKI + path.name: path.read_bytes() for path in sorted(data.pki.glob("[!.]*")) if path.is_file()}
     if data.encryption_key.exists():

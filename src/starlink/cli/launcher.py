@@ -18,8 +18,10 @@ from starlink.api import conditions
 from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.server import Server
+from starlink.cli import swap
 from starlink.cli.child import Child
 from starlink.cli.datadir import DataDir
+from starlink.cli.etcd import EtcdOptions
 from starlink.client.config import Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
@@ -54,6 +56,8 @@ class Standalone:
     listen: str = ""
     agents: Sequence[AgentOptions] = ()
     durability: str = "full"
+    etcd: EtcdOptions | None = None
+    """None: what it was started with the last time."""
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
@@ -64,18 +68,20 @@ class Standalone:
         """Starts everything, each part once the one before it is ready. Raises NotStarted."""
         self.data.create()
         self._take_lock()
+        swap.finish(self.data.root)
         host, port = self._address()
         self.url = f"https://{_url_host(host)}:{port}"
         self._write_kubeconfigs()
         apiserver = await self._start_child("apiserver", [
             "starlink.apiserver", "--data-dir", str(self.data.root), "--listen", f"{host}:{port}",
-            "--durability", self.durability,
+            "--durability", self.durability, *self._etcd().arguments(),
         ])  # fmt: skip
         client = Client(load(self.data.admin_kubeconfig))
         await self._ready(client, apiserver)
         await self._start_child("operator", [
             "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
-            "--identity", f"standalone-{self.data.root}",
+            # Of this machine alone: another one may run on the same etcd, from a folder of the same name.
+            "--identity", f"standalone-{socket.gethostname()}-{self.data.root}",
         ])  # fmt: skip
         for options in self.agents:
             await self.start_agent(client, options)
@@ -94,6 +100,9 @@ class Standalone:
                 f"StarLink already runs on {self.data.root} (pid {pid}); stop it with `starlink down`, "
                 "or give another --data-dir"
             ) from None
+
+    def _etcd(self) -> EtcdOptions:
+        return EtcdOptions.remembered(self.data.read_state()) if self.etcd is None else self.etcd
 
     def _address(self) -> tuple[str, int]:
         """The address to listen on: the one given, with the last one's port, or a free one, for port 0."""
@@ -177,6 +186,7 @@ class Standalone:
             "listen": f"{host}:{port}",
             "server": self.agents[0].name if self.agents else "",
             "children": {child.name: child.pid for child in self.children},
+            **self._etcd().state(),
         })  # fmt: skip
 
     async def _note_changes(self) -> None:

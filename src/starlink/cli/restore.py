@@ -1,35 +1,24 @@
-"""`starlink restore`: a data directory from what `starlink backup` saved.
-
-What is restored is a cluster of its own: it has another identity than the one that was saved, so that agents
-which hold instances of the old one, perhaps newer than the backup, stop none of them; and its resourceVersions go on
-far above those that clients know, so that each client lists anew.
-"""
+"""`starlink restore`: a data directory from what `starlink backup` saved."""
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
+from starlink.api.timestamp import parse_time
+from starlink.cli import swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
 from starlink.cli.datadir import DataDir
+from starlink.cli.rebirth import reborn
 from starlink.store import backup, durable, lock
-from starlink.store.backup import Snapshot
-from starlink.store.base import Key, Record, StoreRefused
-from starlink.store.seal import Seal
-from starlink.store.sqlite_file import lock_of
-
-IDENTITY = Key("/namespaces", "", "kube-system")
-"""The namespace whose UID is the cluster's identity."""
+from starlink.store.base import StoreRefused
+from starlink.store.sqlite_file import REVISION_STEP, lock_of
 
 
 class NotRestored(Exception):
@@ -79,71 +68,36 @@ def _take(data: DataDir, path: Path) -> int:
 
 
 def restore(data: DataDir, archive: Archive, identity: str, now: float, *, force: bool) -> Path | None:
-    """Puts everything in place, the store last; gives where it moved what was there.
+    """Puts the archive's objects and keys in place, all or nothing; gives where it moved what was there.
 
+    A restore that was cut short is replaced like anything else, asked or not: nobody has used it yet.
     Raises NotRestored when something is there and `force` is not given; StoreRefused, OSError, sqlite3.Error.
     """
-    present = [folder for folder in (data.pki, data.store) if _holds_something(folder)]
+    force = force or swap.is_unfinished(data.root)
+    swap.finish(data.root)
+    present = next((folder for folder in (data.pki, data.store) if swap.holds_something(folder)), None)
     if present and not force:
-        raise NotRestored(f"{present[0]} is not empty; give another --data-dir, or --force to move what is there aside")
-    staged = DataDir(data.root / ".restore")
-    shutil.rmtree(staged.root, ignore_errors=True)  # of a restore that was killed
+        raise NotRestored(f"{present} is not empty; give another --data-dir, or --force to move what is there aside")
     try:
-        _stage(staged, archive, identity)
-        aside = _move_aside(data, present, now) if present else None
-        for source, target in ((staged.pki, data.pki), (staged.store, data.store)):
-            _remove_empty(target)
-            source.rename(target)
-            durable.sync_folder(data.root)
+        _fill(DataDir(swap.stage(data.root)), archive, identity, _next_revision(archive, data, now))
+        swap.commit(data.root, now)
     finally:
-        shutil.rmtree(staged.root, ignore_errors=True)
-    return aside
+        swap.discard(data.root)
+    return swap.finish(data.root)
 
 
-def _holds_something(folder: Path) -> bool:
-    return folder.exists() and any(not entry.name.endswith(".lock") for entry in folder.iterdir())
+def _next_revision(archive: Archive, data: DataDir, now: float) -> int:
+    """Above every revision that was told by the store that was saved, and by the one that is there."""
+    told = archive.snapshot.next_life(now - parse_time(archive.created))
+    with contextlib.suppress(StoreRefused):  # none, or the damaged one for which this is the cure
+        told = max(told, backup.of_sqlite(data.database).revision + REVISION_STEP)
+    return told
 
 
-def _remove_empty(folder: Path) -> None:
-    """Removes what `_holds_something` calls empty. Raises OSError for all else."""
-    if folder.exists():
-        for lock_file in folder.glob("*.lock"):
-            lock_file.unlink()
-        folder.rmdir()
-
-
-def _stage(staged: DataDir, archive: Archive, identity: str) -> None:
-    for folder in (staged.root, staged.pki, staged.store):
+def _fill(staged: DataDir, archive: Archive, identity: str, revision: int) -> None:
+    for folder in (staged.pki, staged.store):
         folder.mkdir(mode=0o700)
     for name, content in archive.files.items():
-        if name.startswith(PKI):
-            durable.replace(staged.pki / name.removeprefix(PKI), content)
-    if ENCRYPTION_KEY in archive.files:
-        durable.replace(staged.encryption_key, archive.files[ENCRYPTION_KEY])
-    backup.into_sqlite(staged.database, new_life(archive.snapshot, identity, seal_of(archive)))
-
-
-def _move_aside(data: DataDir, present: list[Path], now: float) -> Path:
-    aside = data.root / datetime.fromtimestamp(now, UTC).strftime("replaced-%Y%m%dT%H%M%S.%fZ")
-    aside.mkdir(mode=0o700)
-    for folder in present:
-        folder.rename(aside / folder.name)
-    durable.sync_folder(aside)
-    durable.sync_folder(data.root)
-    return aside
-
-
-def new_life(snapshot: Snapshot, identity: str, seal: Seal) -> Snapshot:
-    """The objects as a cluster with another identity, which goes on at a much higher revision. Pure."""
-    revision = snapshot.next_life
-    records = [
-        Record(record.key, revision, _with_uid(record, identity, seal)) if record.key == IDENTITY else record
-        for record in snapshot.records
-    ]
-    return Snapshot(records, revision)
-
-
-def _with_uid(record: Record, uid: str, seal: Seal) -> bytes:
-    namespace: dict[str, Any] = msgspec.json.decode(seal.unseal(record.key, record.body))
-    namespace["metadata"]["uid"] = uid
-    return seal.seal(record.key, msgspec.json.encode(namespace))
+        path = staged.encryption_key if name == ENCRYPTION_KEY else staged.pki / name.removeprefix(PKI)
+        durable.replace(path, content)
+    backup.into_sqlite(staged.database, reborn(archive.snapshot, revision, identity, seal_of(archive)))

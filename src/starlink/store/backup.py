@@ -12,6 +12,9 @@ from starlink.store.base import Record, Store, StoreRefused
 from starlink.store.seal import AsStored, Seal
 from starlink.store.sqlite_file import REVISION_STEP
 
+WRITES_A_SECOND = 100_000
+"""More than any store takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -20,10 +23,12 @@ class Snapshot:
     records: Sequence[Record]
     revision: int
 
-    @property
-    def next_life(self) -> int:
-        """The revision that a store restored from this goes on after: above all that was ever told of this one."""
-        return self.revision + REVISION_STEP
+    def next_life(self, elapsed: float) -> int:
+        """The revision that a store restored from this, `elapsed` seconds old, goes on after.
+
+        It is above all that was told since: of the store itself, and of one that was restored from this before.
+        """
+        return self.revision + REVISION_STEP + int(max(0.0, elapsed)) * WRITES_A_SECOND
 
 
 def of_sqlite(path: Path) -> Snapshot:

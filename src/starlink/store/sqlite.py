@@ -8,7 +8,6 @@ import asyncio
 import collections
 import contextlib
 import queue
-import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,6 +86,9 @@ class SqliteStore:
     def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
         return self._state.list(resource, namespace)
 
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
+        return self._state.list_at(resource, namespace, revision)
+
     def resources(self) -> Sequence[str]:
         return self._state.resources()
 
@@ -122,7 +124,7 @@ class SqliteStore:
                     self._file.commit([write.event for write in writes])
                 else:
                     error = StoreUnavailable("an earlier write that this one was based on failed")
-            except (sqlite3.Error, OSError) as problem:
+            except Exception as problem:  # whatever it is, its writers wait for an answer
                 error = problem
             self._loop.call_soon_threadsafe(self._settle, writes, error)
             if error is not None:
@@ -142,7 +144,7 @@ class SqliteStore:
         settled = threading.Event()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(settled.set)
-        settled.wait(timeout=5)
+        settled.wait()
 
     def _settle(self, writes: Sequence[_Write], error: Exception | None) -> None:
         """On the loop: answers the writers of a group."""

@@ -1,5 +1,6 @@
 """The database file behind `sqlite.SqliteStore`: opening, one commit, closing."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from starlink.store import durable, lock, sqlite_schema
+from starlink.store import lock, sqlite_marker, sqlite_schema
 from starlink.store.base import Event
 from starlink.store.base import StoreRefused as StoreRefused
 from starlink.store.seal import Seal
@@ -36,7 +37,6 @@ class SqliteFile:
         self._seal = seal
         self._rows = Rows(seal)
         self._durability = durability
-        self._unsynced = path.with_name(path.name + ".unsynced")
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._since_trim = 0
@@ -49,7 +49,8 @@ class SqliteFile:
             if sqlite_schema.is_absent(self._path):
                 sqlite_schema.create(self._path)
             contents = sqlite_schema.load(self._path, self._seal)
-            return self._connect(contents)
+            with sqlite_schema.wal_kept(self._path):  # or a start that fails would remove it
+                return self._connect(contents)
         except BaseException as error:
             self.close()
             if isinstance(error, sqlite3.Error):
@@ -70,7 +71,7 @@ class SqliteFile:
             connection.execute("PRAGMA synchronous = FULL")
             if contents.stale:
                 self._reseal(connection)
-            if self._unsynced.exists():
+            if sqlite_marker.may_lack_writes(self._path):
                 contents = _skip(connection, contents)
             self._promise(connection)
         except BaseException:
@@ -81,6 +82,7 @@ class SqliteFile:
 
     def _reseal(self, connection: sqlite3.Connection) -> None:
         """Seals what should be, and leaves nothing of it in free pages, in overwritten ones, or in the WAL."""
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("VACUUM")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -90,12 +92,12 @@ class SqliteFile:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _promise(self, connection: sqlite3.Connection) -> None:
-        """Sets what a commit means. While commits are not synced a file says so, for the start after a power cut."""
+        """Sets what a commit means, and leaves word of it for the start after a crash."""
         if self._durability is Durability.FULL:
-            self._unsynced.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # without room for it reads go on all the same
+                sqlite_marker.set_open(self._path, self._durability)
             return
-        os.close(os.open(self._unsynced, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        durable.sync_folder(self._path.parent)
+        sqlite_marker.set_open(self._path, self._durability)
         connection.execute("PRAGMA synchronous = NORMAL")
 
     def commit(self, events: Sequence[Event]) -> None:
@@ -116,9 +118,9 @@ class SqliteFile:
 
     def why(self, error: Exception) -> str:
         """Why a commit failed, and what to do."""
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        if sqlite_schema.is_full(self._path, error):
             return f"the disk that holds {self._path} is full; make room there, and writes work again"
-        return str(error)
+        return f"{self._path}: {error}"
 
     def _trim(self, connection: sqlite3.Connection, events: Sequence[Event]) -> None:
         self._since_trim += len(events)
@@ -134,12 +136,14 @@ class SqliteFile:
     def close(self) -> None:
         """Closes the file and lets go of its lock."""
         if self._connection is not None:
-            # Under FULL there is nothing to sync, and no backup that reads just now to wait for.
-            synced = self._durability is Durability.FULL or _sync(self._connection)
+            # Before the connection is closed, which removes the write-ahead log. Under FULL there is nothing to sync,
+            # and no backup that reads just now to wait for.
+            if self._durability is Durability.FULL or _sync(self._connection):
+                sqlite_marker.set_closed(self._path)
             self._connection.close()
             self._connection = None
-            if synced:
-                self._unsynced.unlink(missing_ok=True)
+            if not sqlite_marker.wal_of(self._path).exists():  # all of it has been taken in
+                sqlite_marker.set_closed(self._path)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

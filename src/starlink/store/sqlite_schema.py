@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from starlink.store import durable
+from starlink.store import durable, sqlite_marker
 from starlink.store.base import Record, StoreRefused
 from starlink.store.consistency import missing_event
 from starlink.store.seal import Seal, told
@@ -36,17 +37,19 @@ _NOT_OPENED = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CANTOPEN,
 )
+_WITHOUT_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+_ROOM = 128 * 1024
 
 
 def is_absent(path: Path) -> bool:
-    """Whether there is no database yet."""
-    return not path.exists() or path.stat().st_size == 0
+    """Whether there is no database yet. An empty file is none that is absent: it is made whole or not at all."""
+    return not path.exists()
 
 
 def create(path: Path, records: Iterable[Record] = (), revision: int = 0) -> None:
     """Makes a database whole or not at all: `records` as they are to be stored, and revisions that go on
     after `revision`. Raises StoreRefused, sqlite3.Error, OSError."""
-    _refuse_writes_of_another(path)
+    sqlite_marker.refuse_another(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -57,15 +60,6 @@ def create(path: Path, records: Iterable[Record] = (), revision: int = 0) -> Non
     finally:
         partial.unlink(missing_ok=True)
     durable.sync_folder(path.parent)
-
-
-def _refuse_writes_of_another(path: Path) -> None:
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists() and wal.stat().st_size:
-        raise StoreRefused(
-            f"{wal} holds writes, and the database they belong to, {path}, is gone; "
-            "put it back, or move both away to start empty"
-        )
 
 
 def _fill(connection: sqlite3.Connection, records: Iterable[Record], revision: int) -> None:
@@ -85,6 +79,7 @@ def load(path: Path, seal: Seal) -> Contents:
 
     Raises StoreRefused for what is not a sound database of this version.
     """
+    sqlite_marker.refuse_lost_writes(path)
     with _reading(path) as connection:
         try:
             contents = Rows(seal).read(connection)
@@ -97,11 +92,23 @@ def load(path: Path, seal: Seal) -> Contents:
 
 
 @contextlib.contextmanager
+def wal_kept(path: Path) -> Iterator[None]:
+    """While this is open no other connection is the last one to close, which would remove the write-ahead log."""
+    with contextlib.closing(_read_only(path)) as connection:
+        connection.execute("SELECT * FROM floor").fetchall()
+        yield
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+@contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     # Read-only, because the last connection to close would otherwise write the log into the file.
     connection = None
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = _read_only(path)
         connection.execute("BEGIN")
         _check(connection, path)
         yield connection
@@ -113,6 +120,8 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise damaged(path, "it is empty")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreRefused(f"{path} is a database of something else; give another --data-dir")
@@ -123,23 +132,33 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
-        raise damaged(path, str(problem))
+        raise damaged(path, " ".join(str(problem).split()))
 
 
 def refused(path: Path, error: sqlite3.Error) -> StoreRefused:
     """SQLite's error as what it means for the database, and what to do."""
-    # Errors of the module itself have no code; the high bits tell variants of one error apart.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if is_full(path, error):
         return StoreRefused(f"the disk that holds {path} is full; make room there, and start again")
-    if code in _NOT_OPENED:
+    if _code(error) in _NOT_OPENED:
         return StoreRefused(f"{path} can't be used ({error}); see that this user may read and write {path.parent}")
     return damaged(path, str(error))
+
+
+def is_full(path: Path, error: Exception) -> bool:
+    """Whether the disk is full: SQLite says so, or could not even make the files that it works with."""
+    no_room = _code(error) in _WITHOUT_ROOM and shutil.disk_usage(path.parent).free < _ROOM
+    return no_room or _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: Exception) -> int:
+    # Errors of the module itself have no code; the high bits tell variants of one error apart.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
 
 
 def damaged(path: Path, problem: str) -> StoreRefused:
     """A database that must not be used, and is left as it is."""
     return StoreRefused(
         f"{path} can't be read as a database of StarLink ({problem}); "
-        "restore a backup of it, or move it away to start empty"
+        f"restore a backup, or move {path}* away to start empty"
     )

@@ -47,9 +47,24 @@ def test_what_is_absent_from_the_same_cluster_goes() -> None:
 
 @pytest.mark.parametrize("other", [{"cluster": "another"}, {"version": 4}])
 def test_nothing_is_stopped_on_the_word_of_another_cluster_or_of_the_past(other: dict[str, object]) -> None:
-    for said in (declared(**other), declared(assignment("a", desired="Stopped"), **other)):  # type: ignore[arg-type]
+    for said in (declared(**other), declared(assignment("b", desired="Stopped"), **other)):  # type: ignore[arg-type]
         plan = diff(said, [held("a")])
-        assert (plan.stop, plan.forget, plan.orphans) == ((), (), ("ns/a",))
+        assert (plan.stop, plan.forget, plan.recognize, plan.orphans) == ((), (), (), ("ns/a",))
+    plan = diff(declared(assignment("a", desired="Stopped"), version=4), [held("a")])
+    assert (plan.stop, plan.forget, plan.recognize, plan.orphans) == ((), (), (), ("ns/a",))
+
+
+@pytest.mark.parametrize("said", [assignment("a"), assignment("a", desired="Stopped"), assignment("a", deleting=True)])
+def test_what_a_restored_cluster_declares_is_recognized_and_then_goes_on_as_before(said: Assignment) -> None:
+    restored = declared(said, cluster="restored", version=1_000_000_000)
+    plan = diff(restored, [held("a"), held("later")])
+    assert (plan.recognize, plan.orphans) == (("a",), ("ns/later",))
+    assert (plan.start, plan.stop, plan.forget, plan.disown) == ((), (), (), ())
+    again = diff(restored, [held("a", "restored", 1_000_000_000), held("later")])
+    assert (again.recognize, again.orphans) == ((), ("ns/later",))
+    assert again.stop == (() if said == assignment("a") else ("a",))
+    gone = diff(declared(cluster="restored", version=1_000_000_001), [held("a", "restored", 1_000_000_000)])
+    assert gone.forget == ("a",)
 
 
 def test_one_that_never_ran_here_is_disowned() -> None:
