@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver.__main__ import account_lookup, version
+from starlink.apiserver import encoding
+from starlink.apiserver.__main__ import version
 from starlink.apiserver.authentication import Authenticator
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http import HttpServer, server_tls
+from starlink.apiserver.http import HttpServer
+from starlink.apiserver.issuing import authority_signer
 from starlink.apiserver.message import Request, Response, Stream, User
 from starlink.apiserver.pki import Pki
 from starlink.apiserver.resource import Registry
+from starlink.apiserver.tls import TlsContext
 from starlink.apiserver.tokens import TokenIssuer
 from starlink.client.config import Config
 from starlink.client.kube import Client
@@ -85,10 +88,11 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 @pytest.fixture
 async def api(pki: Pki) -> AsyncIterator[Api]:
     store, tokens = MemoryStore(), TokenIssuer(pki.token_key)
-    authenticator = Authenticator(tokens, account_lookup(store), time.time)
+    authenticator = Authenticator(tokens, encoding.finder(store), time.time)
     made = Api(
         store, Registry(builtin_resources()), tokens, authenticate=authenticator.of_token,
         version=version(), now=time.time, clock=time.monotonic, rng=random.Random(1),
+        sign=authority_signer(pki.ca, pki.folder / "ca.key"),
     )  # fmt: skip
     await made.start()
     yield made
@@ -119,8 +123,8 @@ class Wire:
 async def wire(api: Api, pki: Pki) -> AsyncIterator[Wire]:
     certificate, key = pki.server(["127.0.0.1"])
     tokens = TokenIssuer(pki.token_key)
-    server = HttpServer(api.handle, Authenticator(tokens, account_lookup(api.store), time.time))
-    port = await server.start("127.0.0.1", 0, server_tls(str(certificate), str(key), str(pki.ca)))
+    server = HttpServer(api.handle, Authenticator(tokens, encoding.finder(api.store), time.time))
+    port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
     yield Wire(port, pki)
     await server.stop()
 

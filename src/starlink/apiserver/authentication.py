@@ -1,58 +1,105 @@
-"""Who asks: a client certificate of our CA, a ServiceAccount's token, or nobody in particular."""
+"""Who asks: a client certificate of our authority, a ServiceAccount's token, or nobody in particular."""
 
 from collections.abc import Callable
-from typing import Any
 
-from starlink.apiserver import errors
-from starlink.apiserver.message import ANONYMOUS, User
-from starlink.apiserver.tokens import InvalidToken, TokenIssuer
+from starlink.apiserver import bootstrap_tokens, errors, subject
+from starlink.apiserver.authorities import Authorities, InvalidCertificate
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.message import ANONYMOUS, AUTHENTICATED, User
+from starlink.apiserver.tokens import Claims, InvalidToken, TokenIssuer
+from starlink.store.base import Key
 
-AUTHENTICATED = "system:authenticated"
+_KEPT = 4096
+
+Find = Callable[[Key], Obj | None]
+"""A stored object, None when there is none."""
 
 
 class Authenticator:
-    """`account_uid(namespace, name)` gives a ServiceAccount's UID, None when there is none: a deleted
-    account's tokens end at once."""
+    """Whatever names a service account ends at once when the account is deleted, which `find` tells."""
 
-    def __init__(
-        self, tokens: TokenIssuer, account_uid: Callable[[str, str], str | None], now: Callable[[], float]
-    ) -> None:
+    def __init__(self, tokens: TokenIssuer, find: Find, now: Callable[[], float]) -> None:
         self._tokens = tokens
-        self._account_uid = account_uid
+        self._find = find
         self._now = now
+        self._seen: dict[str, tuple[Claims, User]] = {}
 
-    def user(self, authorization: str, certificate: User | None) -> User:
-        """The user of a request. A certificate goes before a token. Raises StatusError 401."""
-        if certificate is not None:
-            return certificate
-        if not authorization:
+    def user(self, authorization: str, certificate: bytes = b"", authorities: Authorities | None = None) -> User:
+        """The user of a request. Raises StatusError 401, which says why.
+
+        `certificate` is the client's, in DER, and `authorities` may vouch for it. As in the real server,
+        a certificate goes before a token, a good token makes up for a bad certificate, and bad
+        credentials are not anonymous:
+        https://kubernetes.io/docs/reference/access-authn-authz/authentication/
+        """
+        faults: list[str] = []
+        if certificate and authorities is not None:
+            try:
+                if user := authorities.user(certificate, self._now()):
+                    return self._living(user)
+            except InvalidCertificate as error:
+                faults.append(str(error))
+        if authorization:
+            try:
+                return self._bearer(_token(authorization))
+            except InvalidToken as error:
+                faults.append(str(error))
+        if not faults:
             return ANONYMOUS
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise errors.unauthorized("Unauthorized: the Authorization header must be 'Bearer TOKEN'")
-        return self.of_token(token.strip())
+        raise errors.unauthorized(f"Unauthorized: {faults[0] if len(faults) == 1 else '[' + ', '.join(faults) + ']'}")
 
     def of_token(self, token: str) -> User:
         """The user of a bearer token. Raises StatusError 401."""
         try:
-            claims = self._tokens.verify(token, self._now())
+            return self._bearer(token)
         except InvalidToken as error:
             raise errors.unauthorized(f"Unauthorized: {error}") from None
-        if self._account_uid(claims.namespace, claims.name) != claims.uid:
-            raise errors.unauthorized(
-                f"Unauthorized: invalid bearer token: its service account {claims.namespace}/{claims.name} is gone"
+
+    def _living(self, user: User) -> User:
+        """The user of a certificate. Raises InvalidCertificate when it is for a service account that is gone."""
+        account = subject.account_named(user.name, user.uid)
+        if account is not None and not self._is(_account_key(account.namespace, account.name), account.uid):
+            raise InvalidCertificate(
+                f"invalid certificate: its service account {account.namespace}/{account.name} is gone"
             )
+        return user
+
+    def _bearer(self, token: str) -> User:
+        if bootstrap_tokens.is_bootstrap_token(token):
+            return bootstrap_tokens.user_of(token, self._find(bootstrap_tokens.key_of(token)), self._now())
+        claims, user = self._seen.get(token) or self._verify(token)
+        if claims.expiry <= self._now():
+            del self._seen[token]
+            raise InvalidToken("invalid bearer token: it has expired; ask for a new one")
+        if not self._is(_account_key(claims.namespace, claims.name), claims.uid):
+            raise InvalidToken(f"invalid bearer token: its service account {claims.namespace}/{claims.name} is gone")
+        if claims.bound and not self._is(Key("/secrets", claims.namespace, claims.bound.name), claims.bound.uid):
+            raise InvalidToken(f"invalid bearer token: its secret {claims.namespace}/{claims.bound.name} is gone")
+        return user
+
+    def _is(self, key: Key, uid: str) -> bool:
+        """Whether the object that is there now is the one with this UID."""
+        found = self._find(key)
+        return found is not None and bool(uid) and found["metadata"]["uid"] == uid
+
+    def _verify(self, token: str) -> tuple[Claims, User]:
+        """Verifies a token, and remembers it: a signature takes longer than a small request."""
+        claims = self._tokens.verify(token, self._now())
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}", AUTHENTICATED)
-        return User(f"system:serviceaccount:{claims.namespace}:{claims.name}", groups, claims.uid)
+        user = User(f"system:serviceaccount:{claims.namespace}:{claims.name}", groups, claims.uid)
+        if len(self._seen) >= _KEPT:
+            del self._seen[next(iter(self._seen))]
+        self._seen[token] = claims, user
+        return claims, user
 
 
-def certificate_user(peer: dict[str, Any] | None) -> User | None:
-    """The user that a verified client certificate names (as ssl's getpeercert gives it): CN, and O as groups."""
-    if not peer:
-        return None
-    parts = [part for relative in peer.get("subject", ()) for part in relative]
-    names = [value for key, value in parts if key == "commonName"]
-    if not names:
-        return None
-    groups = tuple(value for key, value in parts if key == "organizationName")
-    return User(names[0], (*groups, AUTHENTICATED))
+def _account_key(namespace: str, name: str) -> Key:
+    return Key("/serviceaccounts", namespace, name)
+
+
+def _token(authorization: str) -> str:
+    """The token of an Authorization header. Raises InvalidToken."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise InvalidToken("the Authorization header must be 'Bearer TOKEN'")
+    return token.strip()

@@ -14,6 +14,7 @@ class User:
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+AUTHENTICATED = "system:authenticated"
 ADMIN_GROUP = "system:masters"
 OPERATOR = "system:starlink:operator"
 

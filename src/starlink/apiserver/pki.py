@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -21,7 +22,12 @@ Key = ec.EllipticCurvePrivateKey
 
 
 class Pki:
-    """The certificates and keys below one folder, made when they are missing or near their end."""
+    """The certificates and keys below one folder, made when they are missing or near their end.
+
+    `ca.crt` may hold several authorities, which are all trusted; the one whose key is `ca.key` signs. So the
+    authority is changed without a gap: add the new certificate to `ca.crt`, let clients have that file, put the
+    new key into `ca.key` (the server's certificate is then made anew), and once nothing uses the old one, remove it.
+    """
 
     def __init__(self, folder: Path, now: datetime.datetime) -> None:
         self.folder = folder
@@ -43,7 +49,7 @@ class Pki:
     def _ca(self) -> tuple[Certificate, Key]:
         key_path = self.folder / "ca.key"
         if self.ca.exists() and key_path.exists():
-            return _read(self.ca, key_path)
+            return _read_authority(self.ca, key_path)
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("starlink-ca")
         certificate = (
@@ -72,9 +78,13 @@ class Pki:
         self, file: str, subject: x509.Name, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]
     ) -> tuple[Path, Path]:
         certificate_path, key_path = self.folder / f"{file}.crt", self.folder / f"{file}.key"
-        if certificate_path.exists() and key_path.exists() and self._still_good(certificate_path, subject, names):
-            return certificate_path, key_path
         authority, authority_key = self._ca()
+        if (
+            certificate_path.exists()
+            and key_path.exists()
+            and self._still_good(certificate_path, authority, subject, names)
+        ):
+            return certificate_path, key_path
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             self._builder(subject, authority.subject, key.public_key(), LEAF_DAYS)
@@ -90,10 +100,14 @@ class Pki:
         write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
         return certificate_path, key_path
 
-    def _still_good(self, path: Path, subject: x509.Name, names: list[x509.GeneralName]) -> bool:
+    def _still_good(
+        self, path: Path, authority: Certificate, subject: x509.Name, names: list[x509.GeneralName]
+    ) -> bool:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         left = certificate.not_valid_after_utc - self._now
         if certificate.subject != subject or left < datetime.timedelta(days=RENEW_DAYS):
+            return False
+        if not _is_issued_by(certificate, authority):
             return False
         if not names:
             return True
@@ -125,11 +139,22 @@ def write_private(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _read(certificate: Path, key: Path) -> tuple[Certificate, Key]:
+def _read_authority(certificates: Path, key: Path) -> tuple[Certificate, Key]:
     loaded = serialization.load_pem_private_key(key.read_bytes(), None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{key} holds no EC private key; restore the pki folder from a backup")
-    return x509.load_pem_x509_certificate(certificate.read_bytes()), loaded
+    for certificate in x509.load_pem_x509_certificates(certificates.read_bytes()):
+        if certificate.public_key() == loaded.public_key():
+            return certificate, loaded
+    raise ValueError(f"{certificates} holds no certificate of the key in {key}; add it, or put the right key there")
+
+
+def _is_issued_by(certificate: Certificate, authority: Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, TypeError, ValueError):
+        return False
+    return True
 
 
 def _pem(key: Key) -> bytes:

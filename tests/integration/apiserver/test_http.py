@@ -1,17 +1,28 @@
 """The wire: malformed input, limits, pipelines, certificates and tokens."""
 
 import asyncio
+import datetime
 import json
+import logging
 import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.apiserver.serving import serving
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import NAMESPACE, SERVICE_ACCOUNT, TASK
-from starlink.apiserver.http import MAX_BODY
-from starlink.client.errors import Forbidden, NotFound, Unauthorized, Unreachable
+from starlink.apiserver.limits import Limits
+from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.pki import Pki
+from starlink.client.config import Config
+from starlink.client.errors import Forbidden, NotFound, Unauthorized
 from starlink.client.kube import Client
+
+MAX_BODY = Limits().body
 
 
 async def talk(wire: Wire, sent: bytes, *, until_close: bool = True) -> bytes:
@@ -83,20 +94,111 @@ async def test_who_is_who(wire: Wire, client: Client) -> None:
             await nobody.list(TASK)
 
 
-async def test_a_wrong_authority_is_not_trusted(wire: Wire, tmp_path: Any) -> None:
-    import datetime
-
-    from starlink.apiserver.pki import Pki
-    from starlink.client.config import Config
-
+async def test_a_wrong_authority_is_not_trusted(wire: Wire, tmp_path: Path) -> None:
     other = Pki(tmp_path, datetime.datetime.now(datetime.UTC))
     certificate, key = other.client("admin", ["system:masters"])
     config = Config(
         f"https://127.0.0.1:{wire.port}", wire.pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes()
     )
     async with Client(config) as forger:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unauthorized, match="x509: certificate signed by unknown authority"):
             await forger.list(TASK)
+
+
+async def test_an_answer_to_head_has_no_body(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, server.talk() as talk:
+        got, head = await talk.ask(), await talk.ask("HEAD / HTTP/1.1")
+        assert head.headers["content-length"] == str(len(got.body) + 1)  # it says HEAD, not GET
+        assert "date" in head.headers
+        assert (await talk.ask()).status == 200
+
+
+async def test_the_connection_is_kept_or_closed_as_asked(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for head, header, closes in (
+            ("GET / HTTP/1.1", "X: y", False),
+            ("GET / HTTP/1.1", "Connection: close", True),
+            ("GET / HTTP/1.0", "X: y", True),
+        ):
+            async with server.talk() as talk:
+                answer = await talk.ask(head, header)
+                assert (answer.headers.get("connection") == "close") is closes
+                if closes:
+                    assert await talk.rest() == b""
+
+
+async def test_a_client_that_waits_for_100_gets_it_before_its_body(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, server.talk() as talk:
+        talk.send("POST / HTTP/1.1", "Expect: 100-continue", "Content-Length: 5")
+        assert (await talk.answer()).status == 100
+        talk.writer.write(b"hello")
+        assert (await talk.answer()).json["size"] == 5
+
+
+async def test_a_stream_comes_in_chunks_and_ends_with_the_server(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        yield b""
+        yield b"two\n"
+        await asyncio.Event().wait()
+
+    async def handle(request: Request) -> Stream:
+        return Stream(chunks(), {"content-type": "application/json"})
+
+    async with serving(tmp_path, handle) as server, server.talk() as talk, server.talk() as old:
+        talk.send("GET / HTTP/1.1")
+        old.send("GET / HTTP/1.0")
+        answer = await talk.answer()
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert await talk.reader.readexactly(18) == b"4\r\none\n\r\n4\r\ntwo\n\r\n"
+        assert "transfer-encoding" not in (await old.answer()).headers
+        assert await old.reader.readexactly(8) == b"one\ntwo\n"
+        await server.server.stop()
+        assert await talk.rest() == b"0\r\n\r\n"
+
+
+async def test_a_handler_that_fails_gives_a_status_without_a_trace(tmp_path: Path) -> None:
+    async def handle(request: Request) -> Response:
+        await asyncio.sleep(0)
+        raise RuntimeError("a secret")
+
+    async with serving(tmp_path, handle) as server, server.talk() as talk:
+        answer = await talk.ask()
+        assert (answer.status, answer.json["reason"]) == (500, "InternalError")
+        assert b"secret" not in answer.body
+        assert (await talk.ask()).status == 500
+
+
+async def test_a_client_that_leaves_ends_its_request(tmp_path: Path) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: Request) -> Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Response(200)
+
+    async with serving(tmp_path, handle) as server:
+        async with server.talk() as talk:
+            talk.send("GET / HTTP/1.1")
+            await begun.wait()
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
+async def test_requests_are_logged_without_what_is_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "starlink.apiserver.requests")
+    async with serving(tmp_path) as server:
+        token, _ = server.tokens.issue("agents", "a", "1", 600, time.time())
+        await server.ask(None, f"Authorization: Bearer {token}", head="GET /api?x=secret HTTP/1.1")
+    (said,) = [record.__dict__ for record in caplog.records if record.message == "request"]
+    assert (said["method"], said["path"], said["status"], said["remote"]) == ("GET", "/api", 200, "127.0.0.1")
+    assert said["user"] == "system:serviceaccount:agents:a"
+    assert said["ms"] >= 0
+    assert token not in str(said)
+    assert "secret" not in str(said)
 
 
 async def test_requests_that_find_nothing(client: Client) -> None:

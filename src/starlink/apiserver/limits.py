@@ -1,0 +1,42 @@
+"""What clients may ask of the server at once, and how long they may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds. A user is a user's name, or for anonymous requests an address.
+
+    `headers` counts the request line too; `bodies` is what all requests' bodies may take together,
+    from their first byte until the answer. `handled` requests are in the handler at once, `queued`
+    wait for it; `streams` are watches and followed logs, which count in neither.
+    `header_seconds` is for a new connection's first byte, `request_seconds` from a request's first
+    byte to its last, `idle_seconds` between requests, `stalled_seconds` for a client that does not
+    read, `linger_seconds` for it to close after the last answer. Of the connections above the limit,
+    `connections_refused` are told so, with a 429; more are closed without a word.
+    """
+
+    connections: int = 5_000
+    connections_per_address: int = 4_000
+    connections_refused: int = 64
+    headers: int = 64 * 1024
+    body: int = 3 * 1024 * 1024
+    bodies: int = 96 * 1024 * 1024
+    handled: int = 400
+    handled_per_user: int = 300
+    queued: int = 4_000
+    queued_per_user: int = 1_000
+    streams: int = 4_000
+    streams_per_user: int = 3_000
+    header_seconds: float = 30.0
+    request_seconds: float = 60.0
+    idle_seconds: float = 300.0
+    stalled_seconds: float = 60.0
+    linger_seconds: float = 3.0
+
+    @property
+    def shortest(self) -> float:
+        """The shortest of the times."""
+        return min(
+            self.header_seconds, self.request_seconds, self.idle_seconds, self.stalled_seconds, self.linger_seconds
+        )
