@@ -1,0 +1,166 @@
+"""The patch formats, but for server-side apply."""
+
+import uuid
+from typing import Any
+
+import pytest
+from tests.conformance.conftest import JSON_PATCH, MERGE, STRATEGIC, Crds, Http, causes, configmap, configmaps
+
+Obj = dict[str, Any]
+
+
+@pytest.fixture
+def path(http: Http, namespace: str) -> str:
+    """The path of a ConfigMap."""
+    http.post(configmaps(namespace), configmap("a", {"k": "v", "l": "w"}, labels={"app": "x"})).expect(201)
+    return configmaps(namespace, "a")
+
+
+def json_patch(http: Http, path: str, *operations: Obj, **query: Any) -> Any:
+    return http.patch(path, list(operations), JSON_PATCH, **query)
+
+
+def test_merge(http: Http, path: str) -> None:
+    patched = http.patch(path, {"data": {"k": None, "m": "x"}, "metadata": {"labels": {"a": "b"}}}).expect(200)
+    assert patched["data"] == {"l": "w", "m": "x"}
+    assert patched["metadata"]["labels"] == {"app": "x", "a": "b"}
+    assert "data" not in http.patch(path, {"data": None}).expect(200)
+
+
+def test_merge_replaces_lists(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd()
+    http.post(widgets.path(namespace), widgets.obj("a", spec={"list": [1, 2], "deep": {"a": 1, "b": 2}})).expect(201)
+    patched = http.patch(widgets.path(namespace, "a"), {"spec": {"list": [3], "deep": {"a": None, "c": 3}}}).expect(200)
+    assert patched["spec"] == {"list": [3], "deep": {"b": 2, "c": 3}}
+
+
+def test_a_list_is_no_merge_patch(http: Http, namespace: str, crd: Crds, path: str) -> None:
+    operations = [{"op": "replace", "path": "/data/k", "value": "x"}]
+    http.patch(path, operations, MERGE).fails(400, "BadRequest")
+    widgets = crd()
+    http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    http.patch(widgets.path(namespace, "a"), operations, MERGE).fails(400, "BadRequest")
+
+
+@pytest.mark.parametrize("media", [MERGE, JSON_PATCH, STRATEGIC])
+def test_malformed_patches(http: Http, path: str, media: str) -> None:
+    http.patch(path, "{", media).fails(400, "BadRequest")
+
+
+def test_json_patch(http: Http, path: str) -> None:
+    patched = json_patch(
+        http, path,
+        {"op": "test", "path": "/data/k", "value": "v"},
+        {"op": "replace", "path": "/data/k", "value": "x"},
+        {"op": "remove", "path": "/data/l"},
+        {"op": "add", "path": "/metadata/labels/example.com~1a", "value": "b"},
+        {"op": "copy", "from": "/data/k", "path": "/data/c"},
+        {"op": "move", "from": "/data/c", "path": "/data/m"},
+    ).expect(200)  # fmt: skip
+    assert patched["data"] == {"k": "x", "m": "x"}
+    assert patched["metadata"]["labels"] == {"app": "x", "example.com/a": "b"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/data/k", "value": "not so"},
+        {"op": "remove", "path": "/data/nothing"},
+        {"op": "replace", "path": "/data/nothing", "value": "x"},
+        {"op": "add", "path": "/nothing/here", "value": "x"},
+        {"op": "copy", "from": "/data/nothing", "path": "/data/x"},
+        {"op": "guess", "path": "/data/k", "value": "x"},
+    ],
+)
+def test_json_patches_that_do_not_fit(http: Http, path: str, operation: Obj) -> None:
+    before = http.get(path).expect(200)
+    json_patch(http, path, operation).fails(422, "Invalid")
+    assert http.get(path).expect(200) == before
+
+
+def test_an_object_is_no_json_patch(http: Http, path: str) -> None:
+    http.patch(path, {"op": "remove", "path": "/data"}, JSON_PATCH).fails(400, "BadRequest")
+
+
+def test_json_patch_guards_by_resource_version(http: Http, path: str) -> None:
+    """As controllers write finalizers."""
+    version = http.get(path).expect(200)["metadata"]["resourceVersion"]
+    http.patch(path, {"data": {"k": "x"}}).expect(200)
+    test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+    add = {"op": "add", "path": "/metadata/finalizers", "value": ["example.com/hold"]}
+    json_patch(http, path, test, add).fails(422, "Invalid")
+    now = http.get(path).expect(200)["metadata"]["resourceVersion"]
+    json_patch(http, path, {**test, "value": now}, add).expect(200)
+    json_patch(http, path, {"op": "remove", "path": "/metadata/finalizers"}).expect(200)
+
+
+def test_strategic(http: Http, namespace: str) -> None:
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    http.post(accounts, {"metadata": {"name": "a"}, "secrets": [{"name": "one"}, {"name": "two"}]}).expect(201)
+    patched = http.patch(f"{accounts}/a", {"secrets": [{"name": "three"}]}, STRATEGIC).expect(200)
+    assert sorted(secret["name"] for secret in patched["secrets"]) == ["one", "three", "two"]
+    removal = {"secrets": [{"name": "two", "$patch": "delete"}]}
+    patched = http.patch(f"{accounts}/a", removal, STRATEGIC).expect(200)
+    assert sorted(secret["name"] for secret in patched["secrets"]) == ["one", "three"]
+    replaced = {"secrets": [{"$patch": "replace"}, {"name": "four"}]}
+    assert http.patch(f"{accounts}/a", replaced, STRATEGIC).expect(200)["secrets"] == [{"name": "four"}]
+
+
+def test_strategic_of_maps_and_finalizers(http: Http, path: str) -> None:
+    patched = http.patch(path, {"data": {"k": None, "m": "x"}}, STRATEGIC).expect(200)
+    assert patched["data"] == {"l": "w", "m": "x"}
+    for name in ("one", "two"):
+        patch = {"metadata": {"finalizers": [f"example.com/{name}"]}}
+        patched = http.patch(path, patch, STRATEGIC).expect(200)
+    assert sorted(patched["metadata"]["finalizers"]) == ["example.com/one", "example.com/two"]
+    taken = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/one"]}}
+    assert http.patch(path, taken, STRATEGIC).expect(200)["metadata"]["finalizers"] == ["example.com/two"]
+    http.patch(path, {"metadata": {"finalizers": None}}).expect(200)
+
+
+def test_custom_kinds_have_no_strategic_merge(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd()
+    http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    refused = http.patch(widgets.path(namespace, "a"), {"spec": {}}, STRATEGIC).fails(415, "UnsupportedMediaType")
+    told = "the body of the request was in an unknown format - accepted media types include: "
+    assert refused["message"].startswith(told)
+    assert "application/merge-patch+json" in refused["message"]
+    assert "strategic" not in refused["message"]
+
+
+def test_a_patch_says_its_format(http: Http, path: str) -> None:
+    http.patch(path, {}, "application/json").fails(415, "UnsupportedMediaType")
+    http.request("PATCH", path, "{}").fails(415, "UnsupportedMediaType")
+    refused = http.patch(path, {}, f"{MERGE}; charset=utf-8")
+    assert refused.status == 200
+
+
+def test_a_stale_patch_is_a_conflict(http: Http, path: str) -> None:
+    version = http.get(path).expect(200)["metadata"]["resourceVersion"]
+    http.patch(path, {"data": {"k": "x"}}).expect(200)
+    stale = {"metadata": {"resourceVersion": version}, "data": {"k": "y"}}
+    assert "the object has been modified" in http.patch(path, stale).fails(409, "Conflict")["message"]
+
+
+def test_metadata_that_stays(http: Http, path: str) -> None:
+    before = http.get(path).expect(200)
+    refused = http.patch(path, {"metadata": {"name": "b"}}).fails(400, "BadRequest")
+    assert refused["message"] == "the name of the object (b) does not match the name on the URL (a)"
+    http.patch(path, {"metadata": {"namespace": "default"}}).fails(400, "BadRequest")
+    other = str(uuid.uuid4())
+    refused = http.patch(path, {"metadata": {"uid": other}}).fails(422, "Invalid")
+    assert causes(refused)["metadata.uid"] == f'Invalid value: "{other}": field is immutable'
+    refused = http.patch(path, {"metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z"}}).fails(422, "Invalid")
+    assert causes(refused)["metadata.deletionTimestamp"].endswith(": field is immutable")
+    patched = http.patch(path, {"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z"}}).expect(200)
+    assert patched["metadata"]["creationTimestamp"] == before["metadata"]["creationTimestamp"]
+
+
+def test_force_is_for_applies(http: Http, path: str) -> None:
+    refused = http.patch(path, {}, force=True).fails(422, "Invalid")
+    assert causes(refused) == {"force": "Forbidden: may not be specified for non-apply patch"}
+
+
+def test_a_patch_is_validated(http: Http, path: str) -> None:
+    refused = http.patch(path, {"metadata": {"labels": {"a": "not so"}}}).fails(422, "Invalid")
+    assert "metadata.labels" in causes(refused)
