@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import crd, encoding
+from starlink.apiserver import crd, encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import CRDS
@@ -18,6 +18,8 @@ from starlink.store.base import Change, Event, Expired, Record, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+_OWN_WRITE = WriteOptions(field_validation="Ignore", manager="kube-apiserver")
+
 
 class Definitions:
     """Keeps the registry as the stored CRDs say."""
@@ -25,6 +27,7 @@ class Definitions:
     def __init__(self, objects: Objects, registry: Registry) -> None:
         self._objects = objects
         self._registry = registry
+        self._ending: set[tuple[str, str]] = set()
 
     async def load(self) -> None:
         """Serves every stored CRD. One that no longer compiles is logged and not served."""
@@ -39,17 +42,49 @@ class Definitions:
                 try:
                     async for events in watch:
                         for event in events:
-                            self._follow(event)
+                            await self._follow(event)
                 except StoreUnavailable:
                     return
             await asyncio.sleep(0)
 
-    def _follow(self, event: Event) -> None:
+    async def _follow(self, event: Event) -> None:
         if event.change is Change.DELETE:
             plural, _, group = event.record.key.name.partition(".")
             self._registry.remove(group, plural)
-        else:
+            self._ending.discard((group, plural))
+            await self._serve_freed(group)
+            return
+        obj = encoding.raw(event.record)
+        if not obj["metadata"].get("deletionTimestamp"):
             self._serve(event.record)
+        elif condition_of(obj, "Terminating") is None:
+            self._ending.add((obj["spec"]["group"], obj["spec"]["names"]["plural"]))
+            await self._write_status(obj["metadata"]["name"], _terminating)
+
+    async def _serve_freed(self, group: str) -> None:
+        """Looks again at those CRDs of a group whose names were taken."""
+        for record in tuple(self._objects.store.list(CRDS)):
+            obj = encoding.raw(record)
+            refused = (condition_of(obj, "NamesAccepted") or {}).get("status") == "False"
+            if refused and obj["spec"]["group"] == group and self._name_conflict(obj) is None:
+                self._serve(record)
+                await self._write_status(obj["metadata"]["name"], lambda now: _status(now, None))
+
+    async def _write_status(self, name: str, status: Callable[[Obj], Obj]) -> None:
+        crds = self._registry.stored(CRDS)
+        assert crds is not None
+        with contextlib.suppress(StatusError):  # it has gone meanwhile
+            await self._objects.update(
+                crds, "", name, lambda now: {**now, "status": status(now)}, _OWN_WRITE, subresource="status"
+            )
+
+    def check_creation(self, resource: Resource, obj: Obj) -> None:
+        """Raises StatusError 403 when the kind of `obj` is on its way out."""
+        if (resource.group, resource.plural) in self._ending:
+            meta = obj.get("metadata")
+            name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+            why = "create not allowed while custom resource definition is terminating"
+            raise errors.forbidden(resource.group, resource.plural, name, why)
 
     async def written(self, resource: Resource, written: Written) -> Written:
         """After an object was written: a CRD is served and said to be Established."""
@@ -66,24 +101,29 @@ class Definitions:
             "",
             obj["metadata"]["name"],
             lambda now: {**now, "status": _status(now, conflict)},
-            WriteOptions(field_validation="Ignore", manager="kube-apiserver"),
+            _OWN_WRITE,
             subresource="status",
         )
         return replace(told, warnings=written.warnings, created=written.created)
 
-    def _name_conflict(self, obj: Obj) -> str | None:
-        """Why the names can't be served, None when they can."""
+    def _name_conflict(self, obj: Obj) -> tuple[str, str] | None:
+        """The reason and the message why the names can't be served, None when they can."""
         spec = obj["spec"]
         names = spec["names"]
-        for other in self._registry.all():
-            if other.group != spec["group"] or other.plural == names["plural"]:
-                continue
-            if other.kind == names["kind"]:
-                return f'"{names["kind"]}" is already in use'
-            taken = {other.singular, other.plural, *other.short_names} & set(names.get("shortNames") or ())
-            if taken:
-                return f'"{sorted(taken)[0]}" is already in use'
-        return None
+        others = [r for r in self._registry.all() if r.group == spec["group"] and r.plural != names["plural"]]
+        resources = {name for other in others for name in (other.singular, other.plural, *other.short_names)}
+        kinds = {name for other in others for name in (other.kind, other.list_kind)}
+        found = None
+        for reason, wanted, taken in (
+            ("PluralConflict", [names["plural"]], resources),
+            ("SingularConflict", [names.get("singular") or names["kind"].lower()], resources),
+            ("ShortNamesConflict", names.get("shortNames") or [], resources),
+            ("KindConflict", [names["kind"]], kinds),
+            ("ListKindConflict", [names.get("listKind") or f"{names['kind']}List"], kinds),
+        ):
+            clash = next((name for name in wanted if name in taken), None)
+            found = (reason, f'"{clash}" is already in use') if clash else found
+        return found
 
     def _serve(self, record: Record) -> None:
         obj = encoding.raw(record)
@@ -122,7 +162,7 @@ def _since(resource: Resource, before: Mapping[str, Resource], revision: int) ->
     return replace(resource, since=known.since if known and known.schema is resource.schema else revision)
 
 
-def _status(obj: Obj, conflict: str | None) -> dict[str, Any]:
+def _status(obj: Obj, conflict: tuple[str, str] | None) -> dict[str, Any]:
     """The status of a CRD, whose names may be in use by another."""
     told = [
         ("NamesAccepted", "NoConflicts", "no conflicts found"),
@@ -130,7 +170,7 @@ def _status(obj: Obj, conflict: str | None) -> dict[str, Any]:
     ]
     if conflict is not None:
         told = [
-            ("NamesAccepted", "NamesConflict", conflict),
+            ("NamesAccepted", *conflict),
             ("Established", "NotAccepted", "not all names are accepted"),
         ]
     status = "True" if conflict is None else "False"
@@ -139,9 +179,31 @@ def _status(obj: Obj, conflict: str | None) -> dict[str, Any]:
     kept = [name for name in before.get("storedVersions") or () if name not in stored]
     return {
         "conditions": [_condition(before, obj, type_, status, reason, text) for type_, reason, text in told],
-        "acceptedNames": obj["spec"]["names"] if conflict is None else before.get("acceptedNames") or {},
+        "acceptedNames": obj["spec"]["names"]
+        if conflict is None
+        else before.get("acceptedNames") or {"plural": "", "kind": ""},
         "storedVersions": [*kept, *stored],
     }
+
+
+def condition_of(obj: Obj, type_: str) -> Obj | None:
+    """A condition of the CRD, None when it is not there."""
+    found = (obj.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one.get("type") == type_), None)
+
+
+def _terminating(obj: Obj) -> Obj:
+    """The status of a CRD that waits for its objects to go."""
+    status = obj.get("status") or {}
+    told = {
+        "type": "Terminating",
+        "status": "True",
+        "reason": "InstanceDeletionInProgress",
+        "message": "CustomResource deletion is in progress",
+        "lastTransitionTime": obj["metadata"]["deletionTimestamp"],
+    }
+    kept = [one for one in status.get("conditions") or () if one.get("type") != "Terminating"]
+    return {**status, "conditions": [*kept, told]}
 
 
 def _condition(before: Obj, obj: Obj, type_: str, status: str, reason: str, message: str) -> Obj:

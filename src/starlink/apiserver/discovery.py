@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlink.apiserver.resource import Registry, Resource
 
 _SUBRESOURCE_VERBS = ["get", "patch", "update"]
 _AGGREGATED = "as=APIGroupDiscoveryList"
+_VERSION = re.compile(r"v(?P<major>[1-9]\d*)((?P<stage>alpha|beta)(?P<minor>[1-9]\d*))?")
 
 Obj = dict[str, Any]
 
@@ -52,7 +54,8 @@ class Discovery:
         return sorted({resource.group for resource in self._registry.all()})
 
     def _versions(self, group: str) -> list[str]:
-        return sorted({resource.version for resource in self._registry.all() if resource.group == group})
+        found = {resource.version for resource in self._registry.all() if resource.group == group}
+        return sorted(found, key=_rank)
 
     def _group(self, group: str) -> Obj:
         versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in self._versions(group)]
@@ -90,6 +93,18 @@ class Discovery:
             versions.append({"version": version, "resources": [_aggregated(r) for r in found], "freshness": "Current"})
         meta: Obj = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
         return {"metadata": meta, "versions": versions}
+
+
+def _rank(version: str) -> tuple[int, int, int, str]:
+    """Sorts as Kubernetes prefers versions: stable ones first, then beta, then alpha, each the newest first.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#version-priority
+    """
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return 3, 0, 0, version
+    stages = ("", "beta", "alpha")
+    return stages.index(found["stage"] or ""), -int(found["major"]), -int(found["minor"] or 0), version
 
 
 def _aggregated_version(accept: str) -> str | None:

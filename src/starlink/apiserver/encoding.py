@@ -1,5 +1,6 @@
 """Objects as bytes: in the store without a resourceVersion, on the wire with it."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -7,11 +8,9 @@ import msgspec
 
 from starlink.apiserver import conversion
 from starlink.apiserver.resource import Resource
-from starlink.store.base import Record
+from starlink.store.base import Key, Record, Store
 
 JSON = {"content-type": "application/json"}
-_METADATA = b'"metadata":{'
-_KIND = b'","kind":"'
 _ORDER = ("apiVersion", "kind", "metadata")
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -30,18 +29,34 @@ def to_stored(obj: Obj) -> bytes:
 
 def to_wire(record: Record, resource: Resource) -> bytes:
     """The object's JSON at the resource's version, with its resourceVersion."""
-    if record.revision < resource.since or conversion.converts(resource):
-        return _encode(to_object(record, resource))
-    head, separator, tail = record.body.partition(_METADATA)
-    begin = _begin(resource.api_version)
-    if not head.startswith(begin):
-        head = begin + head[head.index(_KIND) :]
-    return b'%s%s"resourceVersion":"%d",%s' % (head, separator, record.revision, tail)
+    begin = _begin(resource.api_version, resource.kind)
+    body = record.body
+    if body.startswith(begin) and record.revision >= resource.since:
+        return b'%b"resourceVersion":"%d",%b' % (begin, record.revision, body[len(begin) :])
+    return _encode(to_object(record, resource))
+
+
+def list_to_wire(records: Iterable[Record], resource: Resource, head: bytes, tail: bytes) -> bytes:
+    """The objects' JSON, with commas between, after `head` and before `tail`. What is stored is copied once."""
+    begin = _begin(resource.api_version, resource.kind)
+    length, since = len(begin), resource.since
+    opening = b",%b" % begin + b'"resourceVersion":"'
+    parts: list[bytes | memoryview] = [head]
+    for record in records:
+        body = record.body
+        if body.startswith(begin) and record.revision >= since:
+            parts += (opening, b'%d",' % record.revision, memoryview(body)[length:])
+        else:
+            parts += (b",", to_wire(record, resource))
+    if len(parts) > 1:
+        parts[1] = parts[1][1:]
+    parts.append(tail)
+    return b"".join(parts)
 
 
 @cache
-def _begin(api_version: str) -> bytes:
-    return b'{"apiVersion":"%s' % api_version.encode()
+def _begin(api_version: str, kind: str) -> bytes:
+    return b'{"apiVersion":"%b","kind":"%b","metadata":{' % (api_version.encode(), kind.encode())
 
 
 def to_object(record: Record, resource: Resource) -> Obj:
@@ -58,6 +73,16 @@ def raw(record: Record) -> Obj:
     obj = _decoder.decode(record.body)
     obj["metadata"] = {"resourceVersion": str(record.revision), **obj["metadata"]}
     return obj
+
+
+def finder(store: Store) -> Callable[[Key], Obj | None]:
+    """A function that gives an object by its key, None when there is none."""
+
+    def find(key: Key) -> Obj | None:
+        record = store.get(key)
+        return raw(record) if record is not None else None
+
+    return find
 
 
 def dump(value: Any) -> bytes:

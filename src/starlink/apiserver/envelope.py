@@ -11,23 +11,34 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
     obj.setdefault("kind", resource.kind)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
-    for field, right in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if obj[field] != right:
-            raise errors.bad_request(
-                f"{field} in the data ({obj[field]}) does not match the expected {right} of this URL"
-            )
+    if obj["apiVersion"] != resource.api_version or obj["kind"] != resource.kind:
+        raise _another_kind(resource, obj)
     meta = obj["metadata"]
     if not isinstance(meta, dict):
-        return
+        raise errors.bad_request(f"metadata of the {resource.kind} must be an object, not {type(meta).__name__}")
     if name and (meta.get("name") or name) != name:
         raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
     if name:
         meta["name"] = name
     if meta.get("namespace") and meta["namespace"] != namespace:
         raise errors.bad_request(
-            f"the namespace of the provided object does not match the namespace sent on the request "
-            f"({meta['namespace']} is not {namespace or 'cluster-wide'})"
+            "the namespace of the provided object does not match the namespace sent on the request"
         )
+
+
+def _another_kind(resource: Resource, obj: Obj) -> errors.StatusError:
+    version, kind = obj["apiVersion"], obj["kind"]
+    if not resource.custom:
+        short = str(version).rpartition("/")[2]
+        return errors.bad_request(
+            f'{kind} in version "{short}" cannot be handled as a {resource.kind}: '
+            f"{version} {kind} is not the {resource.api_version} {resource.kind} of this URL"
+        )
+    if version != resource.api_version:
+        return errors.bad_request(
+            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+        )
+    return errors.bad_request(f"kind in the data ({kind}) does not match the expected {resource.kind} of this URL")
 
 
 def namespace_of(obj: Obj) -> str:

@@ -1,11 +1,11 @@
-"""Events are news: they go after an hour, as the real server's do."""
+"""What goes by itself: events, which are news, after an hour, and bootstrap tokens after their time."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 
 from starlink.api.timestamp import parse_time
-from starlink.apiserver import encoding
+from starlink.apiserver import bootstrap_tokens, encoding
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.options import DeleteOptions
@@ -15,17 +15,24 @@ KEPT_SECONDS = 3600.0
 SWEEP_SECONDS = 60.0
 
 
-async def expire_events(objects: Objects, registry: Registry, now: Callable[[], float]) -> None:
+async def expire(objects: Objects, registry: Registry, now: Callable[[], float]) -> None:
     """Sweeps until cancelled."""
-    events = registry.get("", "v1", "events")
-    assert events is not None
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        oldest = now() - KEPT_SECONDS
-        for record in tuple(objects.store.list(events.storage)):
-            if _last_seen(encoding.raw(record)) < oldest:
-                with contextlib.suppress(StatusError):
-                    await objects.delete(events, record.key.namespace, record.key.name, DeleteOptions())
+        await sweep(objects, registry, now())
+
+
+async def sweep(objects: Objects, registry: Registry, now: float) -> None:
+    """Deletes what has expired by `now`, in epoch seconds."""
+    events, secrets = registry.get("", "v1", "events"), registry.get("", "v1", "secrets")
+    assert events is not None and secrets is not None
+    oldest = now - KEPT_SECONDS
+    old = [(events, r.key) for r in objects.store.list(events.storage) if _last_seen(encoding.raw(r)) < oldest]
+    tokens = objects.store.list(secrets.storage, bootstrap_tokens.NAMESPACE)
+    old += [(secrets, r.key) for r in tokens if bootstrap_tokens.is_expired(encoding.raw(r), now)]
+    for resource, key in old:
+        with contextlib.suppress(StatusError):  # it has gone meanwhile
+            await objects.delete(resource, key.namespace, key.name, DeleteOptions())
 
 
 def _last_seen(event: encoding.Obj) -> float:

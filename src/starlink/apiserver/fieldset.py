@@ -51,7 +51,7 @@ def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
     removed: Tree = {}
     for name, (below, part) in after.items():
         if name not in before:
-            changed[name] = _whole(below, part)
+            changed[name] = whole(below, part)
             continue
         inner_changed, inner_removed = _compare(below, before[name][1], part)
         if inner_changed is not None:
@@ -60,21 +60,21 @@ def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
             removed[name] = inner_removed
     for name, (below, part) in before.items():
         if name not in after:
-            removed[name] = _whole(below, part)
+            removed[name] = whole(below, part)
     return changed or None, removed or None
 
 
-def _whole(node: Node, value: Any) -> Tree:
+def whole(node: Node, value: Any) -> Tree:
     """Every field of a value that is new, itself included."""
     if type(value) is dict and not node.atomic_map:
         tree: Tree = {_SELF: _LEAF}
         for name, part in value.items():
             deep = type(part) is dict or type(part) is list
-            tree[f"f:{name}"] = _whole(child(node, name) or _LOOSE, part) if deep else _LEAF
+            tree["f:" + name] = whole(child(node, name) or _LOOSE, part) if deep else _LEAF
         return tree if value else _LEAF
     if not granular(node, value):
         return _LEAF
-    return _member({name: _whole(below, part) for name, (below, part) in _parts(node, value)})
+    return _member({name: whole(below, part) for name, (below, part) in _parts(node, value)})
 
 
 def _parts(node: Node, value: Any) -> Iterator[tuple[str, tuple[Node, Any]]]:

@@ -153,9 +153,13 @@ class GarbageCollector:
         meta = _head.decode(record.body).metadata
         if meta.deletionTimestamp:
             await self._finish(resource, key, meta)
-        elif meta.ownerReferences and not any(owner.uid in self._live for owner in meta.ownerReferences):
+            return
+        gone = {owner.uid for owner in meta.ownerReferences if owner.uid not in self._live}
+        if gone and len(gone) == len(meta.ownerReferences):
             options = DeleteOptions(uid=meta.uid, propagation="Background")
             await self._objects.delete(resource, key.namespace, key.name, options)
+        elif gone:
+            await self._leave(resource, key, gone)
 
     async def _finish(self, resource: Resource, key: Key, meta: _Metadata) -> None:
         if FOREGROUND in meta.finalizers and await self._dependents_gone(meta.uid):
@@ -187,9 +191,13 @@ class GarbageCollector:
         for key in sorted(self._dependents.get(uid, ())):
             resource = self._resource(key)
             if resource is not None:
-                await self._objects.update(
-                    resource, key.namespace, key.name, lambda obj: _without_owner(obj, uid), WriteOptions()
-                )
+                await self._leave(resource, key, {uid})
+
+    async def _leave(self, resource: Resource, key: Key, uids: set[str]) -> None:
+        """Takes owners out of an object."""
+        await self._objects.update(
+            resource, key.namespace, key.name, lambda obj: _without_owners(obj, uids), WriteOptions()
+        )
 
     async def _take(self, resource: Resource, key: Key, finalizer: str) -> None:
         await self._objects.update(
@@ -219,7 +227,7 @@ class GarbageCollector:
 
     async def _finalize_namespace(self, key: Key) -> None:
         record = self._store.latest(key)
-        if record is not None and not encoding.raw(record)["metadata"].get("finalizers"):
+        if record is not None and not _held(encoding.raw(record)):
             with contextlib.suppress(Conflict):  # looked at again after that write
                 await self._store.delete(key, expect=record.revision)
 
@@ -227,8 +235,14 @@ class GarbageCollector:
         return self._registry.stored(key.resource)
 
 
-def _without_owner(obj: encoding.Obj, uid: str) -> encoding.Obj:
-    owners = [owner for owner in obj["metadata"].get("ownerReferences", []) if owner["uid"] != uid]
+def _held(namespace: encoding.Obj) -> bool:
+    """Whether finalizers of others hold a namespace; `kubernetes` in its spec is the collector's own."""
+    own = set(namespace.get("spec", {}).get("finalizers") or ()) - {"kubernetes"}
+    return bool(own or namespace["metadata"].get("finalizers"))
+
+
+def _without_owners(obj: encoding.Obj, uids: set[str]) -> encoding.Obj:
+    owners = [owner for owner in obj["metadata"].get("ownerReferences", []) if owner["uid"] not in uids]
     return {**obj, "metadata": {**obj["metadata"], "ownerReferences": owners}}
 
 

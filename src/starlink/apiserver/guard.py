@@ -8,6 +8,7 @@ from starlink.apiserver.agent_access import Verdict
 from starlink.apiserver.authorizer import Authorizer
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.message import Request, User
+from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.rbac import Attributes, Decision
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
@@ -62,18 +63,20 @@ class Guard:
 
     def _attributes(self, request: Request, asked: Route) -> Attributes:
         fields: tuple[tuple[str, str], ...] = ()
+        name = asked.name
         if asked.verb in ("list", "watch") and request.query.get("fieldSelector"):
             selector = selectors.parse(asked.resource, "", request.query["fieldSelector"])
             demanded = ((path, selector.required(path)) for path in _SELECTABLE)
             fields = tuple((path, value) for path, value in demanded if value is not None)
+            name = selector.required("metadata.name") or ""
         return Attributes(
             asked.verb,
             asked.resource.group,
             asked.resource.version,
             asked.resource.plural,
             asked.subresource,
-            asked.namespace or "",
-            asked.name or self._named_in_body(request, asked),
+            asked.namespace or (asked.name if asked.resource.storage == NAMESPACES else ""),
+            name or self._named_in_body(request, asked),
             fields=fields,
         )
 

@@ -6,37 +6,38 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from starlink.apiserver.admission import RequestAdmission
+from starlink.apiserver.admission import ANNOTATIONS, RequestAdmission
 from starlink.apiserver.aggregation import aggregate
 from starlink.apiserver.audit import AuditLog, entry, is_audited
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.definitions import Definitions
-from starlink.apiserver.discovery import Discovery
-from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.expiry import expire_events
+from starlink.apiserver.expiry import expire
 from starlink.apiserver.garbage import GarbageCollector
 from starlink.apiserver.guard import Guard
+from starlink.apiserver.issuing import Signer
 from starlink.apiserver.message import Request, Response, Stream
-from starlink.apiserver.metrics import MEDIA, Metrics
+from starlink.apiserver.metrics import Metrics
 from starlink.apiserver.objects import Admission, Objects
-from starlink.apiserver.openapi import OpenApi
+from starlink.apiserver.pages import Pages
+from starlink.apiserver.policies import Policies
 from starlink.apiserver.reads import Reads
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.reviewing import Authenticate, Reviews
-from starlink.apiserver.route import Route, route
+from starlink.apiserver.route import Route, Router
+from starlink.apiserver.signing import CertificateController
 from starlink.apiserver.tokens import TokenIssuer
 from starlink.apiserver.writes import Writes
 from starlink.store.base import Store
 
 log = logging.getLogger(__name__)
 
-_HEALTH = ("/healthz", "/readyz", "/livez")
-
 
 class Api:
     """The API over a store. `now` is epoch seconds, `clock` seconds of any beginning; `rng` names, numbers and jitter;
-    `authenticate` gives a bearer token's user."""
+    `authenticate` gives a bearer token's user; `sign` signs certificates, which without it are signed elsewhere;
+    `debugging` serves `/debug`."""
 
     def __init__(
         self,
@@ -50,18 +51,21 @@ class Api:
         clock: Callable[[], float],
         rng: random.Random,
         audit: AuditLog | None = None,
+        sign: Signer | None = None,
+        debugging: bool = False,
     ) -> None:
         self.store = store
         self.registry = registry
         self.objects = Objects(store, now, rng)
         self.guard = Guard(store, registry)
         self.metrics = Metrics(store)
-        self._version = version
         self._now = now
         self._clock = clock
         self._audit = audit
-        self._discovery = Discovery(registry)
-        self._openapi = OpenApi(registry)
+        self._policies = Policies(store, registry, self.guard.authorizer)
+        self._certificates = CertificateController(self.objects, registry, sign, now)
+        self._pages = Pages(registry, self.guard, self.metrics, version, debugging=debugging)
+        self._router = Router(registry)
         self._definitions = Definitions(self.objects, registry)
         self._reads = Reads(self.objects, now, rng)
         self._writes = Writes(self.objects, registry, self._definitions, tokens, self._admission, now)
@@ -77,7 +81,9 @@ class Api:
             GarbageCollector(self.objects, self.registry).run(),
             self._definitions.run(),
             aggregate(self.objects, self.registry),
-            expire_events(self.objects, self.registry, self._now),
+            self._certificates.run(),
+            self._certificates.sweep(),
+            expire(self.objects, self.registry, self._now),
         ):
             self._background.append(asyncio.create_task(work))
 
@@ -92,6 +98,7 @@ class Api:
         """Answers; a refusal is a Status, and never a traceback."""
         began = self._clock()
         outcome = _Outcome()
+        ANNOTATIONS.set(outcome.annotations)
         try:
             answer = await self._answer(request, outcome)
         except StatusError as error:
@@ -113,37 +120,16 @@ class Api:
             self._audit.write(entry(acting, asked, answer.status, outcome.reason, outcome.annotations))
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
-        path = request.path.rstrip("/")
-        if path in _HEALTH:
-            return Response(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
-        if path == "/version":
-            return Response(200, dump(self._version_info()), JSON)
         if "impersonate-user" in request.headers or "impersonate-group" in request.headers:
             request = outcome.request = replace(request, user=self.guard.impersonated(request))
-        public = self._discovery.response(request.path, request.headers.get("accept", ""))
-        public = public or self._openapi.response(request.path, request.query, request.headers)
-        if public is not None:
-            self.guard.check_path(request)
-            return public
-        if path == "/metrics":
-            self.guard.check_path(request)
-            return Response(200, self.metrics.text(), {"content-type": MEDIA})
-        asked = outcome.asked = route(self.registry, request)
+        asked = self._router.known(request)
+        if asked is None:
+            page = self._pages.response(request)
+            if page is not None:
+                return page
+            asked = self._router.route(request)
+        outcome.asked = asked
         return await self._resource(request, asked, outcome)
-
-    def _version_info(self) -> Obj:
-        major, minor = self._version.lstrip("v").split(".")[:2]
-        return {
-            "major": major,
-            "minor": minor,
-            "gitVersion": self._version,
-            "gitCommit": "",
-            "gitTreeState": "clean",
-            "buildDate": "",
-            "goVersion": "",
-            "compiler": "",
-            "platform": "linux",
-        }
 
     async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
         self.guard.check(request, asked)
@@ -176,7 +162,7 @@ class Api:
                 return await self._writes.delete_collection(request, asked, self._reads.selected(request, asked))
 
     def _admission(self, request: Request, asked: Route, dry_run: bool) -> Admission:
-        return RequestAdmission(self.guard, request, asked, dry_run)
+        return RequestAdmission(self.guard, self._policies, request, asked, dry_run, self._now())
 
 
 @dataclass

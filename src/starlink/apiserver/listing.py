@@ -56,7 +56,7 @@ def body(resource: Resource, part: Page) -> bytes:
             "metadata": list_meta(part),
         }
     )
-    return head[:-1] + b',"items":[' + b",".join(encoding.to_wire(record, resource) for record in part.records) + b"]}"
+    return encoding.list_to_wire(part.records, resource, head[:-1] + b',"items":[', b"]}")
 
 
 def list_meta(part: Page) -> dict[str, object]:

@@ -21,6 +21,7 @@ KUBECTL = "kubectl"
 
 Obj = dict[str, Any]
 
+_LOOSE = Node(preserve=True)
 _OF_THE_SERVER = (
     "name", "namespace", "generateName", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
@@ -53,7 +54,13 @@ class Entry:
 
     def is_of(self, writer: Writer) -> bool:
         """Whether it is the entry that a write of `writer` goes into."""
-        return replace(self.writer, time="") == replace(writer, time="")
+        mine = self.writer
+        return (
+            mine.manager == writer.manager
+            and mine.operation == writer.operation
+            and mine.api_version == writer.api_version
+            and mine.subresource == writer.subresource
+        )
 
 
 def read(metadata: Obj) -> tuple[Entry, ...] | None:
@@ -64,6 +71,19 @@ def read(metadata: Obj) -> tuple[Entry, ...] | None:
     if given in ([], [{}]):
         return None
     return tuple(_read(entry, index) for index, entry in enumerate(given))
+
+
+def given(new: Obj, old: Obj) -> tuple[Entry, ...] | None:
+    """The entries that a write starts from: those it brings, or the ones there were, where it brings none or wrong
+    ones, for a client that knows nothing of them must not lose them. None as from `read`."""
+    if "managedFields" in new:
+        try:
+            brought = read(new)
+        except StatusError:
+            brought = ()
+        if brought != ():
+            return brought
+    return read(old)
 
 
 def _read(entry: Any, index: int) -> Entry:
@@ -105,6 +125,25 @@ def _written(entry: Entry) -> Obj:
     return obj
 
 
+def created(node: Node, obj: Obj, writer: Writer, *, status: bool) -> list[Entry]:
+    """The entries of a new object that was not applied; `status` as for `updated`, and the same result as from it for
+    an object that was empty."""
+    fields: Tree = {}
+    for name, part in obj.items():
+        below = child(node, name) or _LOOSE
+        if name == "metadata":
+            owned = {
+                f"f:{field}": fieldset.whole(child(below, field) or _LOOSE, value)
+                for field, value in part.items()
+                if field not in _OF_THE_SERVER
+            }
+            if owned:
+                fields["f:metadata"] = owned
+        elif name not in ("apiVersion", "kind") and not (status and name == "status"):
+            fields[f"f:{name}"] = fieldset.whole(below, part)
+    return [Entry(writer, fields)] if fields else []
+
+
 def updated(node: Node, old: Obj, new: Obj, entries: Sequence[Entry], writer: Writer, *, status: bool) -> list[Entry]:
     """The entries after a write that was no apply: what it changed is its writer's now. `status`: whether the kind
     has a status subresource, by which alone its status is written."""
@@ -113,12 +152,13 @@ def updated(node: Node, old: Obj, new: Obj, entries: Sequence[Entry], writer: Wr
     if not changed and not removed:
         return list(entries)
     lost = fieldset.union(changed, removed)
-    left = [
-        replace(entry, fields=fieldset.difference(entry.fields, removed if entry.is_of(writer) else lost))
-        for entry in entries
-    ]
-    mine = next((entry.fields for entry in left if entry.is_of(writer)), {})
-    others = [entry for entry in left if entry.fields and not entry.is_of(writer)]
+    mine: Tree = {}
+    others = []
+    for entry in entries:
+        if entry.is_of(writer):
+            mine = fieldset.difference(entry.fields, removed)
+        elif fields := fieldset.difference(entry.fields, lost):
+            others.append(Entry(entry.writer, fields))
     fields = fieldset.union(mine, changed)
     return [*others, Entry(writer, fields)] if fields else others
 
@@ -159,7 +199,7 @@ def _merge(node: Node, live: Any, config: Any) -> Any:
     if isinstance(config, dict):
         merged = dict(live)
         for name, part in config.items():
-            below = child(node, name) or Node(preserve=True)
+            below = child(node, name) or _LOOSE
             merged[name] = _merge(below, live[name], part) if name in live else part
         return merged
     return _merge_list(node, live, config)
@@ -167,7 +207,7 @@ def _merge(node: Node, live: Any, config: Any) -> Any:
 
 def _merge_list(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
     """In the order of `config`; what only `live` has stays before what followed it."""
-    items = node.items or Node(preserve=True)
+    items = node.items or _LOOSE
     wanted = {fieldset.element(node, item): item for item in config}
     waiting = list(wanted)
     have = {fieldset.element(node, item): item for item in live}
@@ -193,11 +233,11 @@ def _prune(node: Node, value: Any, last: Tree, kept: Tree, *, root: bool = False
             if name not in kept and not (root and field == "metadata"):
                 del left[field]
             elif below:
-                part = child(node, field) or Node(preserve=True)
+                part = child(node, field) or _LOOSE
                 left[field] = _prune(part, left[field], below, kept.get(name, {}))
         return left
     if isinstance(value, list) and fieldset.granular(node, value):
-        items = node.items or Node(preserve=True)
+        items = node.items or _LOOSE
         pairs = [(fieldset.element(node, item), item) for item in value]
         return [
             _prune(items, item, last[name], kept[name]) if last.get(name) else item

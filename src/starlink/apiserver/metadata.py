@@ -6,13 +6,14 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from starlink.apiserver.errors import Cause
 
-_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-_PART = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 MAX_ANNOTATIONS = 256 * 1024
 
 SUBDOMAIN_RULE = (
@@ -30,11 +31,11 @@ Obj = dict[str, Any]
 
 
 def is_subdomain(name: str) -> bool:
-    return len(name) <= 253 and _SUBDOMAIN.match(name) is not None
+    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
 
 
 def is_label(name: str) -> bool:
-    return len(name) <= 63 and _LABEL.match(name) is not None
+    return len(name) <= 63 and _LABEL.fullmatch(name) is not None
 
 
 def is_path_segment(name: str) -> bool:
@@ -109,8 +110,13 @@ def _check_labels(labels: dict[str, str]) -> list[Cause]:
             "and must start and end with an alphanumeric character",
         )
         for value in labels.values()
-        if value and (len(value) > 63 or not _PART.match(value))
+        if not _is_label_value(value)
     ]
+
+
+@lru_cache(4096)
+def _is_label_value(value: str) -> bool:
+    return not value or (len(value) <= 63 and _PART.fullmatch(value) is not None)
 
 
 def _check_annotations(annotations: dict[str, str]) -> list[Cause]:
@@ -127,9 +133,14 @@ def _check_annotations(annotations: dict[str, str]) -> list[Cause]:
     return causes
 
 
-def _check_key(field: str, key: str) -> list[Cause]:
+@lru_cache(4096)
+def _is_qualified(key: str) -> bool:
     prefix, slash, name = key.rpartition("/")
-    if len(name) <= 63 and _PART.match(name) and (not slash or is_subdomain(prefix)):
+    return len(name) <= 63 and _PART.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
+
+
+def _check_key(field: str, key: str) -> list[Cause]:
+    if _is_qualified(key):
         return []
     return [
         _invalid(

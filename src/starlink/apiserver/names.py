@@ -5,6 +5,16 @@ SERVICE_ACCOUNTS = "/serviceaccounts"
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
 EVENTS = "/events"
 
+CREATED_BY_UPDATE = (
+    "coordination.k8s.io/leases",
+    "/events",
+    "rbac.authorization.k8s.io/roles",
+    "rbac.authorization.k8s.io/rolebindings",
+    "rbac.authorization.k8s.io/clusterroles",
+    "rbac.authorization.k8s.io/clusterrolebindings",
+)
+"""Kinds of which a PUT makes what is not there."""
+
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"

@@ -2,9 +2,11 @@
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from starlink.api.timestamp import format_time
 from starlink.apiserver import conversion, encoding, errors, managed, metadata, strategies
@@ -32,6 +34,7 @@ _OURS = (
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 Change = Callable[[Obj], Obj]
+_NOTHING: Obj = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,7 @@ class Objects:
         """Raises StatusError: 400, 403, 404 (namespace), 409, 413, 422."""
         check_envelope(resource, namespace, "", obj)
         obj, warnings = self._shaped(resource, _without_status(resource, obj), options)
-        entries = managed.updated(
-            resource.schema.node, {}, obj, (), self._writer(resource, options), status=resource.status
-        )
+        entries = managed.created(resource.schema.node, obj, self._writer(resource, options), status=resource.status)
         return await self._create(resource, namespace, obj, entries, options, warnings, admission)
 
     async def _create(
@@ -200,15 +201,15 @@ class Objects:
         wanted = change(old)
         check_envelope(resource, current.key.namespace, current.key.name, wanted)
         _check_preconditions(resource, old, wanted["metadata"])
-        entries = managed.read(wanted["metadata"] if "managedFields" in wanted["metadata"] else old["metadata"])
-        shaped, warnings = self._shaped(resource, wanted, options)
+        entries = managed.given(wanted["metadata"], old["metadata"])
+        shaped, warnings = self._shaped(resource, wanted, options, old)
         new = _merged(resource, old, shaped, subresource)
         strategies.prepare(resource, new, old)
         writer = self._writer(resource, options, subresource)
         node = resource.schema.node
 
         def entries_after() -> Sequence[Entry]:
-            if entries is None:
+            if not entries:  # fields are followed from the creation or the first apply on
                 return ()
             return managed.updated(node, old, new, entries, writer, status=resource.status)
 
@@ -233,6 +234,8 @@ class Objects:
         if isinstance(meta, dict) and meta.get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         config, warnings = self._conformed(resource, config, options, defaults=False)
+        if warnings:
+            raise _undeclared(resource, namespace, name, warnings[0])
 
         async def once(current: Record | None) -> Written:
             if current is None:
@@ -253,7 +256,8 @@ class Objects:
         admission: Admission,
     ) -> Written:
         if config["metadata"].get("uid"):
-            why = "Precondition failed: UID in precondition, but the object does not exist"
+            uid = config["metadata"]["uid"]
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise errors.conflict(resource.group, resource.plural, config["metadata"]["name"], why)
         writer = self._writer(resource, options, operation=managed.APPLY)
         obj, entries = managed.applied(
@@ -321,10 +325,11 @@ class Objects:
         self._validate(resource, new, old)
         warnings += tuple(admission.review("UPDATE", new, old))
         _count_generation(resource, old, new)
-        _manage(new, given)
         after = managed.written(entries())
-        if _sized(resource, new) == current.body and _who(after) == _who(given):
-            return Written(encoding.to_wire(current, resource), warnings, current)
+        if _looks_same(old, new) and _who(after) == _who(given):
+            _manage(new, given)
+            if _is_stored(_sized(resource, new), current.body):
+                return Written(encoding.to_wire(current, resource), warnings, current)
         _manage(new, after)
         body = _sized(resource, new)
         if options.dry_run:
@@ -350,11 +355,8 @@ class Objects:
         name: str,
         options: DeleteOptions,
         admission: Admission = UNRESTRICTED,
-    ) -> tuple[bytes, bool]:
-        """Deletes, or marks for deletion while finalizers remain.
-
-        Gives the answer's body, and whether the object is gone. Raises StatusError 403, 404 or 409.
-        """
+    ) -> Written:
+        """Deletes, or marks for deletion while finalizers remain. Raises StatusError 403, 404 or 409."""
         key = Key(resource.storage, namespace, name)
         for _ in range(_RETRIES):
             current = self.store.latest(key)
@@ -368,21 +370,21 @@ class Objects:
 
     async def _delete_once(
         self, resource: Resource, current: Record, options: DeleteOptions, admission: Admission
-    ) -> tuple[bytes, bool]:
+    ) -> Written:
         obj = encoding.to_object(current, resource)
         meta = obj["metadata"]
         _check_delete_preconditions(resource, meta, options)
-        admission.review("DELETE", None, obj)
+        warnings = tuple(admission.review("DELETE", None, obj))
         finalizers = _finalizers(obj)
         if not meta.get("deletionTimestamp"):
             finalizers = _with_propagation(finalizers, options.propagation)
         if options.dry_run:
-            return _deleted_status(resource, meta), False
+            return Written(_deleted_status(resource, meta), warnings)
         if not finalizers and not _has_contents(resource):
             await self._delete(current)
-            return _deleted_status(resource, meta), True
+            return Written(_deleted_status(resource, meta), warnings)
         if meta.get("deletionTimestamp") and finalizers == _finalizers(obj):
-            return encoding.to_wire(current, resource), False
+            return Written(encoding.to_wire(current, resource), warnings)
         meta["finalizers"] = finalizers
         meta.setdefault("deletionTimestamp", format_time(self._now()))
         meta.setdefault("deletionGracePeriodSeconds", 0)
@@ -391,7 +393,7 @@ class Objects:
         if _has_contents(resource):
             obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
         record = await self._put(current.key, _sized(resource, obj), current.revision)
-        return encoding.to_wire(record, resource), False
+        return Written(encoding.to_wire(record, resource), warnings)
 
     # The way to the store
 
@@ -409,10 +411,18 @@ class Objects:
 
     # Shaping and checking
 
-    def _shaped(self, resource: Resource, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
-        """The object pruned and with defaults, and warnings about what was pruned."""
-        shaped, warnings = self._conformed(resource, obj, options, defaults=True)
-        return _tidy(shaped), warnings
+    def _shaped(
+        self, resource: Resource, obj: Obj, options: WriteOptions, old: Obj = _NOTHING
+    ) -> tuple[Obj, tuple[str, ...]]:
+        """The object pruned and with defaults, and warnings about what was pruned. What is `old`'s very own is as it
+        must be already."""
+        kept = {name: part for name, part in obj.items() if name != "metadata" and part is old.get(name, _NOTHING)}
+        fresh = {name: part for name, part in obj.items() if name not in kept}
+        shaped, warnings = self._conformed(resource, fresh, options, defaults=True)
+        whole = {
+            name: kept[name] if name in kept else shaped.pop(name) for name in obj if name in kept or name in shaped
+        }
+        return _tidy({**whole, **shaped}), warnings
 
     def _conformed(
         self, resource: Resource, obj: Obj, options: WriteOptions, *, defaults: bool
@@ -441,10 +451,15 @@ class Objects:
                     errors.Cause(
                         "FieldValueForbidden",
                         "Forbidden: no new finalizers can be added if the object is being deleted, "
-                        f"found new finalizers {sorted(added)}",
+                        f"found new finalizers []string{{{_quoted(added)}}}",
                         "metadata.finalizers",
                     )
                 )
+        wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
+        if wrong and not resource.custom:
+            told = "; ".join(f"{cause.field}: {cause.message}" for cause in wrong)
+            kind = resource.kind
+            raise errors.bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {told}')
         if causes:
             raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
 
@@ -453,19 +468,27 @@ def _check_preconditions(resource: Resource, old: Obj, meta: Obj) -> None:
     name = old["metadata"]["name"]
     if meta.get("resourceVersion") and meta["resourceVersion"] != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.group, resource.plural, name, MODIFIED)
+    deletion = meta.get("deletionTimestamp")
+    if deletion and not old["metadata"].get("deletionTimestamp"):
+        why = f'Invalid value: "{deletion}": field is immutable'
+        cause = errors.Cause("FieldValueInvalid", why, "metadata.deletionTimestamp")
+        raise errors.invalid(resource.group, resource.kind, name, (cause,))
     if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
         why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}"
         raise errors.conflict(resource.group, resource.plural, name, why)
 
 
 def _check_delete_preconditions(resource: Resource, meta: Obj, options: DeleteOptions) -> None:
-    for word, wanted, found in (
-        ("UID", options.uid, meta["uid"]),
-        ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+    for word, wanted, found, guess in (
+        ("UID", options.uid, meta["uid"], "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, meta["resourceVersion"], "modified"),
     ):
         if wanted and wanted != found:
-            why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"
-            raise errors.conflict(resource.group, resource.plural, meta["name"], why)
+            why = (
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). "
+                f"The object might have been {guess}"
+            )
+            raise errors.conflict(resource.group, resource.kind, meta["name"], why)
 
 
 def _without_status(resource: Resource, obj: Obj) -> Obj:
@@ -474,7 +497,8 @@ def _without_status(resource: Resource, obj: Obj) -> Obj:
 
 
 def _without_managed(obj: Obj) -> Obj:
-    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("managedFields", "resourceVersion")}
+    return {**obj, "metadata": meta}
 
 
 def _only(config: Obj, part: str) -> Obj:
@@ -525,6 +549,11 @@ def _manage(obj: Obj, entries: list[Obj]) -> None:
         obj["metadata"]["managedFields"] = entries
 
 
+def _looks_same(old: Obj, new: Obj) -> bool:
+    """Whether nothing differs but what a write never is about; to Python 1, 1.0 and true do not differ."""
+    return _without_managed(old) == _without_managed(new)
+
+
 def _who(entries: list[Obj]) -> list[Obj]:
     """The entries without their times."""
     return [{k: v for k, v in entry.items() if k != "time"} for entry in entries]
@@ -561,6 +590,24 @@ def _sized(resource: Resource, obj: Obj) -> bytes:
     if len(body) > MAX_OBJECT:
         raise errors.too_large(f"the object has {len(body)} bytes; at most {MAX_OBJECT} are stored")
     return body
+
+
+def _undeclared(resource: Resource, namespace: str, name: str, warning: str) -> errors.StatusError:
+    """Nobody can own a field that the schema has not."""
+    path = warning.removeprefix('unknown field "').removesuffix('"')
+    return errors.bad_request(
+        f"failed to create typed patch object ({namespace}/{name}; {resource.api_version}, Kind={resource.kind}): "
+        f".{path}: field not declared in schema"
+    )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(names))
+
+
+def _is_stored(body: bytes, stored: bytes) -> bool:
+    """Whether two bodies hold the same, in whatever order."""
+    return body == stored or (len(body) == len(stored) and msgspec.json.decode(body) == msgspec.json.decode(stored))
 
 
 def _deleted_status(resource: Resource, meta: dict[str, Any]) -> bytes:

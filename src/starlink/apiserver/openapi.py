@@ -37,7 +37,9 @@ class OpenApi:
             return None
         body, digest = found
         etag = f'"{digest}"'
-        caching = _FOREVER if query.get("hash") == digest else {"vary": "Accept"}
+        if query.get("hash", digest) != digest:
+            return Response(301, b"", {"location": f"{path}?hash={digest}", "vary": "Accept"})
+        caching = _FOREVER if "hash" in query else {"vary": "Accept"}
         if headers.get("if-none-match") == etag:
             return Response(304, b"", {"etag": etag, **caching})
         return Response(200, body, {**JSON, "etag": etag, **caching})

@@ -1,6 +1,10 @@
 """The options of a request, read from its query and body. Raises StatusError 400 for what is not understood."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from starlink.apiserver import bodies, errors
 from starlink.apiserver.errors import Cause
@@ -10,7 +14,8 @@ from starlink.apiserver.resource import Registry
 TRUE = ("true", "1", "t", "T", "TRUE", "True")
 FALSE = ("false", "0", "f", "F", "FALSE", "False", "")
 VALIDATIONS = ("Strict", "Warn", "Ignore")
-PROPAGATIONS = ("Background", "Foreground", "Orphan")
+PROPAGATIONS = ("Foreground", "Background", "Orphan")
+_KINDS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 MAX_MANAGER = 128
 
 
@@ -36,14 +41,28 @@ class DeleteOptions:
 
 def write_options(request: Request, *, apply: bool = False) -> WriteOptions:
     """Of a create, update or patch; `apply` for a server-side apply, which must name its manager. Raises also 422."""
+    if not request.query and not apply:
+        return _plain(request.headers.get("user-agent", ""))
     validation = request.query.get("fieldValidation", "") or "Warn"
+    dry_run = request.query.get("dryRun", "")
     if validation not in VALIDATIONS:
-        raise errors.bad_request(f"fieldValidation: {validation!r} is not one of {', '.join(VALIDATIONS)}")
+        raise _unsupported(_KINDS.get(request.method, ""), "fieldValidation", validation, ("", *sorted(VALIDATIONS)))
+    _check_dry_run(dry_run)
     manager = request.query.get("fieldManager", "")
     force = flag(request, "force")
     _check_manager(manager, force=force, apply=apply)
-    named = manager or request.headers.get("user-agent", "").partition("/")[0][:MAX_MANAGER] or "unknown"
-    return WriteOptions(_dry_run(request.query.get("dryRun", "")), validation, named, force)
+    named = manager or _named(request.headers.get("user-agent", ""))
+    return WriteOptions(dry_run == "All", validation, named, force)
+
+
+@lru_cache(256)
+def _plain(agent: str) -> WriteOptions:
+    return WriteOptions(manager=_named(agent))
+
+
+def _named(agent: str) -> str:
+    """What a client is called that names no manager: as its program."""
+    return agent.partition("/")[0][:MAX_MANAGER] or "unknown"
 
 
 def _check_manager(manager: str, *, force: bool, apply: bool) -> None:
@@ -66,23 +85,36 @@ def delete_options(request: Request, registry: Registry) -> DeleteOptions:
     if not isinstance(conditions, dict):
         raise errors.bad_request("preconditions: must be an object with uid and resourceVersion")
     propagation = given.get("propagationPolicy") or request.query.get("propagationPolicy", "")
-    if given.get("orphanDependents") is True:
-        propagation = "Orphan"
+    orphans = given.get("orphanDependents")
+    if propagation and orphans is not None:
+        why = f'Invalid value: "{propagation}": orphanDependents and deletionPropagation cannot be both set'
+        cause = Cause("FieldValueInvalid", why, "propagationPolicy")
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", (cause,))
     if propagation and propagation not in PROPAGATIONS:
-        raise errors.bad_request(f"propagationPolicy: {propagation!r} is not one of {', '.join(PROPAGATIONS)}")
+        raise _unsupported("DeleteOptions", "propagationPolicy", propagation, (*PROPAGATIONS, "nil"))
+    if orphans is not None:
+        propagation = "Orphan" if orphans is True else "Background"
     dry = given.get("dryRun") or []
+    dry_run = dry[0] if isinstance(dry, list) and dry else request.query.get("dryRun", "")
+    _check_dry_run(dry_run)
     return DeleteOptions(
         str(conditions.get("uid") or ""),
         str(conditions.get("resourceVersion") or ""),
         propagation,
-        _dry_run(dry[0] if isinstance(dry, list) and dry else request.query.get("dryRun", "")),
+        dry_run == "All",
     )
 
 
-def _dry_run(value: object) -> bool:
+def _check_dry_run(value: object) -> None:
     if value not in ("", "All"):
         raise errors.bad_request(f"dryRun: {value!r} is not supported; the only value is All")
-    return value == "All"
+
+
+def _unsupported(kind: str, field: str, value: object, supported: Sequence[str]) -> errors.StatusError:
+    shown = msgspec.json.encode(value).decode()
+    listed = ", ".join(f'"{one}"' for one in supported)
+    cause = Cause("FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {listed}", field)
+    return errors.invalid("meta.k8s.io", kind, "", (cause,))
 
 
 def flag(request: Request, name: str) -> bool:
@@ -98,6 +130,6 @@ def whole_number(request: Request, name: str, most: int | None = None) -> int:
     text = request.query.get(name, "")
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise errors.bad_request(f"{name}: {text!r} is not a whole number of at least 0")
     return min(int(text), most) if most is not None else int(text)

@@ -43,7 +43,9 @@ def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
     if media_type == JSON_PATCH:
         return _json_patch(obj, patch)
     if not isinstance(patch, dict):
-        raise errors.bad_request(f"a merge patch must be a JSON object, not {dump(patch)[:60].decode()}")
+        raise errors.bad_request(
+            f"a merge patch must be a JSON object, not {dump(patch)[:60].decode(errors='replace')}"
+        )
     schema = resource.schema.openapi
     merged = strategic.merge(obj, patch, schema) if media_type == STRATEGIC else merge(obj, patch)
     assert isinstance(merged, dict)
@@ -65,7 +67,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 def _json_patch(obj: Obj, patch: Any) -> Obj:
     """RFC 6902."""
-    if not isinstance(patch, list):
+    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > MAX_OPERATIONS:
         raise errors.too_large(f"a JSON patch may have {MAX_OPERATIONS} operations, this one has {len(patch)}")
@@ -75,10 +77,12 @@ def _json_patch(obj: Obj, patch: Any) -> Obj:
         raise errors.StatusError(422, "Invalid", f"the JSON patch's test failed: {error}") from None
     except jsonpatch.JsonPatchConflict as error:
         raise errors.StatusError(422, "Invalid", f"the JSON patch does not fit the object: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+    except jsonpatch.InvalidJsonPatch as error:
         raise errors.bad_request(f"the JSON patch is malformed: {error}") from None
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        raise errors.StatusError(422, "Invalid", f"the JSON patch can't be applied: {str(error)[:200]}") from None
     except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
-        raise errors.bad_request(f"the JSON patch is malformed: {error!r}") from None
+        raise errors.StatusError(422, "Invalid", f"the JSON patch can't be applied: {error!r}"[:200]) from None
     if not isinstance(patched, dict):
         raise errors.bad_request("the JSON patch does not leave an object")
     return patched

@@ -1,10 +1,11 @@
 """Get, list and watch: what a request may see, in the form it asks for."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlink.apiserver import encoding, errors, listing, options, partial, scale, selectors
 from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.errors import Cause
 from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Resource
@@ -15,6 +16,7 @@ from starlink.store.base import Record
 
 MAX_LIST_LIMIT = 100_000
 _NOT_OLDER, _EXACT = "NotOlderThan", "Exact"
+_MATCH, _INITIAL = "resourceVersionMatch", "sendInitialEvents"
 
 
 class Reads:
@@ -42,6 +44,7 @@ class Reads:
 
     def list(self, request: Request, asked: Route) -> Response:
         """A page of objects. Raises StatusError 400 or 410."""
+        _check_list(request)
         self._check_version(request)
         selector = self._selector(request, asked)
         limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
@@ -56,12 +59,9 @@ class Reads:
     def _check_version(self, request: Request) -> None:
         """Lists are of the newest state, which is right for every resourceVersion that has been, but Exact ones."""
         version = options.whole_number(request, "resourceVersion")
-        match = request.query.get("resourceVersionMatch", "")
-        if match not in ("", _NOT_OLDER, _EXACT):
-            raise errors.bad_request(f"resourceVersionMatch: {match!r} is neither NotOlderThan nor Exact")
-        if match and not request.query.get("resourceVersion"):
-            raise errors.bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        if match == _EXACT and version != self._store.revision:
+        if version and request.query.get("continue"):
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        if request.query.get("resourceVersionMatch") == _EXACT and version != self._store.revision:
             raise errors.expired(f"resourceVersion {version} is not kept; list without resourceVersionMatch=Exact")
         if version > self._store.revision:
             raise errors.too_large_version(version, self._store.revision)
@@ -80,7 +80,7 @@ class Reads:
         rendered = table(
             resource,
             [encoding.to_object(record, resource) for record in part.records],
-            include=request.query.get("includeObject", "Metadata"),
+            include=_included(request),
             now=self._now(),
             resource_version=str(part.resource_version),
             continue_=part.continue_,
@@ -90,6 +90,7 @@ class Reads:
 
     def watch(self, request: Request, asked: Route) -> Stream:
         """A stream of events. Raises StatusError 400 or 410."""
+        _check_watch(request)
         version = request.query.get("resourceVersion", "")
         initial = options.flag(request, "sendInitialEvents")
         since = None if initial or version in ("", "0") else options.whole_number(request, "resourceVersion")
@@ -102,15 +103,15 @@ class Reads:
             float(timeout),
             initial,
         )
-        watcher = Watcher(self._store, asked.resource, wanted, self._render(request, asked.resource))
+        watcher = Watcher(self._store, asked.resource, wanted, self._frames, self._render(request, asked.resource))
         return Stream(watcher.open(), JSON)
 
-    def _render(self, request: Request, resource: Resource) -> Render:
+    def _render(self, request: Request, resource: Resource) -> Render | None:
         if partial.wanted(request):
             return lambda type_, record: frame(type_, partial.body(record, resource))
         if not partial.wants_table(request):
-            return lambda type_, record: self._frames.line(record, type_, resource)
-        include = request.query.get("includeObject", "Metadata")
+            return None
+        include = _included(request)
         first = True
 
         def render(type_: str, record: Record) -> bytes:
@@ -127,3 +128,62 @@ class Reads:
             return frame(type_, dump(rendered))
 
         return render
+
+
+def _check_list(request: Request) -> None:
+    """Whether the options of a list go together, as ListOptions are validated. Raises StatusError 400 or 422."""
+    options.whole_number(request, "timeoutSeconds")
+    match = request.query.get("resourceVersionMatch", "")
+    version = request.query.get("resourceVersion", "")
+    causes = []
+    if match and not version:
+        causes.append(_forbidden(_MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if match and request.query.get("continue"):
+        causes.append(_forbidden(_MATCH, "resourceVersionMatch is forbidden when continue is provided"))
+    if match not in ("", _EXACT, _NOT_OLDER):
+        causes.append(_unsupported_match(match, f'"{_EXACT}", "{_NOT_OLDER}", ""'))
+    if match == _EXACT and version == "0":
+        causes.append(_forbidden(_MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    if _INITIAL in request.query:
+        causes.append(_forbidden(_INITIAL, "sendInitialEvents is forbidden for list"))
+    _raise_invalid(causes)
+
+
+def _check_watch(request: Request) -> None:
+    """The same, of a watch."""
+    match = request.query.get("resourceVersionMatch", "")
+    initial = _INITIAL in request.query
+    causes = []
+    if initial and match != _NOT_OLDER:
+        causes.append(_forbidden(_MATCH, f"sendInitialEvents requires setting resourceVersionMatch to {_NOT_OLDER}"))
+    if match and not initial:
+        causes.append(
+            _forbidden(_MATCH, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+        )
+    if match not in ("", _NOT_OLDER):
+        causes.append(_unsupported_match(match, f'"{_NOT_OLDER}"'))
+    _raise_invalid(causes)
+
+
+def _forbidden(field: str, why: str) -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {why}", field)
+
+
+def _unsupported_match(match: str, supported: str) -> Cause:
+    return Cause("FieldValueNotSupported", f'Unsupported value: "{match}": supported values: {supported}', _MATCH)
+
+
+def _raise_invalid(causes: Sequence[Cause]) -> None:
+    if causes:
+        raise errors.invalid("meta.k8s.io", "ListOptions", "", tuple(causes))
+
+
+def _included(request: Request) -> str:
+    """How much of its object a table's row has. Raises StatusError 400."""
+    include = request.query.get("includeObject") or "Metadata"
+    if include not in ("Metadata", "None", "Object"):
+        raise errors.bad_request(
+            "Unable to convert to Table as requested: includeObject: "
+            f"Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+        )
+    return include

@@ -1,7 +1,7 @@
 """One served resource and the registry of all of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starlink.apiserver.structure import Node
@@ -82,20 +82,18 @@ class Resource:
     stored_version: str = ""  # the apiVersion that is stored, where it is another
     warning: str = ""  # what every user of a deprecated version is told
     since: int = 0  # the store's revision since which objects were written by this schema
+    api_version: str = field(init=False)
+    storage: str = field(init=False)  # the `resource` part of a store key
+    persistent: bool = field(init=False)  # whether its objects are kept: a review is answered and forgotten
 
-    @property
-    def storage(self) -> str:
-        """The `resource` part of a store key."""
-        return self.stored_as or f"{self.group}/{self.plural}"
-
-    @property
-    def persistent(self) -> bool:
-        """Whether its objects are kept. A review is answered and forgotten."""
-        return "get" in self.verbs
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+    def __post_init__(self) -> None:
+        derived = {
+            "api_version": f"{self.group}/{self.version}" if self.group else self.version,
+            "storage": self.stored_as or f"{self.group}/{self.plural}",
+            "persistent": "get" in self.verbs,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
 class Registry:

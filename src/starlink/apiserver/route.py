@@ -9,6 +9,7 @@ from starlink.apiserver.resource import Registry, Resource
 _COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 _ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _TRUE = ("true", "1")
+_MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,30 @@ class Route:
     namespace: str | None
     name: str
     subresource: str
+
+
+class Router:
+    """Routes, remembered for as long as the same resources are served."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._generation = registry.generation
+        self._known: dict[tuple[str, str, str], Route] = {}
+
+    def known(self, request: Request) -> Route | None:
+        """The route of a request like one before."""
+        if self._registry.generation != self._generation:
+            self._known.clear()
+            self._generation = self._registry.generation
+        return self._known.get((request.method, request.path, request.query.get("watch", "")))
+
+    def route(self, request: Request) -> Route:
+        """As `route`."""
+        found = route(self._registry, request)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[request.method, request.path, request.query.get("watch", "")] = found
+        return found
 
 
 def route(registry: Registry, request: Request) -> Route:
@@ -53,7 +78,9 @@ def _split(parts: list[str]) -> tuple[str, str, list[str]]:
 
 
 def _check_subresource(resource: Resource, subresource: str) -> None:
-    known = {""}
+    if not subresource:
+        return
+    known = set()
     if resource.status:
         known.add("status")
     if resource.scale:

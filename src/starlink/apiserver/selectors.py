@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlink.apiserver import errors
+from starlink.apiserver.metadata import is_subdomain
 from starlink.apiserver.resource import Resource
 
-_SET = re.compile(r"^\s*([^\s,!=()]+)\s+(in|notin)\s*\(([^)]*)\)\s*$")
-_COMPARE = re.compile(r"^\s*([^\s,!=()]+)\s*(==|=|!=)\s*([^\s,!=()]*)\s*$")
-_EXISTS = re.compile(r"^\s*(!?)\s*([^\s,!=()]+)\s*$")
-_SPLIT = re.compile(r",(?![^(]*\))")
+_TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+)")
+_WORD = re.compile(r"[^\s=!,()<>]+")
+_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+
+Term = Callable[[Mapping[str, str]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
     """What of a list or watch is wanted. `name` is set when a field selector pins metadata.name."""
 
-    label_terms: tuple[Callable[[Mapping[str, str]], bool], ...] = ()
+    label_terms: tuple[Term, ...] = ()
     field_terms: tuple[tuple[str, str, bool], ...] = ()  # path, value, whether it must equal
 
     @property
@@ -45,24 +48,94 @@ def parse(resource: Resource, label_selector: str, field_selector: str) -> Selec
     return Selector(_labels(label_selector), _fields(resource, field_selector))
 
 
-def _labels(text: str) -> tuple[Callable[[Mapping[str, str]], bool], ...]:
-    return tuple(_label_term(part) for part in _SPLIT.split(text) if text.strip())
+def _labels(text: str) -> tuple[Term, ...]:
+    tokens = _TOKEN.findall(text)
+    terms: list[Term] = []
+    while tokens:
+        terms.append(_requirement(tokens))
+        if tokens and tokens.pop(0) != ",":
+            raise _unparsable("found a second requirement, expected: ',' or 'end of string'")
+        if not tokens and text.rstrip().endswith(","):
+            raise _unparsable("found '', expected: identifier after ','")
+    return tuple(terms)
 
 
-def _label_term(part: str) -> Callable[[Mapping[str, str]], bool]:
-    if match := _SET.match(part):
-        key, wanted, values = match[1], match[2] == "in", {value.strip() for value in match[3].split(",")}
-        return lambda labels: (labels.get(key) in values) is wanted
-    if match := _COMPARE.match(part):
-        key, wanted, value = match[1], match[2] != "!=", match[3]
-        return lambda labels: (labels.get(key) == value) is wanted
-    if match := _EXISTS.match(part):
-        key, wanted = match[2], not match[1]
-        return lambda labels: (key in labels) is wanted
-    raise errors.bad_request(
-        f"unable to parse requirement: {part!r} is no label selector; write key=value, key!=value, "
-        "key, !key, key in (a,b) or key notin (a,b)"
-    )
+def _requirement(tokens: list[str]) -> Term:
+    """Takes one requirement off the tokens."""
+    absent = tokens[0] == "!"
+    if absent:
+        tokens.pop(0)
+    key = _word(tokens, "identifier")
+    _check(_is_key(key), key, "key")
+    if absent or not tokens or tokens[0] == ",":
+        return lambda labels: (key in labels) is not absent
+    operator = tokens.pop(0)
+    if operator in ("in", "notin"):
+        values = _values(tokens)
+        return lambda labels: (labels.get(key) in values) is (operator == "in")
+    if operator not in ("=", "==", "!=", ">", "<"):
+        raise _unparsable(f"found '{operator}', expected: {_OPERATORS}")
+    value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+    if operator in (">", "<"):
+        return _compared(key, operator, value)
+    _check(_is_value(value), value, f"values[0][{key}]")
+    return lambda labels: (labels.get(key) == value) is (operator != "!=")
+
+
+def _compared(key: str, operator: str, value: str) -> Term:
+    """Labels that are numbers above or below one."""
+    _check(value.isascii() and value.lstrip("-").isdigit(), value, f"values[0][{key}]")
+    bound = int(value)
+
+    def term(labels: Mapping[str, str]) -> bool:
+        try:
+            number = int(labels[key])
+        except (KeyError, ValueError):
+            return False
+        return number > bound if operator == ">" else number < bound
+
+    return term
+
+
+def _values(tokens: list[str]) -> frozenset[str]:
+    """Takes the parenthesized values off the tokens."""
+    opening = tokens.pop(0) if tokens else ""
+    if opening != "(":
+        raise _unparsable(f"found '{opening}' expected: '('")
+    values, last = set(), ","
+    while last == ",":
+        value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+        _check(_is_value(value), value, "values")
+        values.add(value)
+        last = tokens.pop(0) if tokens else ""
+    if last != ")":
+        raise _unparsable(f"found '{last}', expected: ',' or ')'")
+    return frozenset(values)
+
+
+def _word(tokens: list[str], expected: str) -> str:
+    word = tokens.pop(0) if tokens else ""
+    if not _WORD.fullmatch(word):
+        raise _unparsable(f"found '{word}', expected: {expected}")
+    return word
+
+
+def _is_key(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    return len(name) <= 63 and _PART.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
+
+
+def _is_value(value: str) -> bool:
+    return not value or (len(value) <= 63 and _PART.fullmatch(value) is not None)
+
+
+def _check(holds: bool, value: str, field: str) -> None:
+    if not holds:
+        raise _unparsable(f'{field}: Invalid value: "{value}"')
+
+
+def _unparsable(why: str) -> errors.StatusError:
+    return errors.bad_request(f"unable to parse requirement: {why}")
 
 
 def _fields(resource: Resource, text: str) -> tuple[tuple[str, str, bool], ...]:
@@ -81,7 +154,9 @@ def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:
     if (resource.group, resource.plural) == ("", "namespaces"):
         supported += ("status.phase",)
     if path not in supported:
-        raise errors.bad_request(f"field label not supported: {path}; supported: {', '.join(supported)}")
+        if resource.custom or len(supported) > 2:
+            raise errors.bad_request(f"field label not supported: {path}")
+        raise errors.bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return path, value, operator != "!="
 
 

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from starlink.apiserver import crd
+from starlink.apiserver import crd, rbac_kinds
+from starlink.apiserver.authorizer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.names import CRD_FINALIZER
 from starlink.apiserver.resource import Resource
@@ -107,11 +108,17 @@ def _check_crd(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 
 _PREPARE: dict[str, Callable[[Obj, Obj | None], None]] = {
     "/secrets": _prepare_secret,
+    ROLE_BINDINGS: rbac_kinds.prepare_binding,
+    CLUSTER_ROLE_BINDINGS: rbac_kinds.prepare_binding,
     "apiextensions.k8s.io/customresourcedefinitions": _prepare_crd,
 }
 _CHECK: dict[str, Callable[[Obj, Obj | None], Iterable[Cause]]] = {
     "/secrets": _check_secret,
     "/configmaps": _check_config_map,
+    ROLES: rbac_kinds.check_role,
+    CLUSTER_ROLES: rbac_kinds.check_cluster_role,
+    ROLE_BINDINGS: rbac_kinds.check_role_binding,
+    CLUSTER_ROLE_BINDINGS: rbac_kinds.check_cluster_role_binding,
     "apps/controllerrevisions": _check_revision,
     "discovery.k8s.io/endpointslices": _check_endpoints,
     "apiextensions.k8s.io/customresourcedefinitions": _check_crd,

@@ -1,7 +1,9 @@
 """ServiceAccount tokens: signed, bound to the account's UID, with an end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jwt
 
@@ -13,13 +15,23 @@ class InvalidToken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A Secret in the account's namespace."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """Whose token it is; `expiry` in epoch seconds."""
+    """Whose token it is; `expiry` in epoch seconds; `bound` is the Secret with which it ends, if any."""
 
     namespace: str
     name: str
     uid: str
     expiry: float
+    audiences: tuple[str, ...] = ()
+    bound: Bound | None = None
 
 
 class TokenIssuer:
@@ -36,28 +48,41 @@ class TokenIssuer:
         self._private = key
         self._public = key.public_key()
 
-    def issue(self, namespace: str, name: str, uid: str, seconds: int, now: float) -> tuple[str, float]:
-        """A token and its expiry in epoch seconds."""
+    def issue(
+        self,
+        namespace: str,
+        name: str,
+        uid: str,
+        seconds: int,
+        now: float,
+        *,
+        audiences: Sequence[str] = (),
+        bound: Bound | None = None,
+    ) -> tuple[str, float]:
+        """A token and its expiry in epoch seconds; for this server unless for other `audiences`."""
         expiry = int(now) + seconds
+        about: dict[str, Any] = {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}}
+        if bound is not None:
+            about["secret"] = {"name": bound.name, "uid": bound.uid}
         claims = {
             "iss": self.issuer,
-            "aud": [self.issuer],
+            "aud": list(audiences) or [self.issuer],
             "sub": f"system:serviceaccount:{namespace}:{name}",
             "iat": int(now),
             "nbf": int(now) - 60,
             "exp": expiry,
-            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}},
+            "kubernetes.io": about,
         }
         return jwt.encode(claims, self._private, algorithm=ALGORITHM), float(expiry)
 
-    def verify(self, token: str, now: float) -> Claims:
-        """Raises InvalidToken."""
+    def verify(self, token: str, now: float, audiences: Sequence[str] = ()) -> Claims:
+        """What a token for one of the `audiences` says, by default for this server. Raises InvalidToken."""
         try:
             claims = jwt.decode(
                 token,
                 self._public,
                 algorithms=[ALGORITHM],
-                audience=self.issuer,
+                audience=list(audiences) or self.issuer,
                 issuer=self.issuer,
                 options={
                     "verify_exp": False,
@@ -66,9 +91,16 @@ class TokenIssuer:
                     "require": ["exp", "sub"],
                 },
             )
-            bound = claims["kubernetes.io"]
-            account = bound["serviceaccount"]
-            found = Claims(bound["namespace"], account["name"], account["uid"], float(claims["exp"]))
+            about = claims["kubernetes.io"]
+            account, secret = about["serviceaccount"], about.get("secret")
+            found = Claims(
+                about["namespace"],
+                account["name"],
+                account["uid"],
+                float(claims["exp"]),
+                tuple(claims["aud"]),
+                Bound(secret["name"], secret["uid"]) if secret else None,
+            )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise InvalidToken(f"invalid bearer token: {error}") from None
         if found.expiry <= now:

@@ -1,6 +1,7 @@
 """Create, update, patch and delete: a request's change, made to what is stored."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlink.apiserver import bodies, encoding, errors, listing, options, patches, scale
 from starlink.apiserver.definitions import Definitions
@@ -8,7 +9,7 @@ from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.envelope import check_envelope, namespace_of
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import Request, Response
-from starlink.apiserver.names import NAMESPACES, PROTECTED_NAMESPACES
+from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Admission, Change, Objects, Written
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
@@ -46,23 +47,38 @@ class Writes:
         namespace = asked.namespace or ""
         if asked.subresource == "token":
             account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
-            return Response(201, dump(request_token(self._tokens, account, obj, self._now())), JSON)
+            answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
+            return Response(201, dump(answer), JSON)
+        return await self._create(request, asked, obj, wanted)
+
+    async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
+        namespace = asked.namespace or ""
         if asked.resource.namespaced:
             namespace = namespace or namespace_of(obj)
             self._check_namespace(asked.resource, namespace, obj)
+        meta = obj.get("metadata")
+        if isinstance(meta, dict) and meta.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        self._definitions.check_creation(asked.resource, obj)
         admission = self._admission_of(request, asked, wanted.dry_run)
         written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
         return _response(await self._definitions.written(asked.resource, written))
+
+    def _secret_uid(self, namespace: str, name: str) -> str | None:
+        record = self._store.latest(Key("/secrets", namespace, name))
+        return str(encoding.raw(record)["metadata"]["uid"]) if record else None
 
     def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
         record = self._store.latest(Key(NAMESPACES, "", namespace))
         if record is None:
             raise errors.not_found("", "namespaces", namespace)
-        if encoding.raw(record)["metadata"].get("deletionTimestamp"):
+        if b'"deletionTimestamp"' in record.body and encoding.raw(record)["metadata"].get("deletionTimestamp"):
             meta = obj.get("metadata")
             name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            raise errors.forbidden(resource.group, resource.plural, name, why)
+            told = f"namespace {namespace} is being terminated"
+            refused = errors.forbidden(resource.group, resource.plural, name, why)
+            raise replace(refused, causes=(errors.Cause("NamespaceTerminating", told, "metadata.namespace"),))
 
     async def update(self, request: Request, asked: Route) -> Response:
         """PUT of an object or a subresource."""
@@ -71,6 +87,9 @@ class Writes:
         if asked.subresource == "scale":
             return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
         check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
+        missing = not self._objects.exists(asked.resource, asked.namespace or "", asked.name)
+        if missing and not asked.subresource and asked.resource.storage in CREATED_BY_UPDATE:
+            return await self._create(request, asked, obj, wanted)
         return await self._change(request, asked, lambda _: {**obj, "metadata": dict(obj["metadata"])}, wanted)
 
     async def patch(self, request: Request, asked: Route) -> Response:
@@ -124,8 +143,8 @@ class Writes:
             raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
         wanted = options.delete_options(request, self._registry)
         admission = self._admission_of(request, asked, wanted.dry_run)
-        body, _gone = await self._objects.delete(asked.resource, asked.namespace or "", asked.name, wanted, admission)
-        return Response(200, body, JSON)
+        namespace = asked.namespace or ""
+        return _response(await self._objects.delete(asked.resource, namespace, asked.name, wanted, admission))
 
     async def delete_collection(self, request: Request, asked: Route, part: listing.Page) -> Response:
         """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""

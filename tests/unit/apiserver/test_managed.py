@@ -201,6 +201,14 @@ def test_applying_is_idempotent_and_gives_what_was_asked_for(first: Any, second:
     assert (again, sorted(map(repr, same))) == (live, sorted(map(repr, entries)))
 
 
+@given(specs, st.booleans())
+def test_a_new_object_is_an_update_of_nothing(spec: Any, status: bool) -> None:
+    new = obj(**spec) | {"status": {"phase": "x"}}
+    new["metadata"] |= {"labels": {"a": "1"}, "annotations": {}}
+    made = managed.created(NODE, new, who("one"), status=status)
+    assert made == managed.updated(NODE, {}, new, (), who("one"), status=status)
+
+
 @given(specs, specs)
 def test_every_field_that_is_there_has_an_owner_and_no_owner_lacks_its_field(first: Any, second: Any) -> None:
     live, entries = apply(None, obj(**first), [], "one")
