@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-SUBJECTS = ("main_job",)
+SUBJECTS = ("apiserver", "main_job")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import platform
 import sqlite3
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,32 @@ class Result:
     met: bool | None = None
 
 
-def result(measure: str, unit: str, values: Sequence[float], *, at_most: float | None = None) -> Result:
+def result(
+    measure: str,
+    unit: str,
+    values: Sequence[float],
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> Result:
     """The result of a measure's rounds; the goal, where there is one, is a bound on the median."""
     middle = statistics.median(values)
-    return Result(
-        measure,
-        unit,
-        round(middle, 3),
-        round(min(values), 3),
-        round(max(values), 3),
-        len(values),
-        goal=None if at_most is None else f"≤ {at_most:g} {unit}",
-        met=None if at_most is None else middle <= at_most,
-    )
+    goal, met = None, None
+    if at_most is not None:
+        goal, met = f"≤ {at_most:g} {unit}", middle <= at_most
+    elif at_least is not None:
+        goal, met = f"≥ {at_least:g} {unit}", middle >= at_least
+    low, high = round(min(values), 3), round(max(values), 3)
+    return Result(measure, unit, round(middle, 3), low, high, len(values), goal=goal, met=met)
+
+
+def against(
+    measure: str, unit: str, values: Sequence[float], peer: str, peers: Sequence[float], *, at_least: float
+) -> Result:
+    """The same beside a peer's rounds, each measured next to ours; the goal is a bound on the medians' ratio."""
+    ratio = statistics.median(values) / statistics.median(peers)
+    goal, met = f"≥ {at_least:g} × {peer}", ratio >= at_least
+    return replace(result(measure, unit, values), peer=peer, ratio=round(ratio, 2), goal=goal, met=met)
 
 
 def publish(subject: str, results: Sequence[Result]) -> None:
@@ -56,10 +69,11 @@ def publish(subject: str, results: Sequence[Result]) -> None:
 
 def table(results: Sequence[Result]) -> str:
     """Aligned text."""
-    rows = [("measure", "median", "min", "max", "unit", "rounds", "goal", "met")]
+    rows = [("measure", "median", "min", "max", "unit", "rounds", "ratio", "goal", "met")]
     rows += [
         (
-            one.measure, f"{one.median:g}", f"{one.min:g}", f"{one.max:g}", one.unit, str(one.rounds), one.goal or "",
+            one.measure, f"{one.median:g}", f"{one.min:g}", f"{one.max:g}", one.unit, str(one.rounds),
+            "" if one.ratio is None else f"{one.ratio:g}", one.goal or "",
             "" if one.met is None else "yes" if one.met else "MISSED",
         )
         for one in results
