@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as TypingProtocol
 
-_PIECE = 256 * 1024
+_PIECE = 16 * 1024  # a TLS record
 
 
 class Protocol(TypingProtocol):

@@ -19,7 +19,7 @@ from bench import load
 WARM_SECONDS = 2.0
 SECONDS = 6.0
 OBJECTS = 64
-_PIECE = 256 * 1024
+_buffer = bytearray(64 * 1024)
 _AT = b'"at":'
 
 
@@ -42,22 +42,22 @@ class _Watcher:
         self.wire = wire
         wire.sendall(b"GET %b?watch=true&resourceVersion=0 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % path.encode())
         wire.setblocking(False)
-        self._last = b""
+        self._last = 0
 
     def read(self, lags: list[float]) -> int:
         """Reads all that has come; gives the number of events."""
         events = 0
         while True:
             try:
-                data = self.wire.recv(_PIECE)
+                size = self.wire.recv_into(_buffer)
             except ssl.SSLWantReadError:
                 return events
-            if not data:
+            if not size:
                 raise ConnectionError("the server ended a watch")
-            events += data.count(b"}\n") + (self._last == b"}" and data[:1] == b"\n")
-            self._last = data[-1:]
-            start = data.find(_AT) + len(_AT)
-            digits = data[start : start + 19]
+            events += _buffer.count(b"}\n", 0, size) + (self._last == ord("}") and _buffer[0] == ord("\n"))
+            self._last = _buffer[size - 1]
+            start = _buffer.find(_AT, 0, size) + len(_AT)
+            digits = _buffer[start : min(start + 19, size)]
             if start >= len(_AT) and len(digits) == 19 and digits.isdigit():
                 lags.append(time.time() - int(digits) / 1e9)
 

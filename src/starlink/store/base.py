@@ -6,9 +6,10 @@ schema, no metadata, no JSON. A write that was acknowledged survives `kill -9`.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 
 class Key(NamedTuple):
@@ -19,8 +20,7 @@ class Key(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One stored object as of `revision`; `body` is what was put, byte for byte."""
 
     key: Key
@@ -33,8 +33,7 @@ class Change(StrEnum):
     DELETE = "DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A committed write. `record` is the object after it (for DELETE: its last body, at the
     revision of the deletion); `previous` is the object before it, None when it was created."""
 
@@ -126,3 +125,7 @@ class Store(Protocol):
     def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
         """Events after revision `since`, of one resource or of all. Raises Expired when they are no
         longer kept."""
+
+    async def reaches(self, revision: int, seconds: float) -> bool:
+        """Whether `self.revision` is at least `revision`, within `seconds`: another server of the same objects
+        may have told it, and this one may be behind."""

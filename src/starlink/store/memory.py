@@ -52,3 +52,6 @@ class MemoryStore:
 
     def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
         return self._state.history.watch(resource, namespace, since)
+
+    async def reaches(self, revision: int, seconds: float) -> bool:
+        return revision <= self._state.revision

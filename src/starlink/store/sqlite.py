@@ -5,13 +5,11 @@ one transaction; replies and events leave only after the commit. Reads come from
 """
 
 import asyncio
-import collections
-import contextlib
 import queue
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Watch
 from starlink.store.history import DEFAULT_KEPT
@@ -20,11 +18,11 @@ from starlink.store.sqlite_file import Durability, SqliteFile
 from starlink.store.state import State
 
 MAX_GROUP = 512
+ENOUGH = 16  # writes to begin with while the loop is still busy with others
 _PLAIN = Plain()
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(NamedTuple):
     event: Event
     done: "asyncio.Future[Record]"
     generation: int
@@ -46,7 +44,9 @@ class SqliteStore:
     ) -> None:
         self._file = SqliteFile(path, kept, seal, durability)
         self._state = State(kept)
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+        self._staged: list[_Write] = []
+        self._committing = False  # whether the writer thread has a group
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: StoreUnavailable | None = None
@@ -69,6 +69,9 @@ class SqliteStore:
     async def close(self) -> None:
         """Commits what was asked for, ends the watches and closes the file."""
         if self._thread is not None:
+            while self._staged or self._committing:
+                self._commit_staged()
+                await asyncio.sleep(0.001)
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             await asyncio.sleep(0)
@@ -104,40 +107,46 @@ class SqliteStore:
             raise self._failed or StoreUnavailable("the store is not open")
         event = self._state.stage(change, key, body, expect)
         done: asyncio.Future[Record] = self._loop.create_future()
-        self._queue.put(_Write(event, done, self._generation))
-        # A caller that goes away changes nothing: the write is on its way.
-        return await asyncio.shield(done)
+        self._staged.append(_Write(event, done, self._generation))
+        if not self._committing and len(self._staged) == 1:
+            self._loop.call_soon(self._commit_when_quiet, self._loop, 1)
+        return await done  # a caller that goes away changes nothing: the write is on its way
+
+    def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        """Begins with what has been staged when one turn of the loop has brought no more, or enough."""
+        if before < len(self._staged) < ENOUGH:
+            loop.call_soon(self._commit_when_quiet, loop, len(self._staged))
+        else:
+            self._commit_staged()
+
+    def _commit_staged(self) -> None:
+        """On the loop: hands over what has been staged; what is staged while it is committed goes together next."""
+        if self._staged and not self._committing:
+            group, self._staged = self._staged[:MAX_GROUP], self._staged[MAX_GROUP:]
+            self._committing = True
+            self._queue.put(group)
 
     def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
         return self._state.history.watch(resource, namespace, since)
 
+    async def reaches(self, revision: int, seconds: float) -> bool:
+        return revision <= self._state.revision
+
     def _write_groups(self) -> None:
-        """The writer thread: one transaction for whatever has arrived."""
+        """The writer thread: one transaction for each group."""
         assert self._loop is not None
-        while (first := self._queue.get()) is not None:
-            group = [first, *self._more()]
-            stop = group[-1] is None
-            writes = [write for write in group if write is not None]
+        while (group := self._queue.get()) is not None:
             error: Exception | None = None
             try:
-                if all(write.generation == self._generation for write in writes):
-                    self._file.commit([write.event for write in writes])
+                if all(write.generation == self._generation for write in group):
+                    self._file.commit([write.event for write in group])
                 else:
                     error = StoreUnavailable("an earlier write that this one was based on failed")
             except Exception as problem:  # whatever it is, its writers wait for an answer
                 error = problem
-            self._loop.call_soon_threadsafe(self._settle, writes, error)
+            self._loop.call_soon_threadsafe(self._settle, group, error)
             if error is not None:
                 self._await_settled()
-            if stop:
-                return
-
-    def _more(self) -> Sequence[_Write | None]:
-        more: collections.deque[_Write | None] = collections.deque()
-        with contextlib.suppress(queue.Empty):
-            while len(more) < MAX_GROUP and (not more or more[-1] is not None):
-                more.append(self._queue.get_nowait())
-        return more
 
     def _await_settled(self) -> None:
         """After a failure the loop must have abandoned the staged writes before the next group."""
@@ -148,6 +157,8 @@ class SqliteStore:
 
     def _settle(self, writes: Sequence[_Write], error: Exception | None) -> None:
         """On the loop: answers the writers of a group."""
+        self._committing = False
+        self._commit_staged()
         if error is None:
             self._state.commit([write.event for write in writes])
         elif any(write.generation == self._generation for write in writes):

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from starlink.store.base import Change, Event, Key, Record
 from starlink.store.seal import Seal
@@ -11,6 +13,7 @@ _SELECT_LOG = "SELECT * FROM log ORDER BY revision"
 _SELECT_OBJECTS = "SELECT resource, namespace, name, revision, body FROM object"
 _SET_BODY = "UPDATE object SET body = ? WHERE resource = ? AND namespace = ? AND name = ?"
 
+_MOST_ROWS = 64
 _LogRow = tuple[int, str, str, str, str, bytes, int, bytes | None]
 
 
@@ -62,10 +65,13 @@ class Rows:
     def add(self, connection: sqlite3.Connection, events: Sequence[Event]) -> None:
         """Writes the events into the log, and the objects as they leave them. Raises sqlite3.Error."""
         bodies = [self._seal.seal(event.record.key, event.record.body) for event in events]
-        rows = [self._log_row(event, body) for event, body in zip(events, bodies, strict=True)]
-        connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        for event, body in zip(events, bodies, strict=True):
-            _change(connection, event, body)
+        logged = [self._log_row(event, body) for event, body in zip(events, bodies, strict=True)]
+        left = {event.record.key: (event, body) for event, body in zip(events, bodies, strict=True)}
+        there = [(*key, e.record.revision, body) for key, (e, body) in left.items() if e.change is Change.PUT]
+        gone = [key for key, (event, _) in left.items() if event.change is Change.DELETE]
+        _insert(connection, "INSERT INTO log VALUES", logged)
+        _insert(connection, "INSERT OR REPLACE INTO object VALUES", there)
+        connection.executemany("DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", gone)
 
     def _log_row(self, event: Event, body: bytes) -> _LogRow:
         record, previous = event.record, event.previous
@@ -91,9 +97,12 @@ class Rows:
         return self._seal.seal(key, self._seal.unseal(key, stored))
 
 
-def _change(connection: sqlite3.Connection, event: Event, body: bytes) -> None:
-    record = event.record
-    if event.change is Change.PUT:
-        connection.execute("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?)", (*record.key, record.revision, body))
-    else:
-        connection.execute("DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", tuple(record.key))
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts rows many at a time: between two statements this thread may have to wait for the event loop's. Their
+    number is a power of two, so that few statements are prepared."""
+    start = 0
+    while left := len(rows) - start:
+        count = min(1 << (left.bit_length() - 1), _MOST_ROWS)
+        values = ", ".join([f"({', '.join('?' * len(rows[start]))})"] * count)
+        connection.execute(f"{statement} {values}", tuple(chain.from_iterable(rows[start : start + count])))
+        start += count

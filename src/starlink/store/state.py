@@ -99,7 +99,7 @@ class State:
         return self._resources[resource].sorted_in(namespace)
 
     def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
-        """What was there at an earlier revision: what is there now, with the events since taken back. Raises Expired."""
+        """What was there at an earlier revision: what is there now, less the events since then. Raises Expired."""
         events = self.history.after(resource, revision)
         if not events:
             return self.list(resource, namespace)

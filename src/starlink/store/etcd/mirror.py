@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from starlink.store.base import Change, Event, Expired, Key, Record
 from starlink.store.etcd.errors import Stale
