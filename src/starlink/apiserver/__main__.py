@@ -32,6 +32,7 @@ log = logging.getLogger("starlink.apiserver")
 
 KUBERNETES_VERSION = "v1.32.0"
 GRACE_SECONDS = 5.0
+GC_THRESHOLD = (20_000, 20, 20)  # a request makes hundreds of containers and hardly ever a cycle
 
 
 def version() -> str:
@@ -85,6 +86,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     bound = await server.start(host, int(port), tls)
     gc.collect()
     gc.freeze()  # schemas and code live for ever; the collector need not walk them
+    gc.set_threshold(*GC_THRESHOLD)
     log.info("listening", extra={"host": host, "port": bound, "version": version()})
     await stopping.wait()
     log.info("stopping")

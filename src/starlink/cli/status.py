@@ -37,7 +37,7 @@ def command(ctx: click.Context, data_dir: Path | None) -> None:
 
 def processes(data: DataDir, state: dict[str, Any]) -> str:
     """The processes with their memory."""
-    lines = [f"StarLink is up at {state['url']}, data in {data.root}"]
+    lines = [f"StarLink is up at {state['url']}, data in {data.root}", f"  metrics: {state['url']}/metrics"]
     for name, pid in {"up": state["pid"], **state.get("children", {})}.items():
         memory = _memory(pid)
         lines.append(f"  {name:<12}pid {pid}, {memory} MB" if memory else f"  {name:<12}not running; see {data.logs}")
