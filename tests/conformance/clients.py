@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conformance.conftest import SECONDS, Answer, Crds, Http, Installed, _session
+from tests.conformance.conftest import SECONDS, Answer, Crds, Http, Installed, session
 from tests.conftest import Kubectl, eventually, kubectl_binary
 
 Obj = dict[str, Any]
@@ -63,7 +63,7 @@ class Door:
 
     def __call__(self, user: Obj | None = None) -> Http:
         """A session with these credentials, by default with none."""
-        client = _session(self.kubeconfig(user or {}), self._folder)
+        client = session(self.kubeconfig(user or {}), self._folder)
         self._open.append(client)
         return Http(client)
 

@@ -76,8 +76,11 @@ def test_both_views_list_the_same(http: Http, namespace: str, old_style: Obj, ne
 
 
 def test_both_views_write_the_same(http: Http, namespace: str, old_style: Obj) -> None:
-    http.patch(new(namespace, "old"), {"deprecatedCount": 4}).expect(200)
-    assert http.get(core(namespace, "old")).expect(200)["count"] == 4
+    series = {"count": 2, "lastObservedTime": EXACTLY}
+    http.patch(new(namespace, "old"), {"series": series}).expect(200)
+    assert http.get(core(namespace, "old")).expect(200)["series"] == series
+    http.patch(core(namespace, "old"), {"count": 4}).expect(200)
+    assert http.get(new(namespace, "old")).expect(200)["deprecatedCount"] == 4
     http.delete(new(namespace, "old")).expect(200)
     http.get(core(namespace, "old")).fails(404, "NotFound")
 
@@ -111,11 +114,23 @@ def test_events_lie_beside_what_they_are_about(http: Http, namespace: str) -> No
 
 
 def test_what_new_events_must_say(http: Http, namespace: str) -> None:
-    told = causes(
-        http.post(new(namespace), {"metadata": {"name": "x"}, "regarding": about(namespace)}).fails(422, "Invalid")
-    )
-    assert {"eventTime", "reportingController", "reportingInstance", "action", "reason", "type"} <= set(told)
+    """What else they must say is asked of those that have an eventTime."""
+    bare = {"metadata": {"name": "x"}, "regarding": about(namespace)}
+    told = causes(http.post(new(namespace), bare).fails(422, "Invalid"))
+    assert {"eventTime", "type"} <= set(told)
     assert told["eventTime"] == "Required value"
+    timed = {**bare, "eventTime": EXACTLY}
+    told = causes(http.post(new(namespace), timed).fails(422, "Invalid"))
+    assert {"reportingController", "reportingInstance", "action", "reason", "type"} <= set(told)
+    assert told["reason"] == "Required value"
+
+
+def test_what_was_reported_stays_as_it_is(http: Http, namespace: str, new_style: Obj) -> None:
+    told = causes(http.patch(new(namespace, "new"), {"note": "Never mind.", "type": "Normal"}).fails(422, "Invalid"))
+    assert told["message"] == 'Invalid value: "Never mind.": field is immutable'
+    assert told["type"] == 'Invalid value: "Normal": field is immutable'
+    told = causes(http.patch(new(namespace, "new"), {"series": {"count": 1}}).fails(422, "Invalid"))
+    assert {"series.count", "series.lastObservedTime"} <= set(told)
 
 
 def test_table(http: Http, namespace: str, old_style: Obj) -> None:

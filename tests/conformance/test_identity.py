@@ -148,6 +148,40 @@ def test_extra_must_be_allowed(robot: Http, namespace: str, grant: Grants) -> No
     assert who_am_i(other)["extra"]["scopes"] == ["view"]
 
 
+def test_a_uid_must_be_allowed(robot: Http, namespace: str, grant: Grants) -> None:
+    who = subject("robot", "ServiceAccount", namespace)
+    grant("", who, rule(["impersonate"], ["users"]))
+    other = impersonating(robot, Impersonate_User="jane", Impersonate_Uid="7")
+    refused = other.get("/api/v1/namespaces").fails(403, "Forbidden")
+    me = f"system:serviceaccount:{namespace}:robot"
+    assert refused["message"] == (
+        f'uids.authentication.k8s.io "7" is forbidden: User "{me}" cannot impersonate resource "uids" in API group '
+        '"authentication.k8s.io" at the cluster scope'
+    )
+    grant("", who, rule(["impersonate"], ["uids"], "authentication.k8s.io", ["7"]))
+    assert who_am_i(other)["uid"] == "7"
+
+
+def test_extra_keys_and_values(http: Http) -> None:
+    headers = [
+        ("Impersonate-User", unique("user")), ("Impersonate-Extra-Scopes", "view"), ("Impersonate-Extra-Scopes", "a,b"),
+        ("Impersonate-Extra-Acme.com%2Fproject", "some project"),
+    ]  # fmt: skip
+    extra = who_am_i(Http(http.client, headers))["extra"]
+    assert extra == {"scopes": ["view", "a,b"], "acme.com/project": ["some project"]}
+
+
+def test_a_groups_name_may_hold_a_comma(http_as: As) -> None:
+    assert who_am_i(http_as("jane", ["a,b", "c, d"]))["groups"] == ["a,b", "c, d", "system:authenticated"]
+
+
+@pytest.mark.parametrize("header", ["Group", "Uid", "Extra-Scopes"])
+def test_somebody_must_be_impersonated(http: Http, header: str) -> None:
+    answer = Http(http.client, [(f"Impersonate-{header}", "x")]).get("/api/v1/namespaces")
+    assert answer.status in (400, 500)  # the real server takes the fault upon itself
+    assert "without impersonating a user" in answer.json["message"]
+
+
 def test_a_token_of_another_kubeconfig(door: Door, http: Http, namespace: str, tmp_path: Path) -> None:
     account(http, namespace, "robot")
     file = tmp_path / "token"

@@ -162,6 +162,15 @@ def test_list_at_exactly_a_version(http: Http, base: str) -> None:
     assert names(listed) == ["a", "b", "c", "d"]
 
 
+def test_pages_of_a_version_are_of_exactly_that(http: Http, base: str) -> None:
+    version = http.get(base).expect(200)["metadata"]["resourceVersion"]
+    http.delete(f"{base}/d").expect(200)
+    first = http.get(base, resourceVersion=version, limit=2, labelSelector="app").expect(200)["metadata"]
+    assert first["resourceVersion"] == version
+    rest = http.get(base, labelSelector="app", **{"continue": first["continue"]}).expect(200)
+    assert (names(rest), rest["metadata"]["resourceVersion"]) == (["c"], version)
+
+
 def test_list_of_the_future(http: Http, base: str) -> None:
     refused = http.get(base, resourceVersion=FUTURE).fails(504, "Timeout")
     assert "Too large resource version" in refused["message"]

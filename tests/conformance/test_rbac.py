@@ -53,6 +53,25 @@ def test_words_of_a_refusal(http_as: As, namespace: str, case: str) -> None:
     assert refused["message"] == message.format(user=user, ns=namespace)
 
 
+UNSERVED = {
+    "a resource": ("GET", "/api/v1/namespaces/{ns}/nothings/x", 404, 'nothings "x" is forbidden: User "{user}" cannot get resource "nothings" in API group "" in the namespace "{ns}"'),
+    "a group": ("POST", "/apis/nothing.example.com/v1/things", 404, 'things.nothing.example.com is forbidden: User "{user}" cannot create resource "things" in API group "nothing.example.com" at the cluster scope'),
+    "a version": ("DELETE", "/apis/rbac.authorization.k8s.io/v9/clusterroles", 404, 'clusterroles.rbac.authorization.k8s.io is forbidden: User "{user}" cannot deletecollection resource "clusterroles" in API group "rbac.authorization.k8s.io" at the cluster scope'),
+    "a subresource": ("PUT", "/api/v1/namespaces/{ns}/configmaps/x/nothing", 404, 'configmaps "x" is forbidden: User "{user}" cannot update resource "configmaps/nothing" in API group "" in the namespace "{ns}"'),
+    "a method": ("PUT", "/api/v1/namespaces/{ns}/configmaps", 405, 'configmaps is forbidden: User "{user}" cannot update resource "configmaps" in API group "" in the namespace "{ns}"'),
+    "a path": ("GET", "/nothing", 404, 'forbidden: User "{user}" cannot get path "/nothing"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNSERVED)
+def test_who_may_not_ask_is_not_told_what_is_there(http: Http, http_as: As, namespace: str, case: str) -> None:
+    method, path, status, message = UNSERVED[case]
+    user = unique("user")
+    refused = http_as(user).request(method, path.format(ns=namespace)).fails(403, "Forbidden")
+    assert refused["message"] == message.format(user=user, ns=namespace)
+    assert http.request(method, path.format(ns=namespace)).status == status
+
+
 def test_details_of_a_refusal(http_as: As, namespace: str) -> None:
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/x"
     refused = http_as(unique("user")).get(path).fails(403, "Forbidden")

@@ -99,6 +99,19 @@ def test_a_token_for_another_audience(http: Http, door: Door, namespace: str) ->
     assert not review(http, jwt).get("authenticated")
 
 
+def test_a_review_for_others_makes_no_token_for_the_server(http: Http, door: Door, namespace: str) -> None:
+    account(http, namespace, "robot")
+    jwt = ask_token(http, namespace, "robot", audiences=["vault"]).expect(201)["status"]["token"]
+    me = door.bearing(jwt)
+    for _ in range(2):
+        assert review(http, jwt, audiences=["vault"])["authenticated"] is True
+        me.get("/api/v1/namespaces").fails(401, "Unauthorized")
+    ours = token(http, namespace, "robot")
+    who_am_i(door.bearing(ours))
+    found = review(http, ours, audiences=["vault"])
+    assert not found.get("authenticated") and "is invalid for the target audiences" in found["error"]
+
+
 def test_a_token_is_bound_to_a_secret(http: Http, door: Door, namespace: str) -> None:
     account(http, namespace, "robot")
     secrets = f"/api/v1/namespaces/{namespace}/secrets"

@@ -10,11 +10,11 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from tests.etcd_server import EtcdServer
@@ -32,9 +32,9 @@ class ApiServer:
     def __init__(self, folder: Path, arguments: Sequence[str] = ()) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self._pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
-        self._pki.client("admin", ["system:masters"])
-        self._ca = self._pki.ca.read_text()
+        self.pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
+        self.pki.client("admin", ["system:masters"])
+        self._ca = self.pki.ca.read_text()
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self._port = int(probe.getsockname()[1])
         self._arguments = arguments
@@ -42,9 +42,9 @@ class ApiServer:
 
     def config(self) -> Config:
         """As an administrator."""
-        certificate, key = self._pki.client("admin", ["system:masters"])
+        certificate, key = self.pki.client("admin", ["system:masters"])
         url = f"https://127.0.0.1:{self._port}"
-        return Config(url, self._pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
+        return Config(url, self.pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
 
     def start(self) -> None:
         words = ["--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self._port}", *self._arguments]
@@ -81,54 +81,86 @@ class ApiServer:
         return [line for line in lines if not line.startswith("{") or json.loads(line)["level"] == "error"]
 
 
-class Site(Protocol):
-    """API servers that serve the same objects; `kill` ends one thing and gives its name, `restart` brings it back."""
+class Site:
+    """API servers that serve the same objects; `kill` ends one thing and gives its name, `restart` brings it back.
 
-    @property
-    def servers(self) -> Sequence[ApiServer]: ...
+    After `stop` nothing of it runs: a restart that is under way in another thread is waited for, another is refused.
+    """
 
-    def kill(self, rng: random.Random) -> str: ...
-    def restart(self) -> None: ...
-    def stop(self) -> None: ...
+    def __init__(self) -> None:
+        self.servers: list[ApiServer] = []
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def kill(self, rng: random.Random) -> str:
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        with self._starting():
+            self._restart()
+
+    def _restart(self) -> None:
+        raise NotImplementedError
+
+    def complaints(self) -> list[str]:
+        """What is wrong, now that everything has happened."""
+        return [line for server in self.servers for line in server.complaints()]
+
+    def stop(self) -> None:
+        """Ends everything, once and for all."""
+        self._stopped = True
+        with self._lock:
+            for server in self.servers:
+                server.kill()
+
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[None]:
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("the site is stopped; nothing is started any more")
+            yield
+
+    @contextlib.contextmanager
+    def _stopped_unless_done(self) -> Iterator[None]:
+        try:
+            with self._starting():
+                yield
+        except BaseException:
+            self.stop()
+            raise
 
 
-class SqliteSite:
+class SqliteSite(Site):
     """One API server on its own database."""
 
     def __init__(self, folder: Path) -> None:
-        self.servers = [ApiServer(folder / "api")]
-        self._start()
-
-    def _start(self) -> None:
-        self.servers[0].start()
-        self.servers[0].wait()
+        super().__init__()
+        self.servers.append(ApiServer(folder / "api"))
+        with self._stopped_unless_done():
+            self._restart()
 
     def kill(self, rng: random.Random) -> str:
         self.servers[0].kill()
         return "server"
 
-    def restart(self) -> None:
-        self._start()
-
-    def stop(self) -> None:
-        self.servers[0].kill()
+    def _restart(self) -> None:
+        self.servers[0].start()
+        self.servers[0].wait()
 
 
-class EtcdSite:
-    """API servers with the same certificates and keys over three members."""
+class EtcdSite(Site):
+    """API servers with the same certificates and keys over three members; one of `killed` is killed at a time."""
 
-    def __init__(self, folder: Path, count: int = 2) -> None:
+    def __init__(self, folder: Path, count: int = 2, killed: Sequence[str] = ("server", "leader", "follower")) -> None:
+        super().__init__()
         etcd = folder / "etcd"
         etcd.mkdir()
         self.etcd = EtcdServer(etcd, members=3)
+        self._kinds = killed
         self._killed: int | ApiServer = 0
-        self.servers: list[ApiServer] = []
-        try:
+        with self._stopped_unless_done():
             for number in range(count):
                 self._add(folder / f"api{number}", number)
-        except BaseException:
-            self.stop()
-            raise
 
     def _add(self, folder: Path, number: int) -> None:
         if self.servers:
@@ -142,7 +174,7 @@ class EtcdSite:
         self.servers[-1].wait()
 
     def kill(self, rng: random.Random) -> str:
-        what = rng.choice(["server", "leader", "follower"])
+        what = rng.choice(self._kinds)
         if what == "server":
             server = rng.choice(self.servers)
             self._killed = server
@@ -154,23 +186,23 @@ class EtcdSite:
             self.etcd.kill(self._killed)
         return what
 
-    def restart(self) -> None:
+    def _restart(self) -> None:
         if isinstance(self._killed, ApiServer):
             self._killed.start()
             self._killed.wait()
         else:
             self.etcd.restart(self._killed)
 
-    def unsealed(self) -> list[str]:
-        """The Secrets that lie in etcd as they were written."""
+    def complaints(self) -> list[str]:
+        """Secrets that lie in etcd as they were written, too."""
         held = self.etcd.held("/starlink//secrets/")
         assert held
-        return [name for name, (_, _, value) in held.items() if not is_sealed(value)]
+        return super().complaints() + [name for name, (_, _, value) in held.items() if not is_sealed(value)]
 
     def stop(self) -> None:
-        for server in self.servers:
-            server.kill()
-        self.etcd.stop()
+        super().stop()
+        with self._lock:
+            self.etcd.stop()
 
 
 def rounds() -> int:

@@ -74,15 +74,15 @@ async def test_the_loss_of_the_leader_loses_no_write_and_no_event(tmp_path: Path
             told = [Collector(store.watch("g/things", None, start)) for _ in range(10)]
             told.append(Collector(other.watch(None, None, start)))
             writers = [Writer(store, number) for number in range(4)]
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(0.7)
             lost = time.monotonic()
             await asyncio.to_thread(server.kill if fault == "kill" else server.freeze, leader)
-            await soon(lambda: all(w.times and w.times[-1] > lost + 4 for w in writers), "writes to go on", 40)
+            await soon(lambda: all(w.times and w.times[-1] > lost + 3 for w in writers), "writes to go on", 40)
             if fault == "kill":
                 await asyncio.to_thread(server.restart, leader)
             else:
                 server.thaw(leader)
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             for writer in writers:
                 await writer.done()
             await asyncio.to_thread(server.wait)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from starlink.apiserver import certificates, errors
+from starlink.apiserver import bootstrap_tokens, certificates, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.guard import Guard
 from starlink.apiserver.message import Request
@@ -55,6 +55,7 @@ class RequestAdmission:
             causes = certificates.check(obj, old, subresource)
             if causes:
                 raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
+            self._check_joining(obj, old)
             certificates.check_access(self.guard.authorizer, self.request.user, obj, old, subresource)
         elif resource.group == GROUP and not subresource:
             causes = self.policies.check(resource, obj)
@@ -62,6 +63,13 @@ class RequestAdmission:
                 raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
         else:
             self.guard.check_grant(self.request, self.asked, obj, old)
+
+    def _check_joining(self, obj: Obj, old: Obj | None) -> None:
+        """A bootstrap token is for joining, and only an agent's certificate is that. Raises StatusError 403."""
+        resource, groups = self.asked.resource, self.request.user.groups
+        if old is None and bootstrap_tokens.GROUP in groups and obj["spec"]["signerName"] != certificates.AGENT_SIGNER:
+            why = f"a bootstrap token may only ask signer {certificates.AGENT_SIGNER} for a certificate"
+            raise errors.forbidden(resource.group, resource.plural, obj["metadata"]["name"], why)
 
     def _reviewed(self, operation: str, obj: Obj | None, old: Obj | None) -> AdmissionRequest:
         meta = (obj or old or {}).get("metadata", {})

@@ -4,6 +4,7 @@ Fields follow audit.k8s.io/v1 Events at level Metadata: https://kubernetes.io/do
 No body is ever written, so no secret is.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.api.timestamp import format_micro_time
+from starlink.api.timestamp import format_time
 from starlink.apiserver.message import Request
 from starlink.apiserver.route import Route
 
@@ -20,6 +21,10 @@ MAX_BYTES = 64 * 1024 * 1024
 KEPT_FILES = 5
 _READS = ("get", "list", "watch")
 _LEASES = "coordination.k8s.io/leases"
+
+_encode = msgspec.json.Encoder().encode
+
+log = logging.getLogger(__name__)
 
 
 class AuditLog:
@@ -33,34 +38,77 @@ class AuditLog:
     ) -> None:
         self._path = path
         self._now = now
+        self._second = (-1, "")
         self._max_bytes = max_bytes
         self._kept = kept
         self._lock = threading.Lock()
-        self._file = -1
-        self._size = 0
+        self._failing = False
+        self._lost = 0
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._open()
-
-    def _open(self) -> None:
-        self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._file).st_size
+        self._file, self._size = _opened(path)
 
     def write(self, entry: Mapping[str, Any]) -> None:
-        """Appends one entry, with its time."""
-        line = msgspec.json.encode({"time": format_micro_time(self._now()), **entry}) + b"\n"
+        """Appends one entry, with its time. What can't be written is lost; the server's log says so once, and again
+        when it has come to an end, for a full disk must not end the service."""
         with self._lock:
-            if self._size + len(line) > self._max_bytes and self._size:
-                self._rotate()
-            self._size += os.write(self._file, line)
+            line = _encode({"time": self._time(), **entry}) + b"\n"
+            try:
+                full = self._size + len(line) > self._max_bytes and self._size > 0
+                rotated = not full or self._rotate()
+                self._append(line)
+            except OSError as error:
+                self._lost += 1
+                self._failed(error)
+            else:
+                if self._failing and rotated:
+                    self._recovered()
 
-    def _rotate(self) -> None:
-        os.close(self._file)
+    def _time(self) -> str:
+        """RFC 3339 with microseconds; all but these is made once a second."""
+        second, micros = divmod(int(self._now() * 1_000_000), 1_000_000)
+        if second != self._second[0]:
+            self._second = second, format_time(second)[:-1]
+        return f"{self._second[1]}.{micros:06}Z"
+
+    def _failed(self, error: OSError) -> None:
+        if not self._failing:
+            told = {"path": str(self._path), "error": error.strerror}
+            log.error("the audit log can't be written; entries may be lost", extra=told)
+        self._failing = True
+
+    def _recovered(self) -> None:
+        log.warning("the audit log is written again", extra={"path": str(self._path), "lost": self._lost})
+        self._failing, self._lost = False, 0
+
+    def _append(self, line: bytes) -> None:
+        """Raises OSError."""
+        written = os.write(self._file, line)
+        if written < len(line):  # the disk is full: no half line may stay, or the next one would hang on it
+            os.ftruncate(self._file, self._size)
+            raise OSError(0, f"only {written} of {len(line)} bytes could be written")
+        self._size += written
+
+    def _rotate(self) -> bool:
+        """Goes on with a new file; False when that fails, and then the old one is used on."""
+        old = self._file
+        try:
+            self._set_aside()
+            self._file, self._size = _opened(self._path)
+        except OSError as error:
+            self._failed(error)
+            return False
+        os.close(old)
+        return True
+
+    def _set_aside(self) -> None:
+        """Raises OSError."""
+        if not self._path.exists():
+            return
         for number in range(self._kept - 1, 0, -1):
             older = self._numbered(number)
             if older.exists():
                 older.replace(self._numbered(number + 1))
         self._path.replace(self._numbered(1))
-        self._open()
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
@@ -69,6 +117,12 @@ class AuditLog:
         """Closes the file; nothing may be written after."""
         with self._lock:
             os.close(self._file)
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """The file to append to, and its size. Raises OSError."""
+    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return file, os.fstat(file).st_size
 
 
 def is_audited(asked: Route | None) -> bool:
@@ -82,10 +136,13 @@ def is_audited(asked: Route | None) -> bool:
 
 
 def entry(request: Request, asked: Route, code: int, reason: str, annotations: Mapping[str, str]) -> dict[str, Any]:
-    """What is written of a request that was answered with `code`; `reason` is a refusal's message."""
+    """What is written of a request that was answered with `code`; `reason` is a refusal's message. Of a request that
+    is done as somebody else, `user` is who sent it."""
+    sender = request.sender or request.user
     told: dict[str, Any] = {
-        "user": request.user.name,
-        "groups": request.user.groups,
+        "user": sender.name,
+        "groups": sender.groups,
+        "impersonatedUser": request.user.info() if request.sender else None,
         "sourceIP": request.remote,
         "userAgent": request.headers.get("user-agent", ""),
         "verb": asked.verb,

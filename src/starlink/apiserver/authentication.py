@@ -1,12 +1,12 @@
 """Who asks: a client certificate of our authority, a ServiceAccount's token, or nobody in particular."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlink.apiserver import bootstrap_tokens, errors, subject
 from starlink.apiserver.authorities import Authorities, InvalidCertificate
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.message import ANONYMOUS, AUTHENTICATED, User
-from starlink.apiserver.tokens import Claims, InvalidToken, TokenIssuer
+from starlink.apiserver.tokens import Claims, InvalidToken, TokenIssuer, matching
 from starlink.store.base import Key
 
 _KEPT = 4096
@@ -48,12 +48,22 @@ class Authenticator:
             return ANONYMOUS
         raise errors.unauthorized(f"Unauthorized: {faults[0] if len(faults) == 1 else '[' + ', '.join(faults) + ']'}")
 
-    def of_token(self, token: str) -> User:
-        """The user of a bearer token. Raises StatusError 401."""
+    def of_token(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
+        """The user of a bearer token, and for which of the `audiences` it is; one that is for none of them names
+        nobody. Raises StatusError 401."""
         try:
-            return self._bearer(token)
+            return self._reviewed(token, audiences)
         except InvalidToken as error:
             raise errors.unauthorized(f"Unauthorized: {error}") from None
+
+    def _reviewed(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
+        """A token for others is not remembered, so that what is remembered is always for this server."""
+        if bootstrap_tokens.is_bootstrap_token(token):
+            user, held = self._bearer(token), (self._tokens.issuer,)
+            return user, matching(held, audiences)
+        claims = self._tokens.verify(token, self._now(), audiences)
+        self._check_alive(claims)
+        return _user_of(claims), matching(claims.audiences, audiences)
 
     def _living(self, user: User) -> User:
         """The user of a certificate. Raises InvalidCertificate when it is for a service account that is gone."""
@@ -71,26 +81,37 @@ class Authenticator:
         if claims.expiry <= self._now():
             del self._seen[token]
             raise InvalidToken("invalid bearer token: it has expired; ask for a new one")
+        self._check_alive(claims)
+        return user
+
+    def _check_alive(self, claims: Claims) -> None:
+        """Raises InvalidToken when the account, or what the token is bound to, is gone."""
         if not self._is(_account_key(claims.namespace, claims.name), claims.uid):
             raise InvalidToken(f"invalid bearer token: its service account {claims.namespace}/{claims.name} is gone")
         if claims.bound and not self._is(Key("/secrets", claims.namespace, claims.bound.name), claims.bound.uid):
             raise InvalidToken(f"invalid bearer token: its secret {claims.namespace}/{claims.bound.name} is gone")
-        return user
 
     def _is(self, key: Key, uid: str) -> bool:
-        """Whether the object that is there now is the one with this UID."""
+        """Whether the object that is there now is the one with this UID, and is not being deleted."""
         found = self._find(key)
-        return found is not None and bool(uid) and found["metadata"]["uid"] == uid
+        if found is None or not uid:
+            return False
+        meta = found["metadata"]
+        return bool(meta["uid"] == uid) and not meta.get("deletionTimestamp")
 
     def _verify(self, token: str) -> tuple[Claims, User]:
         """Verifies a token, and remembers it: a signature takes longer than a small request."""
         claims = self._tokens.verify(token, self._now())
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}", AUTHENTICATED)
-        user = User(f"system:serviceaccount:{claims.namespace}:{claims.name}", groups, claims.uid)
+        user = _user_of(claims)
         if len(self._seen) >= _KEPT:
             del self._seen[next(iter(self._seen))]
         self._seen[token] = claims, user
         return claims, user
+
+
+def _user_of(claims: Claims) -> User:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}", AUTHENTICATED)
+    return User(f"system:serviceaccount:{claims.namespace}:{claims.name}", groups, claims.uid)
 
 
 def _account_key(namespace: str, name: str) -> Key:

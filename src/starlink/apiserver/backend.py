@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlink.store.base import Store, StoreRefused
@@ -44,16 +45,33 @@ def store(arguments: argparse.Namespace) -> Store:
     return _etcd(arguments, seal)
 
 
-def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
+def check_etcd(option: str) -> None:
+    """Raises StoreRefused when the modules that `option` needs are not installed."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what went wrong is told in the log, in its form
     try:
-        from starlink.store.etcd import EtcdStore
+        import starlink.store.etcd  # noqa: F401
     except ModuleNotFoundError as error:
-        raise StoreRefused(f"--etcd-endpoints needs the module {error.name}; install it: {INSTALL_ETCD}") from None
+        raise StoreRefused(f"{option} needs the module {error.name}; install it: {INSTALL_ETCD}") from None
+
+
+def endpoints(given: str) -> Sequence[str]:
+    """From one text with commas between."""
+    return [text for text in given.split(",") if text.strip()]
+
+
+def prefix(given: str) -> str:
+    """With one slash at its end."""
+    return given.rstrip("/") + "/"
+
+
+def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
+    check_etcd("--etcd-endpoints")
+    from starlink.store.etcd import EtcdStore
+
     try:
         return EtcdStore(
-            [text for text in arguments.etcd_endpoints.split(",") if text.strip()],
-            prefix=arguments.etcd_prefix.rstrip("/") + "/",
+            endpoints(arguments.etcd_endpoints),
+            prefix=prefix(arguments.etcd_prefix),
             ca=arguments.etcd_ca,
             cert=arguments.etcd_cert,
             key=arguments.etcd_key,

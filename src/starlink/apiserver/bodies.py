@@ -1,5 +1,7 @@
 """Request bodies as objects: JSON, YAML, and protobuf of the built-in kinds."""
 
+import json
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,7 +36,7 @@ def read(request: Request, registry: Registry) -> Obj:
         return _checked(_yaml(request.body))
     if media == protobuf.MEDIA:
         return _protobuf(request.body, registry)
-    raise errors.unsupported_media_type(media, ACCEPTED)
+    raise errors.unsupported_media_type(ACCEPTED)
 
 
 def read_json(body: bytes) -> Any:
@@ -44,6 +46,38 @@ def read_json(body: bytes) -> Any:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise errors.bad_request(f"the patch is not JSON: {error}") from None
     return value if _is_shallow(body) else _checked(value)
+
+
+def doubled(request: Request, value: Any) -> tuple[str, ...]:
+    """The paths of the fields that a JSON body, of which `value` was read, says more than once."""
+    body = request.body
+    if media_type(request) in (*YAML, protobuf.MEDIA):
+        return ()
+    if b"\\u" not in body and body.count(b":") == msgspec.json.encode(value).count(b":"):
+        return ()  # a field that is said again adds a colon, and only escapes could take one away
+    try:
+        pairs = json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+    except ValueError:
+        return ()
+    return tuple(dict.fromkeys(_said_again(pairs, "")))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The fields of one JSON object as they were said."""
+
+
+def _said_again(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, _Pairs):
+        seen = set()
+        for name, part in value:
+            here = f"{path}.{name}" if path else name
+            if name in seen:
+                yield here
+            seen.add(name)
+            yield from _said_again(part, here)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _said_again(part, f"{path}[{index}]")
 
 
 def _json_object(body: bytes) -> Obj:
@@ -73,7 +107,7 @@ def _protobuf(body: bytes, registry: Registry) -> Obj:
     try:
         return protobuf.decode(body, schema_of)
     except protobuf.UnknownKind:
-        raise errors.unsupported_media_type(protobuf.MEDIA, ACCEPTED[:-1]) from None
+        raise errors.unsupported_media_type(ACCEPTED[:-1]) from None
     except protobuf.BadProtobuf as error:
         raise errors.bad_request(f"the body of the request can't be read as protobuf: {error}") from None
 

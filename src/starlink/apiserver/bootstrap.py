@@ -1,18 +1,30 @@
-"""What is there from the first start on: namespaces, the default roles and the shipped CRDs."""
+"""What is there from the first start on: namespaces, the default roles and the shipped CRDs.
+
+Servers that share a store may start at once. Each step looks at what is there and makes what is missing; when another
+server came between, it looks again.
+"""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
 
 from starlink.apiserver import roles
 from starlink.apiserver.definitions import Definitions
 from starlink.apiserver.encoding import Obj, raw
+from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.options import DeleteOptions, WriteOptions
 from starlink.apiserver.rbac import GROUP
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.resource import Registry, Resource
 from starlink.assets import asset_dir
 from starlink.manifest import load
 from starlink.store.base import Key
 
 _OPTIONS = WriteOptions(manager="starlink")
+_LOOKS = 100
+_PAUSE = 0.05
+_OTHERS_WROTE = (404, 409)
 
 
 async def bootstrap(objects: Objects, registry: Registry, definitions: Definitions) -> None:
@@ -21,24 +33,40 @@ async def bootstrap(objects: Objects, registry: Registry, definitions: Definitio
     crds = registry.get("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     assert namespaces is not None and crds is not None
     for name in PROTECTED_NAMESPACES:
-        if not objects.exists(namespaces, "", name):
-            await objects.create(namespaces, "", {"metadata": {"name": name}}, _OPTIONS)
+        await _settled(functools.partial(_make_namespace, objects, namespaces, name))
     for wanted in roles.defaults():
-        await _reconcile(objects, registry, wanted)
+        await _settled(functools.partial(_reconcile, objects, registry, wanted))
     for path in sorted(asset_dir("crds").glob("*.yaml")):
-        await definitions.apply(crds, load(path))
+        await _settled(functools.partial(definitions.apply, crds, load(path)))
+
+
+async def _settled(step: Callable[[], Awaitable[None]]) -> None:
+    """Takes a step until nobody comes between. Raises StatusError."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return await step()
+        except StatusError as error:
+            if error.code not in _OTHERS_WROTE:
+                raise
+        await asyncio.sleep(_PAUSE)  # the other's write is on its way here
+    return await step()
+
+
+async def _make_namespace(objects: Objects, namespaces: Resource, name: str) -> None:
+    if objects.store.latest(Key(namespaces.storage, "", name)) is None:
+        await objects.create(namespaces, "", {"metadata": {"name": name}}, _OPTIONS)
 
 
 async def _reconcile(objects: Objects, registry: Registry, wanted: Obj) -> None:
     resource = registry.find_kind(f"{GROUP}/v1", wanted["kind"])
     assert resource is not None
     name = wanted["metadata"]["name"]
-    record = objects.store.get(Key(resource.storage, "", name))
+    record = objects.store.latest(Key(resource.storage, "", name))
     to_write = roles.reconciled(raw(record) if record else None, wanted)
     if to_write is None:
         return
     if record is not None and to_write["metadata"].get("uid"):
-        await objects.update(resource, "", name, lambda _: to_write, _OPTIONS)
+        await objects.update(resource, "", name, lambda now: roles.reconciled(now, wanted) or now, _OPTIONS)
         return
     if record is not None:  # a binding to another role, which can't be changed
         await objects.delete(resource, "", name, DeleteOptions())

@@ -66,12 +66,7 @@ def prepare(obj: Obj, old: Obj | None, user: User, now: float) -> None:
     if not isinstance(obj.get("spec", {}), dict):
         return  # which the schema refuses
     spec = {key: value for key, value in (obj.get("spec") or {}).items() if key not in ("uid", "groups", "extra")}
-    spec["username"] = user.name
-    if user.uid:
-        spec["uid"] = user.uid
-    if user.groups:
-        spec["groups"] = list(user.groups)
-    obj["spec"] = spec
+    obj["spec"] = {**spec, **user.info()}
 
 
 def _date(obj: Obj, old: Obj, now: str) -> None:

@@ -12,6 +12,7 @@ from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
 from starlink.apiserver.parser import Incoming, RequestParser
 from starlink.apiserver.service import Service
+from starlink.apiserver.subject import ACCOUNT_PREFIX
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
 _SLOW_SECONDS = 1.0
@@ -137,9 +138,8 @@ class Connection(Channel):
         service = self._service
         if not self.admitted:
             return wire.too_many_requests()
-        authorization = item.headers.get("authorization", "")
         try:
-            user = service.authenticator.user(authorization, self.session.peer, service.channels.tls.authorities)
+            user = self._authenticated(item)
         except StatusError as error:
             return wire.refused(error)
         self._user = user
@@ -148,6 +148,12 @@ class Connection(Channel):
         if service.dispatcher.submit(call):
             return None
         return wire.too_many_requests()
+
+    def _authenticated(self, item: Incoming) -> User:
+        """Raises StatusError 401."""
+        service = self._service
+        authorization = item.headers.get("authorization", "")
+        return service.authenticator.user(authorization, self.session.peer, service.channels.tls.authorities)
 
     def _payer(self) -> Hashable:
         """On whose account the request goes: strangers are told apart by where they are."""
@@ -233,11 +239,23 @@ class Connection(Channel):
         head = wire.head(stream.status, stream.headers, close=not item.keep) + self._service.date
         self.write(head + (wire.CHUNKED if item.chunks else wire.UNTIL_CLOSE))
         async for data in stream.chunks:
+            if self._is_revoked(item):
+                return
             if data:
                 self.write(wire.chunk(data) if item.chunks else data)
             if self.congested:
                 self._drained = asyncio.get_running_loop().create_future()
                 await self._drained
+
+    def _is_revoked(self, item: Incoming) -> bool:
+        """Whether the sender is a service account that has gone since it asked."""
+        if not self._user.name.startswith(ACCOUNT_PREFIX):
+            return False
+        try:
+            self._authenticated(item)
+        except StatusError:
+            return True
+        return False
 
     def _end_stream(self, item: Incoming, complete: bool) -> None:
         if not complete:

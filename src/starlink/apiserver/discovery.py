@@ -3,8 +3,9 @@
 https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 """
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlink.apiserver.encoding import JSON, dump
@@ -19,19 +20,21 @@ Obj = dict[str, Any]
 
 
 class Discovery:
-    """Discovery of a registry, rendered when it is asked for."""
+    """Discovery of a registry, rendered when it is asked for; what is aggregated is kept until the registry changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._generation = -1
+        self._kept: dict[tuple[bool, str], tuple[bytes, str]] = {}
 
-    def response(self, path: str, accept: str) -> Response | None:
+    def response(self, path: str, headers: Mapping[str, str]) -> Response | None:
         """The answer for a discovery path, None for any other."""
         parts = path.strip("/").split("/")
         if parts[0] not in ("api", "apis") or len(parts) > 3:
             return None
-        version = _aggregated_version(accept) if len(parts) == 1 else None
+        version = _aggregated_version(headers.get("accept", "")) if len(parts) == 1 else None
         if version is not None:
-            return self._aggregated(core=parts[0] == "api", version=version)
+            return self._aggregated(parts[0] == "api", version, headers.get("if-none-match", ""))
         body = self._core(parts[1:]) if parts[0] == "api" else self._groups(parts[1:])
         return Response(200, dump(body), JSON) if body is not None else None
 
@@ -75,16 +78,32 @@ class Discovery:
     def _found(self, group: str, version: str) -> list[Resource]:
         return [r for r in self._registry.all() if (r.group, r.version) == (group, version) and r.verbs]
 
-    def _aggregated(self, *, core: bool, version: str) -> Response:
-        groups = [group for group in self._group_names() if (group == "") is core]
-        body = {
-            "kind": "APIGroupDiscoveryList",
-            "apiVersion": f"apidiscovery.k8s.io/{version}",
-            "metadata": {},
-            "items": [self._aggregated_group(group) for group in groups],
-        }
+    def _aggregated(self, core: bool, version: str, known: str) -> Response:
+        """`known` is the ETag of what the client has."""
+        if self._generation != self._registry.generation:
+            self._generation = self._registry.generation
+            self._kept = {}
+        if (core, version) not in self._kept:
+            self._kept[core, version] = self._rendered(core=core, version=version)
+        body, etag = self._kept[core, version]
+        caching = {"etag": etag, "vary": "Accept", "cache-control": "public"}
+        if known == etag:
+            return Response(304, b"", caching)
         media = f"application/json;g=apidiscovery.k8s.io;v={version};{_AGGREGATED}"
-        return Response(200, dump(body), {"content-type": media, "vary": "Accept"})
+        return Response(200, body, {"content-type": media, **caching})
+
+    def _rendered(self, *, core: bool, version: str) -> tuple[bytes, str]:
+        """The document and its ETag."""
+        groups = [group for group in self._group_names() if (group == "") is core]
+        body = dump(
+            {
+                "kind": "APIGroupDiscoveryList",
+                "apiVersion": f"apidiscovery.k8s.io/{version}",
+                "metadata": {},
+                "items": [self._aggregated_group(group) for group in groups],
+            }
+        )
+        return body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
 
     def _aggregated_group(self, group: str) -> Obj:
         versions = []

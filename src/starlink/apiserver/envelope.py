@@ -2,11 +2,13 @@
 
 from starlink.apiserver import errors
 from starlink.apiserver.encoding import Obj
+from starlink.apiserver.errors import Cause
 from starlink.apiserver.resource import Resource
 
 
 def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> None:
-    """Fills in an absent apiVersion, kind and metadata; refuses what does not fit the URL with a 400."""
+    """Fills in an absent apiVersion, kind and metadata; refuses what does not fit the URL with a 400, a custom
+    object of another kind with a 422."""
     obj.setdefault("apiVersion", resource.api_version)
     obj.setdefault("kind", resource.kind)
     if obj.get("metadata") is None:
@@ -38,7 +40,10 @@ def _another_kind(resource: Resource, obj: Obj) -> errors.StatusError:
         return errors.bad_request(
             f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
         )
-    return errors.bad_request(f"kind in the data ({kind}) does not match the expected {resource.kind} of this URL")
+    meta = obj["metadata"]
+    name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+    cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {resource.kind}', "kind")
+    return errors.invalid(resource.group, str(kind), name, (cause,))
 
 
 def namespace_of(obj: Obj) -> str:

@@ -27,6 +27,7 @@ class StatusError(Exception):
     causes: tuple[Cause, ...] = ()
     retry_after: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    continue_: str = ""  # a token to go on with a list, in spite of the refusal
 
     def __str__(self) -> str:
         return self.message
@@ -52,7 +53,7 @@ class StatusError(Exception):
         body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_} if self.continue_ else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -102,8 +103,8 @@ def conflict(group: str, plural: str, name: str, why: str) -> StatusError:
     return StatusError(409, "Conflict", message, group, plural, name)
 
 
-def expired(message: str) -> StatusError:
-    return StatusError(410, "Expired", message)
+def expired(message: str, continue_: str = "") -> StatusError:
+    return StatusError(410, "Expired", message, continue_=continue_)
 
 
 def too_large_version(asked: int, current: int) -> StatusError:
@@ -117,11 +118,15 @@ def too_large(message: str) -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", message)
 
 
-def unsupported_media_type(got: str, accepted: tuple[str, ...]) -> StatusError:
-    message = f"the body of the request was in an unknown format - {got!r}; accepted media types include: " + (
-        ", ".join(accepted)
-    )
+def unsupported_media_type(accepted: tuple[str, ...]) -> StatusError:
+    listed = ", ".join(accepted)
+    message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def not_acceptable(accepted: tuple[str, ...]) -> StatusError:
+    message = f"only the following media types are accepted: {', '.join(accepted)}"
+    return StatusError(406, "NotAcceptable", message)
 
 
 def invalid(group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> StatusError:

@@ -7,42 +7,24 @@ the store is asked afresh before anything is deleted.
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 
-import msgspec
-
-from starlink.apiserver import encoding
-from starlink.apiserver.errors import StatusError
+from starlink.api.timestamp import format_time
+from starlink.apiserver import encoding, termination
+from starlink.apiserver.errors import StatusError, qualified
 from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPHAN
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.options import DeleteOptions, WriteOptions
+from starlink.apiserver.ownership import Metadata, Ownership, metadata
 from starlink.apiserver.resource import Registry, Resource
-from starlink.store.base import Change, Conflict, Event, Expired, Key, Record, StoreUnavailable
+from starlink.apiserver.termination import Remains
+from starlink.store.base import Conflict, Expired, Key, Record, StoreUnavailable
 
 _BACKGROUND = DeleteOptions(propagation="Background")
 _RETRY = 1.0
 
 log = logging.getLogger(__name__)
-
-
-class _Owner(msgspec.Struct):
-    uid: str
-    blockOwnerDeletion: bool = False
-
-
-class _Metadata(msgspec.Struct):
-    uid: str
-    finalizers: list[str] = []
-    deletionTimestamp: str | None = None
-    ownerReferences: list[_Owner] = []
-
-
-class _Head(msgspec.Struct):
-    metadata: _Metadata
-
-
-_head = msgspec.json.Decoder(_Head)
 
 
 class GarbageCollector:
@@ -52,11 +34,7 @@ class GarbageCollector:
         self._objects = objects
         self._store = objects.store
         self._registry = registry
-        self._uids: dict[Key, str] = {}
-        self._live: set[str] = set()
-        self._dependents: dict[str, set[Key]] = defaultdict(set)
-        self._owners: dict[Key, tuple[str, ...]] = {}
-        self._waiting: set[Key] = set()  # marked for deletion, held by a finalizer that is ours to take
+        self._index = Ownership()
 
     async def run(self) -> None:
         """Until cancelled; starts anew when it could not follow."""
@@ -65,12 +43,12 @@ class GarbageCollector:
                 await self._follow()
 
     async def _follow(self) -> None:
-        self.__init__(self._objects, self._registry)  # type: ignore[misc]
+        self._index = Ownership()
         since = self._store.revision
         for resource in self._store.resources():
             for record in self._store.list(resource):
-                self._learn(record)
-        due = set(self._owners) | self._waiting
+                self._index.learn(record)
+        due = set(self._index.all)
         watch = self._store.watch(None, None, since)
         batches = watch.__aiter__()
         following = asyncio.ensure_future(anext(batches))
@@ -80,7 +58,7 @@ class GarbageCollector:
                 done, _ = await asyncio.wait([following], timeout=_RETRY if left else None)
                 due = left
                 if done:
-                    due = left | self._affected(following.result())
+                    due = left | self._index.affected(following.result())
                     following = asyncio.ensure_future(anext(batches))
         except (StoreUnavailable, StopAsyncIteration):
             await asyncio.sleep(_RETRY)
@@ -88,50 +66,6 @@ class GarbageCollector:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
             watch.close()
-
-    # The index
-
-    def _learn(self, record: Record) -> None:
-        key, meta = record.key, _head.decode(record.body).metadata
-        self._forget(key)
-        self._uids[key] = meta.uid
-        self._live.add(meta.uid)
-        if meta.ownerReferences:
-            self._owners[key] = tuple(owner.uid for owner in meta.ownerReferences)
-            for uid in self._owners[key]:
-                self._dependents[uid].add(key)
-        if meta.deletionTimestamp and self._ours(key, meta.finalizers):
-            self._waiting.add(key)
-
-    def _ours(self, key: Key, finalizers: Iterable[str]) -> bool:
-        return key.resource == NAMESPACES or not {FOREGROUND, ORPHAN, CRD_FINALIZER}.isdisjoint(finalizers)
-
-    def _forget(self, key: Key) -> None:
-        uid = self._uids.pop(key, None)
-        if uid is not None:
-            self._live.discard(uid)
-        for owner in self._owners.pop(key, ()):
-            self._dependents[owner].discard(key)
-            if not self._dependents[owner]:
-                del self._dependents[owner]
-        self._waiting.discard(key)
-
-    def _affected(self, events: Iterable[Event]) -> set[Key]:
-        """The keys to look at after these events."""
-        due: set[Key] = set()
-        for event in events:
-            key = event.record.key
-            if event.change is Change.PUT:
-                self._learn(event.record)
-                due.add(key)
-            else:
-                uid = self._uids.get(key)
-                self._forget(key)
-                due |= self._dependents.get(uid, set()) if uid else set()
-                due |= self._waiting  # a namespace, CRD or owner may have waited for this one
-        return {key for key in due if key in self._owners or key in self._waiting}
-
-    # The work
 
     async def _collect(self, due: set[Key]) -> set[Key]:
         """Looks at each key; gives those that failed, to be looked at again."""
@@ -150,18 +84,18 @@ class GarbageCollector:
         resource = self._resource(key)
         if record is None or resource is None:
             return
-        meta = _head.decode(record.body).metadata
+        meta = metadata(record)
         if meta.deletionTimestamp:
             await self._finish(resource, key, meta)
             return
-        gone = {owner.uid for owner in meta.ownerReferences if owner.uid not in self._live}
+        gone = {owner.uid for owner in meta.ownerReferences if not self._index.is_live(owner.uid)}
         if gone and len(gone) == len(meta.ownerReferences):
             options = DeleteOptions(uid=meta.uid, propagation="Background")
             await self._objects.delete(resource, key.namespace, key.name, options)
         elif gone:
             await self._leave(resource, key, gone)
 
-    async def _finish(self, resource: Resource, key: Key, meta: _Metadata) -> None:
+    async def _finish(self, resource: Resource, key: Key, meta: Metadata) -> None:
         if FOREGROUND in meta.finalizers and await self._dependents_gone(meta.uid):
             await self._take(resource, key, FOREGROUND)
         if ORPHAN in meta.finalizers:
@@ -169,17 +103,19 @@ class GarbageCollector:
             await self._take(resource, key, ORPHAN)
         if CRD_FINALIZER in meta.finalizers and await self._instances_gone(key.name):
             await self._take(resource, key, CRD_FINALIZER)
-        if key.resource == NAMESPACES and await self._contents_gone(key.name):
-            await self._finalize_namespace(key)
+        if key.resource == NAMESPACES:
+            await self._end_namespace(resource, key)
+
+    # Owners and dependents
 
     async def _dependents_gone(self, uid: str) -> bool:
         """Deletes the dependents; True once none that blocks its owner is left."""
         blocked = False
-        for key in sorted(self._dependents.get(uid, ())):
+        for key in self._index.dependents(uid):
             record, resource = self._store.latest(key), self._resource(key)
             if record is None or resource is None:
                 continue
-            meta = _head.decode(record.body).metadata
+            meta = metadata(record)
             blocked |= any(owner.uid == uid and owner.blockOwnerDeletion for owner in meta.ownerReferences)
             if not meta.deletionTimestamp:
                 with contextlib.suppress(StatusError):
@@ -188,7 +124,7 @@ class GarbageCollector:
         return not blocked
 
     async def _orphan(self, uid: str) -> None:
-        for key in sorted(self._dependents.get(uid, ())):
+        for key in self._index.dependents(uid):
             resource = self._resource(key)
             if resource is not None:
                 await self._leave(resource, key, {uid})
@@ -204,41 +140,69 @@ class GarbageCollector:
             resource, key.namespace, key.name, lambda obj: _without_finalizer(obj, finalizer), WriteOptions()
         )
 
+    # Contents of CRDs and namespaces
+
     async def _instances_gone(self, crd: str) -> bool:
         plural, _, group = crd.partition(".")
-        return await self._emptied(f"{group}/{plural}", None)
+        return not await self._emptied(f"{group}/{plural}", None, [])
 
-    async def _contents_gone(self, namespace: str) -> bool:
-        emptied = True
-        for resource in self._store.resources():
-            emptied &= await self._emptied(resource, namespace)
-        return emptied
+    async def _end_namespace(self, resource: Resource, key: Key) -> None:
+        """Empties the namespace; takes it away once nothing holds it, or says what does."""
+        left = await self._remains(key.name)
+        record = self._store.latest(key)
+        if record is None:
+            return
+        obj = encoding.raw(record)
+        if not left.resources and not _is_held(obj):
+            with contextlib.suppress(Conflict):  # looked at again after that write
+                await self._store.delete(key, expect=record.revision)
+            return
+        before = (obj.get("status") or {}).get("conditions") or []
+        after = termination.conditions(before, left, format_time(self._objects.now()))
+        if after != before:
+            await self._objects.update(
+                resource, "", key.name, lambda now: _with_conditions(now, after), WriteOptions(), subresource="status"
+            )
 
-    async def _emptied(self, storage: str, namespace: str | None) -> bool:
-        """Deletes all objects of a resource; True once none is left."""
+    async def _remains(self, namespace: str) -> Remains:
+        """Deletes everything in a namespace; gives what is left."""
+        resources: Counter[str] = Counter()
+        finalizers: Counter[str] = Counter()
+        failures: list[str] = []
+        for storage in self._store.resources():
+            left = await self._emptied(storage, namespace, failures)
+            if left:
+                group, _, plural = storage.rpartition("/")
+                resources[f"{plural}.{group}"] = len(left)
+                finalizers.update(name for record in left for name in metadata(record).finalizers)
+        return Remains(resources, finalizers, failures)
+
+    async def _emptied(self, storage: str, namespace: str | None, failures: list[str]) -> Sequence[Record]:
+        """Deletes all objects of a resource; gives those that are left, and adds to `failures` what went wrong."""
         for record in tuple(self._store.list(storage, namespace)):
             key, resource = record.key, self._resource(record.key)
             if resource is None or (namespace is not None and not resource.namespaced):
                 continue
-            if _head.decode(record.body).metadata.deletionTimestamp is None:
-                with contextlib.suppress(StatusError):
+            if metadata(record).deletionTimestamp is None:
+                try:
                     await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
-        return not self._store.list(storage, namespace)
-
-    async def _finalize_namespace(self, key: Key) -> None:
-        record = self._store.latest(key)
-        if record is not None and not _held(encoding.raw(record)):
-            with contextlib.suppress(Conflict):  # looked at again after that write
-                await self._store.delete(key, expect=record.revision)
+                except StatusError as error:
+                    if error.code != 404:
+                        failures.append(f"{qualified(resource.group, resource.plural)}: {error}")
+        return self._store.list(storage, namespace)
 
     def _resource(self, key: Key) -> Resource | None:
         return self._registry.stored(key.resource)
 
 
-def _held(namespace: encoding.Obj) -> bool:
+def _is_held(namespace: encoding.Obj) -> bool:
     """Whether finalizers of others hold a namespace; `kubernetes` in its spec is the collector's own."""
     own = set(namespace.get("spec", {}).get("finalizers") or ()) - {"kubernetes"}
     return bool(own or namespace["metadata"].get("finalizers"))
+
+
+def _with_conditions(namespace: encoding.Obj, conditions: list[encoding.Obj]) -> encoding.Obj:
+    return {**namespace, "status": {**(namespace.get("status") or {}), "conditions": conditions}}
 
 
 def _without_owners(obj: encoding.Obj, uids: set[str]) -> encoding.Obj:

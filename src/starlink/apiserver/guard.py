@@ -1,9 +1,20 @@
 """What stands before every request: may its sender do this, and may this be written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import agent_access, authorizer, bodies, encoding, errors, escalation, selectors
+from starlink.apiserver import (
+    agent_access,
+    authorizer,
+    bodies,
+    encoding,
+    errors,
+    escalation,
+    impersonation,
+    route,
+    selectors,
+)
 from starlink.apiserver.agent_access import Verdict
 from starlink.apiserver.authorizer import Authorizer
 from starlink.apiserver.encoding import Obj
@@ -28,38 +39,42 @@ class Guard:
 
     def check(self, request: Request, asked: Route) -> None:
         """Raises StatusError 403, and 404 where an agent asks for an assignment that is not there."""
-        attributes = self._attributes(request, asked)
-        decision = self.authorizer.authorize(request.user, attributes)
-        if not decision.allowed:
-            raise authorizer.forbidden(request.user, attributes, decision.reason)
+        self._demand(request.user, self._attributes(request, asked))
 
     def check_path(self, request: Request) -> None:
         """The same for a path that is no resource. Raises StatusError 403."""
-        attributes = Attributes(request.method.lower().replace("head", "get"), path=request.path)
-        decision = self.authorizer.authorize(request.user, attributes)
-        if not decision.allowed:
-            raise authorizer.forbidden(request.user, attributes, decision.reason)
+        self._demand(request.user, route.path_attributes(request))
+
+    def check_unserved(self, request: Request) -> None:
+        """The same for what is not served, or not with this method: who may not ask for it is not told so.
+        Raises as `check`."""
+        self._demand(request.user, route.attributes(request))
 
     def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
         """Nobody gives more than they hold. Raises StatusError 403, 404 or 422."""
         escalation.check(self.authorizer, request.user, asked.resource, obj, old)
 
     def impersonated(self, request: Request) -> User:
-        """The user that the request is to be done as: its sender, unless it says otherwise.
+        """The user that the request is to be done as: its sender, unless its headers say otherwise.
 
-        https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/. Raises StatusError 400 or 403.
+        Raises StatusError 400 or 403.
         """
-        name = request.headers.get("impersonate-user", "")
-        groups = tuple(filter(None, map(str.strip, request.headers.get("impersonate-group", "").split(","))))
-        if not name and not groups:
+        wanted = impersonation.read(request.headers)
+        if wanted is None:
             return request.user
-        if not name:
-            raise errors.bad_request(f"requested groups {' '.join(groups)} without impersonating a user")
-        for attributes in _impersonations(name, groups):
-            decision = self.authorizer.authorize(request.user, attributes)
-            if not decision.allowed:
-                raise authorizer.forbidden(request.user, attributes, decision.reason)
-        return User(name, (*groups, *_implied_groups(name, groups)))
+        for attributes in wanted.needed():
+            self._demand(request.user, attributes)
+        return wanted.user()
+
+    def acting(self, request: Request) -> Request:
+        """The request as whom it is to be done. Raises as `impersonated`."""
+        user = self.impersonated(request)
+        return request if user is request.user else replace(request, user=user, sender=request.user)
+
+    def _demand(self, user: User, attributes: Attributes) -> None:
+        decision = self.authorizer.authorize(user, attributes)
+        if not decision.allowed:
+            raise authorizer.forbidden(user, attributes, decision.reason)
 
     def _attributes(self, request: Request, asked: Route) -> Attributes:
         fields: tuple[tuple[str, str], ...] = ()
@@ -126,27 +141,3 @@ def _referred(spec: Any, word: str) -> Iterator[str]:
     parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
     for part in parts:
         yield from _referred(part, word)
-
-
-def _impersonations(name: str, groups: Sequence[str]) -> Iterator[Attributes]:
-    account = _account(name)
-    if account is not None:
-        yield Attributes("impersonate", resource="serviceaccounts", namespace=account[0], name=account[1])
-    else:
-        yield Attributes("impersonate", resource="users", name=name)
-    for group in groups:
-        yield Attributes("impersonate", resource="groups", name=group)
-
-
-def _implied_groups(name: str, groups: Sequence[str]) -> tuple[str, ...]:
-    if name == "system:anonymous" or "system:unauthenticated" in groups:
-        return ("system:unauthenticated",)
-    account = _account(name)
-    if account is None or groups:
-        return ("system:authenticated",)
-    return ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}", "system:authenticated")
-
-
-def _account(name: str) -> tuple[str, str] | None:
-    parts = name.split(":")
-    return (parts[2], parts[3]) if len(parts) == 4 and parts[:2] == ["system", "serviceaccount"] else None

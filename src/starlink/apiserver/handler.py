@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from starlink.apiserver import impersonation
 from starlink.apiserver.admission import ANNOTATIONS, RequestAdmission
 from starlink.apiserver.aggregation import aggregate
 from starlink.apiserver.audit import AuditLog, entry, is_audited
@@ -120,16 +121,24 @@ class Api:
             self._audit.write(entry(acting, asked, answer.status, outcome.reason, outcome.annotations))
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
-        if "impersonate-user" in request.headers or "impersonate-group" in request.headers:
-            request = outcome.request = replace(request, user=self.guard.impersonated(request))
+        if impersonation.is_wanted(request.headers):
+            request = outcome.request = self.guard.acting(request)
         asked = self._router.known(request)
         if asked is None:
             page = self._pages.response(request)
             if page is not None:
                 return page
-            asked = self._router.route(request)
+            asked = self._route(request)
         outcome.asked = asked
         return await self._resource(request, asked, outcome)
+
+    def _route(self, request: Request) -> Route:
+        """Raises StatusError: 403 before 404 and 405, for who may not ask is not told what there is."""
+        try:
+            return self._router.route(request)
+        except StatusError:
+            self.guard.check_unserved(request)
+            raise
 
     async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
         self.guard.check(request, asked)

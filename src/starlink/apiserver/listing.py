@@ -1,4 +1,8 @@
-"""A list, page by page: continue tokens hold a key and a resourceVersion, no snapshot is kept."""
+"""A list, page by page, all of one moment: continue tokens hold a key and a resourceVersion, and what was there then
+is worked out of what happened since.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+"""
 
 import base64
 import binascii
@@ -10,7 +14,16 @@ import msgspec
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.selectors import Selector
-from starlink.store.base import Record, Store
+from starlink.store.base import Expired, Record, Store
+
+_NEWEST = -1  # in a token: go on with what is there now
+_TOO_OLD = "The resourceVersion for the provided list is too old."
+_PAGES_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +37,42 @@ class Page:
 
 
 def page(store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, token: str) -> Page:
-    """The next page of at most `limit` objects (0: all). Raises StatusError 400 for a bad token."""
-    records = _selected(store, resource, namespace, selector)
-    revision = store.revision
-    if token:
-        revision, after = _read_token(token)
-        records = [record for record in records if (record.key.namespace, record.key.name) > after]
+    """The next page of at most `limit` objects (0: all). Raises StatusError 400 for a bad token, 410 for an old one."""
+    if not token:
+        return _page(store.list(resource.storage, namespace), store.revision, resource, selector, limit)
+    revision, after = _read_token(token)
+    if revision == _NEWEST:
+        revision = store.revision
+    try:
+        records = _at(store, resource, namespace, revision)
+    except Expired:
+        raise errors.expired(_PAGES_TOO_OLD, _write_token(_NEWEST, after)) from None
+    rest = [record for record in records if (record.key.namespace, record.key.name) > after]
+    return _page(rest, revision, resource, selector, limit)
+
+
+def page_at(
+    store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, revision: int
+) -> Page:
+    """The first page of what was there at a revision. Raises StatusError 410 when it is too old."""
+    try:
+        records = _at(store, resource, namespace, revision)
+    except Expired:
+        raise errors.expired(_TOO_OLD) from None
+    return _page(records, revision, resource, selector, limit)
+
+
+def _at(store: Store, resource: Resource, namespace: str | None, revision: int) -> Sequence[Record]:
+    """Raises Expired."""
+    if revision == store.revision:
+        return store.list(resource.storage, namespace)
+    if revision > store.revision:  # of a store that was restored since
+        raise Expired(f"revision {revision} has not been yet, the last one is {store.revision}")
+    return store.list_at(resource.storage, namespace, revision)
+
+
+def _page(records: Sequence[Record], revision: int, resource: Resource, selector: Selector, limit: int) -> Page:
+    records = _selected(records, resource, selector)
     if not limit or len(records) <= limit:
         return Page(records, revision)
     last = records[limit - 1].key
@@ -37,8 +80,7 @@ def page(store: Store, resource: Resource, namespace: str | None, selector: Sele
     return Page(records[:limit], revision, _write_token(revision, (last.namespace, last.name)), remaining)
 
 
-def _selected(store: Store, resource: Resource, namespace: str | None, selector: Selector) -> Sequence[Record]:
-    records = store.list(resource.storage, namespace)
+def _selected(records: Sequence[Record], resource: Resource, selector: Selector) -> Sequence[Record]:
     if selector.everything:
         return records
     name = selector.required("metadata.name")

@@ -2,27 +2,52 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+IMPERSONATION = "impersonate-"
+"""How the names of the headers begin that say as whom a request is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks. Anonymous is `system:anonymous` in group `system:unauthenticated`."""
+    """Who asks. Anonymous is `system:anonymous` in group `system:unauthenticated`. `extra` is what else is known, as
+    pairs of a key and its values."""
 
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def info(self) -> dict[str, Any]:
+        """The UserInfo of authentication.k8s.io/v1, without what is empty."""
+        info: dict[str, Any] = {"username": self.name}
+        if self.uid:
+            info["uid"] = self.uid
+        if self.groups:
+            info["groups"] = list(self.groups)
+        if self.extra:
+            info["extra"] = {key: list(values) for key, values in self.extra}
+        return info
 
 
-ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+UNAUTHENTICATED = "system:unauthenticated"
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
 AUTHENTICATED = "system:authenticated"
 ADMIN_GROUP = "system:masters"
 OPERATOR = "system:starlink:operator"
 
 
+def separator(header: str) -> str:
+    """What stands between the values of a header that came several times. Those of impersonation may hold commas,
+    and none can hold a line feed."""
+    return "\n" if header.startswith(IMPERSONATION) else ","
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `path` is percent-decoded segment by segment and has no query; header
-    names are lower case; `query` keeps the first value of each parameter; `remote` is the peer's address."""
+    """One HTTP request. `path` is percent-decoded segment by segment and has no query; header names are lower case,
+    and values of equal headers joined by their `separator`; `query` keeps the first value of each parameter; `remote`
+    is the peer's address; `sender` is who sent it, where it is done as another `user`."""
 
     method: str
     path: str
@@ -31,6 +56,7 @@ class Request:
     body: bytes = b""
     user: User = ANONYMOUS
     remote: str = ""
+    sender: User | None = None
 
 
 @dataclass(frozen=True, slots=True)

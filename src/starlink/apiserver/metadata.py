@@ -1,51 +1,42 @@
 """The rules of metadata that hold for every kind, pure.
 
 Formats: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and
-https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set; the words are those
+of https://github.com/kubernetes/apimachinery/blob/release-1.32/pkg/util/validation/validation.go and
+https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/objectmeta.go
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from starlink.apiserver.errors import Cause
+from starlink.apiserver.formats import SUBDOMAIN_RULE as SUBDOMAIN_RULE
+from starlink.apiserver.formats import (
+    is_label,
+    is_label_value,
+    is_path_segment,
+    is_qualified,
+    is_subdomain,
+    label_faults,
+    label_value_faults,
+    path_segment_faults,
+    qualified_faults,
+    subdomain_faults,
+)
+from starlink.apiserver.names import FOREGROUND, ORPHAN
 
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 MAX_ANNOTATIONS = 256 * 1024
-
-SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    "and end with an alphanumeric character (e.g. 'example.com')"
-)
-LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
-    "with an alphanumeric character (e.g. 'my-name', or '123-abc')"
-)
-
 PATH_RULE = "may not be '.' or '..', and may not contain '/' or '%'"
 
 Obj = dict[str, Any]
 
-
-def is_subdomain(name: str) -> bool:
-    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
-
-
-def is_label(name: str) -> bool:
-    return len(name) <= 63 and _LABEL.fullmatch(name) is not None
-
-
-def is_path_segment(name: str) -> bool:
-    return 0 < len(name) <= 253 and name not in (".", "..") and "/" not in name and "%" not in name
-
-
-_NAME_RULES: dict[str, tuple[Callable[[str], bool], str]] = {
-    "subdomain": (is_subdomain, SUBDOMAIN_RULE),
-    "label": (is_label, LABEL_RULE),
-    "path": (is_path_segment, PATH_RULE),
+_NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]] = {
+    "subdomain": (is_subdomain, subdomain_faults),
+    "label": (is_label, label_faults),
+    "path": (is_path_segment, path_segment_faults),
 }
 
 
@@ -53,13 +44,18 @@ def check(metadata: Obj, name_rule: str = "subdomain") -> list[Cause]:
     """Why the metadata is refused. `name_rule`: a name is a DNS `subdomain`, one DNS `label` or a `path` segment."""
     name = metadata.get("name", "")
     causes = []
-    fits, rule = _NAME_RULES[name_rule]
+    fits, faults = _NAME_RULES[name_rule]
     if not fits(name):
-        causes.append(_invalid("metadata.name", name, rule))
-    causes += _check_labels(metadata.get("labels") or {})
-    causes += _check_annotations(metadata.get("annotations") or {})
-    causes += _check_finalizers(metadata.get("finalizers") or [])
-    return causes + _check_owners(metadata.get("ownerReferences") or [])
+        causes += [_invalid("metadata.name", name, why) for why in faults(name)]
+    if "labels" in metadata:
+        causes += _check_labels(metadata["labels"] or {})
+    if "annotations" in metadata:
+        causes += _check_annotations(metadata["annotations"] or {})
+    if "finalizers" in metadata:
+        causes += _check_finalizers(metadata["finalizers"] or [])
+    if "ownerReferences" in metadata:
+        causes += _check_owners(metadata["ownerReferences"] or [])
+    return causes
 
 
 def check_types(metadata: Any) -> list[Cause]:
@@ -100,76 +96,66 @@ _TYPES: dict[str, tuple[type, str]] = {
 }
 
 
-def _check_labels(labels: dict[str, str]) -> list[Cause]:
-    causes = [cause for key in labels for cause in _check_key("metadata.labels", key)]
-    return causes + [
-        _invalid(
-            "metadata.labels",
-            value,
-            "a valid label must be an empty string or consist of at most 63 alphanumeric characters, '-', '_' or '.', "
-            "and must start and end with an alphanumeric character",
-        )
-        for value in labels.values()
-        if not _is_label_value(value)
-    ]
+def _check_labels(labels: dict[str, str]) -> Iterator[Cause]:
+    for key, value in labels.items():
+        if not is_qualified(key):
+            yield from (_invalid("metadata.labels", key, why) for why in qualified_faults(key))
+        if not is_label_value(value):
+            yield from (_invalid("metadata.labels", value, why) for why in label_value_faults(value))
 
 
-@lru_cache(4096)
-def _is_label_value(value: str) -> bool:
-    return not value or (len(value) <= 63 and _PART.fullmatch(value) is not None)
-
-
-def _check_annotations(annotations: dict[str, str]) -> list[Cause]:
-    causes = [cause for key in annotations for cause in _check_key("metadata.annotations", key)]
-    size = sum(len(key) + len(value) for key, value in annotations.items())
+def _check_annotations(annotations: dict[str, str]) -> Iterator[Cause]:
+    size = 0
+    for key, value in annotations.items():
+        size += len(key) + len(value)
+        if not is_qualified(key.lower()):
+            yield from (_invalid("metadata.annotations", key, why) for why in qualified_faults(key.lower()))
     if size > MAX_ANNOTATIONS:
-        causes.append(
-            Cause(
-                "FieldValueTooLong",
-                f"Too long: may not be more than {MAX_ANNOTATIONS} bytes",
-                "metadata.annotations",
-            )
-        )
-    return causes
+        why = f"Too long: may not be more than {MAX_ANNOTATIONS} bytes"
+        yield Cause("FieldValueTooLong", why, "metadata.annotations")
 
 
-@lru_cache(4096)
-def _is_qualified(key: str) -> bool:
-    prefix, slash, name = key.rpartition("/")
-    return len(name) <= 63 and _PART.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
+def _check_finalizers(finalizers: list[str]) -> Iterator[Cause]:
+    for finalizer in finalizers:
+        if not is_qualified(finalizer):
+            yield from (_invalid("metadata.finalizers", finalizer, why) for why in qualified_faults(finalizer))
+    if FOREGROUND in finalizers and ORPHAN in finalizers:
+        why = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        yield _invalid("metadata.finalizers", finalizers, why)
 
 
-def _check_key(field: str, key: str) -> list[Cause]:
-    if _is_qualified(key):
-        return []
-    return [
-        _invalid(
-            field,
-            key,
-            "a qualified name must consist of at most 63 alphanumeric characters, '-', '_' or '.', and must start and "
-            "end with an alphanumeric character, with an optional DNS subdomain prefix and '/' (e.g. "
-            "'example.com/MyName')",
-        )
-    ]
-
-
-def _check_finalizers(finalizers: list[str]) -> list[Cause]:
-    return [cause for finalizer in finalizers for cause in _check_key("metadata.finalizers", finalizer)]
-
-
-def _check_owners(owners: list[Any]) -> list[Cause]:
-    causes = []
+def _check_owners(owners: list[Any]) -> Iterator[Cause]:
+    first = ""
     for index, owner in enumerate(owners):
-        for field in ("apiVersion", "kind", "name", "uid"):
-            if not isinstance(owner, dict) or not isinstance(owner.get(field), str) or not owner[field]:
-                causes.append(
-                    Cause("FieldValueRequired", "Required value", f"metadata.ownerReferences[{index}].{field}")
+        known = owner if isinstance(owner, dict) else {}
+        yield from _check_owner(known, f"metadata.ownerReferences[{index}]")
+        if known.get("controller") is True:
+            named = f"{known.get('kind')}/{known.get('name')}"
+            if first:
+                why = (
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {first} and {named}'
                 )
-    if sum(1 for owner in owners if isinstance(owner, dict) and owner.get("controller") is True) > 1:
-        causes.append(_invalid("metadata.ownerReferences", "", "only one reference can have controller set to true"))
-    return causes
+                yield _invalid("metadata.ownerReferences", owners, why)
+            first = first or named
+
+
+def _check_owner(owner: Obj, place: str) -> Iterator[Cause]:
+    for field in ("apiVersion", "kind", "name", "uid"):
+        if not isinstance(owner.get(field), str) or not owner[field]:
+            yield Cause("FieldValueRequired", "Required value: must not be empty", f"{place}.{field}")
+    version = owner.get("apiVersion")
+    if isinstance(version, str) and version and not _is_group_version(version):
+        yield _invalid(f"{place}.apiVersion", version, "must be <group>/<version> or <version>")
+    if (version, owner.get("kind")) == ("v1", "Event"):
+        yield _invalid(place, owner, "/v1, Kind=Event is disallowed from being an owner")
+
+
+@lru_cache(256)
+def _is_group_version(text: str) -> bool:
+    return text.count("/") <= 1 and not text.endswith("/")
 
 
 def _invalid(field: str, value: Any, why: str) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    shown = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)

@@ -15,6 +15,9 @@ CREATED_BY_UPDATE = (
 )
 """Kinds of which a PUT makes what is not there."""
 
+REPLACED_BY_VERSION = ("coordination.k8s.io/leases", CRDS)
+"""Built-in kinds of which a PUT must name the resourceVersion that it replaces, as it must of all custom ones."""
+
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"

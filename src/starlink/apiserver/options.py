@@ -21,12 +21,15 @@ MAX_MANAGER = 128
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """How a write is to be done, and in whose name; `field_validation` is Strict, Warn or Ignore."""
+    """How a write is to be done, and in whose name; `field_validation` is Strict, Warn or Ignore. `patch`: what is
+    written was made by a patch; `doubled` is what is told of fields that the body says more than once."""
 
     dry_run: bool = False
     field_validation: str = "Warn"
     manager: str = "starlink"
     force: bool = False
+    patch: bool = False
+    doubled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,24 @@ class DeleteOptions:
 
 def write_options(request: Request, *, apply: bool = False) -> WriteOptions:
     """Of a create, update or patch; `apply` for a server-side apply, which must name its manager. Raises also 422."""
+    patch = request.method == "PATCH" and not apply
     if not request.query and not apply:
-        return _plain(request.headers.get("user-agent", ""))
+        return _plain(request.headers.get("user-agent", ""), patch)
     validation = request.query.get("fieldValidation", "") or "Warn"
     dry_run = request.query.get("dryRun", "")
     if validation not in VALIDATIONS:
         raise _unsupported(_KINDS.get(request.method, ""), "fieldValidation", validation, ("", *sorted(VALIDATIONS)))
-    _check_dry_run(dry_run)
+    _check_dry_run(_KINDS.get(request.method, ""), dry_run)
     manager = request.query.get("fieldManager", "")
     force = flag(request, "force")
     _check_manager(manager, force=force, apply=apply)
     named = manager or _named(request.headers.get("user-agent", ""))
-    return WriteOptions(dry_run == "All", validation, named, force)
+    return WriteOptions(dry_run == "All", validation, named, force, patch)
 
 
 @lru_cache(256)
-def _plain(agent: str) -> WriteOptions:
-    return WriteOptions(manager=_named(agent))
+def _plain(agent: str, patch: bool) -> WriteOptions:
+    return WriteOptions(manager=_named(agent), patch=patch)
 
 
 def _named(agent: str) -> str:
@@ -96,7 +100,7 @@ def delete_options(request: Request, registry: Registry) -> DeleteOptions:
         propagation = "Orphan" if orphans is True else "Background"
     dry = given.get("dryRun") or []
     dry_run = dry[0] if isinstance(dry, list) and dry else request.query.get("dryRun", "")
-    _check_dry_run(dry_run)
+    _check_dry_run("DeleteOptions", dry_run)
     return DeleteOptions(
         str(conditions.get("uid") or ""),
         str(conditions.get("resourceVersion") or ""),
@@ -105,9 +109,9 @@ def delete_options(request: Request, registry: Registry) -> DeleteOptions:
     )
 
 
-def _check_dry_run(value: object) -> None:
+def _check_dry_run(kind: str, value: object) -> None:
     if value not in ("", "All"):
-        raise errors.bad_request(f"dryRun: {value!r} is not supported; the only value is All")
+        raise _unsupported(kind, "dryRun", [value], ("All",))
 
 
 def _unsupported(kind: str, field: str, value: object, supported: Sequence[str]) -> errors.StatusError:

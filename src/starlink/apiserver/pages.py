@@ -36,7 +36,7 @@ class Pages:
             if path == "/metrics":
                 return Response(200, self._metrics.text(), {"content-type": MEDIA})
             return debug.response(path)
-        page = self._discovery.response(request.path, request.headers.get("accept", ""))
+        page = self._discovery.response(request.path, request.headers)
         page = page or self._openapi.response(request.path, request.query, request.headers)
         if page is not None:
             self._guard.check_path(request)

@@ -10,6 +10,7 @@ from starlink.apiserver import errors
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.fairness import Budget
 from starlink.apiserver.limits import Limits
+from starlink.apiserver.message import separator
 from starlink.apiserver.target import split_target
 
 _HEADER_COST = 32  # what a header takes beside its text, so that many small ones count too
@@ -139,7 +140,7 @@ class RequestParser:
         self._count_head(len(name) + len(value) + _HEADER_COST)
         key = _names.get(name) or _header_name(name)
         text = value.decode("latin-1")
-        self._headers[key] = f"{self._headers[key]},{text}" if key in self._headers else text
+        self._headers[key] = f"{self._headers[key]}{separator(key)}{text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
         self._head_done = True

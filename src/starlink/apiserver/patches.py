@@ -74,18 +74,21 @@ def _json_patch(obj: Obj, patch: Any) -> Obj:
     try:
         patched = jsonpatch.apply_patch(obj, patch)
     except jsonpatch.JsonPatchTestFailed as error:
-        raise errors.StatusError(422, "Invalid", f"the JSON patch's test failed: {error}") from None
+        raise _unfit(f"a test failed: {error}") from None
     except jsonpatch.JsonPatchConflict as error:
-        raise errors.StatusError(422, "Invalid", f"the JSON patch does not fit the object: {error}") from None
-    except jsonpatch.InvalidJsonPatch as error:
-        raise errors.bad_request(f"the JSON patch is malformed: {error}") from None
+        raise _unfit(str(error)) from None
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        raise errors.StatusError(422, "Invalid", f"the JSON patch can't be applied: {str(error)[:200]}") from None
+        raise _unfit(str(error)) from None
     except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
-        raise errors.StatusError(422, "Invalid", f"the JSON patch can't be applied: {error!r}"[:200]) from None
+        raise _unfit(repr(error)) from None
     if not isinstance(patched, dict):
         raise errors.bad_request("the JSON patch does not leave an object")
     return patched
+
+
+def _unfit(why: str) -> errors.StatusError:
+    message = f"the server rejected our request due to an error in our request: the JSON patch: {why[:200]}"
+    return errors.StatusError(422, "Invalid", message)
 
 
 def _names_version(patch: Any, media: str) -> bool:

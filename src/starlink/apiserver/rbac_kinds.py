@@ -16,8 +16,10 @@ _SUBJECT_GROUPS = {"User": GROUP, "Group": GROUP, "ServiceAccount": ""}
 
 def prepare_binding(obj: Obj, _old: Obj | None) -> None:
     """Fills in the API group of users and groups."""
-    for subject in obj.get("subjects") or ():
-        group = _SUBJECT_GROUPS.get(subject.get("kind"))
+    subjects = obj.get("subjects")
+    for subject in subjects if isinstance(subjects, list) else ():  # its types are checked later
+        kind = subject.get("kind") if isinstance(subject, dict) else None
+        group = _SUBJECT_GROUPS.get(kind) if isinstance(kind, str) else None
         if group and not subject.get("apiGroup"):
             subject["apiGroup"] = group
 

@@ -1,11 +1,12 @@
 """Get, list and watch: what a request may see, in the form it asks for."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlink.apiserver import encoding, errors, listing, options, partial, scale, selectors
+from starlink.apiserver.accepting import check_accept
 from starlink.apiserver.encoding import JSON, dump
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Resource
@@ -30,7 +31,8 @@ class Reads:
         self._frames = Frames()
 
     def get(self, request: Request, asked: Route) -> Response:
-        """One object, its Scale or a Table of it. Raises StatusError 404."""
+        """One object, its Scale or a Table of it. Raises StatusError 404 or 406."""
+        check_accept(request)
         record = self._objects.record(asked.resource, asked.namespace or "", asked.name)
         if asked.subresource == "scale":
             assert asked.resource.scale is not None
@@ -43,28 +45,29 @@ class Reads:
         return Response(200, encoding.to_wire(record, asked.resource), JSON)
 
     def list(self, request: Request, asked: Route) -> Response:
-        """A page of objects. Raises StatusError 400 or 410."""
+        """A page of objects. Raises StatusError 400, 406 or 410."""
+        check_accept(request)
         _check_list(request)
-        self._check_version(request)
-        selector = self._selector(request, asked)
-        limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
-        token = request.query.get("continue", "")
-        part = listing.page(self._store, asked.resource, asked.namespace, selector, limit, token)
+        part = self._page(request, asked)
         if partial.wants_table(request):
             return self._table(request, asked.resource, part)
         if partial.wanted(request):
             return Response(200, partial.list_body(part, asked.resource), JSON)
         return Response(200, listing.body(asked.resource, part), JSON)
 
-    def _check_version(self, request: Request) -> None:
-        """Lists are of the newest state, which is right for every resourceVersion that has been, but Exact ones."""
+    def _page(self, request: Request, asked: Route) -> listing.Page:
+        """Of the newest state, which is right for every resourceVersion that has been, unless it is to be exact."""
         version = options.whole_number(request, "resourceVersion")
-        if version and request.query.get("continue"):
+        token = request.query.get("continue", "")
+        if version and token:
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        if request.query.get("resourceVersionMatch") == _EXACT and version != self._store.revision:
-            raise errors.expired(f"resourceVersion {version} is not kept; list without resourceVersionMatch=Exact")
         if version > self._store.revision:
             raise errors.too_large_version(version, self._store.revision)
+        limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
+        wanted = self._store, asked.resource, asked.namespace, self._selector(request, asked), limit
+        if _is_exact(request, version, limit):
+            return listing.page_at(*wanted, version)
+        return listing.page(*wanted, token)
 
     def selected(self, request: Request, asked: Route) -> listing.Page:
         """All objects that a deletecollection means."""
@@ -89,7 +92,8 @@ class Reads:
         return Response(200, dump(rendered), JSON)
 
     def watch(self, request: Request, asked: Route) -> Stream:
-        """A stream of events. Raises StatusError 400 or 410."""
+        """A stream of events; of a version that is too old, one that says so. Raises StatusError 400, 406 or 504."""
+        check_accept(request)
         _check_watch(request)
         version = request.query.get("resourceVersion", "")
         initial = options.flag(request, "sendInitialEvents")
@@ -104,7 +108,12 @@ class Reads:
             initial,
         )
         watcher = Watcher(self._store, asked.resource, wanted, self._frames, self._render(request, asked.resource))
-        return Stream(watcher.open(), JSON)
+        try:
+            return Stream(watcher.open(), JSON)
+        except StatusError as error:
+            if error.code != 410:
+                raise
+            return Stream(_refusal(error), JSON)
 
     def _render(self, request: Request, resource: Resource) -> Render | None:
         if partial.wanted(request):
@@ -128,6 +137,17 @@ class Reads:
             return frame(type_, dump(rendered))
 
         return render
+
+
+async def _refusal(error: StatusError) -> AsyncIterator[bytes]:
+    """A watch that ends at once, as the real server's watch cache says it."""
+    yield frame("ERROR", dump(error.status()))
+
+
+def _is_exact(request: Request, version: int, limit: int) -> bool:
+    """https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list"""
+    match = request.query.get("resourceVersionMatch", "")
+    return match == _EXACT or bool(not match and version and limit)
 
 
 def _check_list(request: Request) -> None:

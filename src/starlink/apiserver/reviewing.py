@@ -6,16 +6,16 @@ from starlink.apiserver import bodies, errors, reviews
 from starlink.apiserver.authorizer import Authorizer
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.envelope import check_envelope
-from starlink.apiserver.message import Request, Response, User
+from starlink.apiserver.message import Request, Response
 from starlink.apiserver.resource import Registry
+from starlink.apiserver.reviews import Authenticate
 from starlink.apiserver.route import Route
 
-Authenticate = Callable[[str], User]
+__all__ = ["Authenticate", "Reviews"]
 
 
 class Reviews:
-    """Answers reviews. `authenticate` gives a bearer token's user or raises StatusError 401; `audiences` are those of
-    the server's tokens; `now` is epoch seconds."""
+    """Answers reviews. `audiences` are those of the server's own tokens; `now` is epoch seconds."""
 
     def __init__(
         self,

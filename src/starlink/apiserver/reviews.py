@@ -16,6 +16,9 @@ from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.message import User
 from starlink.apiserver.rbac import Attributes, quoted
 
+Authenticate = Callable[[str, Sequence[str]], tuple[User, tuple[str, ...]]]
+"""Gives a bearer token's user, and for which of the given audiences it is. Raises StatusError 401."""
+
 _GROUP = "authorization.k8s.io"
 _ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 _NOT_BOTH = "cannot be specified in combination with resourceAttributes"
@@ -73,27 +76,22 @@ def self_subject_rules_review(obj: Obj, user: User, authorizer: Authorizer) -> O
 
 def self_subject_review(obj: Obj, user: User, now: float) -> Obj:
     """Who the user is; `now` in epoch seconds."""
-    answered = _answered(obj, {"userInfo": _user_info(user)})
+    answered = _answered(obj, {"userInfo": user.info()})
     return {**answered, "metadata": {"creationTimestamp": format_time(now)}}
 
 
-def token_review(obj: Obj, authenticate: Callable[[str], User], audiences: Sequence[str]) -> Obj:
-    """Whose token it is. `authenticate` gives a token's user or raises StatusError 401; `audiences` are those that
-    its tokens are for. Raises StatusError 400."""
+def token_review(obj: Obj, authenticate: Authenticate, audiences: Sequence[str]) -> Obj:
+    """Whose token it is, and for which of the asked audiences, by default `audiences`. Raises StatusError 400."""
     spec = obj.get("spec") or {}
     token = spec.get("token")
     if not token:
         raise errors.bad_request("token is required for TokenReview in authentication")
-    wanted = spec.get("audiences") or audiences
-    common = [audience for audience in wanted if audience in audiences]
     try:
-        user = authenticate(token)
+        user, matched = authenticate(token, spec.get("audiences") or audiences)
     except StatusError as error:
-        return _answered(obj, {"user": {}, "error": error.message.removeprefix("Unauthorized: ")})
-    if not common:
-        why = f"token audiences {_listed(audiences)} is invalid for the target audiences {_listed(wanted)}"
+        why = error.message.removeprefix("Unauthorized: invalid bearer token: ")
         return _answered(obj, {"user": {}, "error": f"[invalid bearer token, {why}]"})
-    return _answered(obj, {"authenticated": True, "user": _user_info(user), "audiences": common})
+    return _answered(obj, {"authenticated": True, "user": user.info(), "audiences": list(matched)})
 
 
 _RESOURCE_RULE = ("verbs", "apiGroups", "resources", "resourceNames")
@@ -109,19 +107,6 @@ def _answered(obj: Obj, status: Obj) -> Obj:
     return {**obj, "metadata": metadata, "status": status}
 
 
-def _user_info(user: User) -> Obj:
-    info: Obj = {"username": user.name}
-    if user.uid:
-        info["uid"] = user.uid
-    if user.groups:
-        info["groups"] = list(user.groups)
-    return info
-
-
-def _listed(values: Sequence[str]) -> str:
-    return f"[{' '.join(map(quoted, values))}]"
-
-
 def _status(authorizer: Authorizer, user: User, spec: Obj) -> Obj:
     try:
         decision = authorizer.authorize(user, _attributes(spec))
@@ -131,7 +116,8 @@ def _status(authorizer: Authorizer, user: User, spec: Obj) -> Obj:
 
 
 def _subject(spec: Obj) -> User:
-    return User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "")
+    extra = tuple((key, tuple(values or ())) for key, values in (spec.get("extra") or {}).items())
+    return User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra)
 
 
 def _attributes(spec: Obj) -> Attributes:

@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 
 from starlink.apiserver import errors
+from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import Request
+from starlink.apiserver.rbac import Attributes
 from starlink.apiserver.resource import Registry, Resource
 
 _COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 _ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_ANY_ONE = {**_ONE, "POST": "create"}
+_ANY_COLLECTION = {**_ANY_ONE, **_COLLECTION}
 _TRUE = ("true", "1")
+_NAMESPACES_OWN = ("status", "finalize")
 _MOST_KNOWN = 10_000
 
 
@@ -69,6 +74,30 @@ def route(registry: Registry, request: Request) -> Route:
     return Route(verb, resource, namespace, name, subresource)
 
 
+def attributes(request: Request) -> Attributes:
+    """What is asked as the URL and the method alone say it, whether or not it is served. The selectors of a list or
+    a watch are not looked at.
+
+    Source: https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/request/requestinfo.go
+    """
+    try:
+        group, version, rest = _split(request.path.strip("/").split("/"))
+    except StatusError:
+        return path_attributes(request)
+    namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 1 else ""
+    if namespace and len(rest) > 2 and rest[2] not in _NAMESPACES_OWN:
+        rest = rest[2:]
+    plural, name, subresource = (*rest, "", "")[:3]
+    verb = (_ANY_ONE if name else _ANY_COLLECTION).get(request.method, "")
+    verb = "watch" if verb == "list" and _is_watch(request) else verb
+    return Attributes(verb, group, version, plural, subresource, namespace, name)
+
+
+def path_attributes(request: Request) -> Attributes:
+    """What is asked of a path that is no resource."""
+    return Attributes(request.method.lower().replace("head", "get"), path=request.path)
+
+
 def _split(parts: list[str]) -> tuple[str, str, list[str]]:
     if parts[0] == "api" and len(parts) >= 3:
         return "", parts[1], parts[2:]
@@ -102,6 +131,8 @@ def _verb(request: Request, name: str, subresource: str) -> str:
     verb = verbs.get(request.method)
     if verb is None:
         raise errors.method_not_allowed()
-    if verb == "list" and request.query.get("watch") in _TRUE:
-        return "watch"
-    return verb
+    return "watch" if verb == "list" and _is_watch(request) else verb
+
+
+def _is_watch(request: Request) -> bool:
+    return request.query.get("watch") in _TRUE

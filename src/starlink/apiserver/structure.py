@@ -32,6 +32,8 @@ class Node:
     defaults: tuple[tuple[str, "Node"], ...] = ()  # the properties that have one
     keyed: bool = False  # whether a list map or set lies here or below
     schema: Mapping[str, Any] = field(default_factory=dict)
+    embedded: bool = False  # whether an object of Kubernetes lies here
+    embeds: bool = False  # whether one lies here or below
 
     @property
     def has_default(self) -> bool:
@@ -48,6 +50,7 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
     additional = _additional(schema.get("additionalProperties"))
     items = build(schema["items"]) if schema.get("items") else None
     list_type = schema.get("x-kubernetes-list-type", "atomic")
+    embedded = bool(schema.get("x-kubernetes-embedded-resource"))
     below = [*properties.values(), *(node for node in (additional, items) if node is not None)]
     return Node(
         properties,
@@ -62,6 +65,8 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         tuple((name, node) for name, node in properties.items() if node.has_default),
         list_type != "atomic" or any(node.keyed for node in below),
         schema,
+        embedded,
+        embedded or any(node.embeds for node in below),
     )
 
 
@@ -80,6 +85,13 @@ def metadata() -> Node:
 def child(node: Node, name: str) -> Node | None:
     """The node of a field; None for an unknown one."""
     return node.properties.get(name) or node.additional
+
+
+def path_of_child(node: Node, path: str, name: str) -> str:
+    """The path of a field of what lies at `path`: `spec.ports`, or `spec.labels[app]` by additionalProperties."""
+    if name in node.properties:
+        return f"{path}.{name}" if path else name
+    return f"{path}[{name}]"
 
 
 def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str]) -> Any:

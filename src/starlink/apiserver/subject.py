@@ -8,7 +8,7 @@ from cryptography.x509.oid import NameOID
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 """The attribute of a subject that holds the user's UID, as Kubernetes names it (KEP 4633)."""
 
-_ACCOUNT = "system:serviceaccount:"
+ACCOUNT_PREFIX = "system:serviceaccount:"
 
 
 class Account(NamedTuple):
@@ -36,8 +36,8 @@ def account(subject: x509.Name) -> Account | None:
 
 def account_named(user: str, uid: str) -> Account | None:
     """The same of a user's name and UID, as a subject says them."""
-    parts = user.removeprefix(_ACCOUNT).split(":")
-    return Account(parts[0], parts[1], uid) if user.startswith(_ACCOUNT) and len(parts) == 2 else None
+    parts = user.removeprefix(ACCOUNT_PREFIX).split(":")
+    return Account(parts[0], parts[1], uid) if user.startswith(ACCOUNT_PREFIX) and len(parts) == 2 else None
 
 
 def uid_of(subject: x509.Name) -> str:

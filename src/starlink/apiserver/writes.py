@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from starlink.apiserver import bodies, encoding, errors, listing, options, patches, scale
+from starlink.apiserver.accepting import check_accept
 from starlink.apiserver.definitions import Definitions
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.envelope import check_envelope, namespace_of
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import Request, Response
-from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES
+from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
 from starlink.apiserver.objects import Admission, Change, Objects, Written
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
@@ -42,8 +43,9 @@ class Writes:
 
     async def create(self, request: Request, asked: Route) -> Response:
         """POST to a collection, or for a ServiceAccount's token."""
+        check_accept(request)
         obj = bodies.read(request, self._registry)
-        wanted = options.write_options(request)
+        wanted = _with_doubled(options.write_options(request), request, obj)
         namespace = asked.namespace or ""
         if asked.subresource == "token":
             account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
@@ -82,26 +84,30 @@ class Writes:
 
     async def update(self, request: Request, asked: Route) -> Response:
         """PUT of an object or a subresource."""
+        check_accept(request)
         obj = bodies.read(request, self._registry)
-        wanted = options.write_options(request)
+        wanted = _with_doubled(options.write_options(request), request, obj)
         if asked.subresource == "scale":
             return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
         check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
         missing = not self._objects.exists(asked.resource, asked.namespace or "", asked.name)
         if missing and not asked.subresource and asked.resource.storage in CREATED_BY_UPDATE:
             return await self._create(request, asked, obj, wanted)
+        if not missing:
+            _check_versioned(asked, obj["metadata"])
         return await self._change(request, asked, lambda _: {**obj, "metadata": dict(obj["metadata"])}, wanted)
 
     async def patch(self, request: Request, asked: Route) -> Response:
         """PATCH by any of the patch formats that the resource takes."""
+        check_accept(request)
         media = bodies.media_type(request)
         accepted = patches.accepted(asked.resource)
         if media not in accepted:
-            raise errors.unsupported_media_type(media, accepted)
+            raise errors.unsupported_media_type(accepted)
         if media == patches.APPLY:
             return await self._apply(request, asked)
-        wanted = options.write_options(request)
         patch = bodies.read_json(request.body)
+        wanted = _with_doubled(options.write_options(request), request, patch)
         change = patches.change(asked.resource, patch, media)
         if asked.subresource == "scale":
             change = _scaled(asked.resource, patches.change(asked.resource, patch, media))
@@ -112,7 +118,7 @@ class Writes:
         wanted = options.write_options(request, apply=True)
         namespace = asked.namespace or ""
         if asked.subresource == "scale":
-            raise errors.unsupported_media_type(patches.APPLY, patches.accepted(asked.resource)[:-1])
+            raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
         if asked.resource.namespaced and not self._objects.exists(asked.resource, namespace, asked.name):
             self._check_namespace(asked.resource, namespace, config)
         admission = self._admission_of(request, asked, wanted.dry_run)
@@ -159,6 +165,28 @@ class Writes:
                 if error.code != 404:
                     raise
         return Response(200, listing.body(asked.resource, part), JSON)
+
+
+def _with_doubled(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
+    """With what is told of fields that the body, of which `value` was read, says more than once."""
+    doubled = bodies.doubled(request, value)
+    if not doubled:
+        return wanted
+    of = "json patch " if bodies.media_type(request) == patches.JSON_PATCH else ""
+    return replace(wanted, doubled=tuple(f'{of}duplicate field "{path}"' for path in doubled))
+
+
+def _check_versioned(asked: Route, meta: Obj) -> None:
+    """Some kinds are not replaced blindly. Raises StatusError 422.
+
+    https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go (Update)
+    """
+    resource = asked.resource
+    if meta.get("resourceVersion") or not (resource.custom or resource.storage in REPLACED_BY_VERSION):
+        return
+    why = "Invalid value: 0: must be specified for an update"
+    cause = errors.Cause("FieldValueInvalid", why, "metadata.resourceVersion")
+    raise errors.invalid(resource.group, resource.plural, asked.name, (cause,))
 
 
 def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:

@@ -1,5 +1,6 @@
 """`starlink backup`: everything that a standalone StarLink could not make again, in one file."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import click
 
 import starlink
 from starlink.api.timestamp import format_time
-from starlink.cli import swap
+from starlink.cli import etcd_copy, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
 from starlink.cli.datadir import DataDir
+from starlink.cli.etcd import EtcdOptions
 from starlink.store import backup
-from starlink.store.base import StoreRefused
+from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, Plain, Seal
 
@@ -32,7 +34,7 @@ def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> Non
         check_seals(archive)
         file = file or Path(f"starlink-{archive.created.replace('-', '').replace(':', '')}.tar.gz")
         write(file, archive)
-    except (StoreRefused, BadArchive, OSError) as error:
+    except (StoreRefused, StoreUnavailable, BadArchive, OSError) as error:
         raise click.ClickException(f"no backup was made: {error}") from None
     snapshot = archive.snapshot
     click.echo(f"{file} holds {len(snapshot.records)} objects as of resourceVersion {snapshot.revision}")
@@ -40,7 +42,7 @@ def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> Non
 
 
 def take(data: DataDir, now: float) -> Archive:
-    """What is in the data dir at this moment. Raises StoreRefused, OSError."""
+    """What is in the data dir at this moment, or in its etcd. Raises StoreRefused, StoreUnavailable, OSError."""
     if swap.is_unfinished(data.root):
         raise StoreRefused(
             f"a restore into {data.root} was cut short; run it again, or `starlink --data-dir {data.root} up`, "
@@ -50,7 +52,9 @@ def take(data: DataDir, now: float) -> Archive:
     files = {PKI + path.name: path.read_bytes() for path in sorted(data.pki.glob("[!.]*")) if path.is_file()}
     if data.encryption_key.exists():
         files[ENCRYPTION_KEY] = data.encryption_key.read_bytes()
-    return Archive(backup.of_sqlite(data.database), files, format_time(now), starlink.__version__)
+    etcd = EtcdOptions.remembered(data.read_state())
+    snapshot = asyncio.run(etcd_copy.taken(etcd)) if etcd.endpoints else backup.of_sqlite(data.database)
+    return Archive(snapshot, files, format_time(now), starlink.__version__)
 
 
 def check_seals(archive: Archive) -> None:

@@ -18,6 +18,14 @@ IDENTITY = Key("/namespaces", "", "kube-system")
 https://opentelemetry.io/docs/specs/semconv/resource/k8s/#cluster."""
 
 
+class _Meta(msgspec.Struct, frozen=True):
+    uid: str
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    metadata: _Meta
+
+
 def reborn(snapshot: Snapshot, revision: int, identity: str, seal: Seal) -> Snapshot:
     """The objects, in the order in which they were written, at revisions above `revision`."""
     ordered = sorted(snapshot.records, key=lambda record: record.revision)
@@ -26,6 +34,20 @@ def reborn(snapshot: Snapshot, revision: int, identity: str, seal: Seal) -> Snap
         for number, record in enumerate(ordered, start=revision + 1)
     ]
     return Snapshot(sorted(records, key=lambda record: record.key), revision + len(records))
+
+
+def identity_of(snapshot: Snapshot, seal: Seal) -> str:
+    """The cluster that the objects are of, "" where they do not say."""
+    found = (seal.unseal(record.key, record.body) for record in snapshot.records if record.key == IDENTITY)
+    return uid_of(next(found, b""))
+
+
+def uid_of(body: bytes) -> str:
+    """An object's UID, "" for what is no object."""
+    try:
+        return msgspec.json.decode(body, type=_Identified).metadata.uid
+    except msgspec.DecodeError:
+        return ""
 
 
 def _with_uid(record: Record, uid: str, seal: Seal) -> bytes:

@@ -1,6 +1,9 @@
 """`starlink restore`: a data directory from what `starlink backup` saved."""
 
+import asyncio
 import contextlib
+import functools
+import json
 import os
 import sqlite3
 import time
@@ -11,13 +14,14 @@ from pathlib import Path
 import click
 
 from starlink.api.timestamp import parse_time
-from starlink.cli import swap
+from starlink.cli import etcd_copy, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
 from starlink.cli.datadir import DataDir
+from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
 from starlink.cli.rebirth import reborn
 from starlink.store import backup, durable, lock
-from starlink.store.base import StoreRefused
+from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.sqlite_file import REVISION_STEP, lock_of
 
 
@@ -28,19 +32,24 @@ class NotRestored(Exception):
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Move what is there aside; it is not removed.")
+@etcd_options("Put the objects into this etcd, where `up` will serve them [SQLite].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
-def command(ctx: click.Context, file: Path, force: bool, data_dir: Path | None) -> None:
-    """Bring back what FILE holds, into a data directory on which no StarLink runs."""
+def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | None, data_dir: Path | None) -> None:
+    """Bring back what FILE holds, into a data directory on which no StarLink runs.
+
+    With --etcd the objects go below a prefix that holds nothing yet, else into SQLite, which `up` then serves.
+    """
     data = DataDir.of(data_dir or ctx.obj["data_dir"])
     try:
         archive = read(file)
         check_seals(archive)
         with _held(data):
-            aside = restore(data, archive, str(uuid.uuid4()), time.time(), force=force)
-    except (NotRestored, BadArchive, StoreRefused, OSError, sqlite3.Error) as error:
+            aside = restore(data, archive, str(uuid.uuid4()), time.time(), force=force, etcd=etcd or SQLITE)
+    except (NotRestored, BadArchive, StoreRefused, StoreUnavailable, OSError, sqlite3.Error) as error:
         raise click.ClickException(f"nothing was restored: {error}") from None
-    click.echo(f"{data.root} holds the {len(archive.snapshot.records)} objects of {file}, saved {archive.created}")
+    where = etcd if etcd and etcd.endpoints else data.root
+    click.echo(f"{where} holds the {len(archive.snapshot.records)} objects of {file}, saved {archive.created}")
     if aside is not None:
         click.echo(f"what was there before is in {aside}")
     click.echo(f"start it with: starlink --data-dir {data.root} up")
@@ -67,37 +76,56 @@ def _take(data: DataDir, path: Path) -> int:
         ) from None
 
 
-def restore(data: DataDir, archive: Archive, identity: str, now: float, *, force: bool) -> Path | None:
+def restore(
+    data: DataDir, archive: Archive, identity: str, now: float, *, force: bool, etcd: EtcdOptions = SQLITE
+) -> Path | None:
     """Puts the archive's objects and keys in place, all or nothing; gives where it moved what was there.
 
     A restore that was cut short is replaced like anything else, asked or not: nobody has used it yet.
-    Raises NotRestored when something is there and `force` is not given; StoreRefused, OSError, sqlite3.Error.
+    Raises NotRestored when something is there and `force` is not given; StoreRefused, StoreUnavailable, OSError,
+    sqlite3.Error.
     """
     force = force or swap.is_unfinished(data.root)
     swap.finish(data.root)
     present = next((folder for folder in (data.pki, data.store) if swap.holds_something(folder)), None)
     if present and not force:
         raise NotRestored(f"{present} is not empty; give another --data-dir, or --force to move what is there aside")
+    seal, told = seal_of(archive), _told(archive, data, now)
+    commit = functools.partial(swap.commit, data.root, now)
     try:
-        _fill(DataDir(swap.stage(data.root)), archive, identity, _next_revision(archive, data, now))
-        swap.commit(data.root, now)
+        staged = _staged(data, archive, etcd)
+        if etcd.endpoints:
+            asyncio.run(etcd_copy.fill(etcd, archive.snapshot, seal, identity, told, commit))
+        else:
+            revision = max(told.saved, told.replaced)
+            backup.into_sqlite(staged.database, reborn(archive.snapshot, revision, identity, seal))
+            commit()
     finally:
         swap.discard(data.root)
     return swap.finish(data.root)
 
 
-def _next_revision(archive: Archive, data: DataDir, now: float) -> int:
-    """Above every revision that was told by the store that was saved, and by the one that is there."""
-    told = archive.snapshot.next_life(now - parse_time(archive.created))
-    with contextlib.suppress(StoreRefused):  # none, or the damaged one for which this is the cure
-        told = max(told, backup.of_sqlite(data.database).revision + REVISION_STEP)
-    return told
+def _told(archive: Archive, data: DataDir, now: float) -> etcd_copy.Told:
+    """What the store that was saved may have told since, and the one that is there."""
+    saved = archive.snapshot.next_life(now - parse_time(archive.created))
+    etcd = EtcdOptions.remembered(data.read_state())
+    with contextlib.suppress(StoreRefused, StoreUnavailable):  # none, or the lost one for which this is the cure
+        if etcd.endpoints:
+            return etcd_copy.Told(saved, asyncio.run(etcd_copy.revision(etcd)))
+        return etcd_copy.Told(saved, backup.of_sqlite(data.database).revision + REVISION_STEP)
+    return etcd_copy.Told(saved)
 
 
-def _fill(staged: DataDir, archive: Archive, identity: str, revision: int) -> None:
+def _staged(data: DataDir, archive: Archive, etcd: EtcdOptions) -> DataDir:
+    """Keys and certificates, and what the next `up` is to know, where they wait for the objects."""
+    staged = DataDir(swap.stage(data.root))
     for folder in (staged.pki, staged.store):
         folder.mkdir(mode=0o700)
     for name, content in archive.files.items():
         path = staged.encryption_key if name == ENCRYPTION_KEY else staged.pki / name.removeprefix(PKI)
         durable.replace(path, content)
-    backup.into_sqlite(staged.database, reborn(archive.snapshot, revision, identity, seal_of(archive)))
+    before = data.read_state()
+    after = {name: value for name, value in before.items() if name != "etcd"} | etcd.state()
+    if after != before:
+        durable.replace(staged.state, json.dumps(after, indent=2).encode() + b"\n")
+    return staged

@@ -1,4 +1,4 @@
-"""Folders of a data directory that are put in place together: all of them or none, whenever a crash comes.
+"""Parts of a data directory that are put in place together: all of them or none, whenever a crash comes.
 
 They are made in `.restore`, which is worth nothing until it is renamed to `.restored-STAMP`. From then on they are
 the ones that count, and whoever comes next puts them in place; what was there goes to `replaced-STAMP`.
@@ -14,7 +14,7 @@ _STAGED, _COMMITTED, _ASIDE = ".restore", ".restored-", "replaced-"
 
 
 def stage(root: Path) -> Path:
-    """An empty folder for the folders to come; what an earlier one held is dropped. Raises OSError."""
+    """An empty folder for the folders and files to come; what an earlier one held is dropped. Raises OSError."""
     discard(root)
     staged = root / _STAGED
     staged.mkdir(mode=0o700)
@@ -27,7 +27,7 @@ def discard(root: Path) -> None:
 
 
 def commit(root: Path, now: float) -> None:
-    """Makes what was staged, and is synced, the folders that count. Raises OSError."""
+    """Makes what was staged, and is synced, what counts. Raises OSError."""
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     durable.sync_folder(root / _STAGED)
     (root / _STAGED).rename(root / (_COMMITTED + stamp))
@@ -35,7 +35,7 @@ def commit(root: Path, now: float) -> None:
 
 
 def is_unfinished(root: Path) -> bool:
-    """Whether folders that were committed are not in place yet."""
+    """Whether what was committed is not in place yet."""
     return any(root.glob(_COMMITTED + "*"))
 
 
@@ -44,17 +44,19 @@ def finish(root: Path) -> Path | None:
     aside = None
     for committed in sorted(root.glob(_COMMITTED + "*")):
         aside = root / (_ASIDE + committed.name.removeprefix(_COMMITTED))
-        for folder in sorted(committed.iterdir()):
-            _make_way(root / folder.name, aside)
-            folder.rename(root / folder.name)
+        for part in sorted(committed.iterdir()):
+            _make_way(root / part.name, aside)
+            part.rename(root / part.name)
             durable.sync_folder(root)
         committed.rmdir()
     return aside if aside is not None and aside.exists() else None
 
 
 def holds_something(folder: Path) -> bool:
-    """Whether there is more than locks in it."""
-    return folder.exists() and any(not entry.name.endswith(".lock") for entry in folder.iterdir())
+    """Whether there is more than locks in it; a file holds something."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(not entry.name.endswith(".lock") for entry in folder.iterdir())
 
 
 def _make_way(folder: Path, aside: Path) -> None:

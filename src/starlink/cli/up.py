@@ -16,7 +16,7 @@ import click
 
 from starlink import log as logs
 from starlink.cli.datadir import DataDir
-from starlink.cli.etcd import DEFAULT_PREFIX, EtcdOptions
+from starlink.cli.etcd import EtcdOptions, etcd_options
 from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
 
 log = logging.getLogger("starlink.up")
@@ -41,13 +41,7 @@ DETACH_SECONDS = 60.0
     help="full: what was written outlives a power cut. normal: faster on slow disks; a power cut may take the last "
     "writes, a crash takes none.",
 )
-@click.option(
-    "--etcd", metavar="URL,URL", help="Keep the objects in this etcd; '' for SQLite again [as the last time]."
-)
-@click.option("--etcd-prefix", default=DEFAULT_PREFIX, show_default=True, help="Below which they lie in etcd.")
-@click.option("--etcd-ca", type=click.Path(path_type=Path, dir_okay=False), help="The CA of etcd's certificates.")
-@click.option("--etcd-cert", type=click.Path(path_type=Path, dir_okay=False), help="The certificate to show to etcd.")
-@click.option("--etcd-key", type=click.Path(path_type=Path, dir_okay=False), help="Its key.")
+@etcd_options("Keep the objects in this etcd; '' for SQLite again [as the last time].")
 @click.option("--task-user", help="As root: whom tasks run as [nobody].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
@@ -58,11 +52,7 @@ def command(
     name: str,
     artifact_dir: Path | None,
     durability: str,
-    etcd: str | None,
-    etcd_prefix: str,
-    etcd_ca: Path | None,
-    etcd_cert: Path | None,
-    etcd_key: Path | None,
+    etcd: EtcdOptions | None,
     task_user: str | None,
     data_dir: Path | None,
 ) -> None:
@@ -74,11 +64,10 @@ def command(
     if detach:
         _detach(data)
         return
-    kept_in = None if etcd is None else EtcdOptions.of(etcd, etcd_prefix, etcd_ca, etcd_cert, etcd_key)
     agent = AgentOptions(name or server_name(), data.agent, artifact_dir.resolve() if artifact_dir else None, task_user)
     logs.setup("info", "up")
     try:
-        asyncio.run(_run(Standalone(data, listen, (agent,), durability, kept_in)))
+        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
 

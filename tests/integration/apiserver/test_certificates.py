@@ -199,7 +199,6 @@ async def test_the_spec_stays_as_it_was_asked(core: Core) -> None:
     ("spec", "field", "said"),
     [
         ({"request": "bm90IHBlbQ=="}, "spec.request", "PEM block type must be CERTIFICATE REQUEST"),
-        ({"request": "%%%"}, "spec.request", "illegal base64 data"),
         ({"usages": ["fly"]}, "spec.usages[0]", 'Unsupported value: "fly"'),
         ({"usages": ["client auth", "client auth"]}, "spec.usages[1]", "Duplicate value"),
         ({"signerName": "plain"}, "spec.signerName", "must be a fully qualified domain and path of the form"),
@@ -212,6 +211,12 @@ async def test_what_is_refused(core: Core, spec: dict[str, Any], field: str, sai
     assert (refused.status, refused.body["reason"]) == (422, "Invalid")
     (cause,) = refused.body["details"]["causes"]
     assert cause["field"] == field and said in cause["message"]
+
+
+async def test_a_request_that_is_no_base64_is_none(core: Core) -> None:
+    refused = await core("POST", CSRS, csr("x", request="%%%"))
+    assert (refused.status, refused.body["reason"]) == (400, "BadRequest")
+    assert "spec.request" in refused.body["message"]
 
 
 async def test_no_certificate_makes_an_administrator(core: Core) -> None:

@@ -67,7 +67,7 @@ async def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
         + "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n"
     )
     answer = await talk(wire, sent.encode())
-    assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [200, 200, 404, 200, 200]
+    assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [200, 200, 403, 200, 200]
 
 
 async def test_expect_continue_and_chunks(wire: Wire) -> None:

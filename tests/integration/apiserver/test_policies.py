@@ -76,7 +76,7 @@ async def test_without_a_binding_nothing_is_in_force(core: Core) -> None:
 
 
 async def test_every_way_to_write_and_a_dry_run(core: Core) -> None:
-    await core("POST", TASKS, task("web", replicas=2))
+    made = (await core("POST", TASKS, task("web", replicas=2))).body
     await put_in_force(
         core, policy("request.operation == 'DELETE' ? oldObject.spec.replicas == 1 : object.spec.replicas < 3")
     )
@@ -87,7 +87,7 @@ async def test_every_way_to_write_and_a_dry_run(core: Core) -> None:
         await core("POST", TASKS, task("new", replicas=3), dryRun="All"),
         await core.merge(f"{TASKS}/web", patch),
         await core.merge(f"{TASKS}/web", patch, dryRun="All"),
-        await core("PUT", f"{TASKS}/web", task("web", replicas=3)),
+        await core("PUT", f"{TASKS}/web", made | {"spec": made["spec"] | {"replicas": 3}}),
         await core("PATCH", f"{TASKS}/web", task("web", replicas=3), **apply),
         await core("PATCH", f"{TASKS}/new", task("new", replicas=3), **apply),
         await core("DELETE", f"{TASKS}/web"),

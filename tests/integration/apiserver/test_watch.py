@@ -35,8 +35,9 @@ async def test_it_resumes_and_refuses_what_is_too_old(core: Core) -> None:
     versions = [int(obj["metadata"]["resourceVersion"]) for _, obj in told]
     assert versions == sorted(set(versions)) and versions[0] > int(made["metadata"]["resourceVersion"])
     core.api.store._state.history._floor = versions[-1]  # type: ignore[attr-defined]
-    old = await core("GET", TASKS, watch="true", resourceVersion="1")
-    assert (old.status, old.body["reason"]) == (410, "Expired")
+    ((type_, status),) = await some(await core.watch(TASKS, resourceVersion="1"), 1)
+    assert (type_, status["code"], status["reason"]) == ("ERROR", 410, "Expired")
+    assert status["message"].startswith("too old resource version: 1")
 
 
 async def test_objects_enter_and_leave_a_selection(core: Core) -> None:

@@ -1,12 +1,15 @@
 """Who a request is from."""
 
+import base64
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from starlink.apiserver import bootstrap_tokens
 from starlink.apiserver.authentication import Authenticator
 from starlink.apiserver.authorities import Authorities, read_authorities
 from starlink.apiserver.errors import StatusError
@@ -22,7 +25,7 @@ START = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 class World:
     def __init__(self, folder: Path) -> None:
         self.now = START.timestamp()
-        self.objects = {ACCOUNT: {"metadata": {"uid": "1"}}}
+        self.objects: dict[Key, dict[str, Any]] = {ACCOUNT: {"metadata": {"uid": "1"}}}
         self.pki = Pki(folder, START)
         self.tokens = TokenIssuer(self.pki.token_key)
         self.authenticator = Authenticator(self.tokens, self.objects.get, lambda: self.now)
@@ -88,8 +91,54 @@ def test_a_good_token_makes_up_for_a_bad_certificate(world: World) -> None:
     assert both.startswith("Unauthorized: [x509: certificate signed by unknown authority, invalid bearer token: ")
 
 
-def test_tokens_are_reviewed_by_the_same_rules(world: World) -> None:
+def test_an_account_that_is_being_deleted_is_gone(world: World) -> None:
     header = world.header()
-    assert world.authenticator.of_token(header.removeprefix("Bearer ")).uid == "1"
+    world.objects[ACCOUNT] = {"metadata": {"uid": "1", "deletionTimestamp": "2030-01-01T00:00:00Z"}}
+    assert "its service account agents/a is gone" in world.refusal(header)
+
+
+def test_tokens_are_reviewed_by_the_same_rules(world: World) -> None:
+    here = world.tokens.issuer
+    token = world.header().removeprefix("Bearer ")
+    user, audiences = world.authenticator.of_token(token, ["other", here])
+    assert (user.uid, audiences) == ("1", (here,))
     with pytest.raises(StatusError, match="Unauthorized: invalid bearer token"):
-        world.authenticator.of_token("none")
+        world.authenticator.of_token("none", [here])
+    world.objects.clear()
+    with pytest.raises(StatusError, match="its service account agents/a is gone"):
+        world.authenticator.of_token(token, [here])
+
+
+def test_a_token_for_others_is_never_one_for_the_server(world: World) -> None:
+    token, _ = world.tokens.issue("agents", "a", "1", 600, world.now, audiences=["vault", "store"])
+    for _ in range(2):  # a review must not have it remembered as good
+        assert world.authenticator.of_token(token, ["store", "other"])[1] == ("store",)
+        refused = world.refusal(f"Bearer {token}")
+        assert refused.endswith(
+            f'token audiences ["vault" "store"] is invalid for the target audiences ["{world.tokens.issuer}"]'
+        )
+    with pytest.raises(StatusError, match="is invalid for the target audiences"):
+        world.authenticator.of_token(token, ["other"])
+    ours = world.header().removeprefix("Bearer ")
+    assert world.authenticator.user(f"Bearer {ours}").uid == "1"
+    with pytest.raises(StatusError, match="is invalid for the target audiences"):
+        world.authenticator.of_token(ours, ["store"])
+
+
+def test_a_token_for_several_is_for_each(world: World) -> None:
+    here = world.tokens.issuer
+    token, _ = world.tokens.issue("agents", "a", "1", 600, world.now, audiences=["vault", here])
+    assert world.authenticator.user(f"Bearer {token}").uid == "1"
+    assert world.authenticator.of_token(token, ["vault"])[1] == ("vault",)
+
+
+def test_a_bootstrap_token_is_for_this_server_only(world: World) -> None:
+    words = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
+    data = {name: base64.b64encode(value.encode()).decode() for name, value in words.items()}
+    secret = {"metadata": {"uid": "2"}, "type": bootstrap_tokens.TYPE, "data": data}
+    world.objects[Key("/secrets", "kube-system", "bootstrap-token-abcdef")] = secret
+    token, here = "abcdef.0123456789abcdef", world.tokens.issuer
+    user, audiences = world.authenticator.of_token(token, ["vault", here])
+    assert (user.name, audiences) == ("system:bootstrap:abcdef", (here,))
+    with pytest.raises(StatusError, match="is invalid for the target audiences"):
+        world.authenticator.of_token(token, ["vault"])

@@ -1,5 +1,6 @@
 """Reviews: what they answer and what they refuse."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -192,12 +193,17 @@ def test_who_one_is() -> None:
     answered = reviews.self_subject_review({"kind": "SelfSubjectReview"}, ALICE, 0.0)
     assert answered["metadata"] == {"creationTimestamp": "1970-01-01T00:00:00Z"}
     assert answered["status"] == {"userInfo": {"username": "alice", "uid": "u1", "groups": ["dev"]}}
+    more = User("bob", extra=(("scopes", ("view", "edit")),))
+    answered = reviews.self_subject_review({"kind": "SelfSubjectReview"}, more, 0.0)
+    assert answered["status"] == {"userInfo": {"username": "bob", "extra": {"scopes": ["view", "edit"]}}}
 
 
-def authenticate(token: str) -> User:
+def authenticate(token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
     if token != "good":
         raise errors.unauthorized("Unauthorized: invalid bearer token: it has expired; ask for a new one")
-    return ALICE
+    if "https://here" not in audiences:
+        raise errors.unauthorized("Unauthorized: invalid bearer token: it is for others")
+    return ALICE, ("https://here",)
 
 
 def test_whose_token_it_is() -> None:
@@ -207,14 +213,15 @@ def test_whose_token_it_is() -> None:
     user = {"username": "alice", "uid": "u1", "groups": ["dev"]}
     good = {"authenticated": True, "user": user, "audiences": ["https://here"]}
     assert status(token="good") == good
+    assert status(token="good", audiences=[]) == good
     assert status(token="good", audiences=["x", "https://here"]) == good
     assert status(token="bad") == {
         "user": {},
-        "error": "invalid bearer token: it has expired; ask for a new one",
+        "error": "[invalid bearer token, it has expired; ask for a new one]",
     }
     assert status(token="good", audiences=["vault"]) == {
         "user": {},
-        "error": '[invalid bearer token, token audiences ["https://here"] is invalid for the target audiences ["vault"]]',
+        "error": "[invalid bearer token, it is for others]",
     }
     with pytest.raises(StatusError) as caught:
         status()

@@ -111,6 +111,30 @@ def test_the_operator(authorizer: Authorizer, verb: str, group: str, resource: s
     assert not authorizer.authorize(OPERATOR_USER, token).allowed
 
 
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "subresource", "allowed"),
+    [
+        ("create", "certificates.k8s.io", "certificatesigningrequests", "", True),
+        ("get", "certificates.k8s.io", "certificatesigningrequests", "", True),
+        ("list", "certificates.k8s.io", "certificatesigningrequests", "", False),
+        ("watch", "certificates.k8s.io", "certificatesigningrequests", "", False),
+        ("delete", "certificates.k8s.io", "certificatesigningrequests", "", False),
+        ("update", "certificates.k8s.io", "certificatesigningrequests", "approval", False),
+        ("patch", "certificates.k8s.io", "certificatesigningrequests", "status", False),
+        ("approve", "certificates.k8s.io", "signers", "", False),
+        ("get", "", "secrets", "", False),
+        ("create", "", "serviceaccounts", "token", False),
+        ("list", "starlink.dev", "servers", "", False),
+    ],
+)
+def test_who_joins(
+    authorizer: Authorizer, verb: str, group: str, resource: str, subresource: str, allowed: bool
+) -> None:
+    groups = ("system:bootstrappers", "system:bootstrappers:starlink-servers:s1", *AUTHENTICATED)
+    asked = Attributes(verb, group, resource=resource, subresource=subresource, namespace="a", name="x")
+    assert authorizer.authorize(User("system:bootstrap:abcdef", groups), asked).allowed is allowed
+
+
 def test_what_everyone_may_see(authorizer: Authorizer) -> None:
     anyone = User("zoe", AUTHENTICATED)
     for path in ("/healthz", "/livez", "/readyz", "/version", "/version/"):

@@ -1,6 +1,10 @@
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
 from starlink.cli.etcd import EtcdOptions
+from starlink.cli.main import cli
 
 
 def test_what_was_chosen_is_gone_on_with() -> None:
@@ -19,3 +23,9 @@ def test_nothing_chosen_is_sqlite() -> None:
     none = EtcdOptions.remembered({"listen": "127.0.0.1:1"})
     assert none.arguments() == () and none.state() == {}
     assert EtcdOptions.remembered(EtcdOptions("").state()) == none
+
+
+@pytest.mark.parametrize("command", [["up"], ["restore", "b"]])
+def test_options_of_etcd_without_etcd_are_refused(command: list[str]) -> None:
+    done = CliRunner().invoke(cli, [*command, "--etcd-prefix", "/x"])
+    assert done.exit_code == 2 and "--etcd-prefix, --etcd-ca, --etcd-cert and --etcd-key need --etcd" in done.output

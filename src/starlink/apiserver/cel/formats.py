@@ -57,8 +57,8 @@ def _of_prefix(check: _Check) -> _Check:
 
 
 _label = _shaped(_LABEL, 63, _LABEL_RULE, "my-name", "123-abc")
-_subdomain = _shaped(_SUBDOMAIN, 253, _SUBDOMAIN_RULE, "example.com")
-_label_1035 = _shaped(_LABEL_1035, 63, _LABEL_1035_RULE, "my-name", "abc-123")
+subdomain = _shaped(_SUBDOMAIN, 253, _SUBDOMAIN_RULE, "example.com")
+label_1035 = _shaped(_LABEL_1035, 63, _LABEL_1035_RULE, "my-name", "abc-123")
 _name_part = _shaped(_QUALIFIED, 63, _QUALIFIED_RULE, "MyName", "my.name", "123-abc")
 
 
@@ -71,7 +71,7 @@ def _qualified_name(text: str) -> list[str]:
     if slash and not prefix:
         told.append("prefix part must be non-empty")
     elif slash:
-        told += [f"prefix part {why}" for why in _subdomain(prefix)]
+        told += [f"prefix part {why}" for why in subdomain(prefix)]
     if not name:
         told.append("name part must be non-empty")
     return told + [f"name part {why}" for why in _name_part(name)]
@@ -111,12 +111,12 @@ def _date_time(text: str) -> list[str]:
 
 FORMATS: dict[str, _Check] = {
     "dns1123Label": _label,
-    "dns1123Subdomain": _subdomain,
-    "dns1035Label": _label_1035,
+    "dns1123Subdomain": subdomain,
+    "dns1035Label": label_1035,
     "qualifiedName": _qualified_name,
     "dns1123LabelPrefix": _of_prefix(_label),
-    "dns1123SubdomainPrefix": _of_prefix(_subdomain),
-    "dns1035LabelPrefix": _of_prefix(_label_1035),
+    "dns1123SubdomainPrefix": _of_prefix(subdomain),
+    "dns1035LabelPrefix": _of_prefix(label_1035),
     "labelValue": _shaped(_VALUE, 63, _VALUE_RULE, "MyValue", "my_value", "12345"),
     "uri": _uri,
     "uuid": lambda text: [] if _UUID.fullmatch(text) else ["does not match the UUID format"],

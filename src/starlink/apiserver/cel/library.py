@@ -50,10 +50,13 @@ def _config() -> Any:
     return cel.NewEnvConfigFromYaml("extensions:\n" + "".join(f"  - name: {name}\n" for name in _EXTENSIONS))
 
 
-def environment(variables: Mapping[str, Any], functions: Iterable[Overload] = ()) -> Any:
-    """An environment with these variables (name → cel.Type), the library, and `functions` beside it."""
+def environment(variables: Mapping[str, Any], functions: Iterable[Overload] = (), messages: Any = None) -> Any:
+    """An environment with these variables (name → cel.Type), the library, and `functions` beside it.
+
+    `messages`: a pool of protobuf descriptors, for variables whose types are messages.
+    """
     extension = cel.CelExtension("kubernetes", declarations((*_OVERLOADS, *functions)))
-    return cel.NewEnv(config=_config(), variables=dict(variables), extensions=[extension])
+    return cel.NewEnv(messages, config=_config(), variables=dict(variables), extensions=[extension])
 
 
 def compiled(env: Any, text: str) -> Any:

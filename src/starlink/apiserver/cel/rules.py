@@ -2,6 +2,7 @@
 
 https://kubernetes.io/docs/reference/using-api/cel/. A rule that fails to evaluate refuses the
 object: cel-expr-python gives a runtime error as a value, which must not be taken for true.
+Whether rules fit the types of the schema is seen when a CRD is written, by `checking`.
 """
 
 import json
@@ -12,9 +13,14 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver.cel import library
+from starlink.apiserver import causes, structure
+from starlink.apiserver.causes import NOWHERE
+from starlink.apiserver.cel import checking, field_path, library, shapes, views
+from starlink.apiserver.cel.views import View
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.structure import Node
+
+_LONGEST_MESSAGE = 5 * 1024
 
 
 class BadRule(ValueError):
@@ -23,7 +29,7 @@ class BadRule(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule. `transition` rules need the old value."""
+    """One compiled rule. `transition` rules need the old value, which `optional` ones take as an optional."""
 
     text: str
     expression: Any
@@ -32,12 +38,12 @@ class Rule:
     reason: str
     field_path: str
     transition: bool
+    optional: bool
 
     @property
     def told(self) -> str:
         """The rule as a failure to evaluate it names it."""
-        given = self.message.strip()
-        return given if given != f"failed rule: {self.text}" else self.text.strip()
+        return self.message or self.text.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Rules:
 
     node: Node
     here: tuple[Rule, ...]
+    view: View | None
     properties: Mapping[str, "Rules"]
     additional: "Rules | None"
     items: "Rules | None"
@@ -56,35 +63,44 @@ def _environment() -> Any:
     return library.environment({"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
 
 
-def compile_rules(node: Node) -> Rules | None:
+def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
     """The rules of a schema, None when it has none. Raises BadRule."""
-    here = tuple(_compile(rule) for rule in node.schema.get("x-kubernetes-validations", ()))
-    below = {name: compile_rules(part) for name, part in node.properties.items()}
+    here = tuple(_compile(rule, node.schema) for rule in node.schema.get("x-kubernetes-validations", ()))
+    below = {name: compile_rules(part, root=False) for name, part in node.properties.items()}
     properties = {name: rules for name, rules in below.items() if rules is not None}
-    additional = compile_rules(node.additional) if node.additional else None
-    items = compile_rules(node.items) if node.items else None
+    additional = compile_rules(node.additional, root=False) if node.additional else None
+    items = compile_rules(node.items, root=False) if node.items else None
     if not (here or properties or additional or items):
         return None
-    return Rules(node, here, properties, additional, items)
+    view = views.view_of(shapes.shape_of(node, root=root)) if here else None
+    return Rules(node, here, view, properties, additional, items)
 
 
-def _compile(rule: Mapping[str, Any]) -> Rule:
-    text = rule["rule"]
-    expression = rule.get("messageExpression")
+def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Rule:
+    text, expression = rule["rule"], rule.get("messageExpression")
+    optional = bool(rule.get("optionalOldSelf"))
     return Rule(
         text,
-        _program(text),
-        rule.get("message") or f"failed rule: {text}",
-        _program(expression) if expression else None,
-        rule.get("reason", "FieldValueInvalid"),
-        rule.get("fieldPath", ""),
-        "oldSelf" in text,
+        _program(text, optional),
+        (rule.get("message") or "").strip(),
+        _program(expression, optional) if expression else None,
+        rule.get("reason") or "FieldValueInvalid",
+        _shown_path(rule.get("fieldPath") or "", schema),
+        checking.uses_old(text),
+        optional,
     )
 
 
-def _program(text: str) -> Any:
+def _shown_path(path: str, schema: Mapping[str, Any]) -> str:
     try:
-        return library.compiled(_environment(), text)
+        return field_path.resolve(path, schema)[0]
+    except ValueError:
+        return ""
+
+
+def _program(text: str, optional: bool) -> Any:
+    try:
+        return library.compiled(_environment(), checking.optional_old(text) if optional else text)
     except library.BadExpression as error:
         raise BadRule(f"{text!r} does not compile: {error}") from None
 
@@ -97,21 +113,32 @@ def check(rules: Rules | None, new: Any, old: Any) -> Iterator[Cause]:
 
 def _check(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
     if rules.here:
-        activation = _environment().Activation({"self": new} if old is None else {"self": new, "oldSelf": old})
-        for rule in rules.here:
-            if not rule.transition or old is not None:
-                yield from _run(rule, new, activation, path)
+        yield from _check_here(rules, new, old, path)
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for name, value in new.items():
             below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
             if below is not None and value is not None:
-                yield from _check(below, value, before.get(name), f"{path}.{name}" if path else name)
+                here = structure.path_of_child(rules.node, path, name)
+                yield from _check(below, value, before.get(name), here)
     elif isinstance(new, list) and rules.items is not None:
         counterparts = _by_key(rules.node, old)
         for index, value in enumerate(new):
             counterpart = counterparts.get(_key(rules.node, value))
-            yield from _check(rules.items, value, counterpart, f"{path}[{index}]")
+            if value is not None:
+                yield from _check(rules.items, value, counterpart, f"{path}[{index}]")
+
+
+def _check_here(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
+    seen = new if rules.view is None else rules.view(new)
+    before = old if rules.view is None or old is None else rules.view(old)
+    plain = _environment().Activation({"self": seen} if old is None else {"self": seen, "oldSelf": before})
+    for rule in rules.here:
+        if rule.optional:
+            known = [] if old is None else [before]
+            yield from _run(rule, rules.node, new, _environment().Activation({"self": seen, "oldSelf": known}), path)
+        elif not rule.transition or old is not None:
+            yield from _run(rule, rules.node, new, plain, path)
 
 
 def _by_key(node: Node, old: Any) -> dict[str, Any]:
@@ -125,38 +152,45 @@ def _key(node: Node, item: Any) -> str:
     return json.dumps([item.get(key) for key in node.keys]) if isinstance(item, dict) else ""
 
 
-def _run(rule: Rule, new: Any, activation: Any, path: str) -> Iterator[Cause]:
+def _run(rule: Rule, node: Node, new: Any, activation: Any, path: str) -> Iterator[Cause]:
     outcome = library.evaluate(rule.expression, activation)
-    field = f"{path}{rule.field_path}" if path else rule.field_path.lstrip(".")
     if outcome.error or not isinstance(outcome.value, bool):
-        why = outcome.error or "no such overload: the rule gives no bool"
-        yield Cause("FieldValueInvalid", f'Invalid value: "{_type(new)}": {why} evaluating rule: {rule.told}', field)
+        why = _failure(rule, outcome.error or "no such overload")
+        yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), why)
     elif not outcome.value:
-        value = value_at(new, rule.field_path)
-        shown = "" if isinstance(value, dict | list) or value is None else f"{json.dumps(value, ensure_ascii=False)}: "
-        word = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}.get(
-            rule.reason, "Invalid value"
-        )
-        yield Cause(rule.reason, f"{word}: {shown}{_message(rule, activation)}", field)
+        field = causes.child(path, rule.field_path) if rule.field_path else path
+        yield _refusal(rule, new, _message(rule, activation), field or NOWHERE)
 
 
-_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+def _failure(rule: Rule, error: str) -> str:
+    """Why a rule has no answer."""
+    if error.startswith("no such overload"):
+        operands = "call arguments did not match a supported operator, function or macro signature"
+        return f"'{error}': {operands} for rule: {rule.told}"
+    if error.startswith("operation cancelled: actual cost limit exceeded"):
+        why = "no further validation rules will be run due to call cost exceeds limit"
+        return f"'{error}': {why} for rule: {rule.told}"
+    return f"{error} evaluating rule: {rule.told}"
 
 
-def _type(value: Any) -> str:
-    return _TYPES.get(type(value), "null")
+def _refusal(rule: Rule, value: Any, message: str, field: str) -> Cause:
+    """A cause by the rule's reason; objects and lists are not shown."""
+    shown = "" if isinstance(value, dict | list) else f": {causes.shown(value)}"
+    match rule.reason:
+        case "FieldValueForbidden":
+            return causes.forbidden(field, message)
+        case "FieldValueRequired":
+            return causes.required(field, message)
+        case "FieldValueDuplicate":
+            return Cause(rule.reason, f"Duplicate value{shown}", field)
+    return Cause(rule.reason, f"Invalid value{shown}: {message}", field)
 
 
 def _message(rule: Rule, activation: Any) -> str:
+    """The messageExpression's text where it gives one that can be shown."""
     if rule.message_expression is not None:
         told = library.evaluate(rule.message_expression, activation).value
-        if isinstance(told, str):
-            return told
-    return rule.message
-
-
-def value_at(value: Any, field_path: str) -> Any:
-    """What lies at a rule's fieldPath; None when nothing does."""
-    for part in filter(None, field_path.split(".")):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+        text = told.strip() if isinstance(told, str) else ""
+        if text and "\n" not in text and len(text.encode()) <= _LONGEST_MESSAGE:
+            return text
+    return rule.message or f"failed rule: {rule.text.strip()}"

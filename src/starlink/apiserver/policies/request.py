@@ -71,7 +71,6 @@ def namespace_value(namespace: Obj) -> Obj:
 
 
 def _request(request: AdmissionRequest, matched: Resource) -> Obj:
-    user: Obj = {"username": request.user.name, "groups": list(request.user.groups), "uid": request.user.uid}
     optional = {
         "subResource": request.subresource,
         "requestSubResource": request.subresource,
@@ -84,7 +83,7 @@ def _request(request: AdmissionRequest, matched: Resource) -> Obj:
         "requestKind": _kind(request, request.resource),
         "requestResource": _plural(request.resource),
         "operation": request.operation,
-        "userInfo": {key: value for key, value in user.items() if value},
+        "userInfo": request.user.info(),
         "dryRun": request.dry_run,
         "options": dict(request.options),
         **{key: value for key, value in optional.items() if value},

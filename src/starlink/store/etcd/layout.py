@@ -35,6 +35,9 @@ class Layout:
         self.end = self.start[:-1] + _AFTER_SLASH
         self.seal = seal
 
+    def __str__(self) -> str:
+        return self.start.decode()
+
     def note(self, name: str) -> bytes:
         """The key of a note between servers."""
         return self.start + name.encode()

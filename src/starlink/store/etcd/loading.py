@@ -13,6 +13,7 @@ from starlink.store.etcd.cluster import PAUSE, Cluster
 from starlink.store.etcd.errors import Compacted, Lost
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Contents
+from starlink.store.etcd.restoring import refuse_unfinished, restored_at
 from starlink.store.etcd.rpc import RANGE, STATUS, TXN, put, said
 from starlink.store.etcd.stream import WatchStream
 
@@ -35,17 +36,19 @@ async def check_version(cluster: Cluster) -> None:
 async def load(cluster: Cluster, layout: Layout, kept: int) -> Contents:
     """Everything, and the events of the last `kept` revisions that etcd still has.
 
-    Raises StoreUnavailable, AioRpcError, and StoreRefused for what can't be unsealed.
+    Raises StoreUnavailable, AioRpcError, and StoreRefused for what can't be unsealed and for half a restore.
     """
     while True:
         revision = await _mark(cluster, layout)
         try:
-            kvs = await _objects(cluster, layout, revision)
+            kvs = await objects_at(cluster, layout, revision)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.OUT_OF_RANGE:
                 continue  # compacted while it was read: again, at a newer revision
             raise
-        events, floor = await _backlog(cluster, layout, max(revision - kept, 0), revision)
+        refuse_unfinished(layout, kvs)
+        oldest = max(revision - kept, restored_at(layout, kvs), 0)
+        events, floor = await _backlog(cluster, layout, oldest, revision)
         records = [record for record in map(layout.record, kvs) if record is not None]
         return Contents(records, events, floor, revision, tuple(layout.stale(kvs)))
 
@@ -56,7 +59,9 @@ async def _mark(cluster: Cluster, layout: Layout) -> int:
     return answer.header.revision
 
 
-async def _objects(cluster: Cluster, layout: Layout, revision: int) -> Sequence[pb.KeyValue]:
+async def objects_at(cluster: Cluster, layout: Layout, revision: int) -> Sequence[pb.KeyValue]:
+    """All that lies below the prefix as of a revision, notes too. Raises StoreUnavailable, AioRpcError (OUT_OF_RANGE
+    where the revision is compacted)."""
     kvs: list[pb.KeyValue] = []
     start = layout.start
     while True:

@@ -55,16 +55,21 @@ def said(error: BaseException) -> str:
     return "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
 
 
-def if_at(raw: bytes, revision: int, operation: pb.RequestOp) -> pb.TxnRequest:
-    """`operation` if the key is at `revision`, else what it holds."""
+def if_at(raw: bytes, revision: int, *operations: pb.RequestOp) -> pb.TxnRequest:
+    """`operations` if the key is at `revision`, else what it holds."""
     compare = pb.Compare(
         result=pb.Compare.CompareResult.EQUAL,
         target=pb.Compare.CompareTarget.MOD,
         key=raw,
         mod_revision=revision,
     )
-    return pb.TxnRequest(compare=[compare], success=[operation], failure=[pb.RequestOp(request_range={"key": raw})])
+    return pb.TxnRequest(compare=[compare], success=operations, failure=[pb.RequestOp(request_range={"key": raw})])
 
 
 def put(raw: bytes, value: bytes) -> pb.RequestOp:
     return pb.RequestOp(request_put={"key": raw, "value": value})
+
+
+def delete(raw: bytes, end: bytes = b"") -> pb.RequestOp:
+    """Of one key, or of all from it up to `end`."""
+    return pb.RequestOp(request_delete_range={"key": raw, "range_end": end})

@@ -12,7 +12,7 @@ from starlink.store.etcd.mirror import Mirror
 from starlink.store.etcd.rpc import RANGE, TXN, if_at, put
 
 PROOF = Key("/secrets", "", "proof-of-the-encryption-key")
-_NOTE = "seal"
+NOTE = "seal"
 _BODY = b"{}"
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ async def check_key(cluster: Cluster, layout: Layout) -> None:
 
     Raises StoreRefused when its key is not here, StoreUnavailable, AioRpcError.
     """
-    raw = layout.note(_NOTE)
+    raw = layout.note(NOTE)
     answer = await cluster.read(RANGE, pb.RangeRequest(key=raw))
     for kv in answer.kvs or await _leave_proof(cluster, layout, raw, 0):
         layout.seal.unseal(PROOF, kv.value)
@@ -33,9 +33,14 @@ async def check_key(cluster: Cluster, layout: Layout) -> None:
             await _leave_proof(cluster, layout, raw, kv.mod_revision)
 
 
+def proof(layout: Layout) -> bytes:
+    """What only a server with the key of the layout's seal can open."""
+    return layout.seal.seal(PROOF, _BODY)
+
+
 async def _leave_proof(cluster: Cluster, layout: Layout, raw: bytes, revision: int) -> Sequence[pb.KeyValue]:
     """Gives what another server left there meanwhile."""
-    answer = await cluster.read(TXN, if_at(raw, revision, put(raw, layout.seal.seal(PROOF, _BODY))))
+    answer = await cluster.read(TXN, if_at(raw, revision, put(raw, proof(layout))))
     return () if answer.succeeded else tuple(answer.responses[0].response_range.kvs)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc.aio
 
 from starlink.store.base import Key, Record, StoreUnavailable, Watch
+from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd import loading, sealing
 from starlink.store.etcd.cluster import Cluster
 from starlink.store.etcd.compaction import COMPACT_EVERY, Compaction
@@ -16,7 +17,7 @@ from starlink.store.etcd.endpoint import TlsFiles, check_schemes, credentials, p
 from starlink.store.etcd.follower import Follower
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Contents, Mirror
-from starlink.store.etcd.rpc import said
+from starlink.store.etcd.rpc import RANGE, said
 from starlink.store.etcd.writes import Writes
 from starlink.store.history import DEFAULT_KEPT
 from starlink.store.seal import Plain, Seal
@@ -140,10 +141,20 @@ class EtcdStore:
 
     async def reaches(self, revision: int, seconds: float) -> bool:
         """Whether this server has seen `revision`, which another one may have told, within `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._open().follower.delivered(revision)
-        return self.revision >= revision
+        if revision > self.revision:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._reach(self._open(), revision)
+        return revision <= self.revision
+
+    async def _reach(self, running: _Running, revision: int) -> None:
+        """Waits for a revision, which a client may have made up: that etcd has it is asked first, since no watch may
+        be taken for silent for what is not to come."""
+        with contextlib.suppress(StoreUnavailable, grpc.aio.AioRpcError):
+            answer = await running.cluster.read(RANGE, pb.RangeRequest(key=self._layout.start, keys_only=True))
+            if answer.header.revision >= revision:
+                await running.follower.delivered(revision)
+        await self._mirror.reached(revision)
 
     async def put(self, key: Key, body: bytes, *, expect: int) -> Record:
         """As `base.Store.put`. After StoreUnavailable the write may have been done, or may yet be."""

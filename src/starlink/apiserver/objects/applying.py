@@ -1,0 +1,65 @@
+"""Server-side apply: a configuration laid over an object, or made one.
+
+https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+from starlink.apiserver import encoding, errors, managed
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.envelope import check_envelope
+from starlink.apiserver.objects.backing import Backing
+from starlink.apiserver.objects.checking import check_preconditions, prepare
+from starlink.apiserver.objects.contract import Write, Written
+from starlink.apiserver.objects.creating import create_shaped
+from starlink.apiserver.objects.refusals import undeclared
+from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
+from starlink.apiserver.objects.updating import Replacement, replace
+from starlink.store.base import Record
+
+
+def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
+    """The configuration as it can be applied. Raises StatusError 400."""
+    resource = write.resource
+    check_envelope(resource, namespace, name, config)
+    meta = config["metadata"]
+    if isinstance(meta, dict) and meta.get("managedFields"):
+        raise errors.bad_request("metadata.managedFields must be nil")
+    config, warnings = conformed(write, config, config, defaults=False)
+    if warnings:
+        raise undeclared(resource, namespace, name, warnings[0])
+    return config
+
+
+async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj) -> Written:
+    """Creates the object. Raises StatusError."""
+    resource, meta = write.resource, config["metadata"]
+    if meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise errors.conflict(resource.group, resource.plural, meta["name"], why)
+    writer = backing.writer(write, managed.APPLY)
+    obj, entries = managed.applied(
+        resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
+    )
+    obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
+    return await create_shaped(backing, write, namespace, tidy(obj), entries, ())
+
+
+async def apply_over(backing: Backing, write: Write, current: Record, config: Obj) -> Written:
+    """Lays the configuration over the object. Raises Conflict, and StatusError 409 with a cause for each field that
+    another manager owns."""
+    resource = write.resource
+    old = encoding.to_object(current, resource)
+    check_preconditions(write, old, config["metadata"])
+    kept = managed.read(old["metadata"]) or ()
+    wanted, entries = managed.applied(
+        resource.schema.node,
+        without_managed(old),
+        claim(config, write.subresource),
+        kept,
+        backing.writer(write, managed.APPLY),
+        force=write.options.force,
+        status=resource.status,
+    )
+    wanted, _ = resource.schema.conform(wanted, defaults=True)
+    new = merged(resource, old, tidy(wanted), write.subresource)
+    prepare(write, new, old)
+    return await replace(backing, write, Replacement(current, old, new, managed.written(kept), lambda: entries, ()))

@@ -1,0 +1,108 @@
+"""Whether an object may be written as it is. Pure."""
+
+from collections.abc import Iterable
+
+from starlink.apiserver import conversion, encoding, errors, metadata, strategies
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.errors import Cause
+from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.objects.backing import MODIFIED
+from starlink.apiserver.objects.contract import Write
+from starlink.apiserver.objects.refusals import undecodable
+from starlink.apiserver.options import DeleteOptions
+from starlink.apiserver.resource import Resource
+
+MAX_OBJECT = 1_500_000
+
+
+def prepare(write: Write, obj: Obj, old: Obj | None) -> None:
+    """Puts into `obj` what its kind says itself. Raises StatusError as `undecodable`."""
+    try:
+        strategies.prepare(write.resource, obj, old)
+    except strategies.BadValue as error:
+        raise undecodable(write, obj, str(error)) from None
+
+
+def validate(write: Write, obj: Obj, old: Obj | None) -> None:
+    """Raises StatusError 422; 400 for fields of a built-in kind that are of another type."""
+    resource = write.resource
+    causes = metadata.check(obj["metadata"], resource.name_rule)
+    misshapen = resource.schema.validate(obj, old)
+    causes += misshapen or strategies.check(resource, obj, old)
+    if old is not None and obj["metadata"].get("deletionTimestamp"):
+        causes += _check_no_new_finalizers(obj, old)
+    if not causes:
+        return
+    wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
+    if wrong and not resource.custom:
+        raise undecodable(write, obj, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
+    raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
+
+
+def _check_no_new_finalizers(obj: Obj, old: Obj) -> list[Cause]:
+    added = set(finalizers(obj)) - set(finalizers(old))
+    if not added:
+        return []
+    why = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, "
+        f"found new finalizers []string{{{_quoted(added)}}}"
+    )
+    return [Cause("FieldValueForbidden", why, "metadata.finalizers")]
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(names))
+
+
+def check_preconditions(write: Write, old: Obj, meta: Obj) -> None:
+    """Whether the writer means this very object. Raises StatusError 409 or 422.
+
+    A patch of a subresource that names another uid is a conflict here; the real server passes over its metadata.
+    """
+    resource, was = write.resource, old["metadata"]
+    if meta.get("resourceVersion") and meta["resourceVersion"] != was["resourceVersion"]:
+        raise errors.conflict(resource.group, resource.plural, was["name"], MODIFIED)
+    if meta.get("deletionTimestamp") and not was.get("deletionTimestamp"):
+        raise _immutable(resource, was, "deletionTimestamp", meta["deletionTimestamp"])
+    uid = meta.get("uid")
+    if uid and uid != was["uid"]:
+        if write.options.patch and not write.subresource:
+            raise _immutable(resource, was, "uid", uid)
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was['uid']}"
+        raise errors.conflict(resource.group, resource.plural, was["name"], why)
+
+
+def _immutable(resource: Resource, was: Obj, field: str, value: object) -> errors.StatusError:
+    cause = Cause("FieldValueInvalid", f'Invalid value: "{value}": field is immutable', f"metadata.{field}")
+    return errors.invalid(resource.group, resource.kind, was["name"], (cause,))
+
+
+def check_deletion(resource: Resource, meta: Obj, options: DeleteOptions) -> None:
+    """Whether the object is the one that is to be deleted. Raises StatusError 409."""
+    for word, wanted, found, guess in (
+        ("UID", options.uid, meta["uid"], "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, meta["resourceVersion"], "modified"),
+    ):
+        if wanted and wanted != found:
+            why = (
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). "
+                f"The object might have been {guess}"
+            )
+            raise errors.conflict(resource.group, resource.kind, meta["name"], why)
+
+
+def sized(resource: Resource, obj: Obj) -> bytes:
+    """The bytes to store. Raises StatusError 413."""
+    body = encoding.to_stored(conversion.to_stored(resource, obj))
+    if len(body) > MAX_OBJECT:
+        raise errors.too_large(f"the object has {len(body)} bytes; at most {MAX_OBJECT} are stored")
+    return body
+
+
+def finalizers(obj: Obj) -> list[str]:
+    return list(obj["metadata"].get("finalizers") or [])
+
+
+def has_contents(resource: Resource) -> bool:
+    """Whether it is a namespace: its spec.finalizers hold it until the garbage collector has emptied it."""
+    return resource.storage == NAMESPACES

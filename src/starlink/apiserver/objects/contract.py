@@ -1,0 +1,56 @@
+"""What goes into a write of an object and what comes out of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.options import WriteOptions
+from starlink.apiserver.resource import Resource
+from starlink.store.base import Record
+
+Change = Callable[[Obj], Obj]
+"""Makes the next object of the one that is there, which it leaves as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An object as it is after a write, and warnings for its writer."""
+
+    body: bytes
+    warnings: tuple[str, ...] = ()
+    record: Record | None = None  # None after a dry run
+    created: bool = False
+
+
+class Admission(Protocol):
+    """What stands between a well-formed write and the store, for one request."""
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        """Puts into `obj` what the request's sender may not choose."""
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        """Gives warnings. Raises StatusError for what is refused."""
+
+
+class Unrestricted:
+    """The admission of what the server itself writes."""
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        """Nothing."""
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        return ()
+
+
+UNRESTRICTED = Unrestricted()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """How one object is to be written: as which resource, in whose name, past which admission."""
+
+    resource: Resource
+    options: WriteOptions
+    admission: Admission
+    subresource: str = ""

@@ -1,0 +1,67 @@
+"""Objects that go: at once, or when their finalizers have gone."""
+
+from starlink.apiserver import encoding
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.names import FOREGROUND, ORPHAN
+from starlink.apiserver.objects.backing import Backing
+from starlink.apiserver.objects.checking import check_deletion, finalizers, has_contents, sized
+from starlink.apiserver.objects.contract import Admission, Written
+from starlink.apiserver.options import DeleteOptions
+from starlink.apiserver.resource import Resource
+from starlink.store.base import Record
+
+
+async def delete(
+    backing: Backing, resource: Resource, current: Record, options: DeleteOptions, admission: Admission
+) -> Written:
+    """Deletes, or marks for deletion while finalizers remain. Raises Conflict and StatusError."""
+    obj = encoding.to_object(current, resource)
+    meta = obj["metadata"]
+    check_deletion(resource, meta, options)
+    warnings = tuple(admission.review("DELETE", None, obj))
+    holding = finalizers(obj)
+    if not meta.get("deletionTimestamp"):
+        holding = _with_propagation(holding, options.propagation)
+    if options.dry_run:
+        return Written(_deleted_status(resource, meta), warnings)
+    if not holding and not has_contents(resource):
+        await backing.delete(current)
+        return Written(_deleted_status(resource, meta), warnings)
+    if meta.get("deletionTimestamp") and holding == finalizers(obj):
+        return Written(encoding.to_wire(current, resource), warnings)
+    _mark(resource, obj, holding, backing.timestamp())
+    record = await backing.put(current.key, sized(resource, obj), current.revision)
+    return Written(encoding.to_wire(record, resource), warnings)
+
+
+def _mark(resource: Resource, obj: Obj, holding: list[str], now: str) -> None:
+    meta = obj["metadata"]
+    meta["finalizers"] = holding
+    meta.setdefault("deletionTimestamp", now)
+    meta.setdefault("deletionGracePeriodSeconds", 0)
+    if resource.generation:
+        meta["generation"] = meta.get("generation", 0) + 1
+    if has_contents(resource):
+        obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+
+
+def _with_propagation(holding: list[str], propagation: str) -> list[str]:
+    kept = [finalizer for finalizer in holding if finalizer not in (FOREGROUND, ORPHAN)]
+    if propagation == "Foreground":
+        return [*kept, FOREGROUND]
+    if propagation == "Orphan":
+        return [*kept, ORPHAN]
+    return kept if propagation == "Background" else holding
+
+
+def _deleted_status(resource: Resource, meta: Obj) -> bytes:
+    details = {"name": meta["name"], "group": resource.group, "kind": resource.plural, "uid": meta["uid"]}
+    return encoding.dump(
+        {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {key: value for key, value in details.items() if value},
+        }
+    )

@@ -1,0 +1,42 @@
+"""How a write is refused, in the words of the real server. Pure."""
+
+import msgspec
+
+from starlink.apiserver import errors
+from starlink.apiserver.encoding import Obj, dump
+from starlink.apiserver.errors import Cause, StatusError
+from starlink.apiserver.objects.contract import Write
+from starlink.apiserver.resource import Resource
+
+_SHOWN = 1000
+_SECRETS = "/secrets"
+
+
+def undecodable(write: Write, obj: Obj, why: str) -> StatusError:
+    """What can't be read as its kind: 400; and 422 when a patch made it so.
+
+    https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/handlers/patch.go (applyPatchToCurrentObject)
+    """
+    resource = write.resource
+    if not write.options.patch:
+        kind = resource.kind
+        return errors.bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+    cause = Cause("FieldValueInvalid", f"Invalid value: {_shown(resource, obj)}: {why}", "patch")
+    return errors.invalid("", "", "", (cause,))
+
+
+def _shown(resource: Resource, obj: Obj) -> str:
+    """The object as a quoted string, but for what is secret."""
+    if resource.storage == _SECRETS:
+        return '"<secret contents redacted>"'
+    text = dump(obj).decode()
+    return msgspec.json.encode(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…").decode()
+
+
+def undeclared(resource: Resource, namespace: str, name: str, warning: str) -> StatusError:
+    """Nobody can own a field that the schema has not."""
+    path = warning.removeprefix('unknown field "').removesuffix('"')
+    return errors.bad_request(
+        f"failed to create typed patch object ({namespace}/{name}; {resource.api_version}, Kind={resource.kind}): "
+        f".{path}: field not declared in schema"
+    )

@@ -1,0 +1,113 @@
+"""An object as it came becomes one that fits its kind, and a part of one becomes the next whole. Pure."""
+
+from typing import Any
+
+from starlink.apiserver import metadata
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.objects.contract import Write
+from starlink.apiserver.objects.refusals import undecodable
+from starlink.apiserver.resource import Resource
+
+_NOTHING: Obj = {}
+_OURS = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "managedFields",
+)
+
+
+def shaped(write: Write, obj: Obj, old: Obj = _NOTHING) -> tuple[Obj, tuple[str, ...]]:
+    """The object pruned and with defaults, and warnings about what was pruned. What is `old`'s very own is as it must
+    be already. Raises StatusError as `conformed`."""
+    kept = {name: part for name, part in obj.items() if name != "metadata" and part is old.get(name, _NOTHING)}
+    fresh = {name: part for name, part in obj.items() if name not in kept}
+    fitting, warnings = conformed(write, fresh, obj, defaults=True)
+    whole = {name: kept[name] if name in kept else fitting.pop(name) for name in obj if name in kept or name in fitting}
+    return tidy({**whole, **fitting}), warnings
+
+
+def conformed(write: Write, obj: Obj, whole: Obj, *, defaults: bool) -> tuple[Obj, tuple[str, ...]]:
+    """`obj`, which is part of `whole`, pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
+    wrong = metadata.check_types(obj.get("metadata"))
+    if wrong:
+        raise undecodable(write, whole, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
+    fitting, unknown = write.resource.schema.conform(obj, defaults=defaults)
+    options = write.options
+    if not unknown and not options.doubled:
+        return fitting, ()
+    told = (*options.doubled, *(f'unknown field "{path}"' for path in unknown))
+    if options.field_validation == "Strict":
+        raise undecodable(write, whole, f"strict decoding error: {', '.join(told)}")
+    return fitting, told if options.field_validation == "Warn" else ()
+
+
+def tidy(obj: Obj) -> Obj:
+    """Without empty metadata."""
+    obj["metadata"] = {k: v for k, v in obj["metadata"].items() if v not in (None, {}, [])}
+    return obj
+
+
+def without_status(resource: Resource, obj: Obj) -> Obj:
+    """A new object: its status is written by the status subresource only."""
+    return {name: value for name, value in obj.items() if name != "status"} if resource.status else obj
+
+
+def without_managed(obj: Obj) -> Obj:
+    """Without what every write changes."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("managedFields", "resourceVersion")}
+    return {**obj, "metadata": meta}
+
+
+def claim(config: Obj, subresource: str) -> Obj:
+    """What an apply to a subresource may claim of its configuration."""
+    if not subresource:
+        return config
+    kept = ("apiVersion", "kind", subresource)
+    meta = {"name": config["metadata"]["name"]}
+    return {**{name: value for name, value in config.items() if name in kept}, "metadata": meta}
+
+
+def merged(resource: Resource, old: Obj, wanted: Obj, subresource: str) -> Obj:
+    """The next object: what this writer may write of `wanted`, the rest of `old`."""
+    if subresource:
+        return _with_subresource(old, wanted, subresource)
+    new = dict(wanted)
+    new["metadata"] = dict(wanted["metadata"])
+    for field in _OURS:
+        new["metadata"].pop(field, None)
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+    return _with_part(new, "status", old) if resource.status else new
+
+
+def _with_subresource(old: Obj, wanted: Obj, subresource: str) -> Obj:
+    match subresource:
+        case "status":
+            return _with_part(old, "status", wanted)
+        case "scale":
+            return {**wanted, "metadata": dict(old["metadata"])}
+        case "approval":
+            return {
+                **old,
+                "status": {**_part(old, "status"), "conditions": _part(wanted, "status").get("conditions") or []},
+            }
+        case _:  # finalize
+            finalizers = _part(wanted, "spec").get("finalizers") or []
+            return {**old, "spec": {**_part(old, "spec"), "finalizers": finalizers}}
+
+
+def _part(obj: Obj, name: str) -> dict[str, Any]:
+    return obj.get(name) or {}
+
+
+def _with_part(obj: Obj, part: str, source: Obj) -> Obj:
+    new = {k: v for k, v in obj.items() if k != part}
+    if part in source:
+        new[part] = source[part]
+    new["metadata"] = dict(new["metadata"])
+    return new
