@@ -14,7 +14,7 @@ from starlink.apiserver.names import CRDS
 from starlink.apiserver.objects import Objects, Written
 from starlink.apiserver.options import WriteOptions
 from starlink.apiserver.resource import Registry, Resource
-from starlink.store.base import Change, Event, Expired, Record, StoreUnavailable
+from starlink.store.base import Change, Event, Expired, Key, Record, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,12 @@ class Definitions:
         self._ending: set[tuple[str, str]] = set()
 
     async def load(self) -> None:
-        """Serves every stored CRD. One that no longer compiles is logged and not served."""
-        for record in self._objects.store.list(CRDS):
+        """Serves every stored CRD, and none that is gone. One that no longer compiles is logged and not served."""
+        stored = {record.key.name: record for record in self._objects.store.list(CRDS)}
+        for resource in self._registry.all():
+            if resource.custom and f"{resource.plural}.{resource.group}" not in stored:
+                self._registry.remove(resource.group, resource.plural)
+        for record in stored.values():
             self._serve(record)
 
     async def run(self) -> None:
@@ -39,6 +43,7 @@ class Definitions:
         while True:
             with contextlib.suppress(Expired):
                 watch = self._objects.store.watch(CRDS, None, self._objects.store.revision)
+                await self.load()  # what was written before the watch began
                 try:
                     async for events in watch:
                         for event in events:
@@ -147,7 +152,7 @@ class Definitions:
         """Creates the CRD, or makes its spec what is wanted, and says Established."""
         name = wanted["metadata"]["name"]
         options = WriteOptions(manager="starlink")
-        if self._objects.exists(resource, "", name):
+        if self._objects.store.latest(Key(CRDS, "", name)) is not None:
             written = await self._objects.update(
                 resource, "", name, lambda obj: {**obj, "spec": wanted["spec"]}, options
             )

@@ -34,6 +34,8 @@ from starlink.store.base import Store
 
 log = logging.getLogger(__name__)
 
+_READS = ("get", "list", "watch")
+
 
 class Api:
     """The API over a store. `now` is epoch seconds, `clock` seconds of any beginning; `rng` names, numbers and jitter;
@@ -150,6 +152,8 @@ class Api:
         return answer
 
     async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
+        if asked.verb in _READS and request.query.get("resourceVersion"):
+            await self._reads.reach(request)
         match asked.verb:
             case "get":
                 return self._reads.get(request, asked)

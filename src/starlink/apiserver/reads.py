@@ -13,9 +13,10 @@ from starlink.apiserver.resource import Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.tables import table
 from starlink.apiserver.watching import Frames, Render, Watcher, WatchOptions, frame
-from starlink.store.base import Record
+from starlink.store.base import Record, StoreUnavailable
 
 MAX_LIST_LIMIT = 100_000
+REACH_SECONDS = 3.0  # as the real server waits for its watch cache
 _NOT_OLDER, _EXACT = "NotOlderThan", "Exact"
 _MATCH, _INITIAL = "resourceVersionMatch", "sendInitialEvents"
 
@@ -29,6 +30,16 @@ class Reads:
         self._now = now
         self._random = rng
         self._frames = Frames()
+
+    async def reach(self, request: Request) -> None:
+        """Waits, a little, for what the answer must not be older than. Raises StatusError 400, 503 or 504."""
+        version = options.whole_number(request, "resourceVersion")
+        try:
+            reached = version <= self._store.revision or await self._store.reaches(version, REACH_SECONDS)
+        except StoreUnavailable as error:
+            raise errors.unavailable(str(error)) from error
+        if not reached:
+            raise errors.too_large_version(version, self._store.revision)
 
     def get(self, request: Request, asked: Route) -> Response:
         """One object, its Scale or a Table of it. Raises StatusError 404 or 406."""
@@ -61,8 +72,6 @@ class Reads:
         token = request.query.get("continue", "")
         if version and token:
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        if version > self._store.revision:
-            raise errors.too_large_version(version, self._store.revision)
         limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
         wanted = self._store, asked.resource, asked.namespace, self._selector(request, asked), limit
         if _is_exact(request, version, limit):

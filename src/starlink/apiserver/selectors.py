@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlink.apiserver import errors
-from starlink.apiserver.metadata import is_subdomain
+from starlink.apiserver.formats import is_subdomain
 from starlink.apiserver.resource import Resource
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+)")

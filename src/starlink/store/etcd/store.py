@@ -76,8 +76,8 @@ class EtcdStore:
     async def open(self) -> None:
         """Reads everything into memory and follows etcd from there.
 
-        Raises StoreUnavailable when etcd doesn't answer or refuses, StoreRefused for what can't be unsealed, OSError
-        for an unreadable certificate.
+        Raises StoreUnavailable when etcd doesn't answer or refuses, StoreRefused for what can't be unsealed and for
+        half a restore, OSError for an unreadable certificate.
         """
         cluster = Cluster(self._endpoints, credentials(self._endpoints, self._files))
         try:
