@@ -19,8 +19,8 @@ from starlink.apiserver import errors
 from starlink.apiserver.authorizer import Authorizer
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import Cause, StatusError
-from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.apiserver.formats import is_subdomain
+from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.apiserver.rbac import Attributes
 from starlink.apiserver.subject import organizations
 

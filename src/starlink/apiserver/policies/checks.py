@@ -10,7 +10,8 @@ from typing import Any
 
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.metadata import PATH_RULE, SUBDOMAIN_RULE, is_path_segment, is_subdomain
+from starlink.apiserver.formats import SUBDOMAIN_RULE, is_path_segment, is_subdomain
+from starlink.apiserver.metadata import PATH_RULE
 from starlink.apiserver.policies.program import Compiler
 
 MAX_ANNOTATIONS = 20
