@@ -28,10 +28,11 @@ from tests.etcd_server import EtcdServer
 from bench import load, watchers
 from bench.grpc_puts import GrpcPuts, put
 from bench.report import Result, against, publish, result
-from starlink.apiserver import encoding, listing
-from starlink.apiserver.pki import Pki
+from starlink.apiserver import encoding
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.reading import listing
 from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema import StructuralSchema
+from starlink.apiserver.schema.compiled import StructuralSchema
 from starlink.store.base import Key, Record
 
 ROUNDS = 5

@@ -12,7 +12,7 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
-from starlink.apiserver.patches import merge
+from starlink.apiserver.writing.patches import merge
 from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.plan import (
     Action,

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from tests.etcd_server import EtcdServer
 
-from starlink.apiserver.pki import Pki
+from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config
 from starlink.store.seal import is_sealed
 

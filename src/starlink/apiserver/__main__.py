@@ -15,17 +15,17 @@ from pathlib import Path
 import starlink
 from starlink import log as logs
 from starlink.apiserver import backend, encoding
-from starlink.apiserver.addresses import ServerCertificate
-from starlink.apiserver.audit import AuditLog
-from starlink.apiserver.authentication import Authenticator
+from starlink.apiserver.access.audit import AuditLog
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http import HttpServer
-from starlink.apiserver.issuing import authority_signer
-from starlink.apiserver.pki import Pki
+from starlink.apiserver.http.addresses import ServerCertificate
+from starlink.apiserver.http.server import HttpServer
+from starlink.apiserver.http.tls import TlsContext, TlsRefused
+from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.identity.issuing import authority_signer
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.resource import Registry
-from starlink.apiserver.tls import TlsContext, TlsRefused
-from starlink.apiserver.tokens import TokenIssuer
 from starlink.store.base import StoreRefused, StoreUnavailable
 
 log = logging.getLogger("starlink.apiserver")

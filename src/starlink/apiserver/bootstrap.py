@@ -8,15 +8,15 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 
-from starlink.apiserver import roles
-from starlink.apiserver.definitions import Definitions
+from starlink.apiserver.access import roles
+from starlink.apiserver.access.rbac import GROUP
 from starlink.apiserver.encoding import Obj, raw
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Objects
-from starlink.apiserver.options import DeleteOptions, WriteOptions
-from starlink.apiserver.rbac import GROUP
 from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.schema.definitions import Definitions
+from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
 from starlink.assets import asset_dir
 from starlink.manifest import load
 from starlink.store.base import Key

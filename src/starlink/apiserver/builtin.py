@@ -4,7 +4,7 @@ from typing import Any
 
 from starlink.apiserver import kinds
 from starlink.apiserver.resource import VERBS, Column, Resource
-from starlink.apiserver.schema import StructuralSchema
+from starlink.apiserver.schema.compiled import StructuralSchema
 
 _TYPE_META = {
     "apiVersion": {"type": "string", "description": "The version of the API."},

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import conversion
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.schema import conversion
 from starlink.store.base import Key, Record, Store
 
 JSON = {"content-type": "application/json"}

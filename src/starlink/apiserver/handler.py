@@ -6,30 +6,30 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from starlink.apiserver import impersonation
-from starlink.apiserver.admission import ANNOTATIONS, RequestAdmission
-from starlink.apiserver.aggregation import aggregate
-from starlink.apiserver.audit import AuditLog, entry, is_audited
+from starlink.apiserver.about.metrics import Metrics
+from starlink.apiserver.about.pages import Pages
+from starlink.apiserver.access.aggregation import aggregate
+from starlink.apiserver.access.audit import AuditLog, entry, is_audited
+from starlink.apiserver.access.guard import Guard
+from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
-from starlink.apiserver.definitions import Definitions
 from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.expiry import expire
-from starlink.apiserver.garbage import GarbageCollector
-from starlink.apiserver.guard import Guard
-from starlink.apiserver.issuing import Signer
+from starlink.apiserver.identity import impersonation
+from starlink.apiserver.identity.issuing import Signer
+from starlink.apiserver.identity.signing import CertificateController
+from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response, Stream
-from starlink.apiserver.metrics import Metrics
 from starlink.apiserver.objects import Admission, Objects
-from starlink.apiserver.pages import Pages
 from starlink.apiserver.policies import Policies
-from starlink.apiserver.reads import Reads
+from starlink.apiserver.reading.reads import Reads
 from starlink.apiserver.resource import Registry
-from starlink.apiserver.reviewing import Authenticate, Reviews
 from starlink.apiserver.route import Route, Router
-from starlink.apiserver.signing import CertificateController
-from starlink.apiserver.tokens import TokenIssuer
-from starlink.apiserver.writes import Writes
+from starlink.apiserver.schema.definitions import Definitions
+from starlink.apiserver.upkeep.expiry import expire
+from starlink.apiserver.upkeep.garbage import GarbageCollector
+from starlink.apiserver.writing.admission import ANNOTATIONS, RequestAdmission
+from starlink.apiserver.writing.writes import Writes
 from starlink.store.base import Store
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlink.apiserver.structure import Node
+from starlink.apiserver.schema.structure import Node
 
 
 class Schema(Protocol):

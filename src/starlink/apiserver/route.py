@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from starlink.apiserver import errors
+from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import Request
-from starlink.apiserver.rbac import Attributes
 from starlink.apiserver.resource import Registry, Resource
 
 _COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}

@@ -118,7 +118,7 @@ class Standalone:
         return host, number or _free_port(host)
 
     def _write_kubeconfigs(self) -> None:
-        from starlink.apiserver.pki import Pki, write_private
+        from starlink.apiserver.identity.pki import Pki, write_private
 
         pki = Pki(self.data.pki, datetime.datetime.now(datetime.UTC))
         for path, user, groups in (
@@ -218,7 +218,7 @@ class Standalone:
 
 async def write_agent_identity(client: Client, server: str, kubeconfig: Path) -> None:
     """Makes the server's ServiceAccount and a kubeconfig with a token file beside it. Raises ClientError."""
-    from starlink.apiserver.pki import write_private
+    from starlink.apiserver.identity.pki import write_private
 
     token = await new_agent_token(client, server)
     token_file = kubeconfig.with_suffix(".token")

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starlink.apiserver.authentication import Authenticator
-from starlink.apiserver.dispatch import Handle
-from starlink.apiserver.http import HttpServer
-from starlink.apiserver.limits import Limits
+from starlink.apiserver.http.dispatch import Handle
+from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.server import HttpServer
+from starlink.apiserver.http.tls import TlsContext
+from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response
-from starlink.apiserver.pki import Pki
-from starlink.apiserver.tls import TlsContext
-from starlink.apiserver.tokens import TokenIssuer
 from starlink.store.base import Key
 
 Pair = tuple[Path, Path]

@@ -14,12 +14,12 @@ from tests.conftest import soon
 from tests.integration.apiserver.kubectl import kubectl_of
 from tests.integration.conftest import Core, Wire
 
-from starlink.apiserver import certificates
 from starlink.apiserver.encoding import raw
 from starlink.apiserver.handler import Api
+from starlink.apiserver.identity import certificates
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.identity.subject import account_of
 from starlink.apiserver.message import User
-from starlink.apiserver.pki import Pki
-from starlink.apiserver.subject import account_of
 from starlink.store.base import Key
 
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

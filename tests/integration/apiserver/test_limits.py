@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import soon
 from tests.integration.apiserver.serving import Talk, serving
 
-from starlink.apiserver.limits import Limits
+from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.message import Request, Response, Stream
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.apiserver.kubectl import kubectl_of
 from tests.integration.conftest import ADMIN, TASKS, Core, Wire, task
 
-from starlink.apiserver import audit
+from starlink.apiserver.access import audit
 from starlink.apiserver.handler import Api
 from starlink.apiserver.message import User
 

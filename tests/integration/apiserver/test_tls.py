@@ -13,8 +13,8 @@ import pytest
 from cryptography import x509
 from tests.integration.apiserver.serving import Serving, made_pki, serving
 
-from starlink.apiserver.addresses import ServerCertificate
-from starlink.apiserver.tls import TlsContext, TlsRefused
+from starlink.apiserver.http.addresses import ServerCertificate
+from starlink.apiserver.http.tls import TlsContext, TlsRefused
 
 
 def token(server: Serving) -> str:

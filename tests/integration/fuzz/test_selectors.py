@@ -6,9 +6,11 @@ import hypothesis.strategies as st
 import msgspec
 from hypothesis import HealthCheck, given, settings
 
-from starlink.apiserver import encoding, patches, selectors
+from starlink.apiserver import encoding
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
+from starlink.apiserver.reading import selectors
+from starlink.apiserver.writing import patches
 
 CONFIG_MAPS = next(resource for resource in builtin_resources() if resource.plural == "configmaps")
 LIVE: dict[str, Any] = {

@@ -9,10 +9,10 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver import causes, structure
 from starlink.apiserver.cel import library, shapes
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.structure import Node
+from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema.structure import Node
 
 _OLD = re.compile(r"\boldSelf\b")
 _LINE = re.compile(r"(?<=<input>:)(\d+)(?=:)")

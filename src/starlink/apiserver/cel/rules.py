@@ -13,12 +13,12 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver import causes, structure
-from starlink.apiserver.causes import NOWHERE
 from starlink.apiserver.cel import checking, field_path, library, shapes, views
 from starlink.apiserver.cel.views import View
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.structure import Node
+from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema.causes import NOWHERE
+from starlink.apiserver.schema.structure import Node
 
 _LONGEST_MESSAGE = 5 * 1024
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlink.apiserver.cel.escaping import escape
-from starlink.apiserver.structure import Node
+from starlink.apiserver.schema.structure import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlink.apiserver.cel.escaping import escape
 from starlink.apiserver.cel.shapes import Shape
-from starlink.apiserver.string_formats import parse_duration
+from starlink.apiserver.schema.string_formats import parse_duration
 
 View = Callable[[Any], Any]
 

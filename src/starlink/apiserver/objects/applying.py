@@ -3,9 +3,8 @@
 https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
-from starlink.apiserver import encoding, errors, managed
+from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.envelope import check_envelope
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_preconditions, prepare
 from starlink.apiserver.objects.contract import Write, Written
@@ -13,6 +12,8 @@ from starlink.apiserver.objects.creating import create_shaped
 from starlink.apiserver.objects.refusals import undeclared
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
 from starlink.apiserver.objects.updating import Replacement, replace
+from starlink.apiserver.writing import managed
+from starlink.apiserver.writing.envelope import check_envelope
 from starlink.store.base import Record
 
 

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver import errors, managed
-from starlink.apiserver.managed import Writer
+from starlink.apiserver import errors
 from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing import managed
+from starlink.apiserver.writing.managed import Writer
 from starlink.store.base import Conflict, Key, Record, Store, StoreUnavailable
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 
-from starlink.apiserver import conversion, encoding, errors, metadata, strategies
+from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import undecodable
-from starlink.apiserver.options import DeleteOptions
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.schema import conversion
+from starlink.apiserver.writing import metadata, strategies
+from starlink.apiserver.writing.options import DeleteOptions
 
 MAX_OBJECT = 1_500_000
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.options import WriteOptions
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing.options import WriteOptions
 from starlink.store.base import Record
 
 Change = Callable[[Obj], Obj]

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from starlink.apiserver import encoding, errors, managed
+from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.envelope import check_envelope
-from starlink.apiserver.managed import Entry
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import prepare, sized, validate
 from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.objects.shaping import shaped, without_status
+from starlink.apiserver.writing import managed
+from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Conflict, Key
 
 _NOT_TAKEN = (

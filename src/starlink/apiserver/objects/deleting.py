@@ -6,8 +6,8 @@ from starlink.apiserver.names import FOREGROUND, ORPHAN
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_deletion, finalizers, has_contents, sized
 from starlink.apiserver.objects.contract import Admission, Written
-from starlink.apiserver.options import DeleteOptions
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing.options import DeleteOptions
 from starlink.store.base import Record
 
 

@@ -8,8 +8,8 @@ from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects import applying, creating, deleting, updating
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.contract import UNRESTRICTED, Admission, Change, Write, Written
-from starlink.apiserver.options import DeleteOptions, WriteOptions
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
 from starlink.store.base import Key, Record, Store
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from starlink.apiserver import metadata
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import undecodable
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing import metadata
 
 _NOTHING: Obj = {}
 _OURS = (

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from starlink.apiserver import encoding, managed
+from starlink.apiserver import encoding
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.envelope import check_envelope
-from starlink.apiserver.managed import Entry
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import (
     check_preconditions,
@@ -21,6 +19,9 @@ from starlink.apiserver.objects.checking import (
 from starlink.apiserver.objects.contract import Change, Write, Written
 from starlink.apiserver.objects.shaping import merged, shaped, without_managed
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.writing import managed
+from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Record
 
 

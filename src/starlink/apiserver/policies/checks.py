@@ -10,9 +10,9 @@ from typing import Any
 
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.formats import SUBDOMAIN_RULE, is_path_segment, is_subdomain
-from starlink.apiserver.metadata import PATH_RULE
 from starlink.apiserver.policies.program import Compiler
+from starlink.apiserver.schema.formats import SUBDOMAIN_RULE, is_path_segment, is_subdomain
+from starlink.apiserver.writing.metadata import PATH_RULE
 
 MAX_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlink.apiserver import errors, rbac
-from starlink.apiserver.authorizer import Authorizer
+from starlink.apiserver import errors
+from starlink.apiserver.access import rbac
+from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.cel.authorizer import Question, authorizer_value, resource_value
 from starlink.apiserver.encoding import Obj, dump, raw
 from starlink.apiserver.errors import Cause, StatusError

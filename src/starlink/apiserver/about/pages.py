@@ -1,0 +1,58 @@
+"""What the server answers beside resources: health, version, discovery, OpenAPI, metrics and, if wished, `/debug`."""
+
+from starlink.apiserver.about import debug
+from starlink.apiserver.about.discovery import Discovery
+from starlink.apiserver.about.metrics import MEDIA, Metrics
+from starlink.apiserver.about.openapi import OpenApi
+from starlink.apiserver.access.guard import Guard
+from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.message import Request, Response
+from starlink.apiserver.resource import Registry
+
+_HEALTH = ("/healthz", "/readyz", "/livez")
+_OK = Response(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
+
+
+class Pages:
+    """`version` is what `/version` says; `/debug` is there only when `debugging`."""
+
+    def __init__(self, registry: Registry, guard: Guard, metrics: Metrics, version: str, *, debugging: bool) -> None:
+        self._guard = guard
+        self._metrics = metrics
+        self._version = Response(200, dump(_version_info(version)), JSON)
+        self._debugging = debugging
+        self._discovery = Discovery(registry)
+        self._openapi = OpenApi(registry)
+
+    def response(self, request: Request) -> Response | None:
+        """A page; None when the path is of none. Raises StatusError 403."""
+        path = request.path.rstrip("/")
+        if path in _HEALTH:
+            return _OK
+        if path == "/version":
+            return self._version
+        if path == "/metrics" or (self._debugging and path.startswith("/debug")):
+            self._guard.check_path(request)
+            if path == "/metrics":
+                return Response(200, self._metrics.text(), {"content-type": MEDIA})
+            return debug.response(path)
+        page = self._discovery.response(request.path, request.headers)
+        page = page or self._openapi.response(request.path, request.query, request.headers)
+        if page is not None:
+            self._guard.check_path(request)
+        return page
+
+
+def _version_info(version: str) -> Obj:
+    major, minor = version.lstrip("v").split(".")[:2]
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": version,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "",
+        "goVersion": "",
+        "compiler": "",
+        "platform": "linux",
+    }

@@ -1,0 +1,110 @@
+"""What a server's agent may do: what is its own server's, whatever RBAC says. Pure.
+
+An agent is a ServiceAccount in namespace `starlink-servers` with its server's name. It is trusted with one server, so
+no binding can give it more; this is asked before RBAC, as Kubernetes asks its node authorizer.
+"""
+
+from enum import Enum
+
+from starlink.apiserver.access.rbac import Attributes
+from starlink.apiserver.message import User
+
+SERVER_NAMESPACE = "starlink-servers"
+CLUSTER_IDENTITY = "kube-system"
+REFUSED = "an agent may only do what is its own server's"
+_AGENT = f"system:serviceaccount:{SERVER_NAMESPACE}:"
+
+
+class Verdict(Enum):
+    ALLOW = "allow"
+    DENY = "deny"
+    ALLOW_ON_SERVER = "allow on server"
+    """Allowed if the stored assignment's spec.server is the agent's own (`agent_server`)."""
+    ALLOW_IF_REFERRED = "allow if referred"
+    """Allowed if an assignment of the agent's own server, in the same namespace, refers to the object."""
+
+
+def agent_server(user: User) -> str | None:
+    """The server whose agent the user is."""
+    return user.name.removeprefix(_AGENT) if user.name.startswith(_AGENT) else None
+
+
+def verdict(user: User, asked: Attributes) -> Verdict | None:
+    """The rule. None for who is no agent, and for paths that are no resources: RBAC decides these."""
+    server = agent_server(user)
+    if server is None or asked.path is not None:
+        return None
+    conditional = _CONDITIONAL.get((asked.group, asked.resource))
+    if conditional is not None:
+        return conditional(server, asked)
+    allowed = _OWN.get((asked.group, asked.resource))
+    return Verdict.ALLOW if allowed is not None and allowed(server, asked) else Verdict.DENY
+
+
+def _assignments(server: str, asked: Attributes) -> Verdict:
+    if asked.verb in ("list", "watch") and not asked.subresource:
+        return Verdict.ALLOW if ("spec.server", server) in asked.fields else Verdict.DENY
+    reads = asked.verb == "get"
+    reports = asked.verb in ("patch", "update") and asked.subresource == "status"
+    return Verdict.ALLOW_ON_SERVER if reads or reports else Verdict.DENY
+
+
+def _referred(_server: str, asked: Attributes) -> Verdict:
+    return Verdict.ALLOW_IF_REFERRED if _gets_by_name(asked) else Verdict.DENY
+
+
+def _gets_by_name(asked: Attributes) -> bool:
+    return asked.verb == "get" and bool(asked.name) and not asked.subresource
+
+
+def _own_server(server: str, asked: Attributes) -> bool:
+    if asked.verb in ("list", "watch"):
+        return ("metadata.name", server) in asked.fields and not asked.subresource
+    allowed = ("get", "patch", "update") if asked.subresource == "status" else ("get", "create")
+    return asked.name == server and asked.subresource in ("", "status") and asked.verb in allowed
+
+
+def _own_lease(server: str, asked: Attributes) -> bool:
+    mine = (asked.namespace, asked.name, asked.subresource) == (SERVER_NAMESPACE, server, "")
+    return mine and asked.verb in ("get", "create", "update", "patch")
+
+
+def _own_token(server: str, asked: Attributes) -> bool:
+    mine = (asked.namespace, asked.name, asked.subresource) == (SERVER_NAMESPACE, server, "token")
+    return mine and asked.verb == "create"
+
+
+def _events(_server: str, asked: Attributes) -> bool:
+    return asked.verb in ("create", "patch") and not asked.subresource
+
+
+def _cluster_identity(_server: str, asked: Attributes) -> bool:
+    return asked.name == CLUSTER_IDENTITY and _gets_by_name(asked)
+
+
+def _certificate(_server: str, asked: Attributes) -> bool:
+    """A request holds no secret, and what it asks for is nothing until it is approved."""
+    return (asked.verb == "create" and not asked.subresource) or _gets_by_name(asked)
+
+
+def _review(_server: str, asked: Attributes) -> bool:
+    return asked.verb == "create" and not asked.subresource
+
+
+_CONDITIONAL = {
+    ("starlink.dev", "assignments"): _assignments,
+    ("", "secrets"): _referred,
+    ("", "configmaps"): _referred,
+}
+_OWN = {
+    ("starlink.dev", "servers"): _own_server,
+    ("coordination.k8s.io", "leases"): _own_lease,
+    ("", "serviceaccounts"): _own_token,
+    ("", "events"): _events,
+    ("events.k8s.io", "events"): _events,
+    ("", "namespaces"): _cluster_identity,
+    ("certificates.k8s.io", "certificatesigningrequests"): _certificate,
+    ("authentication.k8s.io", "selfsubjectreviews"): _review,
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): _review,
+    ("authorization.k8s.io", "selfsubjectrulesreviews"): _review,
+}

@@ -1,0 +1,44 @@
+"""Keeps the rules of aggregated ClusterRoles as those that they gather."""
+
+import asyncio
+import contextlib
+
+from starlink.apiserver.access import roles
+from starlink.apiserver.access.authorizer import CLUSTER_ROLES
+from starlink.apiserver.access.rbac import GROUP
+from starlink.apiserver.encoding import Obj, raw
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.writing.options import WriteOptions
+from starlink.store.base import Expired, StoreUnavailable
+
+_OPTIONS = WriteOptions(manager="clusterrole-aggregation-controller")
+
+
+async def aggregate(objects: Objects, registry: Registry) -> None:
+    """Follows the ClusterRoles until cancelled."""
+    while True:
+        with contextlib.suppress(Expired):
+            watch = objects.store.watch(CLUSTER_ROLES, None, objects.store.revision)
+            await gather(objects, registry)
+            try:
+                async for _ in watch:
+                    await gather(objects, registry)
+            except StoreUnavailable:
+                return
+        await asyncio.sleep(0)
+
+
+async def gather(objects: Objects, registry: Registry) -> None:
+    """Writes the rules that are not what is gathered now."""
+    resource = registry.get(GROUP, "v1", "clusterroles")
+    assert resource is not None
+    for role in roles.regathered(map(raw, objects.store.list(CLUSTER_ROLES))):
+        rules = role["rules"]
+
+        def gathered(obj: Obj, rules: list[Obj] = rules) -> Obj:
+            return {**obj, "rules": rules}
+
+        with contextlib.suppress(StatusError):  # looked at again after the write that came between
+            await objects.update(resource, "", role["metadata"]["name"], gathered, _OPTIONS)

@@ -1,0 +1,137 @@
+"""What stands before every request: may its sender do this, and may this be written."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from starlink.apiserver import encoding, errors, route
+from starlink.apiserver.access import agent_access, authorizer, escalation
+from starlink.apiserver.access.agent_access import Verdict
+from starlink.apiserver.access.authorizer import Authorizer
+from starlink.apiserver.access.rbac import Attributes, Decision
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.identity import impersonation
+from starlink.apiserver.message import Request, User
+from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.reading import selectors
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.route import Route
+from starlink.apiserver.writing import bodies
+from starlink.store.base import Key, Store
+
+_ASSIGNMENTS = "starlink.dev/assignments"
+_SELECTABLE = ("metadata.name", "spec.server")
+
+
+class Guard:
+    """Authorization of requests over one store."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+        self.authorizer = Authorizer(store, self._agent)
+
+    def check(self, request: Request, asked: Route) -> None:
+        """Raises StatusError 403, and 404 where an agent asks for an assignment that is not there."""
+        self._demand(request.user, self._attributes(request, asked))
+
+    def check_path(self, request: Request) -> None:
+        """The same for a path that is no resource. Raises StatusError 403."""
+        self._demand(request.user, route.path_attributes(request))
+
+    def check_unserved(self, request: Request) -> None:
+        """The same for what is not served, or not with this method: who may not ask for it is not told so.
+        Raises as `check`."""
+        self._demand(request.user, route.attributes(request))
+
+    def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
+        """Nobody gives more than they hold. Raises StatusError 403, 404 or 422."""
+        escalation.check(self.authorizer, request.user, asked.resource, obj, old)
+
+    def impersonated(self, request: Request) -> User:
+        """The user that the request is to be done as: its sender, unless its headers say otherwise.
+
+        Raises StatusError 400 or 403.
+        """
+        wanted = impersonation.read(request.headers)
+        if wanted is None:
+            return request.user
+        for attributes in wanted.needed():
+            self._demand(request.user, attributes)
+        return wanted.user()
+
+    def acting(self, request: Request) -> Request:
+        """The request as whom it is to be done. Raises as `impersonated`."""
+        user = self.impersonated(request)
+        return request if user is request.user else replace(request, user=user, sender=request.user)
+
+    def _demand(self, user: User, attributes: Attributes) -> None:
+        decision = self.authorizer.authorize(user, attributes)
+        if not decision.allowed:
+            raise authorizer.forbidden(user, attributes, decision.reason)
+
+    def _attributes(self, request: Request, asked: Route) -> Attributes:
+        fields: tuple[tuple[str, str], ...] = ()
+        name = asked.name
+        if asked.verb in ("list", "watch") and request.query.get("fieldSelector"):
+            selector = selectors.parse(asked.resource, "", request.query["fieldSelector"])
+            demanded = ((path, selector.required(path)) for path in _SELECTABLE)
+            fields = tuple((path, value) for path, value in demanded if value is not None)
+            name = selector.required("metadata.name") or ""
+        return Attributes(
+            asked.verb,
+            asked.resource.group,
+            asked.resource.version,
+            asked.resource.plural,
+            asked.subresource,
+            asked.namespace or (asked.name if asked.resource.storage == NAMESPACES else ""),
+            name or self._named_in_body(request, asked),
+            fields=fields,
+        )
+
+    def _named_in_body(self, request: Request, asked: Route) -> str:
+        """The name that an agent's create means: it may make only what bears its server's."""
+        if asked.verb != "create" or agent_access.agent_server(request.user) is None:
+            return ""
+        meta = bodies.read(request, self._registry).get("metadata")
+        return str(meta.get("name", "")) if isinstance(meta, dict) else ""
+
+    def _agent(self, user: User, asked: Attributes) -> Decision | None:
+        match agent_access.verdict(user, asked):
+            case None:
+                return None
+            case Verdict.ALLOW:
+                return Decision(True)
+            case Verdict.ALLOW_ON_SERVER if self._on_own_server(user, asked):
+                return Decision(True)
+            case Verdict.ALLOW_IF_REFERRED if self._is_referred(user, asked):
+                return Decision(True)
+            case _:
+                return Decision(False, agent_access.REFUSED)
+
+    def _on_own_server(self, user: User, asked: Attributes) -> bool:
+        record = self._store.latest(Key(_ASSIGNMENTS, asked.namespace, asked.name))
+        if record is None:
+            raise errors.not_found(asked.group, asked.resource, asked.name)
+        return bool(encoding.raw(record)["spec"]["server"] == agent_access.agent_server(user))
+
+    def _is_referred(self, user: User, asked: Attributes) -> bool:
+        """Whether an assignment of the agent's server refers to the Secret or ConfigMap."""
+        word = {"secrets": "secretKeyRef", "configmaps": "configMapKeyRef"}[asked.resource]
+        server = agent_access.agent_server(user)
+        for record in self._store.list(_ASSIGNMENTS, asked.namespace):
+            spec = encoding.raw(record)["spec"]
+            if spec["server"] == server and asked.name in _referred(spec, word):
+                return True
+        return False
+
+
+def _referred(spec: Any, word: str) -> Iterator[str]:
+    """The names in all references of one kind, wherever in the spec they are."""
+    if isinstance(spec, dict):
+        reference = spec.get(word)
+        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
+            yield reference["name"]
+    parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
+    for part in parts:
+        yield from _referred(part, word)

@@ -1,0 +1,59 @@
+"""Which review is asked for, and its answer as a response."""
+
+from collections.abc import Callable
+
+from starlink.apiserver import errors
+from starlink.apiserver.access import reviews
+from starlink.apiserver.access.authorizer import Authorizer
+from starlink.apiserver.access.reviews import Authenticate
+from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.message import Request, Response
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.route import Route
+from starlink.apiserver.writing import bodies
+from starlink.apiserver.writing.envelope import check_envelope
+
+__all__ = ["Authenticate", "Reviews"]
+
+
+class Reviews:
+    """Answers reviews. `audiences` are those of the server's own tokens; `now` is epoch seconds."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        authorizer: Authorizer,
+        authenticate: Authenticate,
+        audiences: tuple[str, ...],
+        now: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._authorizer = authorizer
+        self._authenticate = authenticate
+        self._audiences = audiences
+        self._now = now
+
+    def create(self, request: Request, asked: Route) -> Response:
+        """The answered review. Raises StatusError 400, 415 or 422."""
+        obj = bodies.read(request, self._registry)
+        check_envelope(asked.resource, asked.namespace or "", "", obj)
+        causes = asked.resource.schema.validate(obj, None)
+        if causes:
+            raise errors.invalid(asked.resource.group, asked.resource.kind, "", causes)
+        return Response(201, dump(self._answered(request, asked, obj)), JSON)
+
+    def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
+        user = request.user
+        match asked.resource.kind:
+            case "SelfSubjectAccessReview":
+                return reviews.self_subject_access_review(obj, user, self._authorizer)
+            case "SubjectAccessReview":
+                return reviews.subject_access_review(obj, self._authorizer)
+            case "LocalSubjectAccessReview":
+                return reviews.local_subject_access_review(obj, asked.namespace or "", self._authorizer)
+            case "SelfSubjectRulesReview":
+                return reviews.self_subject_rules_review(obj, user, self._authorizer)
+            case "SelfSubjectReview":
+                return reviews.self_subject_review(obj, user, self._now())
+            case _:
+                return reviews.token_review(obj, self._authenticate, self._audiences)

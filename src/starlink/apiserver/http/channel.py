@@ -1,0 +1,243 @@
+"""One client's socket with TLS over it: bytes in, bytes out, and an end that loses no answer.
+
+What waits to be sent stays unencrypted where it is while the client does not read: the buffers below hold some
+64 KiB however large an answer is.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import socket
+from collections import deque
+from typing import Any
+
+from starlink.apiserver.http.service import Channels
+from starlink.apiserver.http.session import SessionFailed
+
+_PIECE = 64 * 1024
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+
+log = logging.getLogger(__name__)
+
+
+class Channel(asyncio.BufferedProtocol):
+    """`deadline` is for what the client is to send next. A subclass says what is done with what comes."""
+
+    __slots__ = (
+        "_channels", "_out", "_transport", "_unread_deadline",
+        "admitted", "closing", "congested", "deadline", "ended", "remote", "session",
+    )  # fmt: skip
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._transport: Any = None
+        self._out: deque[memoryview] = deque()
+        self._unread_deadline = math.inf
+        self.session = channels.tls.session()
+        self.remote = ""
+        self.admitted = False  # the limits have room for it
+        self.congested = False  # the client does not read what there is
+        self.ended = False  # the client sends no more
+        self.closing = False  # nothing more is sent but what waits
+        self.deadline = math.inf
+
+    # For the subclass to say
+
+    def received(self, data: bytes) -> None:
+        """The client has sent this."""
+        raise NotImplementedError
+
+    def client_ended(self) -> None:
+        """The client sends no more, but may read."""
+        raise NotImplementedError
+
+    def uncongested(self) -> None:
+        """All that was written is with the system, after it was not."""
+        raise NotImplementedError
+
+    def expired(self) -> None:
+        """The deadline has passed. The channel is to be finished."""
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        raise NotImplementedError
+
+    # What the loop says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        channels, limits = self._channels, self._channels.limits
+        self._transport = transport
+        if channels.stopping or len(channels.open) >= limits.connections + limits.connections_refused:
+            channels.refused += 1
+            self._transport.abort()
+            return
+        peer = transport.get_extra_info("peername")
+        self.remote = str(peer[0]).removeprefix("::ffff:") if peer else ""
+        channels.open.add(self)
+        self.admitted = channels.admitted.take(self.remote)
+        channels.refused += not self.admitted
+        self._transport.set_write_buffer_limits(high=_PIECE)
+        _keep_alive(transport.get_extra_info("socket"))
+        self.deadline = channels.clock() + limits.header_seconds
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        channels = self._channels
+        channels.open.discard(self)
+        if self.admitted:
+            channels.admitted.give_back(self.remote)
+        self.closing = True
+        self._out.clear()
+        self.lost()
+        if not channels.open:
+            channels.empty.set()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._channels.room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.closing:
+            return
+        session = self.session
+        settled = session.settled
+        try:
+            data = session.receive(self._channels.room[:nbytes])
+        except SessionFailed as failure:
+            self._fail(failure)
+            return
+        if not settled and (output := session.output()):
+            self._transport.write(output)
+        if data:
+            self.received(data)
+        if session.ended:
+            self._end()
+
+    def eof_received(self) -> bool:
+        """The client has gone, or reads at most what is on its way."""
+        self._end()
+        return self.congested
+
+    def pause_writing(self) -> None:
+        self.congested = True
+        self._unread_deadline = self._channels.clock() + self._channels.limits.stalled_seconds
+
+    def resume_writing(self) -> None:
+        self.congested = False
+        self._unread_deadline = math.inf
+        self._pump()
+        if self.congested:
+            return
+        if self.closing:
+            self._leave()
+        else:
+            self.uncongested()
+
+    # What the server says
+
+    def check(self, now: float) -> None:
+        """Ends what takes longer than it may."""
+        if now >= self._unread_deadline:
+            log.warning("a client that does not read was cut off", extra={"remote": self.remote})
+            self._transport.abort()
+        elif now >= self.deadline:
+            self._expire(now)
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._transport.abort()
+
+    # What the subclass says
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, as soon as the client reads. What comes after the end is dropped."""
+        if self.closing:
+            return
+        if self.congested or len(data) > _PIECE:
+            self._out.append(memoryview(data))
+            self._pump()
+        else:
+            self._encrypt(data)
+
+    def pause_reading(self) -> None:
+        """Lets what the client sends wait at the client."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The opposite."""
+        self._transport.resume_reading()
+
+    def finish(self) -> None:
+        """Closes the connection once what was written is sent."""
+        if self.closing:
+            return
+        self.closing = True
+        if not self.congested:
+            self._leave()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return bool(self._transport.is_closing())
+
+    def _pump(self) -> None:
+        """Encrypts and sends what waits, for as long as the client reads."""
+        while self._out and not self.congested and not self._transport.is_closing():
+            data = self._out.popleft()
+            if len(data) > _PIECE:
+                self._out.appendleft(data[_PIECE:])
+            self._encrypt(data[:_PIECE])
+
+    def _encrypt(self, data: bytes | memoryview) -> None:
+        try:
+            encrypted = self.session.encrypt(data)
+        except SessionFailed as failure:
+            self._out.clear()
+            self._fail(failure)
+        else:
+            self._transport.write(encrypted)
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            if not self.closing:
+                self.client_ended()
+
+    def _fail(self, failure: SessionFailed) -> None:
+        log.debug("a TLS connection failed", extra={"remote": self.remote, "reason": str(failure)})
+        if failure.alert:
+            self._transport.write(failure.alert)
+        self.closing = True
+        self._leave(farewell=False)
+
+    def _expire(self, now: float) -> None:
+        self.deadline = math.inf
+        if self.session.settled and not self.closing:
+            self.expired()
+            return
+        self._unread_deadline = now + self._channels.limits.stalled_seconds
+        self._transport.close()
+
+    def _leave(self, *, farewell: bool = True) -> None:
+        """Says that no more comes, and gives the client time to read: to close at once, with bytes of its own still
+        unread, could take the answer from it (RFC 9112, section 9.6)."""
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if farewell and (words := self.session.farewell()):
+            transport.write(words)
+        if self.ended or self._channels.stopping:
+            self._unread_deadline = self._channels.clock() + self._channels.limits.stalled_seconds
+            transport.close()
+            return
+        with contextlib.suppress(OSError):  # the client has gone meanwhile
+            transport.write_eof()
+        transport.resume_reading()
+        self.deadline = self._channels.clock() + self._channels.limits.linger_seconds
+
+
+def _keep_alive(peer: socket.socket) -> None:
+    """A client that is gone without a word is found out, though nothing is sent to it."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE:
+        peer.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,267 @@
+"""One client's requests: parsed, handed to the dispatcher one after another, and answered in order."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Hashable
+
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.http import dispatch, wire
+from starlink.apiserver.http.channel import Channel
+from starlink.apiserver.http.dispatch import Answer, Call
+from starlink.apiserver.http.parser import Incoming, RequestParser
+from starlink.apiserver.http.service import Service
+from starlink.apiserver.identity.subject import ACCOUNT_PREFIX
+from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
+
+_AHEAD = 16  # requests parsed before the one in hand is answered
+_SLOW_SECONDS = 1.0
+
+log = logging.getLogger("starlink.apiserver.requests")
+
+
+class Connection(Channel):
+    """The state follows from what there is: a request in hand (`_call`), which may have become a stream, or none."""
+
+    __slots__ = (
+        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_limits", "_parser", "_receiving", "_service",
+        "_stream", "_user",
+    )  # fmt: skip
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.channels)
+        self._service = service
+        self._limits = service.channels.limits
+        self._clock = service.channels.clock
+        self._parser = RequestParser(self._limits, service.bodies)
+        self._item: Incoming | None = None  # the request in hand, or the last one
+        self._call: Call | None = None
+        self._stream: asyncio.Task[None] | None = None
+        self._user: User = ANONYMOUS
+        self._began = 0.0
+        self._drained: asyncio.Future[None] | None = None
+        self._receiving = False
+        self._held_back = False
+
+    def stop(self) -> None:
+        """Ends the connection once a request in hand is answered; a stream ends as if it were complete."""
+        if self._stream is not None:
+            self._stream.cancel()
+        elif self._call is None:
+            self.finish()
+
+    # What comes
+
+    def received(self, data: bytes) -> None:
+        parser = self._parser
+        parser.feed(data)
+        if self._call is None:
+            self._advance()
+        if len(parser.ready) > _AHEAD and not self._held_back:
+            self._held_back = True
+            self.pause_reading()
+
+    def client_ended(self) -> None:
+        if self._stream is not None:
+            self._stream.cancel()
+        elif self._call is None and not self.congested:
+            self.finish()
+
+    def uncongested(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        elif self._call is None:
+            self._advance()
+
+    def expired(self) -> None:
+        if self._receiving:
+            self._item = None
+            self._user = ANONYMOUS
+            self._began = self._clock()
+            self._send(wire.timed_out(self._limits.request_seconds), close=True)
+        self.finish()
+
+    def lost(self) -> None:
+        if self._call is not None:
+            self._call.abandon()
+        if self._stream is not None:
+            self._stream.cancel()
+        self._call = self._item = None
+        self._parser.close()
+
+    def _advance(self) -> None:
+        """Begins the next request that is whole, or waits for one."""
+        ready = self._parser.ready
+        while self._call is None and not (self.closing or self.congested):
+            if not ready:
+                self._await_request()
+                return
+            self._begin(ready.popleft())
+
+    def _await_request(self) -> None:
+        parser = self._parser
+        if self.ended or self._service.channels.stopping:
+            self.finish()
+            return
+        if not parser.begun:
+            self._receiving = False
+            if self._item is not None:
+                self.deadline = self._clock() + self._limits.idle_seconds
+        elif not self._receiving:
+            self._receiving = True
+            self.deadline = self._clock() + self._limits.request_seconds
+        if parser.wants_continue:
+            parser.wants_continue = False
+            self.write(wire.CONTINUE)
+        if self._held_back:
+            self._held_back = False
+            self.resume_reading()
+
+    def _begin(self, item: Incoming | StatusError) -> None:
+        self.deadline = math.inf
+        self._receiving = False
+        self._began = self._clock()
+        self._user = ANONYMOUS
+        if isinstance(item, StatusError):
+            self._item = None
+            self._send(wire.refused(item), close=True)
+            self.finish()
+            return
+        self._item = item
+        if item.expects:
+            self.write(wire.CONTINUE)
+        if (refusal := self._submit(item)) is not None:
+            self._complete(refusal)
+
+    def _submit(self, item: Incoming) -> Response | None:
+        """Hands a request to the dispatcher; gives the answer when that is a refusal."""
+        service = self._service
+        if not self.admitted:
+            return wire.too_many_requests()
+        try:
+            user = self._authenticated(item)
+        except StatusError as error:
+            return wire.refused(error)
+        self._user = user
+        request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
+        call = self._call = Call(request, self._payer(), self._reply)
+        if service.dispatcher.submit(call):
+            return None
+        return wire.too_many_requests()
+
+    def _authenticated(self, item: Incoming) -> User:
+        """Raises StatusError 401."""
+        service = self._service
+        authorization = item.headers.get("authorization", "")
+        return service.authenticator.user(authorization, self.session.peer, service.channels.tls.authorities)
+
+    def _payer(self) -> Hashable:
+        """On whose account the request goes: strangers are told apart by where they are."""
+        return self._user.name if self._user is not ANONYMOUS else ("", self.remote)
+
+    # Answers
+
+    def _reply(self, answer: Answer) -> None:
+        """Takes the handler's answer."""
+        if isinstance(answer, Stream):
+            self._stream = asyncio.get_running_loop().create_task(self._stream_out(answer))
+            return
+        self._complete(answer)
+        self._advance()
+
+    def _complete(self, response: Response) -> None:
+        """Answers the request in hand; afterwards there is none."""
+        item = self._item
+        assert item is not None
+        close = not item.keep or not self.admitted or self.ended or self._service.channels.stopping
+        self._send(response, close=close, head_only=item.method == "HEAD")
+        self._put_down(item, close)
+
+    def _put_down(self, item: Incoming, close: bool) -> None:
+        self._call = None
+        if item.body:
+            self._parser.release(len(item.body))
+        if close:
+            self.finish()
+
+    def _send(self, response: Response, *, close: bool, head_only: bool = False) -> None:
+        self.write(wire.whole(response, close=close, head_only=head_only, date=self._service.date))
+        seconds = self._clock() - self._began
+        if seconds > _SLOW_SECONDS:
+            log.warning("a slow request", extra=self._said(response.status, seconds))
+        elif log.isEnabledFor(logging.DEBUG):
+            log.debug("request", extra=self._said(response.status, seconds))
+
+    def _said(self, status: int, seconds: float) -> dict[str, object]:
+        item = self._item
+        asked = {"method": item.method, "path": item.path} if item else {}
+        ms = round(seconds * 1000, 1)
+        return {**asked, "status": status, "ms": ms, "user": self._user.name, "remote": self.remote}
+
+    # Streams
+
+    async def _stream_out(self, stream: Stream) -> None:
+        item, payer = self._item, self._payer()
+        assert item is not None
+        if item.method == "HEAD":
+            await self._answer_stream(stream, Response(stream.status, b"", stream.headers))
+        elif not self._service.streams.take(payer):
+            await self._answer_stream(stream, wire.too_many_streams(self._user.name))
+        else:
+            await self._send_stream(stream, item, payer)
+
+    async def _answer_stream(self, stream: Stream, response: Response) -> None:
+        """Answers with something else than the stream."""
+        await dispatch.close(stream)
+        self._stream = None
+        if not self.gone:
+            self._reply(response)
+
+    async def _send_stream(self, stream: Stream, item: Incoming, payer: Hashable) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("request", extra=self._said(stream.status, self._clock() - self._began))
+        complete = False
+        try:
+            await self._send_chunks(stream, item)
+            complete = True
+        except asyncio.CancelledError:
+            complete = self._service.channels.stopping
+        except Exception:
+            log.exception("a stream failed", extra={"path": item.path})
+        finally:
+            self._service.streams.give_back(payer)
+            await dispatch.close(stream)
+            self._stream = self._drained = None
+        if not self.gone:
+            self._end_stream(item, complete)
+
+    async def _send_chunks(self, stream: Stream, item: Incoming) -> None:
+        head = wire.head(stream.status, stream.headers, close=not item.keep) + self._service.date
+        self.write(head + (wire.CHUNKED if item.chunks else wire.UNTIL_CLOSE))
+        async for data in stream.chunks:
+            if self._is_revoked(item):
+                return
+            if data:
+                self.write(wire.chunk(data) if item.chunks else data)
+            if self.congested:
+                self._drained = asyncio.get_running_loop().create_future()
+                await self._drained
+
+    def _is_revoked(self, item: Incoming) -> bool:
+        """Whether the sender is a service account that has gone since it asked."""
+        if not self._user.name.startswith(ACCOUNT_PREFIX):
+            return False
+        try:
+            self._authenticated(item)
+        except StatusError:
+            return True
+        return False
+
+    def _end_stream(self, item: Incoming, complete: bool) -> None:
+        if not complete:
+            self.abort()
+            return
+        if item.chunks:
+            self.write(wire.LAST_CHUNK)
+        self._put_down(item, close=not item.keep or self._service.channels.stopping)
+        self._advance()

@@ -1,0 +1,179 @@
+"""Requests on their way through the handler: users in turn, many in one step of the loop, few tasks."""
+
+import asyncio
+import contextlib
+import logging
+import types
+from collections.abc import Callable, Coroutine, Generator, Hashable
+from typing import Any
+
+from starlink.apiserver.http.fairness import FairQueue
+from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.wire import INTERNAL_ERROR
+from starlink.apiserver.message import Request, Response, Stream
+
+log = logging.getLogger(__name__)
+
+Answer = Response | Stream
+Handle = Callable[[Request], Coroutine[Any, Any, Answer]]
+
+_AT_A_TIME = 32  # calls between two looks at the sockets, so that a newcomer soon has a turn
+
+
+class Call:
+    """One request of one user. `reply` is told the answer, once, unless the call is abandoned."""
+
+    __slots__ = ("abandoned", "reply", "request", "user", "worker")
+
+    def __init__(self, request: Request, user: Hashable, reply: Callable[[Answer], None]) -> None:
+        self.request = request
+        self.user = user
+        self.reply = reply
+        self.abandoned = False
+        self.worker: asyncio.Task[None] | None = None
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more: the handler is cancelled."""
+        self.abandoned = True
+        if self.worker is not None:
+            self.worker.cancel()
+
+
+class Dispatcher:
+    """Workers share the queue as leader and followers: one leads and handles call after call without
+    a task or a wake-up for each; when a handler waits for something, the next worker leads."""
+
+    def __init__(self, handle: Handle, limits: Limits) -> None:
+        self._handle = handle
+        self._queue: FairQueue[Call] = FairQueue(
+            handled=limits.handled,
+            handled_per_user=limits.handled_per_user,
+            queued=limits.queued,
+            queued_per_user=limits.queued_per_user,
+        )
+        self._led = False
+        self._stopping = False
+        self._idle: list[asyncio.Future[None]] = []
+        self._workers: set[asyncio.Task[None]] = set()
+
+    def submit(self, call: Call) -> bool:
+        """Queues a call; gives False, and does not, when too many wait."""
+        if not self._queue.push(call.user, call):
+            return False
+        if not self._led:
+            self._call_leader()
+        return True
+
+    async def stop(self) -> None:
+        """Ends the workers and what they handle."""
+        self._stopping = True
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _call_leader(self) -> None:
+        self._led = True
+        if self._idle:
+            self._idle.pop().set_result(None)
+            return
+        worker = asyncio.get_running_loop().create_task(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        while True:
+            await self._lead()
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+
+    async def _lead(self) -> None:
+        """Handles calls until there is none, or another worker has come to lead."""
+        turns, queue = 0, self._queue
+        while (call := queue.take()) is not None:
+            leads = call.abandoned or await self._serve(call)
+            queue.done(call.user)
+            if not leads:
+                if self._led:
+                    return
+                self._led = True
+            turns += 1
+            if turns % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        self._led = False
+
+    async def _serve(self, call: Call) -> bool:
+        """Handles a call and replies; gives whether this worker has led all the while."""
+        handling = self._handle(call.request)
+        try:
+            waited = handling.send(None)
+        except StopIteration as done:
+            self._reply(call, done.value)
+            return True
+        except Exception:
+            self._reply(call, _failed(call))
+            return True
+        self._pass_on()
+        answer = await self._rest(call, handling, waited)
+        if not call.abandoned and answer is not None:
+            self._reply(call, answer)
+        elif isinstance(answer, Stream):
+            await close(answer)
+        return False
+
+    def _pass_on(self) -> None:
+        self._led = False
+        if self._queue.ready:
+            self._call_leader()
+
+    async def _rest(self, call: Call, handling: Coroutine[Any, Any, Answer], waited: Any) -> Answer | None:
+        """Waits for the answer of a handler that waits; None when the call was abandoned meanwhile."""
+        worker = asyncio.current_task()
+        call.worker = worker
+        try:
+            return await _resumed(handling, waited)
+        except asyncio.CancelledError:
+            if self._stopping or not call.abandoned:
+                raise
+            return None
+        except Exception:
+            return _failed(call)
+        finally:
+            call.worker = None
+            while call.abandoned and worker is not None and worker.uncancel():
+                pass
+
+    def _reply(self, call: Call, answer: Answer) -> None:
+        try:
+            call.reply(answer)
+        except Exception:
+            log.exception("an answer was not sent", extra={"path": call.request.path})
+
+
+async def close(stream: Stream) -> None:
+    """Ends a stream's iterator, whether or not it was begun."""
+    ending = getattr(stream.chunks, "aclose", None)
+    if ending is not None:
+        with contextlib.suppress(Exception):
+            await ending()
+
+
+def _failed(call: Call) -> Response:
+    log.exception("a request failed", extra={"method": call.request.method, "path": call.request.path})
+    return INTERNAL_ERROR
+
+
+@types.coroutine
+def _resumed(handling: Coroutine[Any, Any, Answer], waited: Any) -> Generator[Any, Any, Answer]:
+    """The rest of a coroutine that was driven by hand to its first wait, which becomes the task's own."""
+    try:
+        yield waited
+    except BaseException as error:
+        try:
+            waited = handling.throw(error)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        return (yield from _resumed(handling, waited))
+    result: Answer = yield from handling
+    return result

@@ -1,0 +1,107 @@
+"""The HTTP adapter: it listens, and serves the framework-free core to clients over TLS and HTTP/1.1.
+
+Not a framework's server: this hands the client's certificate to the core, and needs little memory.
+"""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import time
+
+from starlink.apiserver.http import wire
+from starlink.apiserver.http.connection import Connection
+from starlink.apiserver.http.dispatch import Dispatcher, Handle
+from starlink.apiserver.http.fairness import Budget, Quota
+from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.service import Channels, Service
+from starlink.apiserver.http.tls import TlsContext
+from starlink.apiserver.identity.authentication import Authenticator
+
+_BACKLOG = 1024
+_SWEEP_SECONDS = 1.0
+_STOP_SECONDS = 2.0
+_OTHER_FILES = 256  # beside the connections
+
+log = logging.getLogger(__name__)
+
+
+class HttpServer:
+    """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows."""
+
+    def __init__(self, handle: Handle, authenticator: Authenticator, *, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._authenticator = authenticator
+        self._dispatcher = Dispatcher(handle, self._limits)
+        self._streams = Quota(total=self._limits.streams, per_user=self._limits.streams_per_user)
+        self._open: set[Connection] = set()
+        self._service: Service | None = None
+        self._listener: asyncio.Server | None = None
+        self._background: list[asyncio.Task[None]] = []
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    @property
+    def streams(self) -> int:
+        """How many watches and followed logs are being sent."""
+        return self._streams.taken
+
+    async def start(self, host: str, port: int, tls: TlsContext) -> int:
+        """Listens; gives the port, which the system picks when it is 0. Raises OSError."""
+        _allow_files(self._limits.connections + self._limits.connections_refused + _OTHER_FILES)
+        loop = asyncio.get_running_loop()
+        service = self._service = self._serve(tls)
+        self._listener = await loop.create_server(lambda: Connection(service), host or None, port, backlog=_BACKLOG)
+        self._background = [loop.create_task(self._sweep(service)), loop.create_task(tls.follow())]
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Closes the listener, ends streams, and waits a little for the requests in hand."""
+        if self._listener is None or self._service is None:
+            return
+        channels = self._service.channels
+        channels.stopping = True
+        self._listener.close()
+        for task in self._background:
+            task.cancel()
+        for connection in tuple(self._open):
+            connection.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                while self._open:
+                    channels.empty.clear()
+                    await channels.empty.wait()
+        for connection in tuple(self._open):
+            connection.abort()
+        await self._dispatcher.stop()
+
+    def _serve(self, tls: TlsContext) -> Service:
+        limits = self._limits
+        admitted = Quota(total=limits.connections, per_user=limits.connections_per_address)
+        channels = Channels(limits, tls, asyncio.get_running_loop().time, admitted, self._open)
+        date = wire.date_line(time.time())
+        return Service(channels, self._authenticator, self._dispatcher, Budget(limits.bodies), self._streams, date)
+
+    async def _sweep(self, service: Service) -> None:
+        """Ends, for ever, what takes longer than it may. One look for all is cheaper than a timer for each request."""
+        channels = service.channels
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self._limits.shortest / 4))
+            service.date = wire.date_line(time.time())
+            now = channels.clock()
+            for connection in tuple(self._open):
+                connection.check(now)
+            if channels.refused:
+                log.warning("connections were refused", extra={"refused": channels.refused, "open": self.connections})
+                channels.refused = 0
+
+
+def _allow_files(wanted: int) -> None:
+    """Lets this process open as many files as the system grants, up to `wanted`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, granted), hard))

@@ -1,0 +1,42 @@
+"""What the connections of one server share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlink.apiserver.http.dispatch import Dispatcher
+from starlink.apiserver.http.fairness import Budget, Quota
+from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.tls import TlsContext
+from starlink.apiserver.identity.authentication import Authenticator
+
+_ROOM = 64 * 1024
+
+
+@dataclass
+class Channels:
+    """For the sockets. `clock` gives seconds of any beginning; `room` is what each reads into,
+    and takes from at once."""
+
+    limits: Limits
+    tls: TlsContext
+    clock: Callable[[], float]
+    admitted: Quota
+    open: set[Any]
+    stopping: bool = False
+    refused: int = 0
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    room: memoryview = field(default_factory=lambda: memoryview(bytearray(_ROOM)))
+
+
+@dataclass
+class Service:
+    """For the requests. `date` is the header line of this second."""
+
+    channels: Channels
+    authenticator: Authenticator
+    dispatcher: Dispatcher
+    bodies: Budget
+    streams: Quota
+    date: bytes = b""

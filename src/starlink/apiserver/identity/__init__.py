@@ -1,0 +1,1 @@
+"""Who asks: certificates, tokens, the PKI, and certificates that are asked for."""

@@ -1,0 +1,1 @@
+"""Requests that look: get, list, watch, selectors, tables."""

@@ -1,0 +1,125 @@
+"""A list, page by page, all of one moment: continue tokens hold a key and a resourceVersion, and what was there then
+is worked out of what happened since.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from starlink.apiserver import encoding, errors
+from starlink.apiserver.reading.selectors import Selector
+from starlink.apiserver.resource import Resource
+from starlink.store.base import Expired, Record, Store
+
+_NEWEST = -1  # in a token: go on with what is there now
+_TOO_OLD = "The resourceVersion for the provided list is too old."
+_PAGES_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list. `continue_` is "" on the last page; `remaining` None when it is not known."""
+
+    records: Sequence[Record]
+    resource_version: int
+    continue_: str = ""
+    remaining: int | None = None
+
+
+def page(store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, token: str) -> Page:
+    """The next page of at most `limit` objects (0: all). Raises StatusError 400 for a bad token, 410 for an old one."""
+    if not token:
+        return _page(store.list(resource.storage, namespace), store.revision, resource, selector, limit)
+    revision, after = _read_token(token)
+    if revision == _NEWEST:
+        revision = store.revision
+    try:
+        records = _at(store, resource, namespace, revision)
+    except Expired:
+        raise errors.expired(_PAGES_TOO_OLD, _write_token(_NEWEST, after)) from None
+    rest = [record for record in records if (record.key.namespace, record.key.name) > after]
+    return _page(rest, revision, resource, selector, limit)
+
+
+def page_at(
+    store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, revision: int
+) -> Page:
+    """The first page of what was there at a revision. Raises StatusError 410 when it is too old."""
+    try:
+        records = _at(store, resource, namespace, revision)
+    except Expired:
+        raise errors.expired(_TOO_OLD) from None
+    return _page(records, revision, resource, selector, limit)
+
+
+def _at(store: Store, resource: Resource, namespace: str | None, revision: int) -> Sequence[Record]:
+    """Raises Expired."""
+    if revision == store.revision:
+        return store.list(resource.storage, namespace)
+    if revision > store.revision:  # of a store that was restored since
+        raise Expired(f"revision {revision} has not been yet, the last one is {store.revision}")
+    return store.list_at(resource.storage, namespace, revision)
+
+
+def _page(records: Sequence[Record], revision: int, resource: Resource, selector: Selector, limit: int) -> Page:
+    records = _selected(records, resource, selector)
+    if not limit or len(records) <= limit:
+        return Page(records, revision)
+    last = records[limit - 1].key
+    remaining = len(records) - limit if selector.everything else None
+    return Page(records[:limit], revision, _write_token(revision, (last.namespace, last.name)), remaining)
+
+
+def _selected(records: Sequence[Record], resource: Resource, selector: Selector) -> Sequence[Record]:
+    if selector.everything:
+        return records
+    name = selector.required("metadata.name")
+    if name is not None:
+        records = [record for record in records if record.key.name == name]
+    return [record for record in records if selector.matches(encoding.to_object(record, resource))]
+
+
+def body(resource: Resource, part: Page) -> bytes:
+    """The list object's JSON."""
+    head = encoding.dump(
+        {
+            "apiVersion": resource.api_version,
+            "kind": resource.list_kind or f"{resource.kind}List",
+            "metadata": list_meta(part),
+        }
+    )
+    return encoding.list_to_wire(part.records, resource, head[:-1] + b',"items":[', b"]}")
+
+
+def list_meta(part: Page) -> dict[str, object]:
+    """The ListMeta of a page."""
+    meta: dict[str, object] = {"resourceVersion": str(part.resource_version)}
+    if part.continue_:
+        meta["continue"] = part.continue_
+    if part.remaining is not None:
+        meta["remainingItemCount"] = part.remaining
+    return meta
+
+
+def _write_token(revision: int, after: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([revision, *after])).decode()
+
+
+def _read_token(token: str) -> tuple[int, tuple[str, str]]:
+    try:
+        revision, namespace, name = msgspec.json.decode(
+            base64.urlsafe_b64decode(token.encode()), type=tuple[int, str, str]
+        )
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise errors.bad_request("continue key is not valid: it is not one that this server has given") from None
+    return revision, (namespace, name)

@@ -1,0 +1,169 @@
+"""Label and field selectors: parsed once, then asked of many objects.
+
+Grammar: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlink.apiserver import errors
+from starlink.apiserver.resource import Resource
+from starlink.apiserver.schema.formats import is_subdomain
+
+_TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+)")
+_WORD = re.compile(r"[^\s=!,()<>]+")
+_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+
+Term = Callable[[Mapping[str, str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """What of a list or watch is wanted. `name` is set when a field selector pins metadata.name."""
+
+    label_terms: tuple[Term, ...] = ()
+    field_terms: tuple[tuple[str, str, bool], ...] = ()  # path, value, whether it must equal
+
+    @property
+    def everything(self) -> bool:
+        return not self.label_terms and not self.field_terms
+
+    def required(self, path: str) -> str | None:
+        """The value that the field selector demands of `path`."""
+        return next((value for field, value, equal in self.field_terms if field == path and equal), None)
+
+    def matches(self, obj: dict[str, Any]) -> bool:
+        if self.label_terms:
+            labels = obj["metadata"].get("labels") or {}
+            if not all(term(labels) for term in self.label_terms):
+                return False
+        return all((_field(obj, path) == value) is equal for path, value, equal in self.field_terms)
+
+
+def parse(resource: Resource, label_selector: str, field_selector: str) -> Selector:
+    """Raises StatusError 400 naming what is wrong and, for fields, what is supported."""
+    return Selector(_labels(label_selector), _fields(resource, field_selector))
+
+
+def _labels(text: str) -> tuple[Term, ...]:
+    tokens = _TOKEN.findall(text)
+    terms: list[Term] = []
+    while tokens:
+        terms.append(_requirement(tokens))
+        if tokens and tokens.pop(0) != ",":
+            raise _unparsable("found a second requirement, expected: ',' or 'end of string'")
+        if not tokens and text.rstrip().endswith(","):
+            raise _unparsable("found '', expected: identifier after ','")
+    return tuple(terms)
+
+
+def _requirement(tokens: list[str]) -> Term:
+    """Takes one requirement off the tokens."""
+    absent = tokens[0] == "!"
+    if absent:
+        tokens.pop(0)
+    key = _word(tokens, "identifier")
+    _check(_is_key(key), key, "key")
+    if absent or not tokens or tokens[0] == ",":
+        return lambda labels: (key in labels) is not absent
+    operator = tokens.pop(0)
+    if operator in ("in", "notin"):
+        values = _values(tokens)
+        return lambda labels: (labels.get(key) in values) is (operator == "in")
+    if operator not in ("=", "==", "!=", ">", "<"):
+        raise _unparsable(f"found '{operator}', expected: {_OPERATORS}")
+    value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+    if operator in (">", "<"):
+        return _compared(key, operator, value)
+    _check(_is_value(value), value, f"values[0][{key}]")
+    return lambda labels: (labels.get(key) == value) is (operator != "!=")
+
+
+def _compared(key: str, operator: str, value: str) -> Term:
+    """Labels that are numbers above or below one."""
+    _check(value.isascii() and value.lstrip("-").isdigit(), value, f"values[0][{key}]")
+    bound = int(value)
+
+    def term(labels: Mapping[str, str]) -> bool:
+        try:
+            number = int(labels[key])
+        except (KeyError, ValueError):
+            return False
+        return number > bound if operator == ">" else number < bound
+
+    return term
+
+
+def _values(tokens: list[str]) -> frozenset[str]:
+    """Takes the parenthesized values off the tokens."""
+    opening = tokens.pop(0) if tokens else ""
+    if opening != "(":
+        raise _unparsable(f"found '{opening}' expected: '('")
+    values, last = set(), ","
+    while last == ",":
+        value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+        _check(_is_value(value), value, "values")
+        values.add(value)
+        last = tokens.pop(0) if tokens else ""
+    if last != ")":
+        raise _unparsable(f"found '{last}', expected: ',' or ')'")
+    return frozenset(values)
+
+
+def _word(tokens: list[str], expected: str) -> str:
+    word = tokens.pop(0) if tokens else ""
+    if not _WORD.fullmatch(word):
+        raise _unparsable(f"found '{word}', expected: {expected}")
+    return word
+
+
+def _is_key(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    return len(name) <= 63 and _PART.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
+
+
+def _is_value(value: str) -> bool:
+    return not value or (len(value) <= 63 and _PART.fullmatch(value) is not None)
+
+
+def _check(holds: bool, value: str, field: str) -> None:
+    if not holds:
+        raise _unparsable(f'{field}: Invalid value: "{value}"')
+
+
+def _unparsable(why: str) -> errors.StatusError:
+    return errors.bad_request(f"unable to parse requirement: {why}")
+
+
+def _fields(resource: Resource, text: str) -> tuple[tuple[str, str, bool], ...]:
+    return tuple(_field_term(resource, part) for part in text.split(",") if part.strip())
+
+
+def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:
+    for operator in ("!=", "==", "="):
+        path, found, value = part.partition(operator)
+        if found:
+            break
+    else:
+        raise errors.bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
+    path, value = path.strip(), value.strip().replace("\\,", ",").replace("\\=", "=")
+    supported = ("metadata.name", "metadata.namespace", *resource.selectable_fields)
+    if (resource.group, resource.plural) == ("", "namespaces"):
+        supported += ("status.phase",)
+    if path not in supported:
+        if resource.custom or len(supported) > 2:
+            raise errors.bad_request(f"field label not supported: {path}")
+        raise errors.bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+    return path, value, operator != "!="
+
+
+def _field(obj: dict[str, Any], path: str) -> str:
+    value: Any = obj
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What objects must be like: structural schemas, and the CRDs that bring them."""

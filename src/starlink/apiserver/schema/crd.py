@@ -1,0 +1,84 @@
+"""A CustomResourceDefinition as the resources that it adds. Pure."""
+
+from typing import Any
+
+from starlink.apiserver import errors
+from starlink.apiserver.resource import Column, Resource, Scale
+from starlink.apiserver.schema.causes import invalid
+from starlink.apiserver.schema.compiled import compiled
+
+Obj = dict[str, Any]
+
+
+def fill_in(crd: Obj) -> None:
+    """Puts the defaults into a CRD of any shape.
+
+    https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiextensions/v1/defaults.go
+    """
+    spec = crd.get("spec")
+    if not isinstance(spec, dict):
+        return
+    names = spec.get("names")
+    if isinstance(names, dict) and isinstance(names.get("kind"), str):
+        names["singular"] = names.get("singular") or names["kind"].lower()
+        names["listKind"] = names.get("listKind") or f"{names['kind']}List"
+    if spec.get("conversion") is None:
+        spec["conversion"] = {"strategy": "None"}
+
+
+def resources(crd: Obj) -> list[Resource]:
+    """What a CRD that was found valid serves, a resource a served version.
+
+    Raises StatusError 422 when a schema can no longer be compiled.
+    """
+    try:
+        return [_resource(crd["spec"], version) for version in crd["spec"]["versions"] if version.get("served")]
+    except (KeyError, TypeError, ValueError) as error:
+        name = str((crd.get("metadata") or {}).get("name", ""))
+        cause = invalid("spec.versions", "", f"error building validator: {error}")
+        raise errors.invalid("apiextensions.k8s.io", "CustomResourceDefinition", name, (cause,)) from None
+
+
+def _resource(spec: Obj, version: Obj) -> Resource:
+    names, subresources = spec["names"], version.get("subresources") or {}
+    scale = subresources.get("scale")
+    stored = next(v["name"] for v in spec["versions"] if v["storage"])
+    return Resource(
+        group=spec["group"],
+        version=version["name"],
+        plural=names["plural"],
+        singular=names.get("singular") or names["kind"].lower(),
+        kind=names["kind"],
+        namespaced=spec["scope"] == "Namespaced",
+        schema=compiled(version["schema"]["openAPIV3Schema"]),
+        list_kind=names.get("listKind") or f"{names['kind']}List",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        columns=tuple(_column(column) for column in version.get("additionalPrinterColumns") or ()),
+        selectable_fields=tuple(field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()),
+        status="status" in subresources,
+        scale=Scale(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath", ""))
+        if scale
+        else None,
+        custom=True,
+        stored_version="" if version["storage"] else f"{spec['group']}/{stored}",
+        warning=_deprecation(spec, version),
+    )
+
+
+def _deprecation(spec: Obj, version: Obj) -> str:
+    if not version.get("deprecated"):
+        return ""
+    usual = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
+    return version.get("deprecationWarning") or usual
+
+
+def _column(column: Obj) -> Column:
+    return Column(
+        column["name"],
+        column["type"],
+        column["jsonPath"],
+        column.get("description", ""),
+        column.get("format", ""),
+        column.get("priority", 0),
+    )

@@ -1,0 +1,219 @@
+"""The life of CustomResourceDefinitions: what they add to the registry, and what is said of them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlink.apiserver import encoding, errors
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.names import CRDS
+from starlink.apiserver.objects import Objects, Written
+from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.schema import crd
+from starlink.apiserver.writing.options import WriteOptions
+from starlink.store.base import Change, Event, Expired, Key, Record, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_OWN_WRITE = WriteOptions(field_validation="Ignore", manager="kube-apiserver")
+
+
+class Definitions:
+    """Keeps the registry as the stored CRDs say."""
+
+    def __init__(self, objects: Objects, registry: Registry) -> None:
+        self._objects = objects
+        self._registry = registry
+        self._ending: set[tuple[str, str]] = set()
+
+    async def load(self) -> None:
+        """Serves every stored CRD, and none that is gone. One that no longer compiles is logged and not served."""
+        stored = {record.key.name: record for record in self._objects.store.list(CRDS)}
+        for resource in self._registry.all():
+            if resource.custom and f"{resource.plural}.{resource.group}" not in stored:
+                self._registry.remove(resource.group, resource.plural)
+        for record in stored.values():
+            self._serve(record)
+
+    async def run(self) -> None:
+        """Follows what others write, deletions above all, until cancelled."""
+        while True:
+            with contextlib.suppress(Expired):
+                watch = self._objects.store.watch(CRDS, None, self._objects.store.revision)
+                await self.load()  # what was written before the watch began
+                try:
+                    async for events in watch:
+                        for event in events:
+                            await self._follow(event)
+                except StoreUnavailable:
+                    return
+            await asyncio.sleep(0)
+
+    async def _follow(self, event: Event) -> None:
+        if event.change is Change.DELETE:
+            plural, _, group = event.record.key.name.partition(".")
+            self._registry.remove(group, plural)
+            self._ending.discard((group, plural))
+            await self._serve_freed(group)
+            return
+        obj = encoding.raw(event.record)
+        if not obj["metadata"].get("deletionTimestamp"):
+            self._serve(event.record)
+        elif condition_of(obj, "Terminating") is None:
+            self._ending.add((obj["spec"]["group"], obj["spec"]["names"]["plural"]))
+            await self._write_status(obj["metadata"]["name"], _terminating)
+
+    async def _serve_freed(self, group: str) -> None:
+        """Looks again at those CRDs of a group whose names were taken."""
+        for record in tuple(self._objects.store.list(CRDS)):
+            obj = encoding.raw(record)
+            refused = (condition_of(obj, "NamesAccepted") or {}).get("status") == "False"
+            if refused and obj["spec"]["group"] == group and self._name_conflict(obj) is None:
+                self._serve(record)
+                await self._write_status(obj["metadata"]["name"], lambda now: _status(now, None))
+
+    async def _write_status(self, name: str, status: Callable[[Obj], Obj]) -> None:
+        crds = self._registry.stored(CRDS)
+        assert crds is not None
+        with contextlib.suppress(StatusError):  # it has gone meanwhile
+            await self._objects.update(
+                crds, "", name, lambda now: {**now, "status": status(now)}, _OWN_WRITE, subresource="status"
+            )
+
+    def check_creation(self, resource: Resource, obj: Obj) -> None:
+        """Raises StatusError 403 when the kind of `obj` is on its way out."""
+        if (resource.group, resource.plural) in self._ending:
+            meta = obj.get("metadata")
+            name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+            why = "create not allowed while custom resource definition is terminating"
+            raise errors.forbidden(resource.group, resource.plural, name, why)
+
+    async def written(self, resource: Resource, written: Written) -> Written:
+        """After an object was written: a CRD is served and said to be Established."""
+        if resource.storage != CRDS or written.record is None:
+            return written
+        obj = encoding.raw(written.record)
+        if obj["metadata"].get("deletionTimestamp"):
+            return written
+        conflict = self._name_conflict(obj)
+        if conflict is None:
+            self._serve(written.record)
+        told = await self._objects.update(
+            resource,
+            "",
+            obj["metadata"]["name"],
+            lambda now: {**now, "status": _status(now, conflict)},
+            _OWN_WRITE,
+            subresource="status",
+        )
+        return replace(told, warnings=written.warnings, created=written.created)
+
+    def _name_conflict(self, obj: Obj) -> tuple[str, str] | None:
+        """The reason and the message why the names can't be served, None when they can."""
+        spec = obj["spec"]
+        names = spec["names"]
+        others = [r for r in self._registry.all() if r.group == spec["group"] and r.plural != names["plural"]]
+        resources = {name for other in others for name in (other.singular, other.plural, *other.short_names)}
+        kinds = {name for other in others for name in (other.kind, other.list_kind)}
+        found = None
+        for reason, wanted, taken in (
+            ("PluralConflict", [names["plural"]], resources),
+            ("SingularConflict", [names.get("singular") or names["kind"].lower()], resources),
+            ("ShortNamesConflict", names.get("shortNames") or [], resources),
+            ("KindConflict", [names["kind"]], kinds),
+            ("ListKindConflict", [names.get("listKind") or f"{names['kind']}List"], kinds),
+        ):
+            clash = next((name for name in wanted if name in taken), None)
+            found = (reason, f'"{clash}" is already in use') if clash else found
+        return found
+
+    def _serve(self, record: Record) -> None:
+        obj = encoding.raw(record)
+        try:
+            resources = crd.resources(obj)
+        except StatusError as error:
+            log.error("a CRD is not served: %s", error, extra={"crd": obj["metadata"]["name"]})
+            return
+        group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
+        if self._name_conflict(obj) is not None:
+            return
+        before = {r.version: r for r in self._registry.all() if (r.group, r.plural) == (group, plural)}
+        served = [_since(resource, before, record.revision) for resource in resources]
+        if {r.version: r for r in served} == before:
+            return
+        self._registry.remove(group, plural)
+        for resource in served:
+            self._registry.add(resource)
+
+    async def apply(self, resource: Resource, wanted: Obj) -> None:
+        """Creates the CRD, or makes its spec what is wanted, and says Established."""
+        name = wanted["metadata"]["name"]
+        options = WriteOptions(manager="starlink")
+        if self._objects.store.latest(Key(CRDS, "", name)) is not None:
+            written = await self._objects.update(
+                resource, "", name, lambda obj: {**obj, "spec": wanted["spec"]}, options
+            )
+        else:
+            written = await self._objects.create(resource, "", wanted, options)
+        await self.written(resource, written)
+
+
+def _since(resource: Resource, before: Mapping[str, Resource], revision: int) -> Resource:
+    """The resource, with the revision since which its objects were written by this schema."""
+    known = before.get(resource.version)
+    return replace(resource, since=known.since if known and known.schema is resource.schema else revision)
+
+
+def _status(obj: Obj, conflict: tuple[str, str] | None) -> dict[str, Any]:
+    """The status of a CRD, whose names may be in use by another."""
+    told = [
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    if conflict is not None:
+        told = [
+            ("NamesAccepted", *conflict),
+            ("Established", "NotAccepted", "not all names are accepted"),
+        ]
+    status = "True" if conflict is None else "False"
+    before = obj.get("status") or {}
+    stored = [version["name"] for version in obj["spec"]["versions"] if version.get("storage")]
+    kept = [name for name in before.get("storedVersions") or () if name not in stored]
+    return {
+        "conditions": [_condition(before, obj, type_, status, reason, text) for type_, reason, text in told],
+        "acceptedNames": obj["spec"]["names"]
+        if conflict is None
+        else before.get("acceptedNames") or {"plural": "", "kind": ""},
+        "storedVersions": [*kept, *stored],
+    }
+
+
+def condition_of(obj: Obj, type_: str) -> Obj | None:
+    """A condition of the CRD, None when it is not there."""
+    found = (obj.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one.get("type") == type_), None)
+
+
+def _terminating(obj: Obj) -> Obj:
+    """The status of a CRD that waits for its objects to go."""
+    status = obj.get("status") or {}
+    told = {
+        "type": "Terminating",
+        "status": "True",
+        "reason": "InstanceDeletionInProgress",
+        "message": "CustomResource deletion is in progress",
+        "lastTransitionTime": obj["metadata"]["deletionTimestamp"],
+    }
+    kept = [one for one in status.get("conditions") or () if one.get("type") != "Terminating"]
+    return {**status, "conditions": [*kept, told]}
+
+
+def _condition(before: Obj, obj: Obj, type_: str, status: str, reason: str, message: str) -> Obj:
+    known = next((c for c in before.get("conditions") or () if c.get("type") == type_), None)
+    same = known is not None and known.get("status") == status
+    since = known["lastTransitionTime"] if known and same else obj["metadata"]["creationTimestamp"]
+    return {"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}

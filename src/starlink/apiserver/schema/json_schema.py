@@ -1,0 +1,88 @@
+"""OpenAPI v3 schemas of kinds as JSON Schemas, for jsonschema-rs. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from starlink.apiserver.schema import string_formats
+
+Schema = dict[str, Any]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
+_KEPT = (
+    "type", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "uniqueItems",
+)  # fmt: skip
+JUNCTORS = ("allOf", "anyOf", "oneOf")
+RANGE = "x-range"
+"""Where a translated schema keeps the format whose bounds it was given."""
+
+
+def validator(schema: Schema) -> jsonschema_rs.Validator:
+    """The compiled form of a translated schema. Raises ValueError when it can't be made.
+
+    Patterns run on an engine that is linear in time, as the real server's are.
+    """
+    return jsonschema_rs.validator_for(
+        {"$schema": _DIALECT, **schema},
+        validate_formats=True,
+        formats=string_formats.CHECKS,
+        pattern_options=jsonschema_rs.RegexOptions(),
+    )
+
+
+def translated(openapi: Mapping[str, Any], *, root: bool = False) -> Schema:
+    """The same as a JSON Schema; at the root without metadata, which has rules of its own."""
+    schema = {key: openapi[key] for key in _KEPT if key in openapi}
+    if openapi.get("x-kubernetes-int-or-string"):
+        schema["type"] = ["integer", "string"]
+    _bound(schema)
+    _format(schema, openapi)
+    if openapi.get("enum"):
+        schema["enum"] = [option for option in openapi["enum"] if option is not None]
+    if openapi.get("nullable") and "type" in schema:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        schema["type"] = [*types, "null"]
+    return {**schema, **_parts(openapi, root), **_junctors(openapi)}
+
+
+def _bound(schema: Schema) -> None:
+    """Exclusive bounds are booleans in OpenAPI 3.0, numbers in JSON Schema."""
+    for bound in ("Minimum", "Maximum"):
+        if schema.pop(f"exclusive{bound}", False) and bound.lower() in schema:
+            schema[f"exclusive{bound}"] = schema.pop(bound.lower())
+
+
+def _format(schema: Schema, openapi: Mapping[str, Any]) -> None:
+    named, kind = openapi.get("format"), schema.get("type", "string")
+    if kind == "string" and (named == "date-time" or named in string_formats.CHECKS):
+        schema["format"] = named
+    elif isinstance(kind, str) and named in _NUMBERS.get(kind, ()):
+        schema["format"] = named
+        least, most = _INTEGERS.get(str(named), (None, None))
+        if least is not None and not {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} & schema.keys():
+            schema.update({"minimum": least, "maximum": most, RANGE: named})
+
+
+def _parts(openapi: Mapping[str, Any], root: bool) -> Schema:
+    parts: Schema = {}
+    if "properties" in openapi:
+        parts["properties"] = {
+            name: translated(part) for name, part in openapi["properties"].items() if not (root and name == "metadata")
+        }
+    if isinstance(openapi.get("additionalProperties"), dict):
+        parts["additionalProperties"] = translated(openapi["additionalProperties"])
+    if "items" in openapi:
+        parts["items"] = translated(openapi["items"])
+    return parts
+
+
+def _junctors(openapi: Mapping[str, Any]) -> Schema:
+    """What allOf, anyOf, oneOf and not ask for; of a null, which is nullable, they ask nothing."""
+    found: Schema = {key: [translated(part) for part in openapi[key]] for key in JUNCTORS if openapi.get(key)}
+    if openapi.get("not"):
+        found["not"] = translated(openapi["not"])
+    return {"if": {"type": "null"}, "else": found} if found and openapi.get("nullable") else found

@@ -1,0 +1,45 @@
+"""What goes by itself: events, which are news, after an hour, and bootstrap tokens after their time."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from starlink.api.timestamp import parse_time
+from starlink.apiserver import encoding
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.identity import bootstrap_tokens
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.writing.options import DeleteOptions
+
+KEPT_SECONDS = 3600.0
+SWEEP_SECONDS = 60.0
+
+
+async def expire(objects: Objects, registry: Registry, now: Callable[[], float]) -> None:
+    """Sweeps until cancelled."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await sweep(objects, registry, now())
+
+
+async def sweep(objects: Objects, registry: Registry, now: float) -> None:
+    """Deletes what has expired by `now`, in epoch seconds."""
+    events, secrets = registry.get("", "v1", "events"), registry.get("", "v1", "secrets")
+    assert events is not None and secrets is not None
+    oldest = now - KEPT_SECONDS
+    old = [(events, r.key) for r in objects.store.list(events.storage) if _last_seen(encoding.raw(r)) < oldest]
+    tokens = objects.store.list(secrets.storage, bootstrap_tokens.NAMESPACE)
+    old += [(secrets, r.key) for r in tokens if bootstrap_tokens.is_expired(encoding.raw(r), now)]
+    for resource, key in old:
+        with contextlib.suppress(StatusError):  # it has gone meanwhile
+            await objects.delete(resource, key.namespace, key.name, DeleteOptions())
+
+
+def _last_seen(event: encoding.Obj) -> float:
+    series = event.get("series") or {}
+    told = series.get("lastObservedTime") or event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
+    try:
+        return parse_time(told)
+    except (TypeError, ValueError):
+        return parse_time(event["metadata"]["creationTimestamp"])

@@ -1,0 +1,216 @@
+"""What goes when something else goes: dependents of owners, contents of namespaces, objects of CRDs.
+
+Level-driven: an index of owners and dependents, kept by watching everything, says what to look at;
+the store is asked afresh before anything is deleted.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from starlink.api.timestamp import format_time
+from starlink.apiserver import encoding
+from starlink.apiserver.errors import StatusError, qualified
+from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPHAN
+from starlink.apiserver.objects import Objects
+from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.upkeep import termination
+from starlink.apiserver.upkeep.termination import Remains
+from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
+from starlink.apiserver.writing.ownership import Metadata, Ownership, metadata
+from starlink.store.base import Conflict, Expired, Key, Record, StoreUnavailable
+
+_BACKGROUND = DeleteOptions(propagation="Background")
+_RETRY = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class GarbageCollector:
+    """One background task over one store."""
+
+    def __init__(self, objects: Objects, registry: Registry) -> None:
+        self._objects = objects
+        self._store = objects.store
+        self._registry = registry
+        self._index = Ownership()
+
+    async def run(self) -> None:
+        """Until cancelled; starts anew when it could not follow."""
+        while True:
+            with contextlib.suppress(Expired):
+                await self._follow()
+
+    async def _follow(self) -> None:
+        self._index = Ownership()
+        since = self._store.revision
+        for resource in self._store.resources():
+            for record in self._store.list(resource):
+                self._index.learn(record)
+        due = set(self._index.all)
+        watch = self._store.watch(None, None, since)
+        batches = watch.__aiter__()
+        following = asyncio.ensure_future(anext(batches))
+        try:
+            while True:
+                left = await self._collect(due)
+                done, _ = await asyncio.wait([following], timeout=_RETRY if left else None)
+                due = left
+                if done:
+                    due = left | self._index.affected(following.result())
+                    following = asyncio.ensure_future(anext(batches))
+        except (StoreUnavailable, StopAsyncIteration):
+            await asyncio.sleep(_RETRY)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            watch.close()
+
+    async def _collect(self, due: set[Key]) -> set[Key]:
+        """Looks at each key; gives those that failed, to be looked at again."""
+        left = set()
+        for key in sorted(due):
+            try:
+                await self._look_at(key)
+            except StatusError as error:
+                if error.code != 404:
+                    log.warning("garbage collection of %s failed: %s", key, error)
+                    left.add(key)
+        return left
+
+    async def _look_at(self, key: Key) -> None:
+        record = self._store.latest(key)
+        resource = self._resource(key)
+        if record is None or resource is None:
+            return
+        meta = metadata(record)
+        if meta.deletionTimestamp:
+            await self._finish(resource, key, meta)
+            return
+        gone = {owner.uid for owner in meta.ownerReferences if not self._index.is_live(owner.uid)}
+        if gone and len(gone) == len(meta.ownerReferences):
+            options = DeleteOptions(uid=meta.uid, propagation="Background")
+            await self._objects.delete(resource, key.namespace, key.name, options)
+        elif gone:
+            await self._leave(resource, key, gone)
+
+    async def _finish(self, resource: Resource, key: Key, meta: Metadata) -> None:
+        if FOREGROUND in meta.finalizers and await self._dependents_gone(meta.uid):
+            await self._take(resource, key, FOREGROUND)
+        if ORPHAN in meta.finalizers:
+            await self._orphan(meta.uid)
+            await self._take(resource, key, ORPHAN)
+        if CRD_FINALIZER in meta.finalizers and await self._instances_gone(key.name):
+            await self._take(resource, key, CRD_FINALIZER)
+        if key.resource == NAMESPACES:
+            await self._end_namespace(resource, key)
+
+    # Owners and dependents
+
+    async def _dependents_gone(self, uid: str) -> bool:
+        """Deletes the dependents; True once none that blocks its owner is left."""
+        blocked = False
+        for key in self._index.dependents(uid):
+            record, resource = self._store.latest(key), self._resource(key)
+            if record is None or resource is None:
+                continue
+            meta = metadata(record)
+            blocked |= any(owner.uid == uid and owner.blockOwnerDeletion for owner in meta.ownerReferences)
+            if not meta.deletionTimestamp:
+                with contextlib.suppress(StatusError):
+                    await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
+                blocked |= self._store.latest(key) is not None and blocked
+        return not blocked
+
+    async def _orphan(self, uid: str) -> None:
+        for key in self._index.dependents(uid):
+            resource = self._resource(key)
+            if resource is not None:
+                await self._leave(resource, key, {uid})
+
+    async def _leave(self, resource: Resource, key: Key, uids: set[str]) -> None:
+        """Takes owners out of an object."""
+        await self._objects.update(
+            resource, key.namespace, key.name, lambda obj: _without_owners(obj, uids), WriteOptions()
+        )
+
+    async def _take(self, resource: Resource, key: Key, finalizer: str) -> None:
+        await self._objects.update(
+            resource, key.namespace, key.name, lambda obj: _without_finalizer(obj, finalizer), WriteOptions()
+        )
+
+    # Contents of CRDs and namespaces
+
+    async def _instances_gone(self, crd: str) -> bool:
+        plural, _, group = crd.partition(".")
+        return not await self._emptied(f"{group}/{plural}", None, [])
+
+    async def _end_namespace(self, resource: Resource, key: Key) -> None:
+        """Empties the namespace; takes it away once nothing holds it, or says what does."""
+        left = await self._remains(key.name)
+        record = self._store.latest(key)
+        if record is None:
+            return
+        obj = encoding.raw(record)
+        if not left.resources and not _is_held(obj):
+            with contextlib.suppress(Conflict):  # looked at again after that write
+                await self._store.delete(key, expect=record.revision)
+            return
+        before = (obj.get("status") or {}).get("conditions") or []
+        after = termination.conditions(before, left, format_time(self._objects.now()))
+        if after != before:
+            await self._objects.update(
+                resource, "", key.name, lambda now: _with_conditions(now, after), WriteOptions(), subresource="status"
+            )
+
+    async def _remains(self, namespace: str) -> Remains:
+        """Deletes everything in a namespace; gives what is left."""
+        resources: Counter[str] = Counter()
+        finalizers: Counter[str] = Counter()
+        failures: list[str] = []
+        for storage in self._store.resources():
+            left = await self._emptied(storage, namespace, failures)
+            if left:
+                group, _, plural = storage.rpartition("/")
+                resources[f"{plural}.{group}"] = len(left)
+                finalizers.update(name for record in left for name in metadata(record).finalizers)
+        return Remains(resources, finalizers, failures)
+
+    async def _emptied(self, storage: str, namespace: str | None, failures: list[str]) -> Sequence[Record]:
+        """Deletes all objects of a resource; gives those that are left, and adds to `failures` what went wrong."""
+        for record in tuple(self._store.list(storage, namespace)):
+            key, resource = record.key, self._resource(record.key)
+            if resource is None or (namespace is not None and not resource.namespaced):
+                continue
+            if metadata(record).deletionTimestamp is None:
+                try:
+                    await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
+                except StatusError as error:
+                    if error.code != 404:
+                        failures.append(f"{qualified(resource.group, resource.plural)}: {error}")
+        return self._store.list(storage, namespace)
+
+    def _resource(self, key: Key) -> Resource | None:
+        return self._registry.stored(key.resource)
+
+
+def _is_held(namespace: encoding.Obj) -> bool:
+    """Whether finalizers of others hold a namespace; `kubernetes` in its spec is the collector's own."""
+    own = set(namespace.get("spec", {}).get("finalizers") or ()) - {"kubernetes"}
+    return bool(own or namespace["metadata"].get("finalizers"))
+
+
+def _with_conditions(namespace: encoding.Obj, conditions: list[encoding.Obj]) -> encoding.Obj:
+    return {**namespace, "status": {**(namespace.get("status") or {}), "conditions": conditions}}
+
+
+def _without_owners(obj: encoding.Obj, uids: set[str]) -> encoding.Obj:
+    owners = [owner for owner in obj["metadata"].get("ownerReferences", []) if owner["uid"] not in uids]
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": owners}}
+
+
+def _without_finalizer(obj: encoding.Obj, finalizer: str) -> encoding.Obj:
+    left = [name for name in obj["metadata"].get("finalizers", []) if name != finalizer]
+    return {**obj, "metadata": {**obj["metadata"], "finalizers": left}}

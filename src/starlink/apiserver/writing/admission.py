@@ -1,0 +1,86 @@
+"""What a request's write must pass: nobody gives more than they hold, and the cluster's own policies."""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from starlink.apiserver import errors
+from starlink.apiserver.access.guard import Guard
+from starlink.apiserver.encoding import Obj
+from starlink.apiserver.identity import bootstrap_tokens, certificates
+from starlink.apiserver.message import Request
+from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.policies import GROUP, AdmissionRequest, Policies
+from starlink.apiserver.route import Route
+
+ANNOTATIONS: ContextVar[dict[str, str]] = ContextVar("annotations")
+"""What policies tell the audit log of the request that is answered now."""
+
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+_GIVEN = ("fieldManager", "fieldValidation", "propagationPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAdmission:
+    """`objects.Admission` for one request; `now` is epoch seconds."""
+
+    guard: Guard
+    policies: Policies
+    request: Request
+    asked: Route
+    dry_run: bool
+    now: float
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        if self.asked.resource.storage == certificates.STORAGE:
+            certificates.prepare(obj, old, self.request.user, self.now)
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        if operation == "CREATE" and self.asked.verb != "create":  # an apply or an update of what is not there
+            self.guard.check(self.request, replace(self.asked, verb="create"))
+        if obj is not None:
+            self._check(obj, old)
+        if not self.policies.in_force:
+            return ()
+        reviewed = self.policies.review(self._reviewed(operation, obj, old))
+        if reviewed.audit:
+            ANNOTATIONS.get({}).update(reviewed.audit)
+        if reviewed.refusal is not None:
+            raise reviewed.refusal
+        return reviewed.warnings
+
+    def _check(self, obj: Obj, old: Obj | None) -> None:
+        """What is asked of single kinds. Raises StatusError."""
+        resource, subresource = self.asked.resource, self.asked.subresource
+        if resource.group == certificates.GROUP:
+            causes = certificates.check(obj, old, subresource)
+            if causes:
+                raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
+            self._check_joining(obj, old)
+            certificates.check_access(self.guard.authorizer, self.request.user, obj, old, subresource)
+        elif resource.group == GROUP and not subresource:
+            causes = self.policies.check(resource, obj)
+            if causes:
+                raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
+        else:
+            self.guard.check_grant(self.request, self.asked, obj, old)
+
+    def _check_joining(self, obj: Obj, old: Obj | None) -> None:
+        """A bootstrap token is for joining, and only an agent's certificate is that. Raises StatusError 403."""
+        resource, groups = self.asked.resource, self.request.user.groups
+        if old is None and bootstrap_tokens.GROUP in groups and obj["spec"]["signerName"] != certificates.AGENT_SIGNER:
+            why = f"a bootstrap token may only ask signer {certificates.AGENT_SIGNER} for a certificate"
+            raise errors.forbidden(resource.group, resource.plural, obj["metadata"]["name"], why)
+
+    def _reviewed(self, operation: str, obj: Obj | None, old: Obj | None) -> AdmissionRequest:
+        meta = (obj or old or {}).get("metadata", {})
+        resource, name = self.asked.resource, meta.get("name", "")
+        namespace = name if resource.storage == NAMESPACES else meta.get("namespace", "")
+        given: Obj = {key: self.request.query[key] for key in _GIVEN if self.request.query.get(key)}
+        options = {"kind": _OPTIONS[operation], "apiVersion": "meta.k8s.io/v1", **given}
+        if self.dry_run:
+            options["dryRun"] = ["All"]
+        return AdmissionRequest(
+            operation, resource, self.asked.subresource, namespace, name, obj, old, self.request.user, self.dry_run,
+            options,
+        )  # fmt: skip

@@ -1,0 +1,199 @@
+"""Sets of fields, as the trees that managedFields holds (FieldsV1). Pure.
+
+A tree maps path elements to trees: `f:name` a field, `k:{"name":"x"}` an entry of a list map, `v:"x"` an entry of
+a set. An empty tree is a member of the set, as is one with `.`; the root stands for no field, so an empty root is
+the empty set. Rules: https://github.com/kubernetes-sigs/structured-merge-diff
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from starlink.apiserver.schema.structure import Node, child
+
+Tree = dict[str, Any]
+_SELF = "."
+_LEAF: Tree = {}  # one for all: trees are never changed
+_LOOSE = Node(preserve=True)
+
+
+def owned(node: Node, value: Any) -> Tree:
+    """The fields that an applied configuration claims."""
+    if granular(node, value):
+        if isinstance(value, dict):
+            return {
+                f"f:{name}": _claim(node, name, owned(child(node, name) or _LOOSE, part))
+                for name, part in value.items()
+            }
+        return {element(node, item): _member(owned(node.items or _LOOSE, item)) for item in value}
+    return {}
+
+
+def _claim(node: Node, name: str, tree: Tree) -> Tree:
+    """A key of a map is a member even where it has fields below it; a field of a struct is not."""
+    return tree if name in node.properties else _member(tree)
+
+
+def compare(node: Node, old: Any, new: Any) -> tuple[Tree, Tree]:
+    """The fields of two objects that were changed or added, and those that were removed."""
+    changed, removed = _compare(node, old, new)
+    return changed or {}, removed or {}
+
+
+def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
+    if type(old) is type(new) and old == new:
+        return None, None
+    if not (granular(node, old) and granular(node, new) and type(old) is type(new)):
+        return {}, None
+    before, after = dict(_parts(node, old)), dict(_parts(node, new))
+    changed: Tree = {}
+    removed: Tree = {}
+    for name, (below, part) in after.items():
+        if name not in before:
+            changed[name] = whole(below, part)
+            continue
+        inner_changed, inner_removed = _compare(below, before[name][1], part)
+        if inner_changed is not None:
+            changed[name] = inner_changed
+        if inner_removed is not None:
+            removed[name] = inner_removed
+    for name, (below, part) in before.items():
+        if name not in after:
+            removed[name] = whole(below, part)
+    return changed or None, removed or None
+
+
+def whole(node: Node, value: Any) -> Tree:
+    """Every field of a value that is new, itself included."""
+    if type(value) is dict and not node.atomic_map:
+        tree: Tree = {_SELF: _LEAF}
+        for name, part in value.items():
+            deep = type(part) is dict or type(part) is list
+            tree["f:" + name] = whole(child(node, name) or _LOOSE, part) if deep else _LEAF
+        return tree if value else _LEAF
+    if not granular(node, value):
+        return _LEAF
+    return _member({name: whole(below, part) for name, (below, part) in _parts(node, value)})
+
+
+def _parts(node: Node, value: Any) -> Iterator[tuple[str, tuple[Node, Any]]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield f"f:{name}", (child(node, name) or _LOOSE, part)
+    else:
+        for item in value:
+            yield element(node, item), (node.items or _LOOSE, item)
+
+
+def granular(node: Node, value: Any) -> bool:
+    """Whether the parts of a value have owners of their own."""
+    if isinstance(value, dict):
+        return not node.atomic_map
+    return isinstance(value, list) and node.list_type in ("map", "set")
+
+
+def element(node: Node, item: Any) -> str:
+    """The path element of an entry of a list map or a set."""
+    if node.list_type == "map" and isinstance(item, dict):
+        below = node.items.properties if node.items else {}
+        keys = {
+            key: item.get(key, below[key].default if key in below and below[key].has_default else None)
+            for key in sorted(node.keys)
+        }
+        return "k:" + msgspec.json.encode({key: value for key, value in keys.items() if value is not None}).decode()
+    return "v:" + msgspec.json.encode(item).decode()
+
+
+def _member(tree: Tree) -> Tree:
+    return {_SELF: {}, **tree} if tree else tree
+
+
+def _is_member(tree: Tree) -> bool:
+    return not tree or _SELF in tree
+
+
+def _made(member: bool, children: Tree) -> Tree | None:
+    """A tree below the root; None when nothing is in it."""
+    if children:
+        return {_SELF: {}, **children} if member else children
+    return {} if member else None
+
+
+def union(one: Tree, other: Tree) -> Tree:
+    """What is in either."""
+    if not one or not other:
+        return one or other
+    merged = dict(one)
+    for name, tree in other.items():
+        merged[name] = _union(merged[name], tree) if name in merged else tree
+    return merged
+
+
+def _union(one: Tree, other: Tree) -> Tree:
+    children = union(_children(one), _children(other))
+    return _made(_is_member(one) or _is_member(other), children) or {}
+
+
+def difference(one: Tree, other: Tree) -> Tree:
+    """What is in `one` and not in `other`."""
+    return _combined(one, other, keep_alone=True, member=lambda a, b: a and not b)
+
+
+def intersection(one: Tree, other: Tree) -> Tree:
+    """What is in both."""
+    return _combined(one, other, keep_alone=False, member=lambda a, b: a and b)
+
+
+def _combined(one: Tree, other: Tree, *, keep_alone: bool, member: Callable[[bool, bool], bool]) -> Tree:
+    left: Tree = {}
+    for name, tree in one.items():
+        if name == _SELF:
+            continue
+        if name not in other:
+            if keep_alone:
+                left[name] = tree
+            continue
+        children = _combined(_children(tree), _children(other[name]), keep_alone=keep_alone, member=member)
+        found = _made(member(_is_member(tree), _is_member(other[name])), children)
+        if found is not None:
+            left[name] = found
+    return left
+
+
+def _children(tree: Tree) -> Tree:
+    return {name: below for name, below in tree.items() if name != _SELF}
+
+
+def without(tree: Tree, gone: Tree) -> Tree:
+    """`tree` without the leaves of `gone` and everything below them."""
+    left = {}
+    for name, below in tree.items():
+        if name not in gone:
+            left[name] = below
+        elif gone[name]:
+            rest = without(_children(below), gone[name])
+            if rest:
+                left[name] = rest
+    return left
+
+
+def paths(tree: Tree, prefix: str = "") -> Iterator[str]:
+    """The members as people read them: `.spec.ports[name="web"].port`."""
+    for name, below in tree.items():
+        if name == _SELF:
+            continue
+        here = prefix + _shown(name)
+        if _is_member(below):
+            yield here
+        yield from paths(_children(below), here)
+
+
+def _shown(name: str) -> str:
+    kind, _, text = name.partition(":")
+    if kind == "f":
+        return f".{text}"
+    if kind == "v":
+        return f"[={text}]"
+    keys = msgspec.json.decode(text)
+    return "[" + ",".join(f"{key}={msgspec.json.encode(value).decode()}" for key, value in keys.items()) + "]"

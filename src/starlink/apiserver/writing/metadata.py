@@ -1,0 +1,161 @@
+"""The rules of metadata that hold for every kind, pure.
+
+Formats: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and
+https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set; the words are those
+of https://github.com/kubernetes/apimachinery/blob/release-1.32/pkg/util/validation/validation.go and
+https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/objectmeta.go
+"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from starlink.apiserver.errors import Cause
+from starlink.apiserver.names import FOREGROUND, ORPHAN
+from starlink.apiserver.schema.formats import SUBDOMAIN_RULE as SUBDOMAIN_RULE
+from starlink.apiserver.schema.formats import (
+    is_label,
+    is_label_value,
+    is_path_segment,
+    is_qualified,
+    is_subdomain,
+    label_faults,
+    label_value_faults,
+    path_segment_faults,
+    qualified_faults,
+    subdomain_faults,
+)
+
+MAX_ANNOTATIONS = 256 * 1024
+PATH_RULE = "may not be '.' or '..', and may not contain '/' or '%'"
+
+Obj = dict[str, Any]
+
+_NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]] = {
+    "subdomain": (is_subdomain, subdomain_faults),
+    "label": (is_label, label_faults),
+    "path": (is_path_segment, path_segment_faults),
+}
+
+
+def check(metadata: Obj, name_rule: str = "subdomain") -> list[Cause]:
+    """Why the metadata is refused. `name_rule`: a name is a DNS `subdomain`, one DNS `label` or a `path` segment."""
+    name = metadata.get("name", "")
+    causes = []
+    fits, faults = _NAME_RULES[name_rule]
+    if not fits(name):
+        causes += [_invalid("metadata.name", name, why) for why in faults(name)]
+    if "labels" in metadata:
+        causes += _check_labels(metadata["labels"] or {})
+    if "annotations" in metadata:
+        causes += _check_annotations(metadata["annotations"] or {})
+    if "finalizers" in metadata:
+        causes += _check_finalizers(metadata["finalizers"] or [])
+    if "ownerReferences" in metadata:
+        causes += _check_owners(metadata["ownerReferences"] or [])
+    return causes
+
+
+def check_types(metadata: Any) -> list[Cause]:
+    """Why the metadata is not even of the right types."""
+    if not isinstance(metadata, dict):
+        return [_invalid("metadata", metadata, "must be an object")]
+    causes = []
+    for field, value in metadata.items():
+        kind, word = _TYPES.get(field, _ANY)
+        if value is not None and not isinstance(value, kind):
+            causes.append(_invalid(f"metadata.{field}", value, f"must be {word}"))
+        elif value and isinstance(value, dict):
+            causes += [
+                _invalid(f"metadata.{field}[{key}]", part, "must be a string; put it in quotes")
+                for key, part in value.items()
+                if not isinstance(part, str)
+            ]
+    finalizers = metadata.get("finalizers")
+    if isinstance(finalizers, list) and not all(isinstance(f, str) for f in finalizers):
+        causes.append(_invalid("metadata.finalizers", finalizers, "must be a list of strings"))
+    return causes
+
+
+_ANY = (object, "")
+_STRING = (str, "a string")
+_MAP = (dict, "a map of strings")
+_TYPES: dict[str, tuple[type, str]] = {
+    "name": _STRING,
+    "generateName": _STRING,
+    "namespace": _STRING,
+    "uid": _STRING,
+    "resourceVersion": _STRING,
+    "finalizers": (list, "a list of strings"),
+    "ownerReferences": (list, "a list"),
+    "managedFields": (list, "a list"),
+    "labels": _MAP,
+    "annotations": _MAP,
+}
+
+
+def _check_labels(labels: dict[str, str]) -> Iterator[Cause]:
+    for key, value in labels.items():
+        if not is_qualified(key):
+            yield from (_invalid("metadata.labels", key, why) for why in qualified_faults(key))
+        if not is_label_value(value):
+            yield from (_invalid("metadata.labels", value, why) for why in label_value_faults(value))
+
+
+def _check_annotations(annotations: dict[str, str]) -> Iterator[Cause]:
+    size = 0
+    for key, value in annotations.items():
+        size += len(key) + len(value)
+        if not is_qualified(key.lower()):
+            yield from (_invalid("metadata.annotations", key, why) for why in qualified_faults(key.lower()))
+    if size > MAX_ANNOTATIONS:
+        why = f"Too long: may not be more than {MAX_ANNOTATIONS} bytes"
+        yield Cause("FieldValueTooLong", why, "metadata.annotations")
+
+
+def _check_finalizers(finalizers: list[str]) -> Iterator[Cause]:
+    for finalizer in finalizers:
+        if not is_qualified(finalizer):
+            yield from (_invalid("metadata.finalizers", finalizer, why) for why in qualified_faults(finalizer))
+    if FOREGROUND in finalizers and ORPHAN in finalizers:
+        why = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        yield _invalid("metadata.finalizers", finalizers, why)
+
+
+def _check_owners(owners: list[Any]) -> Iterator[Cause]:
+    first = ""
+    for index, owner in enumerate(owners):
+        known = owner if isinstance(owner, dict) else {}
+        yield from _check_owner(known, f"metadata.ownerReferences[{index}]")
+        if known.get("controller") is True:
+            named = f"{known.get('kind')}/{known.get('name')}"
+            if first:
+                why = (
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {first} and {named}'
+                )
+                yield _invalid("metadata.ownerReferences", owners, why)
+            first = first or named
+
+
+def _check_owner(owner: Obj, place: str) -> Iterator[Cause]:
+    for field in ("apiVersion", "kind", "name", "uid"):
+        if not isinstance(owner.get(field), str) or not owner[field]:
+            yield Cause("FieldValueRequired", "Required value: must not be empty", f"{place}.{field}")
+    version = owner.get("apiVersion")
+    if isinstance(version, str) and version and not _is_group_version(version):
+        yield _invalid(f"{place}.apiVersion", version, "must be <group>/<version> or <version>")
+    if (version, owner.get("kind")) == ("v1", "Event"):
+        yield _invalid(place, owner, "/v1, Kind=Event is disallowed from being an owner")
+
+
+@lru_cache(256)
+def _is_group_version(text: str) -> bool:
+    return text.count("/") <= 1 and not text.endswith("/")
+
+
+def _invalid(field: str, value: Any, why: str) -> Cause:
+    shown = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)

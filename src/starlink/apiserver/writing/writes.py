@@ -1,0 +1,213 @@
+"""Create, update, patch and delete: a request's change, made to what is stored."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from starlink.apiserver import encoding, errors
+from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.identity.serviceaccounts import request_token
+from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.message import Request, Response
+from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
+from starlink.apiserver.objects import Admission, Change, Objects, Written
+from starlink.apiserver.reading import listing
+from starlink.apiserver.reading.accepting import check_accept
+from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.route import Route
+from starlink.apiserver.schema.definitions import Definitions
+from starlink.apiserver.writing import bodies, options, patches, scale
+from starlink.apiserver.writing.envelope import check_envelope, namespace_of
+from starlink.store.base import Key
+
+AdmissionOf = Callable[[Request, Route, bool], Admission]
+
+
+class Writes:
+    """Writing requests over one store."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        registry: Registry,
+        definitions: Definitions,
+        tokens: TokenIssuer,
+        admission_of: AdmissionOf,
+        now: Callable[[], float],
+    ) -> None:
+        self._objects = objects
+        self._store = objects.store
+        self._registry = registry
+        self._definitions = definitions
+        self._tokens = tokens
+        self._admission_of = admission_of
+        self._now = now
+
+    async def create(self, request: Request, asked: Route) -> Response:
+        """POST to a collection, or for a ServiceAccount's token."""
+        check_accept(request)
+        obj = bodies.read(request, self._registry)
+        wanted = _with_doubled(options.write_options(request), request, obj)
+        namespace = asked.namespace or ""
+        if asked.subresource == "token":
+            account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
+            answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
+            return Response(201, dump(answer), JSON)
+        return await self._create(request, asked, obj, wanted)
+
+    async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
+        namespace = asked.namespace or ""
+        if asked.resource.namespaced:
+            namespace = namespace or namespace_of(obj)
+            self._check_namespace(asked.resource, namespace, obj)
+        meta = obj.get("metadata")
+        if isinstance(meta, dict) and meta.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        self._definitions.check_creation(asked.resource, obj)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
+        return _response(await self._definitions.written(asked.resource, written))
+
+    def _secret_uid(self, namespace: str, name: str) -> str | None:
+        record = self._store.latest(Key("/secrets", namespace, name))
+        return str(encoding.raw(record)["metadata"]["uid"]) if record else None
+
+    def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
+        record = self._store.latest(Key(NAMESPACES, "", namespace))
+        if record is None:
+            raise errors.not_found("", "namespaces", namespace)
+        if b'"deletionTimestamp"' in record.body and encoding.raw(record)["metadata"].get("deletionTimestamp"):
+            meta = obj.get("metadata")
+            name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            told = f"namespace {namespace} is being terminated"
+            refused = errors.forbidden(resource.group, resource.plural, name, why)
+            raise replace(refused, causes=(errors.Cause("NamespaceTerminating", told, "metadata.namespace"),))
+
+    async def update(self, request: Request, asked: Route) -> Response:
+        """PUT of an object or a subresource."""
+        check_accept(request)
+        obj = bodies.read(request, self._registry)
+        wanted = _with_doubled(options.write_options(request), request, obj)
+        if asked.subresource == "scale":
+            return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
+        check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
+        missing = not self._objects.exists(asked.resource, asked.namespace or "", asked.name)
+        if missing and not asked.subresource and asked.resource.storage in CREATED_BY_UPDATE:
+            return await self._create(request, asked, obj, wanted)
+        if not missing:
+            _check_versioned(asked, obj["metadata"])
+        return await self._change(request, asked, lambda _: {**obj, "metadata": dict(obj["metadata"])}, wanted)
+
+    async def patch(self, request: Request, asked: Route) -> Response:
+        """PATCH by any of the patch formats that the resource takes."""
+        check_accept(request)
+        media = bodies.media_type(request)
+        accepted = patches.accepted(asked.resource)
+        if media not in accepted:
+            raise errors.unsupported_media_type(accepted)
+        if media == patches.APPLY:
+            return await self._apply(request, asked)
+        patch = bodies.read_json(request.body)
+        wanted = _with_doubled(options.write_options(request), request, patch)
+        change = patches.change(asked.resource, patch, media)
+        if asked.subresource == "scale":
+            change = _scaled(asked.resource, patches.change(asked.resource, patch, media))
+        return await self._change(request, asked, change, wanted)
+
+    async def _apply(self, request: Request, asked: Route) -> Response:
+        config = bodies.read(request, self._registry)
+        wanted = options.write_options(request, apply=True)
+        namespace = asked.namespace or ""
+        if asked.subresource == "scale":
+            raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
+        if asked.resource.namespaced and not self._objects.exists(asked.resource, namespace, asked.name):
+            self._check_namespace(asked.resource, namespace, config)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        written = await self._objects.apply(
+            asked.resource, namespace, asked.name, config, wanted, subresource=asked.subresource, admission=admission
+        )
+        return _response(await self._definitions.written(asked.resource, written))
+
+    async def _change(self, request: Request, asked: Route, change: Change, wanted: options.WriteOptions) -> Response:
+        written = await self._objects.update(
+            asked.resource,
+            asked.namespace or "",
+            asked.name,
+            change,
+            wanted,
+            subresource=asked.subresource,
+            admission=self._admission_of(request, asked, wanted.dry_run),
+        )
+        written = await self._definitions.written(asked.resource, written)
+        if asked.subresource == "scale":
+            assert asked.resource.scale is not None
+            return Response(200, dump(scale.read(asked.resource.scale, bodies.read_json(written.body))), JSON)
+        return _response(written)
+
+    async def delete(self, request: Request, asked: Route) -> Response:
+        """DELETE of an object."""
+        if asked.resource.storage == NAMESPACES and asked.name in PROTECTED_NAMESPACES:
+            raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
+        wanted = options.delete_options(request, self._registry)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        namespace = asked.namespace or ""
+        return _response(await self._objects.delete(asked.resource, namespace, asked.name, wanted, admission))
+
+    async def delete_collection(self, request: Request, asked: Route, part: listing.Page) -> Response:
+        """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""
+        if asked.resource.namespaced and asked.namespace is None:
+            raise errors.method_not_allowed()
+        wanted = options.delete_options(request, self._registry)
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        for record in part.records:
+            try:
+                await self._objects.delete(asked.resource, record.key.namespace, record.key.name, wanted, admission)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        return Response(200, listing.body(asked.resource, part), JSON)
+
+
+def _with_doubled(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
+    """With what is told of fields that the body, of which `value` was read, says more than once."""
+    doubled = bodies.doubled(request, value)
+    if not doubled:
+        return wanted
+    of = "json patch " if bodies.media_type(request) == patches.JSON_PATCH else ""
+    return replace(wanted, doubled=tuple(f'{of}duplicate field "{path}"' for path in doubled))
+
+
+def _check_versioned(asked: Route, meta: Obj) -> None:
+    """Some kinds are not replaced blindly. Raises StatusError 422.
+
+    https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go (Update)
+    """
+    resource = asked.resource
+    if meta.get("resourceVersion") or not (resource.custom or resource.storage in REPLACED_BY_VERSION):
+        return
+    why = "Invalid value: 0: must be specified for an update"
+    cause = errors.Cause("FieldValueInvalid", why, "metadata.resourceVersion")
+    raise errors.invalid(resource.group, resource.plural, asked.name, (cause,))
+
+
+def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
+    """What a change of the Scale makes of the object."""
+    of = resource.scale
+    assert of is not None
+
+    def changed(obj: Obj) -> Obj:
+        return scale.write(resource, of, obj, change(scale.read(of, obj)))
+
+    return changed
+
+
+def _response(written: Written) -> Response:
+    headers = dict(JSON)
+    if written.warnings:
+        headers["warning"] = ", ".join(f'299 - "{text}"' for text in map(_quoted, written.warnings))
+    return Response(201 if written.created else 200, written.body, headers)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

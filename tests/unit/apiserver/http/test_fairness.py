@@ -1,0 +1,80 @@
+"""Whose turn it is, and what users hold."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starlink.apiserver.http.fairness import Budget, FairQueue, Quota
+
+
+def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued_per_user: int = 50) -> FairQueue[str]:
+    return FairQueue(handled=handled, handled_per_user=handled_per_user, queued=queued, queued_per_user=queued_per_user)
+
+
+def test_users_take_turns_whoever_queued_how_many() -> None:
+    made = queue(handled=10, handled_per_user=10)
+    for user, item in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("c", "c1")):
+        assert made.push(user, item)
+    assert [made.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "a3", None]
+
+
+def test_a_user_holds_no_more_than_a_share() -> None:
+    made = queue(handled=3, handled_per_user=1)
+    for user, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
+        made.push(user, item)
+    assert [made.take(), made.take(), made.take()] == ["a1", "b1", None]
+    made.done("a")
+    assert made.take() == "a2"
+
+
+def test_no_more_than_so_many_are_handled() -> None:
+    made = queue(handled=1)
+    made.push("a", "a1")
+    made.push("b", "b1")
+    assert (made.take(), made.ready, made.take()) == ("a1", False, None)
+    made.done("a")
+    assert (made.ready, made.take()) == (True, "b1")
+
+
+def test_queues_have_ends() -> None:
+    made = queue(queued=3, queued_per_user=2)
+    assert [made.push("a", "x"), made.push("a", "x"), made.push("a", "x")] == [True, True, False]
+    assert [made.push("b", "x"), made.push("b", "x")] == [True, False]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
+def test_nothing_is_lost_or_given_twice(steps: list[tuple[str, bool]]) -> None:
+    made = queue(handled=3, handled_per_user=2)
+    pushed: list[str] = []
+    out: list[str] = []
+    taken: list[str] = []
+    for number, (user, ends_one) in enumerate(steps):
+        pushed.append(f"{user}{number}")
+        assert made.push(user, pushed[-1])
+        while item := made.take():
+            out.append(item)
+            taken.append(item)
+        if ends_one and out:
+            made.done(out.pop(0)[0])
+    while out:
+        made.done(out.pop(0)[0])
+        while item := made.take():
+            out.append(item)
+            taken.append(item)
+    assert sorted(taken) == sorted(pushed)
+    assert (made.queued, made.handled) == (0, 0)
+
+
+def test_quotas_are_for_users_and_for_all() -> None:
+    quota = Quota(total=3, per_user=2)
+    assert [quota.take("a"), quota.take("a"), quota.take("a"), quota.take("b"), quota.take("b")] == [
+        True, True, False, True, False,
+    ]  # fmt: skip
+    quota.give_back("a")
+    assert (quota.taken, quota.take("c")) == (2, True)
+
+
+def test_a_budget_is_taken_whole_or_not() -> None:
+    budget = Budget(10)
+    assert (budget.take(8), budget.take(3), budget.taken) == (True, False, 8)
+    budget.give_back(8)
+    assert budget.take(10)

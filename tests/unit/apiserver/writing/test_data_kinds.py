@@ -1,0 +1,58 @@
+"""What Secrets and ConfigMaps may hold."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from starlink.apiserver.writing import data_kinds
+
+MOST = data_kinds.MAX_DATA
+
+
+def secret(type_: str = "Opaque", **data: bytes) -> dict[str, Any]:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {"metadata": {"name": "a"}, "type": type_, "data": encoded}
+
+
+def fields(causes: Any) -> list[str]:
+    return [cause.field for cause in causes]
+
+
+def test_text_becomes_data() -> None:
+    obj = {**secret(a=b"x"), "stringData": {"a": "y", "b": "z"}}
+    data_kinds.prepare_secret(obj, None)
+    assert obj == secret(a=b"y", b=b"z")
+
+
+@pytest.mark.parametrize(("text", "place"), [("%", 0), ("dg=%", 3), ("dg", 2), ("dg==\ndg==", 9)])
+def test_what_is_no_base64(text: str, place: int) -> None:
+    with pytest.raises(data_kinds.BadValue, match=rf"data\[k\]: illegal base64 data at input byte {place}"):
+        data_kinds.prepare_secret({"data": {"k": text}}, None)
+    data_kinds.prepare_secret({"data": {"k": "dg=\r\n="}}, None)
+
+
+@pytest.mark.parametrize("data", [None, 5, "x", {"k": None}, {"k": 5}])
+def test_other_types_are_left_to_the_schema(data: Any) -> None:
+    data_kinds.prepare_secret({"data": data, "stringData": data}, None)
+
+
+@pytest.mark.parametrize("size", [MOST - 1, MOST, MOST + 1])
+def test_sizes_are_of_what_is_decoded(size: int) -> None:
+    wanted = ["data"] if size > MOST else []
+    assert fields(data_kinds.check_secret(secret(k=b"x" * size), None)) == wanted
+    of_config_map = data_kinds.check_config_map({"metadata": {}, "data": {"k": "x" * size}}, None)
+    assert fields(of_config_map) == ([""] if wanted else [])
+
+
+def test_known_types() -> None:
+    assert fields(data_kinds.check_secret(secret("kubernetes.io/ssh-auth"), None)) == ["data[ssh-privatekey]"]
+    assert fields(data_kinds.check_secret(secret("kubernetes.io/basic-auth", password=b""), None)) == []
+
+
+def test_keys_in_both_bags() -> None:
+    causes = data_kinds.check_config_map({"metadata": {}, "data": {"k": ""}, "binaryData": {"k": ""}}, None)
+    assert {cause.field: cause.message for cause in causes} == {
+        "data[k]": 'Invalid value: "k": duplicate of key present in binaryData',
+        "binaryData[k]": 'Invalid value: "k": duplicate of key present in data',
+    }
