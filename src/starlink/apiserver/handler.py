@@ -4,7 +4,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from starlink.apiserver.about.metrics import Metrics
 from starlink.apiserver.about.pages import Pages

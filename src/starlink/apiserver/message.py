@@ -1,15 +1,15 @@
 """What goes in and out of the framework-free core: one request, one response or stream."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 IMPERSONATION = "impersonate-"
 """How the names of the headers begin that say as whom a request is to be done."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """Who asks. Anonymous is `system:anonymous` in group `system:unauthenticated`. `extra` is what else is known, as
     pairs of a key and its values."""
 
@@ -43,35 +43,32 @@ def separator(header: str) -> str:
     return "\n" if header.startswith(IMPERSONATION) else ","
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request. `path` is percent-decoded segment by segment and has no query; header names are lower case,
     and values of equal headers joined by their `separator`; `query` keeps the first value of each parameter; `remote`
     is the peer's address; `sender` is who sent it, where it is done as another `user`."""
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     user: User = ANONYMOUS
     remote: str = ""
     sender: User | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole answer. `headers` holds at least Content-Type when there is a body."""
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """An answer in chunks, sent as they come; closing the connection closes the iterator."""
 
     chunks: AsyncIterator[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     status: int = 200

@@ -1,8 +1,9 @@
 """What stands before every request: may its sender do this, and may this be written."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from starlink.apiserver import encoding, errors, route
 from starlink.apiserver.access import agent_access, authorizer, escalation

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import msgspec
+
 Obj = dict[str, Any]
 
 GROUP = "rbac.authorization.k8s.io"
 ALL = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """What is asked: a verb on a resource, or, where `path` is given, on a path that is no resource.
 
     `resource` is the plural; `version` decides nothing. `fields` is what a field selector demands of the objects
@@ -34,8 +35,7 @@ class Attributes:
     fields: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """An answer and why."""
 
     allowed: bool

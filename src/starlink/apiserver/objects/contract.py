@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing.options import WriteOptions
@@ -13,8 +15,7 @@ Change = Callable[[Obj], Obj]
 """Makes the next object of the one that is there, which it leaves as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """An object as it is after a write, and warnings for its writer."""
 
     body: bytes

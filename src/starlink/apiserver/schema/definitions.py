@@ -110,7 +110,7 @@ class Definitions:
             _OWN_WRITE,
             subresource="status",
         )
-        return replace(told, warnings=written.warnings, created=written.created)
+        return Written(told.body, written.warnings, told.record, written.created)
 
     def _name_conflict(self, obj: Obj) -> tuple[str, str] | None:
         """The reason and the message why the names can't be served, None when they can."""

@@ -4,7 +4,6 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -35,8 +34,7 @@ _UNOWNED: Tree = {
 _NO_STATUS: Tree = {**_UNOWNED, "f:status": {}}
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True):
     """Who writes, by which subresource, as of which version; `time` is a timestamp."""
 
     manager: str
@@ -46,8 +44,7 @@ class Writer:
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One manager's fields."""
 
     writer: Writer
@@ -186,7 +183,7 @@ def applied(
     if conflicts and not force and not _migrates(node, before, writer, conflicts):
         raise conflict(conflicts)
     lost = fieldset.union(changed, removed)
-    left = [replace(entry, fields=fieldset.difference(entry.fields, lost)) for entry in others]
+    left = [Entry(entry.writer, fieldset.difference(entry.fields, lost)) for entry in others]
     _remember(result, before, config, writer)
     same = next((entry for entry in entries if entry.is_of(writer) and entry.fields == wanted), None)
     mine = [same or Entry(writer, wanted)] if wanted else []

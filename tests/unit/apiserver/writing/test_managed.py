@@ -1,11 +1,11 @@
 """Server-side apply: who owns what, and what an apply does to the rest."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.schema.structure import build
