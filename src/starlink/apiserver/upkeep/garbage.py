@@ -17,13 +17,14 @@ from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPH
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.upkeep import termination
+from starlink.apiserver.upkeep.ownership import Metadata, Ownership, metadata
 from starlink.apiserver.upkeep.termination import Remains
 from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
-from starlink.apiserver.writing.ownership import Metadata, Ownership, metadata
-from starlink.store.base import Conflict, Expired, Key, Record, StoreUnavailable
+from starlink.store.base import Conflict, Expired, Key, Record, StoreUnavailable, Watch
 
 _BACKGROUND = DeleteOptions(propagation="Background")
 _RETRY = 1.0
+_AT_A_TIME = 200  # objects, before others have a turn
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class GarbageCollector:
         self._store = objects.store
         self._registry = registry
         self._index = Ownership()
+        self._watch: Watch = objects.store.watch(None, None, objects.store.revision)
+        self._due: set[Key] = set()
 
     async def run(self) -> None:
         """Until cancelled; starts anew when it could not follow."""
@@ -47,31 +50,42 @@ class GarbageCollector:
         self._index = Ownership()
         since = self._store.revision
         for resource in self._store.resources():
-            for record in self._store.list(resource):
+            for number, record in enumerate(self._store.list(resource), 1):
                 self._index.learn(record)
-        due = set(self._index.all)
-        watch = self._store.watch(None, None, since)
-        batches = watch.__aiter__()
-        following = asyncio.ensure_future(anext(batches))
+                if number % _AT_A_TIME == 0:
+                    await asyncio.sleep(0)
+        self._watch = self._store.watch(None, None, since)
+        self._due = set(self._index.all)
         try:
             while True:
-                left = await self._collect(due)
-                done, _ = await asyncio.wait([following], timeout=_RETRY if left else None)
-                due = left
-                if done:
-                    due = left | self._index.affected(following.result())
-                    following = asyncio.ensure_future(anext(batches))
-        except (StoreUnavailable, StopAsyncIteration):
+                self._take_note()
+                due, self._due = self._due, set()
+                self._due |= await self._collect(due)
+                await self._wait()
+        except StoreUnavailable:
             await asyncio.sleep(_RETRY)
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            watch.close()
+            self._watch.close()
+
+    def _take_note(self) -> None:
+        """Follows all that has happened by now. Raises Expired and StoreUnavailable."""
+        while self._watch.behind:
+            self._due |= self._index.affected(self._watch.take())
+
+    async def _wait(self) -> None:
+        """For events, or a little for what has failed."""
+        timer = asyncio.get_running_loop().call_later(_RETRY, self._watch.wake) if self._due else None
+        await self._watch.wait()
+        if timer is not None:
+            timer.cancel()
+        self._due |= self._index.affected(self._watch.take())
 
     async def _collect(self, due: set[Key]) -> set[Key]:
         """Looks at each key; gives those that failed, to be looked at again."""
         left = set()
-        for key in sorted(due):
+        for number, key in enumerate(sorted(due), 1):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
             try:
                 await self._look_at(key)
             except StatusError as error:
@@ -89,6 +103,7 @@ class GarbageCollector:
         if meta.deletionTimestamp:
             await self._finish(resource, key, meta)
             return
+        self._take_note()  # an owner may be younger than what has been followed
         gone = {owner.uid for owner in meta.ownerReferences if not self._index.is_live(owner.uid)}
         if gone and len(gone) == len(meta.ownerReferences):
             options = DeleteOptions(uid=meta.uid, propagation="Background")
