@@ -65,8 +65,11 @@ def test_watch(kubectl: Kubectl, web: str) -> None:
 
 
 def test_describe_and_events(kubectl: Kubectl, web: str) -> None:
-    described = kubectl("describe", "task", web).stdout
-    assert "Placed" in described and "AllReady" in described
+    def settled() -> str:
+        told = kubectl("describe", "task", web).stdout
+        return told if "AllReady" in told else ""
+
+    assert "Placed" in eventually(settled, "the task, which was just scaled, is ready again")
     assert "placed" in kubectl("events", "--for", f"task/{web}").stdout
 
 
