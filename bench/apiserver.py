@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.contract.test_etcd_store import certificates
@@ -101,17 +101,26 @@ def main() -> None:
     """Runs and publishes."""
     folder = Path(tempfile.mkdtemp(prefix="starlink-bench-"))
     try:
-        publish("apiserver", _measure(folder))
+        publish("apiserver", list(_told(_measure(folder))))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _measure(folder: Path) -> list[Result]:
-    rest = _memory_at_rest(folder)
-    writes = _writes(folder)
+def _told(results: Iterable[Result]) -> Iterator[Result]:
+    """Tells each as soon as it is there, for all take some minutes."""
+    for one in results:
+        print(f"  {one.measure}: {one.median:g} {one.unit} ({one.min:g}–{one.max:g})", flush=True)
+        yield one
+
+
+def _measure(folder: Path) -> Iterator[Result]:
+    yield _memory_at_rest(folder)
+    yield from _writes(folder)
     with Server(folder / "reads") as server:
-        reads = _reads(server)
-    return [*writes, *reads, *_watching(folder), *_leases(folder), rest, *_many(folder)]
+        yield from _reads(server)
+    yield from _leases(folder)
+    yield from _watching(folder)
+    yield from _many(folder)
 
 
 class Server:
@@ -298,13 +307,15 @@ def _watching(folder: Path) -> list[Result]:
 
 
 def _lease(number: int) -> bytes:
+    """The creation of a lease, then its renewals."""
     name, now = f"lease-{number % LEASES:05}", datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    path = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    if number >= LEASES:
+        renewal = json.dumps({"spec": {"renewTime": now}}).encode()
+        return request("PATCH", f"{path}/{name}", renewal, "application/merge-patch+json")
     spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now}
     obj = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}
-    path = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
-    if number < LEASES:
-        return request("POST", path, json.dumps(obj).encode())
-    return request("PUT", f"{path}/{name}", json.dumps(obj).encode())
+    return request("POST", path, json.dumps(obj).encode())
 
 
 def _leases(folder: Path) -> list[Result]:
