@@ -32,6 +32,7 @@ log = logging.getLogger("starlink.apiserver")
 
 KUBERNETES_VERSION = "v1.32.0"
 GRACE_SECONDS = 5.0
+SWITCH_SECONDS = 0.0001  # the store's writer must not wait for long until it may go on
 GC_THRESHOLD = (20_000, 20, 20)  # a request makes hundreds of containers and hardly ever a cycle
 
 
@@ -87,6 +88,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     gc.collect()
     gc.freeze()  # schemas and code live for ever; the collector need not walk them
     gc.set_threshold(*GC_THRESHOLD)
+    sys.setswitchinterval(SWITCH_SECONDS)
     log.info("listening", extra={"host": host, "port": bound, "version": version()})
     await stopping.wait()
     log.info("stopping")

@@ -19,6 +19,7 @@ from starlink.store.state import State
 
 MAX_GROUP = 512
 ENOUGH = 16  # writes to begin with while the loop is still busy with others
+_PATIENCE = 2  # turns of the loop
 _PLAIN = Plain()
 
 
@@ -109,15 +110,20 @@ class SqliteStore:
         done: asyncio.Future[Record] = self._loop.create_future()
         self._staged.append(_Write(event, done, self._generation))
         if not self._committing and len(self._staged) == 1:
-            self._loop.call_soon(self._commit_when_quiet, self._loop, 1)
+            self._commit_soon(self._loop)
         return await done  # a caller that goes away changes nothing: the write is on its way
 
-    def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
-        """Begins with what has been staged when one turn of the loop has brought no more, or enough."""
-        if before < len(self._staged) < ENOUGH:
-            loop.call_soon(self._commit_when_quiet, loop, len(self._staged))
-        else:
+    def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon(self._commit_when_quiet, loop, len(self._staged), _PATIENCE)
+
+    def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, before: int, patience: int) -> None:
+        """Begins with what has been staged when some turns of the loop have brought no more, or enough is there."""
+        now = len(self._staged)
+        if now >= ENOUGH or (now == before and not patience):
             self._commit_staged()
+        else:
+            left = patience - 1 if now == before else _PATIENCE
+            loop.call_soon(self._commit_when_quiet, loop, now, left)
 
     def _commit_staged(self) -> None:
         """On the loop: hands over what has been staged; what is staged while it is committed goes together next."""
@@ -158,7 +164,8 @@ class SqliteStore:
     def _settle(self, writes: Sequence[_Write], error: Exception | None) -> None:
         """On the loop: answers the writers of a group."""
         self._committing = False
-        self._commit_staged()
+        if self._staged and self._loop is not None:
+            self._commit_soon(self._loop)
         if error is None:
             self._state.commit([write.event for write in writes])
         elif any(write.generation == self._generation for write in writes):
