@@ -77,7 +77,8 @@ class Watch(Protocol):
         """The next events, none when there are none yet. Raises Expired or StoreUnavailable."""
 
     async def wait(self) -> None:
-        """Returns when there may be something to take, or `wake` was called."""
+        """Returns when there may be something to take, or `wake` was called. Where many watch, those who are behind
+        have their turn together too."""
 
     def wake(self) -> None: ...
 

@@ -6,8 +6,8 @@ the log no longer reaches back to its place.
 
 import asyncio
 from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlink.store.base import Event, Expired, StoreUnavailable
 
@@ -21,10 +21,11 @@ class Log:
     """The kept events of one resource, in order. `first` is the number, since the beginning, of the oldest; `ended`
     says why no more will come."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: Callable[[], None]) -> None:
         self.events: list[Event] = []
         self.first = 0
         self.ended: Exception | None = None
+        self._call = call  # has those who wait woken
         self._waiting: dict[asyncio.Future[None], None] = {}
 
     @property
@@ -44,10 +45,12 @@ class Log:
     def awaited(self) -> bool:
         return bool(self._waiting)
 
-    async def wait(self, waiter: "asyncio.Future[None]") -> None:
-        """Returns when `waiter` is done, which `wake` does too."""
+    async def wait(self, waiter: "asyncio.Future[None]", *, soon: bool) -> None:
+        """Returns when `waiter` is done, which `wake` does too; `soon`: at the next waking, without another event."""
         self._waiting[waiter] = None
         try:
+            if soon:
+                self._call()
             await waiter
         finally:
             self._waiting.pop(waiter, None)
@@ -91,10 +94,10 @@ class Subscription:
         return events
 
     async def wait(self) -> None:
-        if self.behind or self._ended is not None or self._log.ended is not None:
+        if self._ended is not None or self._log.ended is not None:
             return
         self._waiter = asyncio.get_running_loop().create_future()
-        await self._log.wait(self._waiter)
+        await self._log.wait(self._waiter, soon=self.behind > 0)
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -112,7 +115,7 @@ class Subscription:
         while True:
             if events := self.take():
                 yield events
-            elif not self.behind:
+            else:
                 await self.wait()
 
 
@@ -122,7 +125,7 @@ class History:
     def __init__(self, kept: int = DEFAULT_KEPT) -> None:
         self._kept = kept
         self._spare = kept // 8
-        self._logs: dict[str, Log] = defaultdict(Log)
+        self._logs: dict[str, Log] = {}
         self._floor = 0
         self._due: set[str] = set()
         self._waking: asyncio.Handle | None = None
@@ -133,16 +136,28 @@ class History:
         """Events up to revision `floor` are not kept: to resume below it is refused."""
         self._floor = floor
 
+    def _log(self, resource: str) -> Log:
+        log = self._logs.get(resource)
+        if log is None:
+            log = self._logs[resource] = Log(lambda: self._call(resource))
+            log.ended = self._ended
+        return log
+
     def publish(self, events: Sequence[Event]) -> None:
         """Keeps the events and wakes those who wait for them."""
         for event in events:
             resource = event.record.key.resource
-            self._logs[resource].events.append(event)
+            self._log(resource).events.append(event)
             self._due.add(resource)
-        self._logs[_ALL].events += events
-        self._due.add(_ALL)
-        if len(self._logs[_ALL].events) > self._kept + self._spare:
+        everything = self._log(_ALL)
+        everything.events += events
+        if len(everything.events) > self._kept + self._spare:
             self._trim()
+        self._call(_ALL)
+
+    def _call(self, resource: str) -> None:
+        """Has those woken who wait for a resource, as soon as it is time."""
+        self._due.add(resource)
         if self._waking is None:
             self._wake_when_rested()
 
@@ -183,7 +198,7 @@ class History:
     def after(self, resource: str, revision: int) -> Sequence[Event]:
         """The events of a resource after a revision. Raises Expired."""
         self._check(revision)
-        log = self._logs[resource]
+        log = self._log(resource)
         return log.events[log.place_after(revision) - log.first :]
 
     def _check(self, revision: int) -> None:
@@ -193,9 +208,7 @@ class History:
     def watch(self, resource: str | None, namespace: str | None, since: int) -> Subscription:
         """A subscription that begins with the kept events after `since`. Raises Expired."""
         self._check(since)
-        log = self._logs[_ALL if resource is None else resource]
-        log.ended = self._ended
-        return Subscription(log, namespace, since)
+        return Subscription(self._log(_ALL if resource is None else resource), namespace, since)
 
     def end(self, why: Exception) -> None:
         """Ends all watches, as `Subscription.end` does."""

@@ -117,6 +117,8 @@ class Watcher:
                 if events := subscription.take():
                     if lines := self._told(events):
                         yield lines
+                    if subscription.behind:  # what came while the client read: with the others, not at once
+                        await subscription.wait()
                 elif subscription.behind:
                     continue
                 elif not alarm.is_due():
