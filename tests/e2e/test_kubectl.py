@@ -73,6 +73,12 @@ def test_describe_and_events(kubectl: Kubectl, web: str) -> None:
     assert "placed" in kubectl("events", "--for", f"task/{web}").stdout
 
 
+def test_all(kubectl: Kubectl, web: str) -> None:
+    found = kubectl("get", "all", "-o", "name").stdout.split()
+    assert f"task.starlink.dev/{web}" in found
+    assert any(name.startswith("assignment.starlink.dev/web-") for name in found)
+
+
 def test_explain(kubectl: Kubectl) -> None:
     assert "How many instances of a Service run" in kubectl("explain", "task.spec.replicas").stdout
     assert "successThreshold" in kubectl("explain", "task.spec.template.probes", "--recursive").stdout

@@ -122,7 +122,7 @@ class Api:
         self.metrics.answered(asked, answer.status, seconds)
         if self._audit is not None and asked is not None and is_audited(asked):
             acting = outcome.request or request
-            self._audit.write(entry(acting, asked, answer.status, outcome.reason, outcome.annotations))
+            self._audit.write(entry(acting, asked, answer, outcome.reason, outcome.annotations))
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
         if impersonation.is_wanted(request.headers):

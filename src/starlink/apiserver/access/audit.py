@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver.message import Request
+from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.route import Route
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -135,9 +135,36 @@ def is_audited(asked: Route | None) -> bool:
     return asked.resource.storage != _LEASES and asked.resource.persistent
 
 
-def entry(request: Request, asked: Route, code: int, reason: str, annotations: Mapping[str, str]) -> dict[str, Any]:
-    """What is written of a request that was answered with `code`; `reason` is a refusal's message. Of a request that
-    is done as somebody else, `user` is who sent it."""
+class _Named(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What an answer names: an object by its metadata, a Status by its details."""
+
+    metadata: _Named = _Named()
+    details: _Named = _Named()
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def _name(asked: Route, body: bytes) -> str:
+    """The object's name, which for a create is in the answer alone."""
+    if asked.name or asked.verb != "create":
+        return asked.name
+    try:
+        told = _answer.decode(body)
+    except msgspec.MsgspecError:
+        return ""
+    return told.metadata.name or told.details.name
+
+
+def entry(
+    request: Request, asked: Route, answer: Response | Stream, reason: str, annotations: Mapping[str, str]
+) -> dict[str, Any]:
+    """What is written of a request and its answer; `reason` is a refusal's message. Of a request that is done as
+    somebody else, `user` is who sent it."""
     sender = request.sender or request.user
     told: dict[str, Any] = {
         "user": sender.name,
@@ -150,9 +177,9 @@ def entry(request: Request, asked: Route, code: int, reason: str, annotations: M
         "resource": asked.resource.plural,
         "subresource": asked.subresource,
         "namespace": asked.namespace or "",
-        "name": asked.name,
+        "name": _name(asked, answer.body if isinstance(answer, Response) else b""),
         "requestURI": request.path,
-        "code": code,
+        "code": answer.status,
         "reason": reason,
         "annotations": dict(annotations),
     }

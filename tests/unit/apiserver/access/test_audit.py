@@ -63,6 +63,20 @@ def test_what_is_audited(method: str, path: str, audited: bool) -> None:
     assert is_audited(route(REGISTRY, Request(method, path))) is audited
 
 
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (Response(201, b'{"kind":"ConfigMap","metadata":{"name":"made-x7k2p"},"data":{"name":"no"}}'), "made-x7k2p"),
+        (Response(409, b'{"kind":"Status","metadata":{},"details":{"name":"there"},"code":409}'), "there"),
+        (Response(400, b'{"kind":"Status","metadata":{},"code":400}'), None),
+        (Response(500, b"<no json>"), None),
+    ],
+)
+def test_what_a_create_was_of_is_in_its_answer(answer: Response, name: str | None) -> None:
+    request = Request("POST", "/api/v1/namespaces/a/configmaps")
+    assert entry(request, route(REGISTRY, request), answer, "", {}).get("name") == name
+
+
 def test_pages_are_not_audited() -> None:
     assert not is_audited(None)
 
@@ -72,7 +86,7 @@ def test_the_fields() -> None:
     headers = {"user-agent": "kubectl", "authorization": "Bearer word"}
     request = Request("PATCH", f"{SECRETS}/x", {"fieldManager": "m"}, headers, b"{}", user, "192.0.2.1")
     asked = route(REGISTRY, request)
-    assert entry(request, asked, 403, "because", {"p/a": "b"}) == {
+    assert entry(request, asked, Response(403), "because", {"p/a": "b"}) == {
         "user": "jane",
         "groups": ("devs",),
         "sourceIP": "192.0.2.1",
@@ -91,7 +105,7 @@ def test_the_fields() -> None:
 def test_who_sent_it_and_as_whom() -> None:
     acting = User("jane", ("devs",), "7", (("scopes", ("view",)),))
     request = Request("DELETE", f"{SECRETS}/x", user=acting, sender=User("admin", ("system:masters",)))
-    told = entry(request, route(REGISTRY, request), 200, "", {})
+    told = entry(request, route(REGISTRY, request), Response(200), "", {})
     assert (told["user"], told["groups"]) == ("admin", ("system:masters",))
     info = {"username": "jane", "uid": "7", "groups": ["devs"], "extra": {"scopes": ["view"]}}
     assert told["impersonatedUser"] == info
