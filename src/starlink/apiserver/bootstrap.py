@@ -19,16 +19,17 @@ from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
 from starlink.assets import asset_dir
 from starlink.manifest import load
-from starlink.store.base import Key
+from starlink.store.base import Key, StoreRefused
 
 _OPTIONS = WriteOptions(manager="starlink")
 _LOOKS = 100
 _PAUSE = 0.05
 _OTHERS_WROTE = (404, 409)
+_INVALID = 422
 
 
 async def bootstrap(objects: Objects, registry: Registry, definitions: Definitions) -> None:
-    """Makes what is missing; brings the default roles and the shipped CRDs up to date."""
+    """Makes what is missing; brings the default roles and the shipped CRDs up to date. Raises StoreRefused."""
     namespaces = registry.get("", "v1", "namespaces")
     crds = registry.get("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     assert namespaces is not None and crds is not None
@@ -37,7 +38,20 @@ async def bootstrap(objects: Objects, registry: Registry, definitions: Definitio
     for wanted in roles.defaults():
         await _settled(functools.partial(_reconcile, objects, registry, wanted))
     for path in sorted(asset_dir("crds").glob("*.yaml")):
-        await _settled(functools.partial(definitions.apply, crds, load(path)))
+        await _settled(functools.partial(_define, definitions, crds, load(path)))
+
+
+async def _define(definitions: Definitions, crds: Resource, wanted: Obj) -> None:
+    """Raises StoreRefused when what is stored is of a StarLink whose CRD this one's can't take the place of."""
+    try:
+        await definitions.apply(crds, wanted)
+    except StatusError as error:
+        if error.code != _INVALID:
+            raise
+        raise StoreRefused(
+            f"{error}; the objects in the store were written by a newer StarLink: start that version again, "
+            "or restore a backup of this one's"
+        ) from None
 
 
 async def _settled(step: Callable[[], Awaitable[None]]) -> None:

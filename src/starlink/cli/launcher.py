@@ -58,6 +58,7 @@ class Standalone:
     durability: str = "full"
     etcd: EtcdOptions | None = None
     """None: what it was started with the last time."""
+    debug: bool = False
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
@@ -74,7 +75,7 @@ class Standalone:
         self._write_kubeconfigs()
         apiserver = await self._start_child("apiserver", [
             "starlink.apiserver", "--data-dir", str(self.data.root), "--listen", f"{host}:{port}",
-            "--durability", self.durability, *self._etcd().arguments(),
+            "--durability", self.durability, *self._etcd().arguments(), *(("--debug",) if self.debug else ()),
         ])  # fmt: skip
         client = Client(load(self.data.admin_kubeconfig))
         await self._ready(client, apiserver)

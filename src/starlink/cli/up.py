@@ -42,6 +42,7 @@ DETACH_SECONDS = 60.0
     "writes, a crash takes none.",
 )
 @etcd_options("Keep the objects in this etcd; '' for SQLite again [as the last time].")
+@click.option("--debug", is_flag=True, help="Serve /debug of the API server to administrators.")
 @click.option("--task-user", help="As root: whom tasks run as [nobody].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
@@ -53,6 +54,7 @@ def command(
     artifact_dir: Path | None,
     durability: str,
     etcd: EtcdOptions | None,
+    debug: bool,
     task_user: str | None,
     data_dir: Path | None,
 ) -> None:
@@ -67,7 +69,7 @@ def command(
     agent = AgentOptions(name or server_name(), data.agent, artifact_dir.resolve() if artifact_dir else None, task_user)
     logs.setup("info", "up")
     try:
-        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd)))
+        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
 
