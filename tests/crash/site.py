@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -81,7 +82,7 @@ class ApiServer:
         return [line for line in lines if not line.startswith("{") or json.loads(line)["level"] == "error"]
 
 
-class Site:
+class Site(ABC):
     """API servers that serve the same objects; `kill` ends one thing and gives its name, `restart` brings it back.
 
     After `stop` nothing of it runs: a restart that is under way in another thread is waited for, another is refused.
@@ -92,15 +93,15 @@ class Site:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def kill(self, rng: random.Random) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def kill(self, rng: random.Random) -> str: ...
 
     def restart(self) -> None:
         with self._starting():
             self._restart()
 
-    def _restart(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _restart(self) -> None: ...
 
     def complaints(self) -> list[str]:
         """What is wrong, now that everything has happened."""

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
@@ -21,7 +22,7 @@ _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP
 log = logging.getLogger(__name__)
 
 
-class Channel(asyncio.BufferedProtocol):
+class Channel(asyncio.BufferedProtocol, ABC):
     """`deadline` is for what the client is to send next. A subclass says what is done with what comes."""
 
     __slots__ = (
@@ -44,25 +45,25 @@ class Channel(asyncio.BufferedProtocol):
 
     # For the subclass to say
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """The client has sent this."""
-        raise NotImplementedError
 
+    @abstractmethod
     def client_ended(self) -> None:
         """The client sends no more, but may read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def uncongested(self) -> None:
         """All that was written is with the system, after it was not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expired(self) -> None:
         """The deadline has passed. The channel is to be finished."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self) -> None:
         """The connection is gone."""
-        raise NotImplementedError
 
     # What the loop says
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable
 
 from starlink.apiserver.errors import StatusError
+from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import dispatch, wire
 from starlink.apiserver.http.channel import Channel
 from starlink.apiserver.http.dispatch import Answer, Call
@@ -124,7 +125,7 @@ class Connection(Channel):
         self._user = ANONYMOUS
         if isinstance(item, StatusError):
             self._item = None
-            self._send(wire.refused(item), close=True)
+            self._send(status_response(item), close=True)
             self.finish()
             return
         self._item = item
@@ -141,7 +142,7 @@ class Connection(Channel):
         try:
             user = self._authenticated(item)
         except StatusError as error:
-            return wire.refused(error)
+            return status_response(error)
         self._user = user
         request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
         call = self._call = Call(request, self._payer(), self._reply)

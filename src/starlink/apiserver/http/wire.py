@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.errors import StatusError
+from starlink.apiserver.handler import status_response
 from starlink.apiserver.message import Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -52,32 +52,26 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def refused(error: StatusError) -> Response:
-    """A refusal with its Status, and Retry-After when it says when to come again."""
-    headers = {**JSON, **error.headers}
-    if error.retry_after:
-        headers["retry-after"] = str(error.retry_after)
-    return Response(error.code, dump(error.status()), headers)
-
-
 def too_many_requests() -> Response:
     """429, in the words of the real server."""
     message = "Too many requests, please try again later."
-    return refused(StatusError(429, "TooManyRequests", message, retry_after=1))
+    return status_response(StatusError(429, "TooManyRequests", message, retry_after=1))
 
 
 def timed_out(seconds: float) -> Response:
     """408 for a request that does not come to its end."""
-    return refused(StatusError(408, "Timeout", f"the request did not arrive within {seconds:g} s"))
+    return status_response(StatusError(408, "Timeout", f"the request did not arrive within {seconds:g} s"))
 
 
 def too_many_streams(user: str) -> Response:
     """429 for a watch above the limit."""
     message = f"Too many watches are open for {user}, please end some or try again later."
-    return refused(StatusError(429, "TooManyRequests", message, retry_after=5))
+    return status_response(StatusError(429, "TooManyRequests", message, retry_after=5))
 
 
-INTERNAL_ERROR = refused(StatusError(500, "InternalError", "Internal error occurred; the server's log says more"))
+INTERNAL_ERROR = status_response(
+    StatusError(500, "InternalError", "Internal error occurred; the server's log says more")
+)
 
 
 def _head(status: int, headers: Mapping[str, str], close: bool) -> bytes:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from starlink.apiserver.errors import StatusError
+from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import wire
 from starlink.apiserver.message import Response
 
@@ -43,7 +44,7 @@ def test_heads_that_differ_are_kept_apart() -> None:
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
-    refused = wire.refused(StatusError(503, "ServiceUnavailable", "later", retry_after=7))
+    refused = status_response(StatusError(503, "ServiceUnavailable", "later", retry_after=7))
     assert refused.headers["retry-after"] == "7"
     assert json.loads(refused.body)["details"]["retryAfterSeconds"] == 7
 
