@@ -16,7 +16,6 @@ from starlink.store import backup, sqlite_schema
 from starlink.store.backup import Snapshot
 from starlink.store.base import Event, Expired, Key, Record, StoreRefused, StoreUnavailable
 from starlink.store.keyfile import KeyFile, SealKey
-from starlink.store.memory import MemoryStore
 from starlink.store.seal import AesGcmSeal, AsStored, Plain, Seal, key_id
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import REVISION_STEP, Durability
@@ -494,19 +493,6 @@ async def test_a_store_made_from_a_copy_goes_on_far_above(tmp_path: Path) -> Non
             with pytest.raises(Expired):
                 store.watch(None, None, known)
         assert (await store.put(B, b"b", expect=0)).revision == copy.next_life(0) + 1
-
-
-async def test_copies_go_through_any_store(tmp_path: Path) -> None:
-    path, memory = tmp_path / "s.db", MemoryStore()
-    async with opened(path, seal=seal()) as store:
-        await write_secrets(store)
-        taken = backup.of_store(store, seal())
-        assert taken.revision == store.revision and TEXT not in b"".join(record.body for record in taken.records)
-        assert [r.key for r in taken.records] == [r.key for r in backup.of_sqlite(path).records]
-        await backup.into_store(memory, taken, seal())
-        assert {r.key: r.body for r in memory.list("/secrets")} == {r.key: r.body for r in store.list("/secrets")}
-    with pytest.raises(StoreRefused, match="empty store"):
-        await backup.into_store(memory, taken, seal())
 
 
 def test_nothing_is_copied_from_what_is_not_there(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.store import sqlite_schema
-from starlink.store.base import Record, Store, StoreRefused
-from starlink.store.seal import AsStored, Seal
+from starlink.store.base import Record, StoreRefused
+from starlink.store.seal import AsStored
 from starlink.store.sqlite_file import REVISION_STEP
 
 WRITES_A_SECOND = 100_000
@@ -47,18 +47,3 @@ def into_sqlite(path: Path, snapshot: Snapshot) -> None:
     if not sqlite_schema.is_absent(path):
         raise StoreRefused(f"{path} is there already; a backup is restored into an empty store")
     sqlite_schema.create(path, snapshot.records, snapshot.revision)
-
-
-def of_store(store: Store, seal: Seal) -> Snapshot:
-    """What an open store holds."""
-    found = [record for resource in store.resources() for record in store.list(resource)]
-    sealed = [Record(record.key, record.revision, seal.seal(record.key, record.body)) for record in found]
-    return Snapshot(sealed, store.revision)
-
-
-async def into_store(store: Store, snapshot: Snapshot, seal: Seal) -> None:
-    """Writes it into an open, empty store, which gives revisions of its own. Raises StoreRefused, StoreUnavailable."""
-    if store.resources():
-        raise StoreRefused("the store holds objects already; a backup is restored into an empty store")
-    for record in sorted(snapshot.records, key=lambda record: record.revision):
-        await store.put(record.key, seal.unseal(record.key, record.body), expect=0)

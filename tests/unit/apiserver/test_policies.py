@@ -7,6 +7,7 @@ import pytest
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.message import User
 from starlink.apiserver.policies import AdmissionRequest, matching
+from starlink.apiserver.reading import label_selector
 from starlink.apiserver.resource import Registry
 
 REGISTRY = Registry(builtin_resources())
@@ -78,7 +79,7 @@ def test_without_rules_all_is_meant_but_what_is_excluded() -> None:
     ],
 )
 def test_selectors(selector: Any, selected: bool) -> None:
-    assert matching.selects(selector, {"a": "b"}) is selected
+    assert label_selector.selects(selector, {"a": "b"}) is selected
 
 
 def test_a_namespace_selector_spares_nothing_that_lies_in_no_namespace() -> None:

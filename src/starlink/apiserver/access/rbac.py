@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from starlink.apiserver.reading import label_selector
+
 Obj = dict[str, Any]
 
 GROUP = "rbac.authorization.k8s.io"
@@ -152,7 +154,7 @@ def _sources(role: Obj, cluster_roles: list[Obj], seen: set[str]) -> Iterator[Ob
     """The roles that state rules themselves below `role`; `seen` ends circles."""
     for selector in role["aggregationRule"].get("clusterRoleSelectors") or ():
         for other in cluster_roles:
-            if _name(other) in seen or not _selects(selector or {}, other["metadata"].get("labels") or {}):
+            if _name(other) in seen or not label_selector.selects(selector, other["metadata"].get("labels") or {}):
                 continue
             seen.add(_name(other))
             if other.get("aggregationRule") is None:
@@ -163,26 +165,6 @@ def _sources(role: Obj, cluster_roles: list[Obj], seen: set[str]) -> Iterator[Ob
 
 def _name(obj: Obj) -> str:
     return str(obj["metadata"]["name"])
-
-
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    equal = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-    return equal and all(_holds(term, labels) for term in selector.get("matchExpressions") or ())
-
-
-def _holds(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(term["key"]), term.get("values") or ()
-    match term["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case _:
-            return False
 
 
 def quoted(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.policies.request import AdmissionRequest
+from starlink.apiserver.reading import label_selector
 from starlink.apiserver.resource import Resource
 
 NamespaceLabels = Callable[[], Mapping[str, str]]
@@ -34,39 +35,16 @@ def matched(
     return _by_rules(rules, request, equivalents, exact) if rules else request.resource
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector selects an object with these labels; None and an empty one select all.
-
-    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#resources-that-support-set-based-requirements
-    """
-    wanted = (selector or {}).get("matchLabels") or {}
-    terms = (selector or {}).get("matchExpressions") or ()
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(_holds(t, labels) for t in terms)
-
-
-def _holds(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(term["key"]), term.get("values") or ()
-    match term["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:
-            return value is None
-
-
 def _in_namespace(match: Mapping[str, Any], request: AdmissionRequest, labels: NamespaceLabels) -> bool:
     """What lies in no namespace is never left out."""
     selector = match.get("namespaceSelector")
-    return not selector or not request.namespace or selects(selector, labels())
+    return not selector or not request.namespace or label_selector.selects(selector, labels())
 
 
 def _object_selected(match: Mapping[str, Any], request: AdmissionRequest) -> bool:
     selector = match.get("objectSelector")
     objects = (obj for obj in (request.obj, request.old) if obj is not None)
-    return not selector or any(selects(selector, obj["metadata"].get("labels") or {}) for obj in objects)
+    return not selector or any(label_selector.selects(selector, obj["metadata"].get("labels") or {}) for obj in objects)
 
 
 def _by_rules(

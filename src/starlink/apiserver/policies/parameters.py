@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlink.apiserver.encoding import Obj, to_object
-from starlink.apiserver.policies import matching
+from starlink.apiserver.reading import label_selector
 from starlink.apiserver.resource import Registry, Resource
 from starlink.store.base import Key, Store
 
@@ -50,7 +50,7 @@ def _named(store: Store, of: Resource, namespace: str, name: str) -> list[Obj]:
 def _selected(store: Store, of: Resource, namespace: str, ref: Mapping[str, Any]) -> list[Obj]:
     listed = store.list(of.storage, namespace if of.namespaced else None)
     objects = (to_object(record, of) for record in listed)
-    return [o for o in objects if matching.selects(ref.get("selector"), o["metadata"].get("labels") or {})]
+    return [o for o in objects if label_selector.selects(ref.get("selector"), o["metadata"].get("labels") or {})]
 
 
 def _namespace(of: Resource, ref: Mapping[str, Any], namespace: str) -> str:
