@@ -6,15 +6,16 @@ the log no longer reaches back to its place.
 
 import asyncio
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from starlink.store.base import Event, Expired, StoreUnavailable
 
 DEFAULT_KEPT = 10_000
 _ALL = ""
 _MOST_AT_ONCE = 500
-_PAUSE = 2.0  # times as long as the last waking took: watchers get a third of the loop's time at most
+_TURN = 10  # who are woken in one turn of the loop, so that requests get theirs in between
+_REST = 0.0001  # seconds for each who was woken, about twice what telling it one event costs
 
 
 class Log:
@@ -27,6 +28,8 @@ class Log:
         self.ended: Exception | None = None
         self._call = call  # has those who wait woken
         self._waiting: dict[asyncio.Future[None], None] = {}
+        self._asked: tuple[int, int, str | None] = (0, 0, None)
+        self._part: tuple[int, Sequence[Event]] = (0, [])
 
     @property
     def end(self) -> int:
@@ -40,6 +43,17 @@ class Log:
         """Forgets the oldest events."""
         del self.events[:count]
         self.first += count
+
+    def part(self, place: int, namespace: str | None) -> tuple[int, Sequence[Event]]:
+        """How many events follow a place, up to a limit, and those of a namespace among them. Many ask for the same one
+        after another."""
+        asked = (place, self.end, namespace)
+        if asked != self._asked:
+            start = place - self.first
+            events = self.events[start : start + _MOST_AT_ONCE]
+            told = events if namespace is None else [one for one in events if one.record.key.namespace == namespace]
+            self._asked, self._part = asked, (len(events), told)
+        return self._part
 
     @property
     def awaited(self) -> bool:
@@ -55,11 +69,19 @@ class Log:
         finally:
             self._waiting.pop(waiter, None)
 
-    def wake(self) -> None:
+    def release(self) -> Iterable["asyncio.Future[None]"]:
+        """Those who wait, to be woken by the caller."""
         waiting, self._waiting = self._waiting, {}
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+        return waiting
+
+    def wake(self) -> None:
+        for waiter in self.release():
+            _wake(waiter)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Subscription:
@@ -84,11 +106,8 @@ class Subscription:
             raise ended
         if self._place < log.first:
             raise Expired(f"the watcher fell more than {len(log.events)} events behind; list again")
-        start = self._place - log.first
-        events: Sequence[Event] = log.events[start : start + _MOST_AT_ONCE]
-        self._place += len(events)
-        if self._namespace is not None:
-            events = [event for event in events if event.record.key.namespace == self._namespace]
+        taken, events = log.part(self._place, self._namespace)
+        self._place += taken
         if events and events[0].record.revision <= self._since:  # told by a server that is ahead of this one
             events = [event for event in events if event.record.revision > self._since]
         return events
@@ -100,8 +119,8 @@ class Subscription:
         await self._log.wait(self._waiter, soon=self.behind > 0)
 
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            _wake(self._waiter)
 
     def end(self, why: Exception) -> None:
         """No event comes any more: `take` raises `why`, after what was committed unless it is Expired."""
@@ -129,6 +148,7 @@ class History:
         self._floor = 0
         self._due: set[str] = set()
         self._waking: asyncio.Handle | None = None
+        self._turn: deque[asyncio.Future[None]] = deque()  # who are still to be woken
         self._rested_at = 0.0
         self._ended: Exception | None = None
 
@@ -169,7 +189,9 @@ class History:
             self._logs[resource].drop(count)
         log.drop(len(dropped))
 
-    # Waking: what it costs grows with the watchers, so that with many of them events gather between two wakings.
+    # Waking: what it costs grows with those who wait, so that with many of them events gather between two wakings. The
+    # rest between two grows with their number alone: were it to grow with what they are told, a longer rest would
+    # gather more to tell, and so on without end.
 
     def _wake_when_rested(self) -> None:
         if not any(self._logs[resource].awaited for resource in self._due):
@@ -182,15 +204,19 @@ class History:
             self._waking = loop.call_at(self._rested_at, self._wake)
 
     def _wake(self) -> None:
-        loop = asyncio.get_running_loop()
         for resource in self._due:
-            self._logs[resource].wake()
+            self._turn.extend(self._logs[resource].release())
         self._due.clear()
-        self._waking = loop.call_soon(self._woken, loop.time())  # after all who were woken have run
+        self._wake_some(_REST * len(self._turn))
 
-    def _woken(self, began: float) -> None:
-        now = asyncio.get_running_loop().time()
-        self._rested_at = now + _PAUSE * (now - began)
+    def _wake_some(self, rest: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._turn:
+            for _ in range(min(_TURN, len(self._turn))):
+                _wake(self._turn.popleft())
+            self._waking = loop.call_soon(self._wake_some, rest)  # after those who were woken have run
+            return
+        self._rested_at = loop.time() + rest
         self._waking = None
         if self._due:
             self._wake_when_rested()
