@@ -14,6 +14,7 @@ from starlink.api.task import Task
 from starlink.api.timestamp import format_time
 from starlink.apiserver.writing.patches import merge
 from starlink.engine.round import plan_fleet, plan_round
+from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import (
     Action,
     CreateAssignment,
@@ -70,6 +71,10 @@ class Cluster:
         obj["spec"] = merge(obj["spec"], spec)
         obj["metadata"]["generation"] += 1
         self._touch(obj)
+
+    def preempt(self, name: str) -> None:
+        """Tells the assignment to make room, as a round that preempts it does."""
+        self.change(self.objects["Assignment", "default", name], desired="Stopped", reason=PREEMPTED)
 
     def delete(self, obj: Obj) -> None:
         meta = obj["metadata"]

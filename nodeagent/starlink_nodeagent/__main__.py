@@ -15,7 +15,7 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
-from starlink_nodeagent import machine
+from starlink_nodeagent import machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
@@ -62,6 +62,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--artifact-dir", type=Path, help="where artifacts named file:NAME lie")
     parser.add_argument("--address", default="", help="the address at which instances are reached")
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label of the new Server")
+    parser.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="NAME=COUNT",
+        help="a further resource that the server has, such as example.com/dongle=2; may be given again",
+    )
     parser.add_argument("--task-user", help="as root: whom tasks run as (default nobody)")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     arguments = parser.parse_args(argv)
@@ -70,6 +77,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     for label in arguments.label:
         if "=" not in label:
             parser.error(f"--label {label}: write KEY=VALUE")
+    try:
+        arguments.resource = resources.declared(arguments.resource)
+    except resources.BadResource as error:
+        parser.error(f"--resource {error}")
     return arguments
 
 
@@ -95,7 +106,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
     )
     labels = dict(label.split("=", 1) for label in arguments.label)
     client = Client(load(arguments.kubeconfig))
-    facts = machine.observe(data_dir, arguments.address)
+    facts = machine.observe(data_dir, arguments.address, arguments.resource)
     agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
     gc.collect()
     gc.freeze()

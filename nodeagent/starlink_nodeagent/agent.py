@@ -11,14 +11,14 @@ from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import heartbeat
+from starlink_nodeagent import admission, heartbeat
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Record
+from starlink_nodeagent.journal import Record, record_of
 from starlink_nodeagent.machine import Machine
-from starlink_nodeagent.plan import Declared, Held, Plan, diff
+from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
 from starlink_nodeagent.registration import NameTaken, register
-from starlink_nodeagent.report import status_of
+from starlink_nodeagent.report import is_news, status_of
 from starlink_nodeagent.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Agent:
         self._cluster_as_of = -1
         self._uid = ""
         self._orphans: tuple[str, ...] = ()
+        self._waiting: frozenset[str] = frozenset()
         self._forgetting: set[asyncio.Task[None]] = set()
         host.ports_of_others = self._ports_of_others
 
@@ -88,7 +89,7 @@ class Agent:
             log.info("went on with what was there", extra={"instances": len(self._instances)})
 
     def _hold(self, record: Record) -> None:
-        instance = self._instances[record.uid] = Instance(record, self._host, self._report)
+        instance = self._instances[record.uid] = Instance(record, self._host, self._changed)
         instance.begin()
 
     async def _connect(self, group: asyncio.TaskGroup) -> None:
@@ -129,6 +130,7 @@ class Agent:
 
     async def _follow(self) -> None:
         await self._assignments.synced()
+        self._catch_up()
         while True:
             self._wake.clear()
             try:
@@ -157,33 +159,54 @@ class Agent:
 
     def _held(self) -> Iterable[Held]:
         return [
-            Held(uid, instance.record.key, instance.record.cluster, instance.record.resource_version)
-            for uid, instance in self._instances.items()
+            Held(uid, record.key, record.cluster, record.resource_version, record.finished)
+            for uid, record in self._records()
         ]
+
+    def _records(self) -> Iterable[tuple[str, Record]]:
+        return ((uid, instance.record) for uid, instance in self._instances.items())
 
     def _act(self, plan: Plan) -> None:
         for uid in plan.stop:
             self._instances[uid].stop()
-            self._report(self._instances[uid])
+            self._tell(self._instances[uid].record)
         for uid in plan.forget:
             self._forget(uid)
         for assignment in plan.disown:
-            record = self._record(assignment)
-            record.phase, record.reason, record.message = (
-                "Stopped",
-                "NeverStarted",
-                "it was stopped before it was started",
-            )
-            self._reporter.tell(record.uid, record.key, status_of(record, self._machine.address, self._host.now()))
-        for assignment in plan.start:
-            record = self._record(assignment)
-            self._host.journal.save(record)
-            self._hold(record)
+            self._tell_of(assignment, "Stopped", "NeverStarted", "it was stopped before it was started")
+        self._keep_waiting(plan.wait)
+        self._start(plan)
         for uid in plan.recognize:
             self._recognize(self._instances[uid])
         for key in sorted({*plan.orphans} - {*self._orphans}):
             log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
         self._orphans = plan.orphans
+
+    def _keep_waiting(self, waits: Iterable[Wait]) -> None:
+        for wait in waits:
+            self._tell_of(wait.assignment, "Pending", "WaitingFor", wait.message)
+        before, self._waiting = self._waiting, frozenset(wait.assignment.uid for wait in waits)
+        for uid in before - self._waiting - self._declared().assignments.keys():
+            self._reporter.forget(uid)
+
+    def _start(self, plan: Plan) -> None:
+        """Starts what the server has room for. A refusal is kept like an end, so that it stands."""
+        if not plan.start:
+            return
+        held = [
+            admission.claim(uid, str(record.key), record.template, record.ports.values())
+            for uid, record in self._records()
+            if not record.finished
+        ]
+        for verdict in admission.judge(plan.start, plan.wait, held, self._machine.allocatable):
+            record = record_of(verdict.assignment, self._cluster)
+            if verdict.refusal is not None:
+                record.phase, record.finished_at = "Failed", self._host.now()
+                record.reason, record.message = verdict.refusal.reason, verdict.refusal.message
+            self._host.journal.save(record)
+            self._hold(record)
+            if record.finished:
+                self._report(self._instances[record.uid])
 
     def _recognize(self, instance: Instance) -> None:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next
@@ -192,21 +215,8 @@ class Agent:
         record.cluster, record.resource_version = self._cluster, self._assignments.resource_version
         self._host.journal.save(record)
         self._reporter.forget(record.uid)
-        self._report(instance)
+        self._tell(record)
         self._wake.set()
-
-    def _record(self, assignment: Assignment) -> Record:
-        return Record(
-            uid=assignment.uid,
-            namespace=assignment.metadata.namespace,
-            name=assignment.name,
-            task=assignment.task,
-            slot=assignment.spec.slot,
-            cluster=self._cluster,
-            resource_version=int(assignment.metadata.resource_version),
-            generation=assignment.metadata.generation,
-            template=assignment.spec.template,
-        )
 
     def _forget(self, uid: str) -> None:
         """Stops an instance whose Assignment is gone, and removes what is left of it."""
@@ -221,18 +231,39 @@ class Agent:
         if self._instances.pop(uid, None) is not None:
             self._reporter.forget(uid)
             await asyncio.to_thread(self._host.journal.forget, uid)
+            self._wake.set()
 
     # Telling
 
+    def _changed(self, instance: Instance) -> None:
+        self._report(instance)
+        if instance.record.finished:
+            self._wake.set()
+
+    def _catch_up(self) -> None:
+        """Says what an earlier agent noted and may not have sent."""
+        for uid, record in self._records():
+            assignment = self._assignments.objects.get(record.key)
+            if assignment is not None and assignment.uid == uid and is_news(record, assignment.status):
+                self._tell(record)
+
     def _report(self, instance: Instance) -> None:
-        record = instance.record
+        self._tell(instance.record)
+        self._tell_event(instance.record)
+
+    def _tell(self, record: Record) -> None:
         assignment = self._assignments.objects.get(record.key)
         if assignment is not None and assignment.uid == record.uid:
             record.generation = assignment.metadata.generation
         if record.stopping and not record.finished:
             record.phase, record.ready = "Stopping", False
         self._reporter.tell(record.uid, record.key, status_of(record, self._machine.address, self._host.now()))
-        self._tell_event(record)
+
+    def _tell_of(self, assignment: Assignment, phase: str, reason: str, message: str) -> None:
+        """Tells of one that has no instance."""
+        record = record_of(assignment, self._cluster)
+        record.phase, record.reason, record.message = phase, reason, message
+        self._tell(record)
 
     def _tell_event(self, record: Record) -> None:
         """Events for what a person would ask about: failures and restarts."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.template import Template
 
@@ -56,6 +57,21 @@ class Record(msgspec.Struct, kw_only=True):
     @property
     def finished(self) -> bool:
         return self.phase in ("Stopped", "Exited", "Failed")
+
+
+def record_of(assignment: Assignment, cluster: str) -> Record:
+    """A first record of what a cluster declares."""
+    return Record(
+        uid=assignment.uid,
+        namespace=assignment.metadata.namespace,
+        name=assignment.name,
+        task=assignment.task,
+        slot=assignment.spec.slot,
+        cluster=cluster,
+        resource_version=int(assignment.metadata.resource_version),
+        generation=assignment.metadata.generation,
+        template=assignment.spec.template,
+    )
 
 
 class Journal:

@@ -4,12 +4,14 @@ import os
 import platform
 import socket
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlink_nodeagent import devices, features, resources
+
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "riscv64": "riscv64"}
-RESERVED_MEMORY = 128 * 1024 * 1024
-"""Kept for the system and the agent."""
+RUNTIMES = ("Process",)
 
 
 class UnknownMachine(Exception):
@@ -18,7 +20,7 @@ class UnknownMachine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Facts for Server.status; cpu in millicores, memory in bytes."""
+    """Facts for Server.status; amounts as `resources` tells them."""
 
     machine_id: str
     architecture: str
@@ -26,15 +28,21 @@ class Machine:
     kernel: str
     hostname: str
     address: str
-    cpu: int
-    memory: int
+    capacity: Mapping[str, int]
+    allocatable: Mapping[str, int]
+    features: tuple[str, ...]
 
 
-def observe(data_dir: Path, address: str) -> Machine:
-    """This machine, as the agent of this data directory. Raises UnknownMachine."""
+def observe(data_dir: Path, address: str, declared: Mapping[str, int], root: Path = Path("/")) -> Machine:
+    """This machine, as the agent of this data directory; `declared` resources go before those found.
+
+    Devices and features are looked for below `root`. Raises UnknownMachine.
+    """
     architecture = ARCHITECTURES.get(platform.machine())
     if architecture is None:
         raise UnknownMachine(f"{platform.machine()!r} is not one of {', '.join(sorted(set(ARCHITECTURES.values())))}")
+    found = {**devices.gpus(root), **declared}
+    capacity = resources.capacity(len(os.sched_getaffinity(0)) * 1000, _memory(), _storage(data_dir), found)
     return Machine(
         machine_id(data_dir),
         architecture,
@@ -42,8 +50,9 @@ def observe(data_dir: Path, address: str) -> Machine:
         platform.release(),
         socket.gethostname(),
         address or primary_address(),
-        len(os.sched_getaffinity(0)) * 1000,
-        _memory(),
+        capacity,
+        resources.allocatable(capacity),
+        features.observe(root, architecture, os.geteuid()),
     )
 
 
@@ -90,3 +99,9 @@ def _memory() -> int:
         if limit.isdigit():
             total = min(total, int(limit))
     return total
+
+
+def _storage(data_dir: Path) -> int:
+    """The size of the file system that holds the instances."""
+    about = os.statvfs(data_dir)
+    return about.f_blocks * about.f_frsize

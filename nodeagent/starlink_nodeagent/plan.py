@@ -1,4 +1,4 @@
-"""What to start, stop, forget and own up to: declared against held. Pure."""
+"""What to start, keep waiting, stop, forget and own up to: declared against held. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from starlink.api.meta import ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An instance that the agent has: where its Assignment came from, and how fresh that was."""
+    """An instance that the agent has: where its Assignment came from, how fresh that was, and whether it is over."""
 
     uid: str
     key: ObjectKey
     cluster: str
     resource_version: int
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,27 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """An Assignment that starts once others of this server have stopped: `blockers`, by UID."""
+
+    assignment: Assignment
+    blockers: Mapping[str, ObjectKey]
+
+    @property
+    def message(self) -> str:
+        """Whom it waits for, for a person."""
+        return f"it starts once {', '.join(sorted(map(str, self.blockers.values())))} has stopped on this server"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`start` new instances; `stop` those withdrawn; `forget` those whose Assignment is gone (after stopping them);
-    `disown` Assignments that must stop and never ran here; `recognize` instances that another cluster started and
-    this one, restored from it, declares: it is theirs from now on; `orphans` are kept though nobody declares them."""
+    """`start` new instances; `wait` with those that others must make way for first; `stop` those withdrawn; `forget`
+    those whose Assignment is gone (after stopping them); `disown` Assignments that must stop and never ran here;
+    `recognize` instances that another cluster started and this one, restored from it, declares: it is theirs from now
+    on; `orphans` are kept though nobody declares them."""
 
     start: tuple[Assignment, ...] = ()
+    wait: tuple[Wait, ...] = ()
     stop: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
     disown: tuple[Assignment, ...] = ()
@@ -52,8 +68,10 @@ def diff(declared: Declared, held: Iterable[Held]) -> Plan:
     inherited = {uid for uid, held in instances.items() if _inherited(declared, held)}
     absent = [uid for uid in ours if uid not in declared.assignments]
     fresh = [a for uid, a in declared.assignments.items() if uid not in instances and not a.finished]
+    wanted = [Wait(a, _blockers(a, declared, instances)) for a in sorted(fresh, key=lambda a: a.key) if not a.stopping]
     return Plan(
-        start=tuple(sorted((a for a in fresh if not a.stopping), key=lambda a: a.key)),
+        start=tuple(one.assignment for one in wanted if not one.blockers),
+        wait=tuple(one for one in wanted if one.blockers),
         stop=tuple(sorted(uid for uid in ours if _withdrawn(declared, uid))),
         forget=tuple(sorted(absent)),
         disown=tuple(sorted((a for a in fresh if a.stopping), key=lambda a: a.key)),
@@ -62,6 +80,19 @@ def diff(declared: Declared, held: Iterable[Held]) -> Plan:
             sorted(str(held.key) for uid, held in instances.items() if uid not in ours and uid not in inherited)
         ),
     )
+
+
+def _blockers(assignment: Assignment, declared: Declared, held: Mapping[str, Held]) -> dict[str, ObjectKey]:
+    """Those it waits for that are not over. What the agent holds it knows best; what neither it nor the API knows has
+    gone."""
+    found = {}
+    for uid in assignment.spec.wait_for:
+        if uid in held:
+            if not held[uid].finished:
+                found[uid] = held[uid].key
+        elif uid in declared.assignments and not declared.assignments[uid].finished:
+            found[uid] = declared.assignments[uid].key
+    return found
 
 
 def _same(declared: Declared, held: Held) -> bool:

@@ -1,14 +1,16 @@
 """The agent's Server: made or adopted, and told what the machine is."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from starlink import __version__
-from starlink.api import labels, quantity
+from starlink.api import labels
 from starlink.api.kinds import SERVER
 from starlink.client.errors import AlreadyExists, NotFound
 from starlink.client.kube import Client
-from starlink_nodeagent.machine import RESERVED_MEMORY, Machine
+from starlink_nodeagent.machine import RUNTIMES, Machine
+from starlink_nodeagent.resources import quantities
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ async def register(client: Client, name: str, machine: Machine, extra_labels: di
             f"kubectl delete server {name}"
         )
     uid = str(server["metadata"]["uid"])
-    patch = {"metadata": {"uid": uid}, "status": status(machine)}
+    patch = {"metadata": {"uid": uid}, "status": status(machine, server.get("status") or {})}
     await client.patch(SERVER, name, patch, subresource="status")
     return uid
 
@@ -60,8 +62,9 @@ def manifest(name: str, machine: Machine, extra_labels: dict[str, str]) -> dict[
     }
 
 
-def status(machine: Machine) -> dict[str, Any]:
-    """The agent's own fields of the Server's status."""
+def status(machine: Machine, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The agent's own fields of the Server's status; a resource that was there before and is no more is null, which a
+    merge patch takes away."""
     return {
         "machineID": machine.machine_id,
         "architecture": machine.architecture,
@@ -72,12 +75,8 @@ def status(machine: Machine) -> dict[str, Any]:
             {"type": "InternalIP", "address": machine.address},
             {"type": "Hostname", "address": machine.hostname},
         ],
-        "capacity": {
-            "cpu": quantity.format_millicores(machine.cpu),
-            "memory": f"{machine.memory // (1024 * 1024)}Mi",
-        },
-        "allocatable": {
-            "cpu": quantity.format_millicores(machine.cpu),
-            "memory": f"{max(machine.memory - RESERVED_MEMORY, 0) // (1024 * 1024)}Mi",
-        },
+        "capacity": {**dict.fromkeys(before.get("capacity") or ()), **quantities(machine.capacity)},
+        "allocatable": {**dict.fromkeys(before.get("allocatable") or ()), **quantities(machine.allocatable)},
+        "runtimes": list(RUNTIMES),
+        "features": list(machine.features),
     }

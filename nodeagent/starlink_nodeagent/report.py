@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from starlink.api.assignment import AssignmentStatus
 from starlink.api.timestamp import format_time
 from starlink_nodeagent.journal import Record
 
@@ -51,6 +52,12 @@ def _conditions(record: Record, now: float) -> list[dict[str, Any]]:
         }
         for type_, truth, why, message in found
     ]
+
+
+def is_news(record: Record, heard: AssignmentStatus) -> bool:
+    """Whether the journal says other than the API has heard."""
+    noted = (record.phase, record.ready, record.reason, record.message, record.restarts)
+    return noted != (heard.phase, heard.ready, heard.reason, heard.message, heard.restarts)
 
 
 def same(one: Status | None, other: Status) -> bool:

@@ -36,6 +36,11 @@ def main() -> None:
         default=f"{socket.gethostname()}-{os.getpid()}",
         help="its name as leader; one that is given again takes its own lease at once, so no two may run under it",
     )
+    parser.add_argument(
+        "--allow-local-artifacts",
+        action="store_true",
+        help="fetch artifacts from loopback and link-local addresses too, to find out which architectures they are for",
+    )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     arguments = parser.parse_args(sys.argv[1:])
     logs.setup(arguments.log_level, "operator")
@@ -56,7 +61,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     leadership = Leadership(client, arguments.identity, time.monotonic, time.time)
     observed = Observed(client, time.monotonic, time.time, _jitter)
     stop = asyncio.Event()
-    running = asyncio.create_task(_lead(client, leadership, observed, stop))
+    running = asyncio.create_task(_lead(client, leadership, observed, stop, arguments.allow_local_artifacts))
     kopf_running = asyncio.create_task(handlers.run(config, observed, stop))
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
@@ -77,10 +82,12 @@ async def _run(arguments: argparse.Namespace) -> None:
     log.info("stopped")
 
 
-async def _lead(client: Client, leadership: Leadership, observed: Observed, stop: asyncio.Event) -> None:
+async def _lead(
+    client: Client, leadership: Leadership, observed: Observed, stop: asyncio.Event, allow_local: bool
+) -> None:
     """Follows, syncs, and reconciles while leading."""
     applier = Applier(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
-    reconciler = Reconciler(observed, applier, time.monotonic)
+    reconciler = Reconciler(observed, applier, time.monotonic, allow_local=allow_local)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observed.run())

@@ -1,7 +1,7 @@
 """What the operator sees: caches of every kind that planning looks at, as one World."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlink.api.assignment import Assignment
@@ -16,6 +16,7 @@ from starlink.client.cache import Cache, Change
 from starlink.client.kube import Client
 from starlink.planning.world import World
 from starlink_operator.heartbeats import Heartbeats
+from starlink_operator.lean import AssignmentDecoder
 
 
 class Observed:
@@ -33,10 +34,14 @@ class Observed:
         self.tasks = Cache(client, TASK, Task, now=monotonic, jitter=jitter)
         self.pools = Cache(client, POOL, Pool, now=monotonic, jitter=jitter)
         self.servers = Cache(client, SERVER, Server, now=monotonic, jitter=jitter)
-        self.assignments = Cache(client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter)
+        self.assignments = Cache(
+            client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, decoder=AssignmentDecoder()
+        )
         self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=SERVER_NAMESPACE)
         self._heartbeats = Heartbeats()
         self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
+        self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}
+        self._changed: set[ObjectKey] = set()
         self.assignments.subscribe(self._index)
         self._leases.subscribe(self._heard)
 
@@ -59,13 +64,27 @@ class Observed:
         await self.pools.refresh()
 
     def _index(self, change: Change[Assignment]) -> None:
-        for old in filter(None, (change.old,)):
-            group = self._by_task.get(task_of(old), {})
-            group.pop(change.key, None)
-            if not group:
-                self._by_task.pop(task_of(old), None)
+        if change.old is not None:
+            key = task_of(change.old)
+            self._changed.add(key)
+            self._by_task.get(key, {}).pop(change.key, None)
         if change.new is not None:
-            self._by_task.setdefault(task_of(change.new), {})[change.key] = change.new
+            key = task_of(change.new)
+            self._changed.add(key)
+            self._by_task.setdefault(key, {})[change.key] = change.new
+
+    def _grouped(self) -> Mapping[ObjectKey, tuple[Assignment, ...]]:
+        """The assignments by task. A group that has not changed is the same tuple as before, so that what was made of
+        it need not be made again."""
+        for key in self._changed:
+            group = tuple(self._by_task.get(key, {}).values())
+            if group:
+                self._groups[key] = group
+            else:
+                self._groups.pop(key, None)
+                self._by_task.pop(key, None)
+        self._changed.clear()
+        return self._groups
 
     def _heard(self, change: Change[Lease]) -> None:
         if change.new is None:
@@ -82,7 +101,7 @@ class Observed:
         servers = {key.name: server for key, server in self.servers.objects.items()}
         return World(
             tasks=self.tasks.objects,
-            assignments={key: tuple(group.values()) for key, group in self._by_task.items()},
+            assignments=self._grouped(),
             pools={key.name: pool for key, pool in self.pools.objects.items()},
             servers=servers,
             silence=self._heartbeats.silence(servers, self._monotonic()),

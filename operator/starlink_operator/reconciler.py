@@ -2,19 +2,24 @@
 
 import asyncio
 import contextlib
+import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
-from starlink.api.task import Task
+from starlink.api.task import ArtifactFinding, Task
 from starlink.client.cache import Change
 from starlink.client.errors import ClientError
+from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.plan import Plan
+from starlink.planning.world import World
 from starlink_operator.apply import Applier, NotLeading
+from starlink_operator.findings import Findings
 from starlink_operator.observed import Observed, task_of
 
 log = logging.getLogger(__name__)
@@ -25,15 +30,21 @@ SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at tog
 ALLOCATED_SECONDS = 10.0
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
+MOST_IN_A_ROUND = 200
+"""So that a round stays well under the time in which the leadership is renewed, also when nothing fits."""
 
 
 class Reconciler:
     """Level-driven: an event only says which key to look at again."""
 
-    def __init__(self, observed: Observed, applier: Applier, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, observed: Observed, applier: Applier, monotonic: Callable[[], float], *, allow_local: bool = False
+    ) -> None:
         self._observed = observed
         self._applier = applier
         self._monotonic = monotonic
+        self._reservations = Reservations()
+        self._findings = Findings(self.mark, allow_local)
         self._dirty: set[ObjectKey] = set()
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
@@ -84,22 +95,50 @@ class Reconciler:
         """Until cancelled. One round at a time; what comes meanwhile is in the next."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
+            group.create_task(self._findings.run())
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._round()
 
     async def _round(self) -> None:
-        dirty, self._dirty = frozenset(self._dirty), set()
+        dirty = self._next()
         if not dirty:
             return
-        world = self._observed.world()
-        planned = plan_round(world, dirty)
+        world = self._with_findings(self._observed.world(), dirty)
+        planned = plan_round(world, dirty, self._reservations)
         self._unplaced = (self._unplaced - dirty) | planned.unplaced
         await asyncio.gather(*(self._apply(plan) for plan in planned.plans if plan))
         for plan in planned.plans:
             if plan.recheck_after is not None:
                 self._recheck(plan.subject, plan.recheck_after)
+
+    def _next(self) -> frozenset[ObjectKey]:
+        """The tasks of the next round, the highest priorities first; what is left is for the round after it."""
+        if len(self._dirty) <= MOST_IN_A_ROUND:
+            dirty, self._dirty = frozenset(self._dirty), set()
+            return dirty
+        tasks = self._observed.tasks.objects
+        chosen = heapq.nsmallest(MOST_IN_A_ROUND, self._dirty, key=lambda key: (-priority(tasks.get(key)), key))
+        self._dirty.difference_update(chosen)
+        self._wake.set()
+        return frozenset(chosen)
+
+    def _with_findings(self, world: World, dirty: Collection[ObjectKey]) -> World:
+        """The world with what is known of the artifacts of those tasks."""
+        known: dict[ObjectKey, ArtifactFinding] = {}
+        looking: set[ObjectKey] = set()
+        for key in dirty:
+            task = world.tasks.get(key)
+            if task is None:
+                self._findings.forget(key)
+                continue
+            found = self._findings.wanted(task)
+            if isinstance(found, ArtifactFinding):
+                known[key] = found
+            elif found is not None:
+                looking.add(key)
+        return replace(world, findings=known, looking=frozenset(looking))
 
     def _recheck(self, key: ObjectKey, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.01), self.mark, key)
@@ -142,7 +181,8 @@ class Reconciler:
         world = self._observed.world()
         now = self._monotonic()
         with_allocated = now - self._allocated_at >= ALLOCATED_SECONDS
-        plans = [plan for plan in plan_fleet(world) if plan and (with_allocated or plan.reason != "allocated")]
+        planned = plan_fleet(world, self._reservations)
+        plans = [plan for plan in planned if plan and (with_allocated or plan.reason != "allocated")]
         if with_allocated:
             self._allocated_at = now
         await asyncio.gather(*(self._apply_to_fleet(plan) for plan in plans))
@@ -157,3 +197,8 @@ class Reconciler:
         with contextlib.suppress(ClientError, NotLeading):
             async with self._slots:
                 await self._applier.apply(plan)
+
+
+def priority(task: Task | None) -> int:
+    """A task's priority; that of one that is gone is the lowest, for there is only something to clean up."""
+    return task.spec.placement.priority if task else -(2**31)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from starlink.store.base import Change, Conflict, Event, Expired, Key, Store, StoreUnavailable
+from starlink.store.base import Change, Conflict, Event, Expired, Key, Store, StoreUnavailable, Topic
 from starlink.store.memory import MemoryStore
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import StoreRefused
@@ -97,6 +97,68 @@ async def test_a_watch_sees_every_event_once_and_resumes(store: Store) -> None:
     assert [e.record.key.resource for e in everything] == ["g/things", "g/things", "g/others", "g/things"]
 
 
+def of_color(color: str) -> Topic:
+    """The objects whose body begins with a color, as in `red 1`."""
+
+    def values(event: Event) -> set[str]:
+        records = [record for record in (event.previous, event.record) if record is not None]
+        return {record.body.decode().partition(" ")[0] for record in records}
+
+    return Topic("color", color, values)
+
+
+async def test_a_watch_by_topic_sees_what_enters_stays_and_leaves(store: Store) -> None:
+    start = store.revision
+    watches = {color: store.watch("g/things", None, start, of_color(color)) for color in ("red", "blue")}
+    elsewhere = store.watch("g/things", "other", start, of_color("red"))
+    first = await store.put(A, b"red 1", expect=0)
+    await store.put(B, b"green", expect=0)
+    await store.put(Key("g/others", "ns", "o"), b"red", expect=0)
+    second = await store.put(A, b"red 2", expect=first.revision)
+    third = await store.put(A, b"blue 3", expect=second.revision)
+    gone = await store.delete(A, expect=third.revision)
+    last = await store.put(Key("g/things", "other", "z"), b"red 4", expect=0)
+    red = await take(watches["red"], 4)
+    assert [event.record.revision for event in red] == [one.revision for one in (first, second, third, last)]
+    assert [event.previous for event in red] == [None, first, second, None]
+    blue = await take(watches["blue"], 2)
+    assert [(event.change, event.record.revision) for event in blue] == [
+        (Change.PUT, third.revision),
+        (Change.DELETE, gone.revision),
+    ]
+    assert [event.record for event in await take(elsewhere, 1)] == [last]
+    assert watches["red"].behind == watches["blue"].behind == 0
+    assert await take(store.watch("g/things", None, first.revision, of_color("red")), 3) == red[1:]
+
+
+async def test_a_watch_by_topic_outlasts_what_does_not_concern_it(store: Store) -> None:
+    watch = store.watch("g/things", None, store.revision, of_color("red"))
+    slow = store.watch("g/things", None, store.revision, of_color("green"))
+    record = await store.put(A, b"green 0", expect=0)
+    for number in range(60):
+        record = await store.put(A, b"green %d" % number, expect=record.revision)
+    assert not watch.take()
+    told = await store.put(A, b"red", expect=record.revision)
+    assert [event.record for event in await take(watch, 1)] == [told]
+    with pytest.raises(Expired):
+        slow.take()
+    with pytest.raises(Expired):
+        store.watch("g/things", None, told.revision - 40, of_color("red"))
+
+
+async def test_a_topic_needs_its_resource(store: Store) -> None:
+    with pytest.raises(ValueError, match="color=red needs the resource"):
+        store.watch(None, None, store.revision, of_color("red"))
+
+
+async def test_closing_ends_watches_by_topic(store: Store) -> None:
+    waiting = asyncio.ensure_future(take(store.watch("g/things", None, store.revision, of_color("red")), 1))
+    await asyncio.sleep(0)
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await waiting
+
+
 async def test_a_list_as_it_was(store: Store) -> None:
     first = await store.put(A, b"1", expect=0)
     other = await store.put(Key("g/things", "other", "z"), b"z", expect=0)
@@ -143,6 +205,8 @@ async def test_sqlite_goes_on_where_it_was(tmp_path: Path) -> None:
     again = SqliteStore(path)
     await again.open()
     assert again.revision == last
+    by_topic = await take(again.watch("g/things", None, first.revision, of_color("1")), 1)
+    assert [(e.change, e.previous) for e in by_topic] == [(Change.PUT, first)]
     events = await take(again.watch("g/things", None, first.revision), 2)
     assert [(e.change, e.previous) for e in events] == [(Change.PUT, first), (Change.DELETE, second)]
     assert (await again.put(B, b"x", expect=0)).revision > last

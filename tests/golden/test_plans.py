@@ -188,6 +188,67 @@ def batch_life(t: Transcript) -> None:
     t.settle()
 
 
+def fixed_counts(t: Transcript) -> None:
+    t.say("a service of two on s1 and one on s2, and on no other server")
+    for name in ("s1", "s2", "s3"):
+        t.cluster.server(name)
+    on_s1, on_s2 = {"name": "s1", "replicas": 2}, {"name": "s2"}
+    web = t.cluster.task("web", servers=[on_s1, on_s2])
+    t.round()
+    t.agents()
+    t.settle()
+    t.say("one on s1: its highest slot stops")
+    t.cluster.change(web, servers=[{"name": "s1", "replicas": 1}, on_s2])
+    t.round()
+    t.settle()
+    t.say("s2 is not listed any more: its slot stops")
+    t.cluster.change(web, servers=[{"name": "s1", "replicas": 1}])
+    t.round()
+    t.settle()
+    t.say("two on s1 again: the slot's next attempt")
+    t.cluster.change(web, servers=[on_s1])
+    t.settle()
+
+
+def max_unavailable(t: Transcript) -> None:
+    t.say("a changed template replaces two at a time, the highest slots first")
+    t.cluster.server("s1")
+    web = t.cluster.task("web", replicas=3, update={"maxUnavailable": 2})
+    t.settle()
+    t.cluster.change(web, template={"command": ["other"]})
+    for _ in range(4):
+        t.round()
+        t.agents()
+    t.settle()
+
+
+def preempted_service(t: Transcript) -> None:
+    t.say("an instance makes room: it stays charged until it has stopped, and then its slot's next attempt is placed")
+    t.cluster.server("s1", cpu="2")
+    t.cluster.task("web", template={"command": ["run"], "resources": {"requests": {"cpu": 2}}})
+    t.settle()
+    t.cluster.server("s2", cpu="2")
+    t.cluster.preempt(t.cluster.assignments()[0].name)
+    t.round()
+    t.cluster.report_named(t.cluster.assignments()[0].name, phase="Stopped", ready=False)
+    t.round()
+    t.agents()
+    t.settle()
+
+
+def preempted_batch(t: Transcript) -> None:
+    t.say("no retries: an attempt that makes room is no failed one, and is followed without a wait")
+    t.cluster.server("s1", cpu="1")
+    t.cluster.task("sum", type="Batch", retries=0, template={"command": ["run"], "resources": {"requests": {"cpu": 1}}})
+    t.settle()
+    t.cluster.preempt(t.cluster.assignments()[0].name)
+    t.cluster.report_named(t.cluster.assignments()[0].name, phase="Exited", ready=False, exitCode=143,
+                           finishedAt=format_time(t.cluster.now))  # fmt: skip
+    t.round()
+    t.agents()
+    t.settle()
+
+
 def previews(t: Transcript) -> None:
     t.say("plan: what fits, and what does not and why")
     t.cluster.server("arm", arch="arm64", cpu="2")
@@ -206,7 +267,8 @@ def previews(t: Transcript) -> None:
 
 
 SCENARIOS: list[Callable[[Transcript], None]] = [
-    service_life, template_change, failed_attempts, lost_server, draining, batch_life, previews,
+    service_life, template_change, failed_attempts, lost_server, draining, batch_life, fixed_counts, max_unavailable,
+    preempted_service, preempted_batch, previews,
 ]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def check(made: Cluster) -> None:
     assert len(made.names) == len(set(made.names)), "a name was used twice"
     for server in made.world().servers.values():
         charged = [a for a in made.assignments() if a.spec.server == server.name and not a.finished]
-        cpu = sum(quantity.millicores(a.spec.template.resources.requests.cpu) for a in charged)
+        cpu = sum(quantity.millicores(a.spec.template.resources.requests.get("cpu", 0)) for a in charged)
         assert cpu <= quantity.millicores(server.status.allocatable["cpu"]), f"{server.name} is overcommitted"
 
 

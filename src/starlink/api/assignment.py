@@ -19,6 +19,7 @@ class AssignmentSpec(View, frozen=True):
     template: Template
     desired: Literal["Running", "Stopped"] = "Running"
     reason: str = ""
+    wait_for: tuple[str, ...] = ()
 
 
 class Endpoint(View, frozen=True):

@@ -16,6 +16,9 @@ _FACTOR = {
 
 Quantity = int | float | str
 
+CPU = "cpu"
+_IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
+
 
 def _parse(value: Quantity) -> Decimal:
     match = _FORM.match(str(value))
@@ -32,6 +35,19 @@ def millicores(value: Quantity) -> int:
 def count_bytes(value: Quantity) -> int:
     """Whole bytes, rounded up: `1Ki` → 1024. Raises ValueError."""
     return int(_parse(value).to_integral_value(ROUND_CEILING))
+
+
+def amount(resource: str, value: Quantity) -> int:
+    """What a quantity of a resource counts: cpu in millicores, everything else in whole units, both rounded up.
+    Raises ValueError."""
+    return millicores(value) if resource == CPU else count_bytes(value)
+
+
+def format_amount(resource: str, value: int) -> str:
+    """The quantity of what `amount` counts: `1500` of cpu → `1500m`, of memory in bytes → `256Mi`, of others → `3`."""
+    if resource == CPU:
+        return format_millicores(value)
+    return format_bytes(value) if resource in _IN_BYTES else str(value)
 
 
 def format_millicores(value: int) -> str:

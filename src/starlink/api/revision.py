@@ -28,6 +28,8 @@ def compact(value: Any) -> Any:
         }
     if isinstance(value, tuple):
         return [compact(item) for item in value]
+    if isinstance(value, dict):
+        return {key: compact(item) for key, item in value.items()}
     return value
 
 

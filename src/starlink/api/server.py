@@ -8,10 +8,12 @@ from starlink.api import labels
 from starlink.api.meta import Condition, Object, View
 from starlink.api.quantity import Quantity
 
+TaintEffect = Literal["NoSchedule", "NoExecute", "PreferNoSchedule"]
+
 
 class Taint(View, frozen=True):
     key: str
-    effect: Literal["NoSchedule", "NoExecute"]
+    effect: TaintEffect
     value: str = ""
 
 
@@ -37,6 +39,8 @@ class ServerStatus(View, frozen=True):
     capacity: dict[str, Quantity] = msgspec.field(default_factory=dict)
     allocatable: dict[str, Quantity] = msgspec.field(default_factory=dict)
     allocated: dict[str, Quantity] = msgspec.field(default_factory=dict)
+    runtimes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     pool: str = ""
     orphans: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()

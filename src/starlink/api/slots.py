@@ -1,6 +1,8 @@
-"""Sets of slots as the text of ranges: `0-3,7`."""
+"""Slots: sets of them as the text of ranges, `0-3,7`, and those of fixed counts per server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+
+from starlink.api.names import server_hash
 
 
 def parse_ranges(text: str) -> frozenset[int]:
@@ -21,3 +23,34 @@ def format_ranges(slots: Iterable[int]) -> str:
         else:
             ranges.append([slot, slot])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def order(slot: str) -> tuple[str, int]:
+    """What slots are sorted by: those of a server together, each by its number. Raises ValueError."""
+    server, _, number = slot.rpartition("-")
+    return server, int(number)
+
+
+class FixedSlots(Mapping[str, str]):
+    """Slot name → server name for fixed counts: slots `<server hash>-<n>`, n from 0, in the order of the counts.
+
+    Made as it is walked, so that a huge count costs no memory.
+    """
+
+    def __init__(self, counts: Iterable[tuple[str, int]]) -> None:
+        self._counts = {server_hash(server): (server, count) for server, count in counts}
+
+    def __getitem__(self, slot: str) -> str:
+        prefix, _, number = slot.rpartition("-")
+        server, count = self._counts[prefix]
+        if not number.isdecimal() or str(int(number)) != number or int(number) >= count:
+            raise KeyError(slot)
+        return server
+
+    def __iter__(self) -> Iterator[str]:
+        for prefix, (_, count) in self._counts.items():
+            for number in range(count):
+                yield f"{prefix}-{number}"
+
+    def __len__(self) -> int:
+        return sum(count for _, count in self._counts.values())

@@ -4,8 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from starlink.api import duration
+from starlink.api import duration, labels
 from starlink.api.meta import Condition, Object, View
+from starlink.api.server import TaintEffect
+from starlink.api.slots import FixedSlots
 from starlink.api.template import Architecture, RestartPolicy, Template
 
 DEFAULT_REPLICAS = 1
@@ -18,7 +20,27 @@ class Toleration(View, frozen=True):
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
     value: str = ""
-    effect: Literal["NoSchedule", "NoExecute"] | None = None
+    effect: TaintEffect | None = None
+
+
+class Affinity(View, frozen=True):
+    """Other tasks to be near to, or away from: `task` by name or `task_selector` by labels, in the same namespace.
+
+    Without `weight` it is required, with it (1 to 100) preferred.
+    """
+
+    task: str = ""
+    task_selector: dict[str, str] = msgspec.field(default_factory=dict)
+    topology_key: str = labels.HOSTNAME
+    weight: int | None = None
+
+
+class Spread(View, frozen=True):
+    """How evenly instances lie over the values of a label of servers."""
+
+    topology_key: str
+    max_skew: int = 1
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "DoNotSchedule"
 
 
 class Placement(View, frozen=True):
@@ -27,28 +49,58 @@ class Placement(View, frozen=True):
     server_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     lost_after: str = "15s"
+    priority: int = 0
+    gang: bool = False
+    affinity: tuple[Affinity, ...] = ()
+    anti_affinity: tuple[Affinity, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    preferred_architectures: tuple[Architecture, ...] = ()
+    features: tuple[str, ...] = ()
 
     @property
     def lost_after_seconds(self) -> float:
         return duration.seconds(self.lost_after)
 
 
+class ServerCount(View, frozen=True):
+    """How many instances run on one server."""
+
+    name: str
+    replicas: int = 1
+
+
+class Update(View, frozen=True):
+    """`max_unavailable` is a number, or a percent of what is wanted such as `25%`."""
+
+    max_unavailable: int | str = 1
+
+
 class TaskSpec(View, frozen=True):
     template: Template
     type: Literal["Service", "Batch"] = "Service"
     replicas: int | None = None
+    servers: tuple[ServerCount, ...] = ()
     completions: int | None = None
     parallelism: int | None = None
     retries: int | None = None
     deadline: str | None = None
     suspend: bool = False
     placement: Placement = Placement()
+    update: Update = Update()
 
 
 class SlotStatus(View, frozen=True):
     slot: str
     attempts: int
     failures: int = 0
+
+
+class ArtifactFinding(View, frozen=True):
+    """What was found inside an artifact, and by what: `digest` is its SHA-256 in hexadecimal digits."""
+
+    digest: str = ""
+    architectures: tuple[Architecture, ...] = ()
+    source: str = ""
 
 
 class TaskStatus(View, frozen=True):
@@ -66,6 +118,7 @@ class TaskStatus(View, frozen=True):
     finished_at: str | None = None
     completed_slots: str = ""
     slots: tuple[SlotStatus, ...] = ()
+    artifact: ArtifactFinding | None = None
     conditions: tuple[Condition, ...] = ()
 
 
@@ -79,8 +132,28 @@ class Task(Object, frozen=True):
 
     @property
     def replicas(self) -> int:
-        """Instances that a Service wants, suspension aside."""
+        """Instances that a Service wants, suspension aside; those of fixed counts where it has them."""
+        if self.spec.servers:
+            return len(self.fixed_slots)
         return DEFAULT_REPLICAS if self.spec.replicas is None else self.spec.replicas
+
+    @property
+    def fixed_slots(self) -> FixedSlots:
+        """The slots of fixed counts, each with its server; empty without them."""
+        return FixedSlots((server.name, server.replicas) for server in self.spec.servers)
+
+    def max_unavailable(self, desired: int) -> int:
+        """How many of `desired` ready instances may be missing at once by our own doing.
+
+        A percent is rounded down, but to no less than 1; 0 stays 0. Raises ValueError.
+        """
+        value = str(self.spec.update.max_unavailable)
+        number = value.removesuffix("%")
+        if not number.isdecimal():
+            raise ValueError(f"update.maxUnavailable: {value!r} is neither a number nor a percent; write 2 or 25%")
+        if number == value or not int(number):
+            return int(number)
+        return max(desired * int(number) // 100, 1)
 
     @property
     def completions(self) -> int:
@@ -101,8 +174,13 @@ class Task(Object, frozen=True):
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
-        """Those that will do; empty when all will."""
+        """Those that will do, declared, else of the artifact's variants or found inside it; empty when all will."""
         if self.spec.placement.architectures:
             return self.spec.placement.architectures
         artifact = self.spec.template.artifact
-        return tuple(variant.architecture for variant in artifact.variants) if artifact else ()
+        if artifact is None:
+            return ()
+        found = self.status.artifact
+        if not artifact.variants and found is not None and found.digest == artifact.sha256:
+            return found.architectures
+        return tuple(variant.architecture for variant in artifact.variants)

@@ -32,13 +32,16 @@ class Artifact(View, frozen=True):
     variants: tuple[ArtifactVariant, ...] = ()
 
 
-class Requests(View, frozen=True):
-    cpu: Quantity = 0
-    memory: Quantity = 0
-
-
 class Resources(View, frozen=True):
-    requests: Requests = Requests()
+    """`requests` by resource name: cpu, memory, ephemeral-storage, gpu, `example.com/dongle`."""
+
+    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A request of 0 is none: written out, it is no other template and has no other revision.
+        if 0 in self.requests.values():
+            asked = {resource: value for resource, value in self.requests.items() if value != 0}
+            msgspec.structs.force_setattr(self, "requests", asked)
 
 
 class Port(View, frozen=True):

@@ -46,6 +46,7 @@ class AgentOptions:
     data_dir: Path
     artifact_dir: Path | None = None
     task_user: str | None = None
+    resources: Sequence[str] = ()
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Standalone:
     etcd: EtcdOptions | None = None
     """None: what it was started with the last time."""
     debug: bool = False
+    allow_local_artifacts: bool = False
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
@@ -83,6 +85,7 @@ class Standalone:
             "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
             # Of this machine alone: another one may run on the same etcd, from a folder of the same name.
             "--identity", f"standalone-{socket.gethostname()}-{self.data.root}",
+            *(("--allow-local-artifacts",) if self.allow_local_artifacts else ()),
         ])  # fmt: skip
         for options in self.agents:
             await self.start_agent(client, options)
@@ -172,6 +175,7 @@ class Standalone:
             arguments += ["--artifact-dir", str(options.artifact_dir)]
         if options.task_user:
             arguments += ["--task-user", options.task_user]
+        arguments += [word for resource in options.resources for word in ("--resource", resource)]
         if _on_loopback(self.url):
             arguments += ["--address", "127.0.0.1"]
         child = await self._start_child(label, arguments)

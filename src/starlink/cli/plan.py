@@ -1,127 +1,238 @@
-"""`starlink plan -f FILE`: where everything would go, and why not; by the operator's own engine. Writes nothing."""
+"""`starlink plan`: where everything would go, and why not; by the operator's own engine. Writes nothing."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from starlink.api import conditions
-from starlink.api.assignment import Assignment
-from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
-from starlink.api.meta import Object, ObjectKey
-from starlink.api.pool import Pool
-from starlink.api.server import Server
+from starlink.api.kinds import TASK
 from starlink.api.task import Task
 from starlink.cli.apply import three_way
 from starlink.cli.cluster import with_client
-from starlink.cli.manifests import read
-from starlink.client.errors import NotFound
+from starlink.cli.manifests import Manifest, read
+from starlink.cli.observing import Sight, engine_for, look
+from starlink.cli.tables import aligned, slot_ranges, some
+from starlink.client.errors import Forbidden, NotFound
 from starlink.client.kube import Client
-from starlink.planning.world import World
 
 if TYPE_CHECKING:
+    from starlink.engine.headroom import Estimate
     from starlink.engine.preview import Preview
-
-T = TypeVar("T", bound=Object)
+    from starlink.engine.what_if import Addition, WhatIf
 
 NOT_ALL_FIT = 2
+MOST_ROWS = 50
+_MOST_VICTIMS = 20
 
 
 @click.command()
-@click.option(
-    "-f", "--filename", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
-)
+@click.option("-f", "--filename", "files", multiple=True, help="A file, a folder, or - for standard input.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="For tasks that name none.")
+@click.option("--add", "additions", multiple=True, help="What if there were such servers: arch=arm64,cpu=16,memory=64Gi"
+              "[,count=N][,gpu=N][,label.KEY=VALUE][,feature=NAME][,DOMAIN/NAME=N].")  # fmt: skip
+@click.option("--pool", default="", help="The pool of the servers that --add adds.")
+@click.option("--all", "every_row", is_flag=True, help=f"Show all rows of a task, not only {MOST_ROWS}.")
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], namespace: str) -> None:
-    """Show what applying a file would do. Exits with 2 when something can't be placed."""
-    try:
-        from starlink.engine.preview import preview
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"plan needs {error.name}, which is not installed: pip install 'starlink-orchestrator[server]'"
-        ) from None
-    manifests = [
-        m for m in read(files) if (m.body.get("apiVersion"), m.body.get("kind")) == (TASK.api_version, TASK.kind)
-    ]
-    if not manifests:
-        raise click.ClickException(f"{', '.join(files)}: no {TASK.kind} of {TASK.api_version} in it")
+def command(
+    ctx: click.Context, files: tuple[str, ...], namespace: str, additions: tuple[str, ...], pool: str, every_row: bool
+) -> None:
+    """Show what applying a file would do, or what further servers would.
 
-    async def work(client: Client) -> list[Preview]:
-        previews = []
-        for manifest in manifests:
-            place = manifest.body["metadata"].get("namespace") or namespace
-            # The server validates and fills in defaults; dryRun keeps it from writing.
-            task = await _dry_run(client, manifest.body, place)
-            previews.append(preview(await observe(client), task))
-        return previews
+    The tasks of all files are planned together. Exits with 2 when something can't be placed.
+    """
+    if not files and not additions:
+        raise click.UsageError("give -f FILE, or --add 'arch=arm64,cpu=16,memory=64Gi', or both")
+    if pool and not additions:
+        raise click.UsageError("--pool is where --add adds servers; a task names its own in placement.pool")
+    with engine_for("plan"):
+        from starlink.engine.headroom import estimates
+        from starlink.engine.preview import previews
+        from starlink.engine.what_if import what_if
+    manifests = _tasks_in(files) if files else []
+    added = _parsed(additions)
 
-    found = with_client(ctx, work)
-    for number, one in enumerate(found):
-        click.echo(("\n" if number else "") + render(one), nl=False)
-    if any(one.unplaced for one in found):
+    async def work(client: Client) -> tuple[str, bool]:
+        tasks, unchecked = await _declared(client, manifests, namespace)
+        sight = await look(client, {namespace, *(task.metadata.namespace for task in tasks)})
+        if added:
+            _demand(sight, pool)
+            found = what_if(sight.world, tasks, pool, added)
+            return render_what_if(found, pool), any(one.still for one in found.outcomes)
+        if sight.is_whole:
+            shown = previews(sight.world, tasks)
+            text = "\n".join(render(one, MOST_ROWS if not every_row else None) for one in shown)
+            return text + _unseen(sight) + _unchecked(unchecked), any(one.unplaced for one in shown)
+        judged = estimates(sight.world, tasks)
+        text = render_estimates(judged, sight.lacking) + _unchecked(unchecked)
+        return text, any(one.fits < one.wanted for one in judged)
+
+    text, short = with_client(ctx, work)
+    click.echo(text, nl=False)
+    if short:
         ctx.exit(NOT_ALL_FIT)
 
 
+def _tasks_in(files: tuple[str, ...]) -> list[Manifest]:
+    wanted = (TASK.api_version, TASK.kind)
+    manifests = [m for m in read(files) if (m.body.get("apiVersion"), m.body.get("kind")) == wanted]
+    if not manifests:
+        raise click.ClickException(f"{', '.join(files)}: no {TASK.kind} of {TASK.api_version} in it")
+    return manifests
+
+
+def _parsed(texts: Iterable[str]) -> list[Addition]:
+    from starlink.engine.what_if import addition
+
+    found = []
+    for text in texts:
+        try:
+            found.append(addition(text))
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r}: {error}", param_hint="--add") from None
+    return found
+
+
+def _demand(sight: Sight, pool: str) -> None:
+    """What-if places instances on all servers there are."""
+    if not sight.is_whole:
+        raise click.ClickException(f"--add needs to read {sight.lacking}, which you may not")
+    if pool and pool not in sight.world.pools:
+        known = ", ".join(sorted(sight.world.pools)) or "none"
+        raise click.ClickException(f"--pool {pool}: there is no such pool; there are: {known}")
+
+
+# What is declared
+
+
+async def _declared(client: Client, manifests: Iterable[Manifest], namespace: str) -> tuple[list[Task], list[str]]:
+    """The tasks as the server would store them; of the namespaces where it may not be asked, as they are written."""
+    tasks, unchecked = {}, set()
+    for manifest in manifests:
+        place = manifest.body["metadata"].get("namespace") or namespace
+        try:
+            task = await _dry_run(client, manifest.body, place)
+        except Forbidden:
+            task = _as_written(manifest, place)
+            unchecked.add(place)
+        tasks[task.key] = task
+    return list(tasks.values()), sorted(unchecked)
+
+
 async def _dry_run(client: Client, body: dict[str, Any], namespace: str) -> Task:
+    """The server validates and fills in defaults; dryRun keeps it from writing."""
     query = {"dryRun": "All", "fieldValidation": "Strict"}
     name = str(body["metadata"]["name"])
     try:
         current = await client.get(TASK, name, namespace)
         patch = {"spec": three_way(current["spec"], body["spec"], current["spec"])}
+        labels = body["metadata"].get("labels")
+        if labels:
+            patch["metadata"] = {"labels": labels}
         answered = await client.patch(TASK, name, patch, namespace, query=query)
     except NotFound:
         answered = await client.create(TASK, body, namespace, query=query)
     return msgspec.convert(answered, Task)
 
 
-async def observe(client: Client) -> World:
-    """The world as the API has it; a server whose Ready is Unknown counts as silent."""
-    tasks = await _all(client, TASK, Task)
-    assignments: dict[ObjectKey, list[Assignment]] = {}
-    for assignment in await _all(client, ASSIGNMENT, Assignment):
-        assignments.setdefault(ObjectKey(assignment.metadata.namespace, assignment.task), []).append(assignment)
-    servers = await _all(client, SERVER, Server)
-    return World(
-        tasks={task.key: task for task in tasks},
-        assignments={key: tuple(group) for key, group in assignments.items()},
-        pools={pool.name: pool for pool in await _all(client, POOL, Pool)},
-        servers={server.name: server for server in servers},
-        silence={server.name: _silence(server) for server in servers},
-        now=time.time(),
-    )
+def _as_written(manifest: Manifest, namespace: str) -> Task:
+    body = {**manifest.body, "metadata": {**manifest.body["metadata"], "namespace": namespace}}
+    try:
+        return msgspec.convert(body, Task)
+    except msgspec.ValidationError as error:
+        raise click.ClickException(f"{manifest.where}: {error}") from None
 
 
-def _silence(server: Server) -> float:
-    ready = conditions.find(server.status.conditions, conditions.READY)
-    return float("inf") if ready is not None and ready.status == "Unknown" else 0.0
+def _unseen(sight: Sight) -> str:
+    if not sight.hidden:
+        return ""
+    return "tasks of other namespaces can't be read by you: whether they make room or keep others away is not seen\n"
 
 
-async def _all(client: Client, kind: Kind, view: type[T]) -> Sequence[T]:
-    return [msgspec.json.decode(item, type=view) for item in (await client.list(kind)).items]
+def _unchecked(namespaces: Sequence[str]) -> str:
+    if not namespaces:
+        return ""
+    return f"you may not write tasks in {', '.join(namespaces)}: judged as written, not checked by the server\n"
 
 
-def render(preview: Preview) -> str:
-    """The preview as text. Pure."""
-    lines = [f"task {preview.task.key}: {_summary(preview)}"]
+# What is shown
+
+
+def render(preview: Preview, most: int | None = None) -> str:
+    """The preview as text, of more rows than `most` the first."""
+    lines = [f"task {preview.task.key}{_kind(preview.task)}: {_summary(preview)}"]
     if preview.rows:
-        lines.append(f"  {'SLOT':<6}{'ACTION':<10}{'SERVER':<24}REASON")
-        lines += [f"  {row.slot:<6}{row.action:<10}{row.server:<24}{row.reason}".rstrip() for row in preview.rows]
+        shown = preview.rows[:most]
+        rows = [(slot_ranges(row.slots), row.action, row.server, row.reason) for row in shown]
+        lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
+        hidden = len(preview.rows) - len(shown)
+        lines += [f"  and {hidden} more rows; --all shows them"] if hidden else []
+    lines += [f"  stops {v.assignment} on {v.server} (priority {v.priority})" for v in preview.victims[:_MOST_VICTIMS]]
+    unnamed = len(preview.victims) - _MOST_VICTIMS
+    lines += [f"  stops {unnamed} more"] if unnamed > 0 else []
+    if preview.unknown:
+        lines.append("  any architecture is taken here: the operator looks inside the artifact once it is applied")
     removed = [f"{name} {count}" for name, count in preview.removed if count]
     lines.append(f"  filters removed, of {preview.servers} servers: {', '.join(removed) or 'none'}")
     if preview.unplaced:
         lines.append(f"  {preview.unplaced} can't be placed: {preview.refusal}")
+    elif preview.more:
+        lines.append("  more follow once these are placed")
     return "\n".join(lines) + "\n"
 
 
+def _kind(task: Task) -> str:
+    placement = task.spec.placement
+    told = [f"priority {placement.priority}"] if placement.priority else []
+    told += ["gang"] if placement.gang else []
+    told += ["fixed counts"] if task.spec.servers else []
+    return f" ({', '.join(told)})" if told else ""
+
+
 def _summary(preview: Preview) -> str:
-    counts = Counter(row.action for row in preview.rows)
+    counts: Counter[str] = Counter()
+    for row in preview.rows:
+        counts[row.action] += len(row.slots)
     told = [f"{counts[action]} to {action}" for action in ("create", "replace", "stop") if counts[action]]
     told += [f"{counts['keep']} kept"] if counts["keep"] else []
     told += [f"{preview.unplaced} without a place"] if preview.unplaced else []
+    told += [f"{len(preview.victims)} of others to stop"] if preview.victims else []
     return ", ".join(told) or "nothing to do"
+
+
+def render_estimates(estimates: Sequence[Estimate], lacking: str) -> str:
+    """What the pools' headroom says, as text; `lacking` names what can't be read."""
+    lines = []
+    for one in estimates:
+        lines.append(f"task {one.task.key}{_kind(one.task)}: {_judged(one)}")
+        lines += [f"  pool {share.pool}: at most {share.instances} ({share.reason})" for share in one.shares]
+        lines += [f"  {one.refusal}"] if one.refusal else []
+    lines.append(f"{lacking} can't be read by you: judged by the pools' headroom; labels, taints, ports and "
+                 "neighbours may leave room for fewer")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _judged(one: Estimate) -> str:
+    if not one.wanted:
+        return "nothing more to place"
+    instances = "instance" if one.wanted == 1 else "instances"
+    return f"{one.fits} of {one.wanted} {instances} to place {'fits' if one.fits == 1 else 'fit'} the headroom"
+
+
+def render_what_if(found: WhatIf, pool: str) -> str:
+    """What the added servers would change, as text."""
+    servers = "1 more server" if len(found.added) == 1 else f"{len(found.added)} more servers"
+    lines = [f"with {servers}{f' in pool {pool}' if pool else ''}: {some(found.added)}"]
+    if not found.outcomes:
+        return f"{lines[0]}\n  nothing lacks a place as it is\n"
+    rows = [
+        (str(one.task), f"{one.missing}{'+' if one.more else ''}", str(one.missing - one.still), str(one.still),
+         some(one.servers, 3) or "none of them")
+        for one in found.outcomes
+    ]  # fmt: skip
+    lines += aligned(("TASK", "MISSING", "WOULD FIT", "STILL MISSING", "ON"), rows)
+    lines += [f"  {one.task}: {one.still} still missing: {one.refusal}" for one in found.outcomes if one.still]
+    return "\n".join(lines) + "\n"

@@ -24,6 +24,16 @@ log = logging.getLogger("starlink.up")
 DETACH_SECONDS = 60.0
 
 
+def _checked(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    from starlink_nodeagent.resources import BadResource, declared
+
+    try:
+        declared(words)
+    except BadResource as error:
+        raise click.BadParameter(str(error)) from None
+    return words
+
+
 @click.command()
 @click.option(
     "--listen", default="", metavar="HOST:PORT", help="Where the API server listens [127.0.0.1 and a free port]."
@@ -43,6 +53,19 @@ DETACH_SECONDS = 60.0
 )
 @etcd_options("Keep the objects in this etcd; '' for SQLite again [as the last time].")
 @click.option("--debug", is_flag=True, help="Serve /debug of the API server to administrators.")
+@click.option(
+    "--allow-local-artifacts",
+    is_flag=True,
+    help="Let the operator fetch artifacts from this machine's own addresses to find out their architectures.",
+)
+@click.option(
+    "--resource",
+    "resources",
+    multiple=True,
+    callback=_checked,
+    metavar="NAME=COUNT",
+    help="A further resource that this server has, such as example.com/dongle=2; may be given again.",
+)
 @click.option("--task-user", help="As root: whom tasks run as [nobody].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
@@ -55,6 +78,8 @@ def command(
     durability: str,
     etcd: EtcdOptions | None,
     debug: bool,
+    allow_local_artifacts: bool,
+    resources: tuple[str, ...],
     task_user: str | None,
     data_dir: Path | None,
 ) -> None:
@@ -66,10 +91,11 @@ def command(
     if detach:
         _detach(data)
         return
-    agent = AgentOptions(name or server_name(), data.agent, artifact_dir.resolve() if artifact_dir else None, task_user)
+    artifacts = artifact_dir.resolve() if artifact_dir else None
+    agent = AgentOptions(name or server_name(), data.agent, artifacts, task_user, resources)
     logs.setup("info", "up")
     try:
-        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug)))
+        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
 

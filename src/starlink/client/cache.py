@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
 T = TypeVar("T", bound=Object)
+T_co = TypeVar("T_co", bound=Object, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,16 @@ class Change(Generic[T]):
 Subscriber = Callable[[Change[T]], None]
 
 
+class Decoder(Protocol[T_co]):
+    """What reads an object; raises msgspec.MsgspecError."""
+
+    def decode(self, body: bytes | msgspec.Raw, /) -> T_co: ...
+
+
 class Cache(Generic[T]):
     """The objects of one kind (a `view` type), as of the last that was heard.
 
-    `now` is a monotonic clock; `jitter` gives factors around 1 for pauses.
+    `now` is a monotonic clock; `jitter` gives factors around 1 for pauses; `decoder` reads objects, else one of `view`.
     """
 
     def __init__(
@@ -56,10 +63,11 @@ class Cache(Generic[T]):
         jitter: Callable[[], float],
         namespace: str = "",
         field_selector: str = "",
+        decoder: Decoder[T] | None = None,
     ) -> None:
         self._client = client
         self._kind = kind
-        self._decoder = msgspec.json.Decoder(view)
+        self._decoder: Decoder[T] = decoder or msgspec.json.Decoder(view)
         self._now = now
         self._jitter = jitter
         self._namespace = namespace
@@ -138,20 +146,19 @@ class Cache(Generic[T]):
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _list(self) -> None:
-        listing = await self._client.list(self._kind, self._namespace, field_selector=self._field_selector)
         found: dict[ObjectKey, T] = {}
-        for raw in listing.items:
-            obj = self._decode(raw)
-            if obj is not None:
-                found[obj.key] = obj
-        version = int(listing.resource_version or 0)
+        resource_version = ""
+        async for page in self._client.pages(self._kind, self._namespace, field_selector=self._field_selector):
+            found.update((obj.key, obj) for obj in map(self._decode, page.items) if obj is not None)
+            resource_version = page.resource_version
+        version = int(resource_version or 0)
         for key in [key for key in self._objects if key not in found]:
             if _version(self._objects[key]) <= version:
                 self._drop(key, version)
         for obj in found.values():
             self._take(obj)
         self._gone.clear()
-        self._resource_version = listing.resource_version
+        self._resource_version = resource_version
         self.last_heard = self._now()
         self.lists += 1
         self._synced.set()

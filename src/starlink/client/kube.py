@@ -93,14 +93,21 @@ class Client:
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Listing:
-        """All objects, page by page; no namespace means all of them."""
+        """All objects; no namespace means those of all."""
+        selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        pages = [page async for page in self.pages(kind, namespace, **selectors)]
+        return Listing(tuple(item for page in pages for item in page.items), pages[-1].resource_version)
+
+    async def pages(
+        self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[Listing]:
+        """The same, page by page, at least one."""
         query = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
-        items: list[msgspec.Raw] = []
         while True:
             page = _page_decoder.decode(await self.raw("GET", url(kind, namespace), query=query))
-            items += page.items
+            yield Listing(tuple(page.items), page.metadata.resource_version)
             if not page.metadata.continue_:
-                return Listing(tuple(items), page.metadata.resource_version)
+                return
             query["continue"] = page.metadata.continue_
 
     async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:

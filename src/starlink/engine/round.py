@@ -1,24 +1,26 @@
 """A round: all that is to be looked at, against one fleet, in a fixed order."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.charges import ask_of, charged, fleet_of
+from starlink.engine.neighbours import Neighbours
+from starlink.engine.placing import Placer
+from starlink.engine.pools import pool_use
+from starlink.engine.reservations import Reservations
 from starlink.planning.health import assess
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
-from starlink.planning.server import plan_server
+from starlink.planning.server import Charged, plan_server
 from starlink.planning.service import MustMove
 from starlink.planning.task import Examined, Placement, abandon, complete, examine
 from starlink.planning.world import World
-from starlink.scheduling.ask import Toleration
 from starlink.scheduling.filters import tolerated
-from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.place import place
+
+POOL_CHANGED = "PoolChanged"
+"""Why an assignment leaves a server that is no longer in the pool that its task names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +31,65 @@ class Round:
     unplaced: frozenset[ObjectKey]
 
 
-def plan_round(world: World, dirty: Collection[ObjectKey] | None = None) -> Round:
-    """Plans the tasks named, or all; by namespace and name, the same for the same world."""
+def plan_round(
+    world: World, dirty: Collection[ObjectKey] | None = None, reservations: Reservations | None = None
+) -> Round:
+    """Plans the tasks named, or all; by namespace and name, the same for the same world. Servers are found for the
+    highest priority first. `reservations` have followed earlier worlds of the same cluster, or none."""
     pools = effective_pools(world)
     health = assess(world, pools)
     keys = sorted({*world.tasks, *world.assignments} if dirty is None else dirty)
     examined = {
-        key: examine(task, world, health, must_move(task, world)) for key in keys if (task := world.tasks.get(key))
+        key: examine(task, world, health, must_move(task, world, pools))
+        for key in keys
+        if (task := world.tasks.get(key))
     }
-    fleet: Fleet | None = None
-    plans, unplaced = [], set()
-    for key in keys:
-        if key not in examined:
-            plans.append(abandon(key, world.assignments.get(key, ()), health))
-            continue
-        placement = Placement()
-        if examined[key].decision.wants:
-            fleet = fleet or fleet_of(world, pools, health, charged(world, health))
-            placement = place_wants(examined[key], world, fleet)
-        if placement.refusal:
-            unplaced.add(key)
-        plans.append(complete(examined[key], placement, world, health))
-    return Round(plans, frozenset(unplaced))
+    placements: dict[ObjectKey, Placement] = {}
+    if any(_wants_servers(one) for one in examined.values()):
+        reservations = reservations or Reservations()
+        neighbours = Neighbours(world.tasks)
+        reservations.follow(world, pools, health, neighbours)
+        placer = Placer(world, health, reservations, neighbours)
+        with reservations.fleet.trial():
+            for key in sorted(examined, key=lambda key: (-examined[key].task.spec.placement.priority, key)):
+                placements[key] = placer.place(examined[key]).placement
+    plans = [
+        complete(examined[key], placements.get(key, Placement()), world, health)
+        if key in examined
+        else abandon(key, world.assignments.get(key, ()), health)
+        for key in keys
+    ]
+    return Round(plans, frozenset(key for key, placement in placements.items() if placement.refusal))
 
 
-def plan_fleet(world: World) -> Sequence[Plan]:
+def _wants_servers(examined: Examined) -> bool:
+    return bool(examined.decision.wants) or any(a.spec.wait_for for a in examined.observed.live.values())
+
+
+def plan_fleet(world: World, reservations: Reservations | None = None) -> Sequence[Plan]:
     """The plans of all servers and pools."""
     pools = effective_pools(world)
     health = assess(world, pools)
-    charges = charged(world, health)
-    plans = [plan_server(world.servers[name], world, pools, health, charges[name]) for name in sorted(world.servers)]
-    return plans + [plan_pool(world.pools[name], world, pools, health) for name in sorted(world.pools)]
+    reservations = reservations or Reservations()
+    fleet = reservations.follow(world, pools, health, Neighbours(world.tasks))
+    plans = []
+    for name in sorted(world.servers):
+        index = fleet.index[name]
+        requests = {key: int(used[index]) for key, used in fleet.used.items()}
+        charged = Charged(requests, int(fleet.instances[index]))
+        plans.append(plan_server(world.servers[name], world, pools, health, charged))
+    return plans + [
+        plan_pool(world.pools[name], world, pools, health, pool_use(fleet, world.pools[name]))
+        for name in sorted(world.pools)
+    ]
 
 
-def place_wants(examined: Examined, world: World, fleet: Fleet) -> Placement:
-    """Finds servers for what the task wants."""
-    own = Counter(a.spec.server for a in examined.observed.active.values())
-    placed = place(fleet, ask_of(examined.task, world, own), len(examined.decision.wants))
-    return Placement(placed.servers, placed.refusal.message if placed.refusal else "")
+def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:
+    """Why an assignment of the task has to leave its server; `pools` says the effective pool of each server.
 
-
-def must_move(task: Task, world: World) -> MustMove:
-    """Why an assignment of the task has to leave its server."""
-    tolerations: tuple[Toleration, ...] = task.spec.placement.tolerations
+    A pool that does not exist moves nobody: that is a mistake to be told, not a place to go to.
+    """
+    placement = task.spec.placement
 
     def why(assignment: Assignment) -> str:
         server = world.servers.get(assignment.spec.server)
@@ -79,7 +97,9 @@ def must_move(task: Task, world: World) -> MustMove:
             return ""
         if server.metadata.deleting:
             return "ServerDraining"
+        if placement.pool in world.pools and pools[server.name] != placement.pool:
+            return POOL_CHANGED
         evicting = [taint for taint in server.spec.taints if taint.effect == "NoExecute"]
-        return "" if all(tolerated(taint, tolerations) for taint in evicting) else "Evicted"
+        return "" if all(tolerated(taint, placement.tolerations) for taint in evicting) else "Evicted"
 
     return why

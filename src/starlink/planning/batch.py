@@ -6,7 +6,7 @@ from starlink.api.timestamp import parse_time
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded
-from starlink.planning.service import MAX_WANTS
+from starlink.planning.service import most_wants
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 60.0
@@ -85,12 +85,12 @@ def _next_attempts(
 ) -> tuple[list[Want], list[Assignment], float | None, bool]:
     """The lowest slots that are neither done nor active, as far as parallelism allows."""
     task = observed.task
-    room = task.parallelism - len(observed.active)
+    room, most = task.parallelism - len(observed.active), most_wants(task)
     wants: list[Want] = []
     forget = [a for a in observed.superseded if not succeeded(a)]
     recheck: float | None = None
     for index in range(task.completions):
-        if len(wants) >= min(room, MAX_WANTS):
+        if len(wants) >= min(room, most):
             break
         slot = str(index)
         if index in completed or slot in observed.active:
@@ -103,7 +103,7 @@ def _next_attempts(
                 continue
             forget.append(before)
         wants.append(Want(slot, observed.attempts.get(slot, 0) + 1))
-    return wants, forget, recheck, len(wants) == MAX_WANTS
+    return wants, forget, recheck, len(wants) == most
 
 
 def _due_in(before: Assignment, failures: int, now: float) -> float:

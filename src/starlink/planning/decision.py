@@ -7,10 +7,11 @@ from starlink.api.assignment import Assignment
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A slot that wants a server for its next attempt."""
+    """A slot that wants a server for its next attempt; `server` is the only one that will do, "" when any may."""
 
     slot: str
     attempt: int
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from starlink.api.timestamp import parse_time
 from starlink.planning.health import Health
 
 SERVER_LOST = "ServerLost"
+PREEMPTED = "Preempted"
+_REFUSALS = frozenset({"OutOfResources", "PortTaken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,8 @@ class Observed:
     """The assignments of one task.
 
     `active` has, a slot, the one that occupies it: unfinished and not given up, stopping ones too. `finished` has the
-    last finished one of a slot that nobody deletes. `lost` are those given up with their server. `leaving` are deleted
-    ones. `strays` belong to another task of the same name, or to none.
+    last finished one of a slot that nobody deletes. `lost` are those given up with their server: their slots
+    are free for a next attempt. `leaving` are deleted ones.
     """
 
     task: Task
@@ -71,10 +73,22 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
     )
 
 
+def was_preempted(assignment: Assignment) -> bool:
+    """Whether it was told to stop to make room for a higher priority."""
+    return assignment.spec.desired == "Stopped" and assignment.spec.reason == PREEMPTED
+
+
 def failed(assignment: Assignment) -> bool:
-    """Whether a finished attempt ended badly; one that was told to stop did not."""
+    """Whether a finished attempt ended badly; one that was told to stop did not, however it took it."""
     status = assignment.status
+    if was_preempted(assignment):
+        return False
     return status.phase == "Failed" or (status.phase == "Exited" and status.exit_code != 0)
+
+
+def was_refused(assignment: Assignment) -> bool:
+    """Whether its agent did not start it, for its server had less room than was thought: no fault of the task."""
+    return assignment.status.phase == "Failed" and assignment.status.reason in _REFUSALS
 
 
 def succeeded(assignment: Assignment) -> bool:
@@ -91,7 +105,7 @@ def _failures(
     for assignment in (*superseded, *finished.values()):
         slot = assignment.spec.slot
         known = remembered[slot].attempts if slot in remembered else 0
-        if failed(assignment) and assignment.spec.attempt > known:
+        if failed(assignment) and not was_refused(assignment) and assignment.spec.attempt > known:
             counts[slot] = counts.get(slot, 0) + 1
     return counts
 

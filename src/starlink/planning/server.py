@@ -1,10 +1,10 @@
 """Servers: what the operator says of each, and when one that is being deleted may go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from starlink.api import conditions, labels, quantity
-from starlink.api.assignment import Assignment
 from starlink.api.kinds import SERVER
 from starlink.api.meta import Condition
 from starlink.api.server import Server
@@ -14,15 +14,20 @@ from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, 
 from starlink.planning.world import World
 
 
-def plan_server(
-    server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Iterable[Assignment]
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What the unfinished assignments of a server request, by resource, and how many they are."""
+
+    amounts: Mapping[str, int]
+    instances: int
+
+
+def plan_server(server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Charged) -> Plan:
     """The server's status, when it changed; its release, when it leaves and nothing is charged there any more.
 
-    `charged` are the unfinished assignments there. A plan that changes `allocated` alone has the reason
+    A plan that changes `allocated` alone has the reason
     `allocated`, so that the edge may coalesce it.
     """
-    charged = tuple(charged)
     told = _conditions(server, charged, health, world.now)
     allocated = _allocated(charged)
     pool = pools.get(server.name, "")
@@ -42,19 +47,20 @@ def plan_server(
     return Plan(server.key, tuple(actions), "its state changed" if changed else "allocated")
 
 
-def _allocated(charged: Iterable[Assignment]) -> dict[str, Any]:
-    requests = [assignment.spec.template.resources.requests for assignment in charged]
-    return {
-        "cpu": quantity.format_millicores(sum(quantity.millicores(request.cpu) for request in requests)),
-        "memory": quantity.format_bytes(sum(quantity.count_bytes(request.memory) for request in requests)),
-        "assignments": str(len(requests)),
+def _allocated(charged: Charged) -> dict[str, Any]:
+    amounts = {"cpu": 0, "memory": 0, **charged.amounts}
+    told = {
+        name: quantity.format_amount(name, amount)
+        for name, amount in sorted(amounts.items())
+        if amount or name in ("cpu", "memory")
     }
+    return {**told, "assignments": str(charged.instances)}
 
 
 Told = tuple[Literal["True", "False", "Unknown"], str, str]
 
 
-def _ready(server: Server, charged: tuple[Assignment, ...], health: Health) -> Told:
+def _ready(server: Server, charged: Charged, health: Health) -> Told:
     if server.declared_gone:
         return (
             "False",
@@ -62,7 +68,7 @@ def _ready(server: Server, charged: tuple[Assignment, ...], health: Health) -> T
             f"a person has declared it gone; take {labels.GONE_ANNOTATION} away to use it again",
         )
     if server.metadata.deleting:
-        return "False", "Draining", f"it is being deleted; {len(charged)} assignments have not stopped yet"
+        return "False", "Draining", f"it is being deleted; {charged.instances} assignments have not stopped yet"
     if server.name in health.braked and health.is_unknown(server.name):
         return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
     if health.is_unknown(server.name):
@@ -74,7 +80,7 @@ def _ready(server: Server, charged: tuple[Assignment, ...], health: Health) -> T
     return "True", "AgentHeard", "its agent is heard"
 
 
-def _conditions(server: Server, charged: tuple[Assignment, ...], health: Health, now: float) -> tuple[Condition, ...]:
+def _conditions(server: Server, charged: Charged, health: Health, now: float) -> tuple[Condition, ...]:
     status, reason, message = _ready(server, charged, health)
     leaving = server.metadata.deleting
     found = (
@@ -100,9 +106,9 @@ def _events(server: Server, told: tuple[Condition, ...]) -> list[Action]:
     return [RecordEvent(SERVER, server.key, server.uid, kind, new.reason, new.message)]
 
 
-def _may_go(server: Server, charged: tuple[Assignment, ...], health: Health) -> bool:
+def _may_go(server: Server, charged: Charged, health: Health) -> bool:
     held = labels.DRAINED_FINALIZER in server.metadata.finalizers
-    return server.metadata.deleting and held and (not charged or health.is_gone(server.name))
+    return server.metadata.deleting and held and (not charged.instances or health.is_gone(server.name))
 
 
 def _release(server: Server) -> ReleaseFinalizer:

@@ -1,13 +1,18 @@
-"""A Service: which slots it should have, and the one next step of a replacement."""
+"""A Service: which slots it should have, and the next step of a replacement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
 from starlink.api.assignment import Assignment
+from starlink.api.slots import FixedSlots, order
+from starlink.api.task import Task
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, ended_at, failed, ready_now
+from starlink.planning.observed import Observed, ended_at, failed, ready_now, was_preempted
 
 MAX_WANTS = 1_000
+MAX_GANG = 10_000
+"""A gang is wanted whole; the CRD allows no larger one."""
 BACKOFF_FIRST = 10.0
 BACKOFF_MOST = 300.0
 
@@ -20,11 +25,11 @@ def decide(observed: Observed, revision: str, health: Health, must_move: MustMov
     task = observed.task
     desired = 0 if task.spec.suspend or task.metadata.deleting else task.replicas
     ready = ready_now(health)
-    kept = _kept(observed, desired, ready)
-    slots, more = _slots(observed, kept, desired)
+    slots, more = _slots(observed, desired, health, ready)
     surplus = [a for slot, a in observed.live.items() if slot not in slots]
     wants, forget, recheck = _next_attempts(observed, slots, revision, health, now)
-    replaced, updating = _replace_one(observed, slots, revision, ready, must_move, bool(wants or recheck))
+    limit = max(task.max_unavailable(desired), 1)
+    replaced, updating = _replacements(observed, slots, revision, ready, must_move, limit)
     reason = "Suspended" if task.spec.suspend else "ScaledDown"
     stale = [a for slot, a in observed.finished.items() if slot not in slots]
     return Decision(
@@ -38,16 +43,40 @@ def decide(observed: Observed, revision: str, health: Health, must_move: MustMov
     )
 
 
+def most_wants(task: Task) -> int:
+    """How many slots are wanted at once, so that a round stays short."""
+    return MAX_GANG if task.spec.placement.gang else MAX_WANTS
+
+
 def _kept(observed: Observed, desired: int, ready: Callable[[Assignment], bool]) -> list[str]:
     """The live slots to keep: scaling down takes unready ones first, then the highest."""
     live = observed.live
-    order = sorted(live, key=lambda slot: (not ready(live[slot]), int(slot)))
-    return order[:desired]
+    first_kept = sorted(live, key=lambda slot: (not ready(live[slot]), order(slot)))
+    return first_kept[:desired]
 
 
-def _slots(observed: Observed, kept: list[str], desired: int) -> tuple[frozenset[str], bool]:
-    """The slots that the task should have: those kept and the lowest others; at most MAX_WANTS others at once."""
-    missing = min(desired - len(kept), MAX_WANTS)
+def _slots(
+    observed: Observed, desired: int, health: Health, ready: Callable[[Assignment], bool]
+) -> tuple[frozenset[str], bool]:
+    """The slots that the task should have, and whether there are more than can be wanted at once."""
+    if desired and observed.task.spec.servers:
+        return _fixed(observed, health)
+    return _counted(observed, _kept(observed, desired, ready), desired)
+
+
+def _fixed(observed: Observed, health: Health) -> tuple[frozenset[str], bool]:
+    """The slots of fixed counts; at most `most_wants` that are not live, those of silent servers last."""
+    counts = [(server.name, server.replicas) for server in observed.task.spec.servers]
+    fixed = FixedSlots(sorted(counts, key=lambda count: health.is_suspect(count[0]) or health.is_gone(count[0])))
+    kept = {slot for slot in observed.live if slot in fixed}
+    missing = len(fixed) - len(kept)
+    chosen = list(islice((slot for slot in fixed if slot not in kept), min(missing, most_wants(observed.task))))
+    return frozenset({*kept, *chosen}), missing > len(chosen)
+
+
+def _counted(observed: Observed, kept: list[str], desired: int) -> tuple[frozenset[str], bool]:
+    """Those kept and the lowest others; at most `most_wants` others at once."""
+    missing = min(desired - len(kept), most_wants(observed.task))
     slots, taken = set(kept), set(observed.live)
     index = 0
     for _ in range(missing):
@@ -62,10 +91,11 @@ def _next_attempts(
     observed: Observed, slots: frozenset[str], revision: str, health: Health, now: float
 ) -> tuple[list[Want], list[Assignment], float | None]:
     """Slots to fill now, the finished attempts that make way, and when the next one is due."""
+    fixed = observed.task.fixed_slots
     wants: list[Want] = []
     forget: list[Assignment] = []
     recheck: float | None = None
-    for slot in sorted(slots - observed.active.keys(), key=int):
+    for slot in sorted(slots - observed.active.keys(), key=order):
         before = observed.finished.get(slot)
         if before is not None:
             due = 0.0 if before.revision != revision else _due_in(before, observed.failures.get(slot, 0), now)
@@ -73,50 +103,51 @@ def _next_attempts(
                 recheck = due if recheck is None else min(recheck, due)
                 continue
             forget.append(before)
-        wants.append(Want(slot, observed.attempts.get(slot, 0) + 1))
+        wants.append(Want(slot, observed.attempts.get(slot, 0) + 1, fixed.get(slot, "")))
     return wants, forget, recheck
 
 
 def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 10 s, 20 s, 40 s … 5 minutes."""
-    if not failed(before) and before.status.phase == "Stopped":
+    if was_preempted(before) or (not failed(before) and before.status.phase == "Stopped"):
         return 0.0
     return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
 
 
-def _replace_one(
+def _replacements(
     observed: Observed,
     slots: frozenset[str],
     revision: str,
     ready: Callable[[Assignment], bool],
     must_move: MustMove,
-    unfilled: bool,
+    limit: int,
 ) -> tuple[list[tuple[Assignment, str]], str]:
-    """At most one instance to replace: a leaving server or a taint goes before a changed template.
+    """What to replace now, at most `limit` at once with what stops or starts already, and what is still to be.
 
-    Unready outdated ones go first, then the highest slot; only while nothing else of the task is under way.
+    A leaving server or a taint goes before a changed template; unready ones first, then the highest slot.
     """
     live = {slot: a for slot, a in observed.live.items() if slot in slots}
     moving = {slot: why for slot, a in live.items() if (why := must_move(a))}
-    outdated = [slot for slot, a in live.items() if a.revision != revision and slot not in moving]
-    stopping = len(observed.active) - len(observed.live)
-    starting = [slot for slot, a in live.items() if not ready(a) and slot not in moving and slot not in outdated]
-    updating = (
-        f"{len(outdated) + len(moving)} of {len(slots)} instances are to be replaced" if outdated or moving else ""
-    )
-    if stopping or starting or not (outdated or moving):
-        return [], updating
-    if moving:
-        slot = _first(list(moving), live, ready)
-        return [(live[slot], moving[slot])], updating
-    slot = _first(outdated, live, ready)
-    if unfilled and ready(live[slot]):
-        return [], updating
-    return [(live[slot], "Outdated")], updating
+    outdated = {slot: "Outdated" for slot, a in live.items() if a.revision != revision and slot not in moving}
+    due = moving | outdated
+    if not due:
+        return [], ""
+    starting = sum(1 for slot, a in live.items() if slot not in due and not ready(a))
+    room = limit - starting - (len(observed.active) - len(observed.live))
+    unfilled = len(slots - observed.active.keys())
+    chosen: list[tuple[Assignment, str]] = []
+    for slot in (*_in_turn(moving, live, ready), *_in_turn(outdated, live, ready)):
+        # What is missing anyway must not cost another ready instance, unless that one has to leave.
+        missing = unfilled if slot in outdated and ready(live[slot]) else 0
+        if len(chosen) + missing < room:
+            chosen.append((live[slot], due[slot]))
+    return chosen, f"{len(due)} of {len(slots)} instances are to be replaced"
 
 
-def _first(slots: list[str], live: dict[str, Assignment], ready: Callable[[Assignment], bool]) -> str:
-    return min(slots, key=lambda slot: (ready(live[slot]), -int(slot)))
+def _in_turn(due: Iterable[str], live: Mapping[str, Assignment], ready: Callable[[Assignment], bool]) -> list[str]:
+    """Unready ones first, then the highest slot."""
+    highest_first = sorted(due, key=order, reverse=True)
+    return sorted(highest_first, key=lambda slot: ready(live[slot]))
 
 
 def _failures(observed: Observed, slots: frozenset[str], ready: Callable[[Assignment], bool]) -> dict[str, int]:
@@ -126,4 +157,4 @@ def _failures(observed: Observed, slots: frozenset[str], ready: Callable[[Assign
 
 
 def _highest_first(assignments: list[Assignment]) -> list[Assignment]:
-    return sorted(assignments, key=lambda a: -int(a.spec.slot))
+    return sorted(assignments, key=lambda a: order(a.spec.slot), reverse=True)

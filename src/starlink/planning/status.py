@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from starlink.api import conditions, labels, slots
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition
@@ -38,6 +40,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         "revision": examined.revision,
         "selector": f"{labels.TASK}={task.name}",
         "slots": _slots(examined),
+        **({"artifact": msgspec.to_builtins(examined.finding)} if examined.finding else {}),
         **(_batch(facts, now) if task.is_batch else {}),
     }
     old = _present(examined)
@@ -56,7 +59,7 @@ class _Facts:
         self.examined = examined
         self.task = task
         self.refusal = placement.refusal
-        self.unplaced = max(len(examined.decision.wants) - len(placement.servers), 0)
+        self.unplaced = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
         self.live = len(observed.live)
         self.ready = sum(1 for a in observed.live.values() if ready(a))
         self.updated = sum(1 for a in observed.live.values() if a.revision == examined.revision)
@@ -250,5 +253,6 @@ def _present(examined: Examined) -> dict[str, Any]:
         "startedAt": status.started_at,
         "finishedAt": status.finished_at,
         "completedSlots": status.completed_slots,
+        "artifact": msgspec.to_builtins(status.artifact) if status.artifact else None,
         "slots": [{"slot": s.slot, "attempts": s.attempts, "failures": s.failures} for s in status.slots],
     }

@@ -5,7 +5,7 @@ plan once the engine has placed it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -17,12 +17,12 @@ from starlink.api.meta import ObjectKey
 from starlink.api.names import assignment_name
 from starlink.api.revision import compact, revision
 from starlink.api.server import Server
-from starlink.api.task import Task
-from starlink.api.template import Artifact, Template, resolved
+from starlink.api.task import ArtifactFinding, Task
+from starlink.api.template import Architecture, Artifact, Template, resolved
 from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
-from starlink.planning.observed import SERVER_LOST, Observed, observe
+from starlink.planning.observed import PREEMPTED, SERVER_LOST, Observed, observe
 from starlink.planning.plan import (
     Action,
     CreateAssignment,
@@ -40,13 +40,19 @@ from starlink.planning.world import World
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A task that exists, with what it wants."""
+    """A task that exists, with what it wants, and what was found inside its artifact."""
 
     task: Task
     revision: str
     observed: Observed
     decision: Decision
     strays: tuple[Assignment, ...]
+    finding: ArtifactFinding | None = None
+
+    @property
+    def architectures(self) -> tuple[Architecture, ...]:
+        """Those that will do; empty when all will."""
+        return self.task.architectures or (self.finding.architectures if self.finding else ())
 
 
 def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Examined:
@@ -60,7 +66,9 @@ def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Ex
         decision = batch.decide(observed, health, world.now)
     else:
         decision = service.decide(observed, of_template, health, must_move, world.now)
-    return Examined(task, of_template, observed, _behind(strays, decision), strays)
+    if task.key in world.looking:
+        decision = replace(decision, wants=(), updating="its artifact is being looked into for its architectures")
+    return Examined(task, of_template, observed, _behind(strays, decision), strays, world.findings.get(task.key))
 
 
 def _behind(strays: Sequence[Assignment], decision: Decision) -> Decision:
@@ -71,17 +79,24 @@ def _behind(strays: Sequence[Assignment], decision: Decision) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What the engine found: servers for the first of the wants, and why there are no more."""
+    """What the engine found: a server for each of the first wants, and why there are no more.
+
+    A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
+    UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
+    priority that are told to.
+    """
 
     servers: Sequence[str] = ()
     refusal: str = ""
+    wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    victims: Sequence[Assignment] = ()
 
 
 def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:
     """The second step: the plan, in the order that plan.Plan tells."""
     task, decision = examined.task, examined.decision
     removals = [*_stops(examined), *_removals(examined, health), *_stray_actions(examined.strays, health)]
-    creations = _creations(examined, placement, world.servers)
+    creations = [*_creations(examined, placement, world.servers), *_preemptions(placement)]
     status = task_status(examined, placement, health, world.now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
     events = _events(examined, placement, status)
@@ -129,7 +144,7 @@ def _removals(examined: Examined, health: Health) -> list[Action]:
 
 def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Action]:
     actions: list[Action] = []
-    for a in assignments:
+    for a in sorted(assignments, key=lambda a: a.name):
         if not a.metadata.deleting:
             actions.append(DeleteAssignment(a.key, a.uid, "TaskGone"))
         elif _may_go(a, health):
@@ -148,12 +163,23 @@ def _release(a: Assignment) -> ReleaseFinalizer:
 
 
 def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
-    pairs = zip(examined.decision.wants, placement.servers, strict=False)
-    return [CreateAssignment(manifest(examined.task, examined.revision, want, servers[name])) for want, name in pairs]
+    pairs = enumerate(zip(examined.decision.wants, placement.servers, strict=False))
+    return [
+        CreateAssignment(
+            manifest(examined.task, examined.revision, want, servers[name], placement.wait_for.get(index, ()))
+        )
+        for index, (want, name) in pairs
+        if name
+    ]
 
 
-def manifest(task: Task, of_template: str, want: Want, server: Server) -> dict[str, Any]:
-    """The Assignment of a slot's next attempt on a server."""
+def _preemptions(placement: Placement) -> list[Action]:
+    """After the creations: what was created says for whom they go, should we end in between."""
+    return [StopAssignment(a.key, a.uid, PREEMPTED) for a in placement.victims]
+
+
+def manifest(task: Task, of_template: str, want: Want, server: Server, wait_for: Sequence[str] = ()) -> dict[str, Any]:
+    """The Assignment of a slot's next attempt on a server; it starts once those of `wait_for` (UIDs) have stopped."""
     template = _for_architecture(resolved(task.spec.template, task.restart_policy), server.status.architecture)
     return {
         "apiVersion": ASSIGNMENT.api_version,
@@ -179,6 +205,7 @@ def manifest(task: Task, of_template: str, want: Want, server: Server) -> dict[s
             "slot": want.slot,
             "attempt": want.attempt,
             "template": compact(template),
+            **({"waitFor": list(wait_for)} if wait_for else {}),
         },
     }
 
@@ -205,9 +232,11 @@ def _events(examined: Examined, placement: Placement, status: Mapping[str, Any])
     for reason in sorted({reason for _, reason in examined.decision.remove}):
         names = [a.name for a, why in examined.decision.remove if why == reason]
         tell("Normal", reason, f"stopping {_listed(names)}")
-    placed = list(placement.servers[: len(examined.decision.wants)])
+    placed = [server for server in placement.servers[: len(examined.decision.wants)] if server]
     if placed:
         tell("Normal", "Placed", f"placed {len(placed)} on {_listed(sorted(set(placed)))}")
+    if placement.victims:
+        tell("Normal", "Preempting", f"making room: {_listed([str(a.key) for a in placement.victims])}")
     for word in ("Scheduled", "Ready", "Complete", "Failed"):
         told = _became(task, status, word)
         if told is not None:

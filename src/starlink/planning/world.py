@@ -1,13 +1,13 @@
 """What a round of planning looks at: everything declared and observed, at one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
-from starlink.api.task import Task
+from starlink.api.task import ArtifactFinding, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class World:
     `assignments` are grouped by the namespace and name of their task, also of tasks that are gone.
     `silence` is, for each server, how many seconds ago its heartbeat was last seen to be renewed,
     on the observer's own monotonic clock. `now` is seconds since the epoch, for timestamps only.
+    `findings` say what was found inside the artifacts of tasks, `looking` are the tasks whose artifacts
+    are being looked into.
     """
 
     tasks: Mapping[ObjectKey, Task]
@@ -25,3 +27,5 @@ class World:
     servers: Mapping[str, Server]
     silence: Mapping[str, float]
     now: float
+    findings: Mapping[ObjectKey, ArtifactFinding] = field(default_factory=dict)
+    looking: frozenset[ObjectKey] = frozenset()

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
+
+HOSTNAME = "kubernetes.io/hostname"
+"""The topology key whose domains are the servers themselves."""
 
 
 class Toleration(Protocol):
@@ -19,16 +22,59 @@ class Toleration(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One instance's needs. `cpu` in millicores, `memory` in bytes; `pool` "" means any; `own` is how many
-    instances of the same task each server has already."""
+class Term:
+    """To be in a domain of `key` where an instance of one of the groups is, or is not. `weight` None: a must."""
 
-    cpu: int = 0
-    memory: int = 0
+    groups: frozenset[str]
+    key: str = HOSTNAME
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far the domains of `key` may differ in their numbers of the group's instances; not `required`: a wish."""
+
+    key: str
+    max_skew: int = 1
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one instance takes of its server and its pool, and what it keeps away.
+
+    `requests` are amounts by resource: cpu in millicores, everything else in whole units; `quota` the same in the words
+    of a pool's quota. `group` tells instances of one task; `repels` are its required anti-affinities.
+    """
+
+    group: str = ""
+    priority: int = 0
+    requests: tuple[tuple[str, int], ...] = ()
+    quota: tuple[tuple[str, int], ...] = ()
     ports: frozenset[int] = frozenset()
-    architectures: tuple[str, ...] = ()
+    repels: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The needs of each of some identical instances. `pool` "" means any; `server` "" too. `local` are the servers that
+    have the artifact already, `homes` those that had an instance of the group before, `refused` those whose agent would
+    not start one."""
+
+    load: Load = Load()
+    server: str = ""
     pool: str = ""
+    namespace: str = ""
+    architectures: tuple[str, ...] = ()
+    preferred_architectures: tuple[str, ...] = ()
+    runtime: str = ""
+    features: frozenset[str] = frozenset()
     selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
-    strategy: Literal["Pack", "Spread"] = "Spread"
-    own: Mapping[str, int] = field(default_factory=dict)
+    affinity: tuple[Term, ...] = ()
+    anti_affinity: tuple[Term, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    local: frozenset[str] = frozenset()
+    homes: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    gang: bool = False

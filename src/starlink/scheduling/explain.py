@@ -1,116 +1,93 @@
-"""Why an instance can't be placed: per filter how many servers, the best one, and the way out."""
+"""Why an instance can't be placed: per filter how many servers, the nearest one, and the smallest change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.filters import FILTERS
-from starlink.scheduling.fleet import Fleet, Mask
+from starlink.scheduling.filters import Removed
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.reasons import lack, listed, reason
+from starlink.scheduling.remedy import remedy
+from starlink.scheduling.verdicts import Verdicts, judge, nearest
+
+_LONG = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`removed` as data, `message` for a person."""
+    """Why instances have no place. `removed` counts, for each filter, the servers that it is the first to remove;
+    `best` is the server that is nearest to fitting, "" if there is none, and `lacks` what it lacks; `remedy` is the
+    smallest change that would let one fit; `message` says it all to a person."""
 
-    removed: tuple[tuple[str, int], ...]
+    removed: Removed
+    best: str
+    lacks: tuple[str, ...]
+    remedy: str
     message: str
 
 
-def explain(fleet: Fleet, ask: Ask, removed: Sequence[tuple[str, int]]) -> Refusal:
-    """The refusal of one more instance."""
-    return Refusal(tuple(removed), _message(fleet, ask, removed))
+def explain(fleet: Fleet, ask: Ask, missing: int) -> Refusal:
+    """The refusal of the instances that are missing, with all that was placed charged to the fleet."""
+    verdicts = judge(fleet, ask)
+    removed = tuple((name, len(servers)) for name, servers in verdicts.removed)
+    if absent := _absent(fleet, ask):
+        problem, way = absent
+        return Refusal(removed, "", (), way, f"{problem}; {way}")
+    server = nearest(verdicts)
+    lacks = tuple(lack(fleet, ask, name, server) for name in verdicts.failing(server)) if server >= 0 else ()
+    best = fleet.names[server] if server >= 0 else ""
+    way = remedy(verdicts, server, missing)
+    return Refusal(removed, best, lacks, way, _message(verdicts, missing, best, lacks, way))
 
 
-def _message(fleet: Fleet, ask: Ask, removed: Sequence[tuple[str, int]]) -> str:
-    if ask.pool and ask.pool not in fleet.pools:
-        known = ", ".join(fleet.pools) or "none"
-        return f"pool {ask.pool!r} does not exist (pools: {known}); create it, or name another in placement.pool"
+def affinity_cycle(groups: Sequence[str]) -> str:
+    """What to say of groups of which each requires to be near the next, and the last near the first, so that none of
+    them can be placed."""
+    chain = " near ".join((*groups, groups[0]))
+    return f"an affinity cycle: {chain}, so that none can be first; give one of these affinities a weight"
+
+
+def _absent(fleet: Fleet, ask: Ask) -> tuple[str, str] | None:
+    """What is asked for and not there at all, and the way out."""
+    if ask.pool and ask.pool not in fleet.pool_names:
+        pools = listed(fleet.pools) or "none"
+        return f"pool {ask.pool!r} does not exist (pools: {pools})", "create it, or name another in placement.pool"
     if not len(fleet):
-        return "no server has registered yet; start an agent with `starlink agent`"
-    counted = [(name, count) for name, count in removed if count]
-    reasons = ", ".join(f"{count} {_why(name, fleet, ask)}" for name, count in counted)
-    return f"0 of {len(fleet)} servers fit: {reasons}; {_way_out(fleet, ask, counted)}"
+        return "no server has registered yet", "start an agent with `starlink agent`"
+    if ask.server and ask.server not in fleet.index:
+        known = f"server {ask.server!r} does not exist (servers: {listed(fleet.names)})"
+        return known, f"start an agent with `starlink agent --name {ask.server}`, or name another in spec.servers"
+    return None
 
 
-def _why(name: str, fleet: Fleet, ask: Ask) -> str:
-    match name:
-        case "Ready":
-            return "not ready"
-        case "Schedulable":
-            return "cordoned or leaving"
-        case "Pool":
-            return f"outside pool {ask.pool}"
-        case "PoolArchitecture":
-            return "of an architecture that their pool does not take"
-        case "Architecture":
-            return f"of another architecture (wants {', '.join(ask.architectures)})"
-        case "Selector":
-            return f"without the labels {_labels(ask)}"
-        case "Taints":
-            return "with a taint that is not tolerated"
-        case "Cpu":
-            return f"short of cpu (asks {_cores(ask.cpu)}, {_most(fleet, ask, 'cpu')})"
-        case "Memory":
-            return f"short of memory (asks {_mebibytes(ask.memory)}, {_most(fleet, ask, 'memory')})"
-        case _:
-            return f"with port {', '.join(map(str, sorted(ask.ports)))} taken"
+def _message(verdicts: Verdicts, missing: int, best: str, lacks: tuple[str, ...], way: str) -> str:
+    """The longest of the variants that is not too long, else the last."""
+    lacking = listed(lacks, " and ")
+    if verdicts.ask.server:
+        lacking = lacking or "room for all of them"
+        return f"server {best} does not fit {_instances(verdicts.ask, missing)}: it lacks {lacking}; {way}"
+    close = f"nearest: {best} lacks {lacking}; " if lacks else ""
+    variants = [f"{reasons}; {close}{way}" for reasons in _reasons(verdicts, missing)]
+    variants.append(variants[-1].replace(close, "") if close else variants[-1])
+    return next((text for text in variants if len(text) <= _LONG), variants[-1])
 
 
-def _most(fleet: Fleet, ask: Ask, resource: str) -> str:
-    free = fleet.free_cpu if resource == "cpu" else fleet.free_memory
-    usable = np.where(_otherwise_fit(fleet, ask), free, -1)
-    best = int(np.argmax(usable))
-    amount = max(int(usable[best]), 0)
-    shown = _cores(amount) if resource == "cpu" else _mebibytes(amount)
-    return f"the most free is {shown} on {fleet.names[best]}"
+def _reasons(verdicts: Verdicts, missing: int) -> Iterator[str]:
+    """How many servers fit and why the others do not, ever shorter: of the fewest servers, reasons go first."""
+    fleet, ask = verdicts.fleet, verdicts.ask
+    counted = [(len(servers), name, servers) for name, servers in verdicts.removed if len(servers)]
+    fit = len(fleet) - sum(count for count, _, _ in counted)
+    head = f"{fit} of {len(fleet)} servers fit {_instances(ask, missing)}"
+    words = {name: f"{count} {reason(fleet, ask, name, servers)}" for count, name, servers in counted}
+    by_size = sorted(counted, key=lambda one: -one[0])
+    for shown in range(len(counted), min(0, len(counted) - 1), -1):
+        kept = {name for _, name, _ in by_size[:shown]}
+        left = sum(count for count, name, _ in counted if name not in kept)
+        told = [text for name, text in words.items() if name in kept]
+        told += [f"{left} for other reasons"] if left else []
+        yield f"{head}: {', '.join(told)}" if told else head
 
 
-def _otherwise_fit(fleet: Fleet, ask: Ask) -> Mask:
-    """The servers that pass every filter but those of capacity and ports."""
-    fit = np.ones(len(fleet), np.bool_)
-    for name, keeps in FILTERS:
-        if name not in ("Cpu", "Memory", "Ports"):
-            fit &= keeps(fleet, ask)
-    return fit
-
-
-def _way_out(fleet: Fleet, ask: Ask, counted: Sequence[tuple[str, int]]) -> str:
-    """The smallest change that would fit: at the filter that was the last to remove a server."""
-    last = counted[-1][0] if counted else "Ready"
-    match last:
-        case "Cpu":
-            return "ask less cpu, stop something, or add a server"
-        case "Memory":
-            return "ask less memory, stop something, or add a server"
-        case "Ports":
-            return "give port 0 to have one picked, ask fewer instances, or add a server"
-        case "Taints":
-            return "tolerate the taint in placement.tolerations, or take it off a server"
-        case "Selector":
-            return f"label a server {_labels(ask)}, or change placement.serverSelector"
-        case "Architecture":
-            return f"add a server of {' or '.join(ask.architectures)}, or an artifact variant for what is there"
-        case "PoolArchitecture":
-            return "add the architecture to the pool, or name another pool"
-        case "Pool":
-            return (
-                f'move a server with `kubectl patch server NAME --type merge -p \'{{"spec":{{"pool":"{ask.pool}"}}}}\'`'
-            )
-        case "Schedulable":
-            return "uncordon a server (spec.unschedulable: false), or add one"
-        case _:
-            return "bring a server's agent back, or add a server"
-
-
-def _labels(ask: Ask) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(ask.selector.items()))
-
-
-def _cores(millicores: int) -> str:
-    return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count // (1024 * 1024)}Mi" if count >= 1024 * 1024 else str(count)
+def _instances(ask: Ask, missing: int) -> str:
+    words = "1 more instance" if missing == 1 else f"{missing} more instances"
+    return f"{words} of the gang, so that none of it is placed" if ask.gang else words

@@ -1,68 +1,270 @@
 """The filters, in the order in which they are counted; each says which servers it keeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from starlink.scheduling.ask import Ask, Toleration
-from starlink.scheduling.fleet import Fleet, Mask, Taint
+from starlink.scheduling.ask import Ask, Term, Toleration
+from starlink.scheduling.fleet import Amounts, Domains, Fleet, Mask, Taint, in_domains
+from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+
+Removed = tuple[tuple[str, int], ...]
 
 
-def _ready(fleet: Fleet, _ask: Ask) -> Mask:
-    return fleet.ready
+@dataclass(frozen=True, slots=True)
+class Feasible:
+    """The servers that every filter keeps, and how many each removed that none before it had."""
+
+    mask: Mask
+    removed: Removed
 
 
-def _schedulable(fleet: Fleet, _ask: Ask) -> Mask:
-    return fleet.schedulable
+def feasible(fleet: Fleet, ask: Ask) -> Feasible:
+    """The servers that could take one instance now."""
+    left, removed = _by_kind(fleet, ask)
+    counts = list(removed)
+    before = int(np.count_nonzero(left))
+    for name, kept in _by_state(fleet, ask):
+        left = left & kept
+        now = int(np.count_nonzero(left))
+        counts.append((name, before - now))
+        before = now
+    return Feasible(left, tuple(counts))
 
 
-def _pool(fleet: Fleet, ask: Ask) -> Mask:
-    return fleet.mask(lambda _: True) if not ask.pool else fleet.pool == ask.pool
+def every(fleet: Fleet, ask: Ask) -> tuple[tuple[str, Mask], ...]:
+    """What each filter keeps whatever the others do, in the order of `feasible`."""
+    of_kind = ((kind.name, kind.mask(fleet, ask)) for kind in BY_KIND)
+    return (*of_kind, *_by_state(fleet, ask))
 
 
-def _pool_architecture(fleet: Fleet, _ask: Ask) -> Mask:
-    return fleet.pool_takes
+def otherwise(fleet: Fleet, ask: Ask, name: str) -> Mask:
+    """The servers that all filters but one keep."""
+    left = np.ones(len(fleet), np.bool_)
+    for other, kept in every(fleet, ask):
+        left &= kept if other != name else True
+    return left
 
 
-def _architecture(fleet: Fleet, ask: Ask) -> Mask:
-    wanted = frozenset(ask.architectures)
-    return fleet.mask(lambda node: not wanted or node.architecture in wanted)
+# By what a server is, which changes seldom: remembered for all asks that give the same
 
 
-def _selector(fleet: Fleet, ask: Ask) -> Mask:
-    wanted = tuple(ask.selector.items())
-    return fleet.mask(lambda node: all(node.labels.get(key) == value for key, value in wanted))
+def _named(fleet: Fleet, name: str) -> Mask:
+    return fleet.mask(lambda node: not name or node.name == name)
 
 
-def _taints(fleet: Fleet, ask: Ask) -> Mask:
-    return fleet.mask(lambda node: all(tolerated(taint, ask.tolerations) for taint in node.taints))
+def _ready(fleet: Fleet, _: None) -> Mask:
+    return fleet.mask(lambda node: node.ready)
 
 
-def _cpu(fleet: Fleet, ask: Ask) -> Mask:
-    return fleet.free_cpu >= ask.cpu
+def _schedulable(fleet: Fleet, _: None) -> Mask:
+    return fleet.mask(lambda node: node.schedulable)
 
 
-def _memory(fleet: Fleet, ask: Ask) -> Mask:
-    return fleet.free_memory >= ask.memory
+def _pool(fleet: Fleet, pool: str) -> Mask:
+    return fleet.mask(lambda node: not pool or node.pool == pool)
 
 
-def _ports(fleet: Fleet, ask: Ask) -> Mask:
-    free = (ask.ports.isdisjoint(ports) for ports in fleet.ports)
-    return np.fromiter(free, np.bool_, len(fleet))
+def _namespace(fleet: Fleet, namespace: str) -> Mask:
+    closed = {pool.name for pool in fleet.pools.values() if pool.namespaces and namespace not in pool.namespaces}
+    return fleet.mask(lambda node: node.pool not in closed)
 
 
-FILTERS: tuple[tuple[str, Callable[[Fleet, Ask], Mask]], ...] = (
-    ("Ready", _ready),
-    ("Schedulable", _schedulable),
-    ("Pool", _pool),
-    ("PoolArchitecture", _pool_architecture),
-    ("Architecture", _architecture),
-    ("Selector", _selector),
-    ("Taints", _taints),
-    ("Cpu", _cpu),
-    ("Memory", _memory),
-    ("Ports", _ports),
+def _pool_architecture(fleet: Fleet, _: None) -> Mask:
+    taken = {pool.name: pool.architectures for pool in fleet.pools.values() if pool.architectures}
+    return fleet.mask(lambda node: node.architecture in taken.get(node.pool, (node.architecture,)))
+
+
+def _watermark(fleet: Fleet, _: None) -> Mask:
+    closed = {pool.name for pool in fleet.pools.values() if pool.closed}
+    return fleet.mask(lambda node: node.pool not in closed)
+
+
+def _architecture(fleet: Fleet, architectures: tuple[str, ...]) -> Mask:
+    return fleet.mask(lambda node: not architectures or node.architecture in architectures)
+
+
+def _runtime(fleet: Fleet, runtime: str) -> Mask:
+    return fleet.mask(lambda node: not runtime or runtime in node.runtimes)
+
+
+def _features(fleet: Fleet, features: frozenset[str]) -> Mask:
+    return fleet.mask(lambda node: features.issubset(node.features))
+
+
+def _selector(fleet: Fleet, wanted: tuple[tuple[str, str], ...]) -> Mask:
+    mask = np.ones(len(fleet), np.bool_)
+    for key, value in wanted:
+        mask &= in_domains(
+            fleet.labelled(key), np.array([name == value for name in fleet.labelled(key).names], np.bool_)
+        )
+    return mask
+
+
+def _taints(fleet: Fleet, tolerations: tuple[Toleration, ...]) -> Mask:
+    return fleet.mask(lambda node: not any(keeps_out(taint, tolerations) for taint in node.taints))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A filter by what a server is: `given` is the part of an ask that it looks at."""
+
+    name: str
+    given: Callable[[Ask], Hashable]
+    keeps: Callable[[Fleet, Any], Mask]
+
+    def mask(self, fleet: Fleet, ask: Ask) -> Mask:
+        given = self.given(ask)
+        return fleet.remembered((self.name, given), lambda: self.keeps(fleet, given))
+
+
+BY_KIND = (
+    Kind("Named", lambda ask: ask.server, _named),
+    Kind("Ready", lambda _: None, _ready),
+    Kind("Schedulable", lambda _: None, _schedulable),
+    Kind("Pool", lambda ask: ask.pool, _pool),
+    Kind("Namespace", lambda ask: ask.namespace, _namespace),
+    Kind("PoolArchitecture", lambda _: None, _pool_architecture),
+    Kind("Watermark", lambda _: None, _watermark),
+    Kind("Architecture", lambda ask: ask.architectures, _architecture),
+    Kind("Runtime", lambda ask: ask.runtime, _runtime),
+    Kind("Features", lambda ask: ask.features, _features),
+    Kind("Selector", lambda ask: tuple(sorted(ask.selector.items())), _selector),
+    Kind("Taints", lambda ask: ask.tolerations, _taints),
 )
+
+
+def _by_kind(fleet: Fleet, ask: Ask) -> tuple[Mask, Removed]:
+    alike = tuple(kind.given(ask) for kind in BY_KIND)
+    return fleet.remembered(("filters", alike), lambda: _count_by_kind(fleet, ask))
+
+
+def _count_by_kind(fleet: Fleet, ask: Ask) -> tuple[Mask, Removed]:
+    left = np.ones(len(fleet), np.bool_)
+    removed = []
+    for kind in BY_KIND:
+        kept = left & kind.mask(fleet, ask)
+        removed.append((kind.name, int(np.count_nonzero(left) - np.count_nonzero(kept))))
+        left = kept
+    return left, tuple(removed)
+
+
+# By what is on a server now
+
+
+def resource_filter(resource: str) -> str:
+    """The name of a resource's filter: `cpu` → `Cpu`, `ephemeral-storage` → `EphemeralStorage`; an extended resource's
+    is its own name."""
+    return resource if "/" in resource else "".join(part.capitalize() for part in resource.split("-"))
+
+
+def _by_state(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Mask]]:
+    """Only those that the ask has any use for, and cpu and memory."""
+    requests = dict(ask.load.requests)
+    for resource in dict.fromkeys(("cpu", "memory", *requests)):
+        yield resource_filter(resource), _has(fleet, resource, requests.get(resource, 0))
+    yield "Ports", _ports_free(fleet, ask)
+    if ask.affinity:
+        yield "Affinity", _near(fleet, ask)
+    if ask.anti_affinity or ask.load.group in fleet.repelled:
+        yield "AntiAffinity", _apart(fleet, ask)
+    if any(spread.required for spread in ask.spread):
+        yield "Spread", _even(fleet, ask)
+    if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
+        yield "Quota", quota_left(fleet, ask)[fleet.pool_codes] > 0
+
+
+def _has(fleet: Fleet, resource: str, amount: int) -> Mask:
+    if not amount:
+        return np.ones(len(fleet), np.bool_)
+    mask: Mask = fleet.free(resource) >= amount
+    return mask
+
+
+def _ports_free(fleet: Fleet, ask: Ask) -> Mask:
+    mask = np.ones(len(fleet), np.bool_)
+    for port in ask.load.ports:
+        mask[list(fleet.ports.get(port, ()))] = False
+    return mask
+
+
+def _near(fleet: Fleet, ask: Ask) -> Mask:
+    mask = np.ones(len(fleet), np.bool_)
+    for term in ask.affinity:
+        if term.weight is None:
+            mask &= in_domains(fleet.domains(term.key), near(fleet, ask, term))
+    return mask
+
+
+def near(fleet: Fleet, ask: Ask, term: Term) -> Mask:
+    """The domains that a required affinity allows. The first of a group that wants to be near its own may go anywhere.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
+    """
+    counts = fleet.counts(term.groups, term.key)
+    first = ask.load.group in term.groups and not any(fleet.groups.get(group) for group in term.groups)
+    mask: Mask = (counts > 0) | first
+    return mask
+
+
+def _apart(fleet: Fleet, ask: Ask) -> Mask:
+    mask = np.ones(len(fleet), np.bool_)
+    for term in ask.anti_affinity:
+        if term.weight is None:
+            mask &= ~in_domains(fleet.domains(term.key), fleet.counts(term.groups, term.key) > 0)
+    for key, holders in fleet.repelling(ask.load.group):
+        mask &= ~in_domains(fleet.domains(key), holders > 0)
+    return mask
+
+
+def _even(fleet: Fleet, ask: Ask) -> Mask:
+    mask = np.ones(len(fleet), np.bool_)
+    for spread in ask.spread:
+        if spread.required:
+            domains = fleet.domains(spread.key)
+            counts = fleet.counts((ask.load.group,), spread.key)
+            mask &= in_domains(domains, even(counts, eligible(fleet, ask, domains), spread.max_skew))
+    return mask
+
+
+def eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
+    """The domains in which there is a server of a kind that would do: only these are compared when spreading."""
+    found = np.zeros(len(domains.names) + 1, np.bool_)
+    found[domains.codes[_by_kind(fleet, ask)[0]]] = True
+    mask: Mask = found[:-1]
+    return mask
+
+
+def even(counts: Amounts, among: Mask, max_skew: int) -> Mask:
+    """The domains that may take one more: they stay within `max_skew` of the emptiest.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+    """
+    if not among.any():
+        return np.zeros(len(counts), np.bool_)
+    mask: Mask = among & (counts + 1 - counts[among].min() <= max_skew)
+    return mask
+
+
+def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
+    """How many more instances each pool's quota has room for, by pool code, with what is charged or with `used`."""
+    usage = fleet.quota_used if used is None else used
+    left = (_instances(fleet.pools, usage, ask, name) for name in fleet.pool_names)
+    return np.fromiter(left, np.int64, len(fleet.pool_names))
+
+
+def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:
+    rooms = ((room(pools, usage, pool, key), amount) for key, amount in ask.load.quota if amount)
+    return max(
+        0, min((UNLIMITED if left == UNLIMITED else left // amount for left, amount in rooms), default=UNLIMITED)
+    )
+
+
+def keeps_out(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
+    """Whether the taint forbids a server to those who have only these tolerations."""
+    return taint.effect != "PreferNoSchedule" and not tolerated(taint, tolerations)
 
 
 def tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:

@@ -1,14 +1,26 @@
-"""All servers as arrays, in the order of their names."""
+"""All servers as arrays, in the order of their names, with what is charged to them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from starlink.scheduling import tally
+from starlink.scheduling.ask import HOSTNAME, Load
+from starlink.scheduling.pool import Pool
+
 Mask = npt.NDArray[np.bool_]
 Amounts = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.intp]
+T = TypeVar("T")
+
+_BASE = ("cpu", "memory")
+_FEW = 10  # holders, for which a loop is faster than arrays
+_MOST_REMEMBERED = 2_000
 
 
 class Taint(Protocol):
@@ -22,69 +34,265 @@ class Taint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One server. `cpu` in millicores and `memory` in bytes are what may be allocated, `used_*` what is charged."""
+    """One server. `allocatable` are amounts by resource: cpu in millicores, everything else in whole units."""
 
     name: str
     architecture: str = "amd64"
     pool: str = ""
-    pool_architectures: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    runtimes: tuple[str, ...] = ("Process",)
+    features: tuple[str, ...] = ()
     ready: bool = True
     schedulable: bool = True
-    cpu: int = 0
-    memory: int = 0
-    used_cpu: int = 0
-    used_memory: int = 0
-    used_ports: frozenset[int] = frozenset()
+    allocatable: Mapping[str, int] = field(default_factory=dict)
+
+
+class Domains(NamedTuple):
+    """The servers' values of a topology key: `codes` index `names`, -1 for a server without the label."""
+
+    codes: Codes
+    names: tuple[str, ...]
+
+
+class Charge(NamedTuple):
+    """An instance on a server. One that is lost, not `counted`, takes room there, but no quota, and is no neighbour.
+    One that is `stopping` takes all until it has stopped."""
+
+    server: str
+    load: Load
+    counted: bool = True
+    stopping: bool = False
 
 
 class Fleet:
-    """The servers of one round. `charge` deducts what was placed, so that the next ask sees it."""
+    """The servers, the pools, and what is charged to both. Servers that are unknown may be charged: the charge counts
+    once they are there."""
 
-    def __init__(self, nodes: Iterable[Node], pools: Iterable[str] = ()) -> None:
-        self.nodes = tuple(sorted(nodes, key=lambda node: node.name))
-        self.pools = tuple(sorted(pools))
-        self.names = tuple(node.name for node in self.nodes)
-        self.cpu = self._amounts("cpu")
-        self.memory = self._amounts("memory")
-        self.free_cpu = self.cpu - self._amounts("used_cpu")
-        self.free_memory = self.memory - self._amounts("used_memory")
-        self.ready = self._mask(lambda node: node.ready)
-        self.schedulable = self._mask(lambda node: node.schedulable)
-        self.architecture = np.array([node.architecture for node in self.nodes], dtype=np.str_)
-        self.pool = np.array([node.pool for node in self.nodes], dtype=np.str_)
-        self.pool_takes = self._mask(
-            lambda node: not node.pool_architectures or node.architecture in node.pool_architectures
-        )
-        self.ports = [set(node.used_ports) for node in self.nodes]
+    def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool] = ()) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self.pools: dict[str, Pool] = {}
+        self.charges: dict[str, Charge] = {}
+        self.priorities: tally.Tally[int] = {}  # how many charges have each
+        self._trial: list[tuple[Indices, Load, Amounts]] | None = None
+        self._set_pools(pools)
+        self._build()
 
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def _amounts(self, attribute: str) -> Amounts:
-        return np.fromiter((getattr(node, attribute) for node in self.nodes), np.int64, len(self.nodes))
+    def node(self, name: str) -> Node | None:
+        """The server of that name."""
+        return self._nodes.get(name)
 
-    def _mask(self, test: "Test") -> Mask:
-        return np.fromiter((test(node) for node in self.nodes), np.bool_, len(self.nodes))
+    # The arrays
 
-    def mask(self, test: "Test") -> Mask:
+    def _build(self) -> None:
+        self.nodes = tuple(self._nodes[name] for name in sorted(self._nodes))
+        self.names = tuple(node.name for node in self.nodes)
+        self.index = {name: number for number, name in enumerate(self.names)}
+        resources = dict.fromkeys((*_BASE, *(key for node in self.nodes for key in node.allocatable)))
+        self.capacity = {key: self._amounts(key) for key in resources}
+        self._memo: dict[Hashable, object] = {}
+        self._number_pools()
+        self.recharge()
+
+    def _set_pools(self, pools: Iterable[Pool]) -> None:
+        self.pools = {pool.name: pool for pool in sorted(pools, key=lambda pool: pool.name)}
+
+    def _number_pools(self) -> None:
+        self.pool_names = ("", *sorted({*self.pools, *(node.pool for node in self.nodes)} - {""}))
+        codes = {name: number for number, name in enumerate(self.pool_names)}
+        self.pool_codes = np.fromiter((codes[node.pool] for node in self.nodes), np.intp, len(self))
+
+    def recharge(self) -> None:
+        """Counts all charges anew."""
+        self.used = {key: np.zeros_like(amounts) for key, amounts in self.capacity.items()}
+        self.instances = np.zeros(len(self), np.int64)
+        self.ports: dict[int, dict[int, int]] = {}
+        self.groups: dict[str, dict[int, int]] = {}
+        self.repelled: dict[str, dict[str, dict[int, int]]] = {}
+        self.quota_used: dict[str, dict[str, int]] = {name: {} for name in self.pool_names}
+        for charge in self.charges.values():
+            self._count(charge, 1)
+
+    def _amounts(self, resource: str) -> Amounts:
+        return np.fromiter((node.allocatable.get(resource, 0) for node in self.nodes), np.int64, len(self.nodes))
+
+    def free(self, resource: str) -> Amounts:
+        """What is left of a resource on each server; negative where more is charged than there is."""
+        if resource not in self.capacity:
+            return np.zeros(len(self), np.int64)
+        free: Amounts = self.capacity[resource] - self.used[resource]
+        return free
+
+    def mask(self, test: Callable[[Node], bool]) -> Mask:
         """Which servers pass a test."""
-        return self._mask(test)
+        return np.fromiter(map(test, self.nodes), np.bool_, len(self.nodes))
 
-    def fullness(self) -> npt.NDArray[np.float64]:
-        """The larger of the shares of cpu and memory that are charged, 0 to 1 for a server within its means."""
-        cpu = 1 - self.free_cpu / np.maximum(self.cpu, 1)
-        memory = 1 - self.free_memory / np.maximum(self.memory, 1)
-        larger: npt.NDArray[np.float64] = np.maximum(cpu, memory)
-        return larger
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, kept for as long as no server and no pool changes."""
+        found = self._memo.get(key)
+        if found is None:
+            if len(self._memo) >= _MOST_REMEMBERED:
+                self._memo.clear()
+            found = self._memo[key] = make()
+        return found  # type: ignore[return-value]
 
-    def charge(self, index: int, cpu: int, memory: int, ports: frozenset[int]) -> None:
-        """Deducts one instance from a server."""
-        self.free_cpu[index] -= cpu
-        self.free_memory[index] -= memory
-        self.ports[index] |= ports
+    def domains(self, key: str) -> Domains:
+        """The domains of a topology key; a server is always a domain of its own for `kubernetes.io/hostname`."""
+        if key == HOSTNAME:
+            return self.remembered("servers", lambda: Domains(np.arange(len(self), dtype=np.intp), self.names))
+        return self.labelled(key)
+
+    def labelled(self, key: str) -> Domains:
+        """The servers by their values of a label."""
+        return self.remembered(("label", key), lambda: self._labelled(key))
+
+    def _labelled(self, key: str) -> Domains:
+        values = [node.labels.get(key) for node in self.nodes]
+        names = tuple(sorted({value for value in values if value is not None}))
+        codes = {name: code for code, name in enumerate(names)}
+        return Domains(np.fromiter((codes[v] if v is not None else -1 for v in values), np.intp, len(self)), names)
+
+    # What changes
+
+    def set_nodes(self, changed: Iterable[Node], gone: Iterable[str] = ()) -> None:
+        """Puts servers in the place of those of the same names, adds new ones, and takes away those that are gone."""
+        changed, gone = list(changed), [name for name in gone if name in self._nodes]
+        alike = all(_is_as_large(self._nodes.get(node.name), node) for node in changed) and not gone
+        self._nodes.update((node.name, node) for node in changed)
+        for name in gone:
+            del self._nodes[name]
+        if alike:
+            self.nodes = tuple(map(self._nodes.__getitem__, self.names))
+            self._memo.clear()
+        else:
+            self._build()
+
+    def set_pools(self, pools: Iterable[Pool]) -> None:
+        """Puts these pools in the place of all."""
+        self._set_pools(pools)
+        self._memo.clear()
+        before = self.pool_names
+        self._number_pools()
+        if self.pool_names != before:
+            self.recharge()
+
+    def charge(self, uid: str, charge: Charge) -> None:
+        """Charges an instance, in the place of the charge of the same uid."""
+        if self.charges.get(uid) == charge:
+            return
+        self.release(uid)
+        self.charges[uid] = charge
+        tally.add(self.priorities, charge.load.priority, 1)
+        self._count(charge, 1)
+
+    def release(self, uid: str) -> None:
+        """Takes a charge away; nothing happens if there is none."""
+        charge = self.charges.pop(uid, None)
+        if charge is not None:
+            tally.add(self.priorities, charge.load.priority, -1)
+            self._count(charge, -1)
+
+    def _count(self, charge: Charge, number: int) -> None:
+        index = self.index.get(charge.server)
+        if index is not None:
+            self._add(index, charge.load, number, counted=charge.counted)
+
+    def _add(self, index: int, load: Load, number: int, *, counted: bool) -> None:
+        for key, amount in load.requests:
+            if key in self.used:
+                self.used[key][index] += number * amount
+        self._join(index, load, number, counted=counted)
+
+    def _join(self, index: int, load: Load, number: int, *, counted: bool = True) -> None:
+        """Counts what is not an amount of the server's."""
+        self.instances[index] += number
+        for port in load.ports:
+            tally.add_in(self.ports, port, index, number)
+        if not counted:
+            return
+        tally.add_in(self.groups, load.group, index, number)
+        for term in load.repels:
+            for group in term.groups:
+                self._repel(group, term.key, index, number)
+        used = self.quota_used[self.nodes[index].pool]
+        for key, amount in load.quota:
+            tally.add(used, key, number * amount)
+
+    def _repel(self, group: str, key: str, index: int, number: int) -> None:
+        keys = self.repelled.setdefault(group, {})
+        tally.add_in(keys, key, index, number)
+        if not keys:
+            del self.repelled[group]
+
+    def place(self, servers: Indices, load: Load) -> None:
+        """Charges one instance for each of the servers, which may repeat, until the trial ends. Raises RuntimeError
+        outside a trial: what lasts is charged by uid."""
+        if self._trial is None:
+            raise RuntimeError("instances are placed in a trial only")
+        indices, numbers = np.unique(servers, return_counts=True)
+        self._place(indices, load, numbers)
+        self._trial.append((indices, load, numbers))
+
+    def _place(self, indices: Indices, load: Load, numbers: Amounts) -> None:
+        for key, amount in load.requests:
+            if key in self.used:
+                self.used[key][indices] += numbers * amount
+        for index, number in zip(indices.tolist(), numbers.tolist(), strict=True):
+            self._join(index, load, number)
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What `place` charges in it is taken back at its end. Trials may nest."""
+        outer, self._trial = self._trial, []
+        try:
+            yield
+        finally:
+            done, self._trial = self._trial, outer
+            for indices, load, numbers in reversed(done):
+                self._place(indices, load, -numbers)
+
+    # What is asked
+
+    def counts(self, groups: Iterable[str], key: str) -> Amounts:
+        """How many instances of the groups each domain of a topology key has."""
+        domains = self.domains(key)
+        return _by_domain(domains, [self.groups.get(group, {}) for group in groups])
+
+    def repelling(self, group: str) -> Iterator[tuple[str, Amounts]]:
+        """Topology keys, and how many instances in each domain keep the group away."""
+        for key, holders in self.repelled.get(group, {}).items():
+            yield key, _by_domain(self.domains(key), [holders])
+
+    def on_servers(self, group: str) -> Amounts:
+        """How many instances of a group each server has."""
+        found = np.zeros(len(self), np.int64)
+        for index, number in self.groups.get(group, {}).items():
+            found[index] = number
+        return found
 
 
-class Test(Protocol):
-    def __call__(self, node: Node, /) -> bool: ...
+def _is_as_large(old: Node | None, new: Node) -> bool:
+    """Whether a server that changed leaves the arrays as they are."""
+    return old is not None and (old.pool, old.allocatable) == (new.pool, new.allocatable)
+
+
+def _by_domain(domains: Domains, holders: Iterable[Mapping[int, int]]) -> Amounts:
+    found = np.zeros(len(domains.names) + 1, np.int64)  # the last one is for servers without the label
+    for numbers in holders:
+        if len(numbers) < _FEW:
+            for index, number in numbers.items():
+                found[domains.codes[index]] += number
+        else:
+            codes = domains.codes[np.fromiter(numbers, np.intp, len(numbers))]
+            np.add.at(found, codes, np.fromiter(numbers.values(), np.int64, len(numbers)))
+    return found[:-1]
+
+
+def in_domains(domains: Domains, wanted: Mask) -> Mask:
+    """The servers that are in one of the wanted domains."""
+    known = np.append(wanted, np.False_)
+    mask: Mask = known[domains.codes]
+    return mask

@@ -5,7 +5,7 @@ watchers about committed writes in revision order. It knows nothing of Kubernete
 schema, no metadata, no JSON. A write that was acknowledged survives `kill -9`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -42,6 +42,18 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     previous: Record | None
 
 
+class Topic(NamedTuple):
+    """What narrows a watch of a resource: the events of objects that have `value` in a field, or had it before.
+
+    `values` gives what an event's object has there, before and after. It is asked once an event for all who watch by
+    an equal `field`, whichever of them gave it.
+    """
+
+    field: Hashable
+    value: str
+    values: Callable[[Event], Collection[str]]
+
+
 class Conflict(Exception):
     """The key is not at the expected revision; `current` is what is there (None: nothing)."""
 
@@ -71,7 +83,7 @@ class Watch(Protocol):
 
     @property
     def behind(self) -> int:
-        """How many committed events have not been taken yet; those of other namespaces count."""
+        """How many committed events have not been taken yet; those of other namespaces count, of other topics not."""
 
     def take(self) -> Sequence[Event]:
         """The next events, none when there are none yet. Raises Expired or StoreUnavailable."""
@@ -123,9 +135,9 @@ class Store(Protocol):
     def resources(self) -> Sequence[str]:
         """The resources of which there are committed objects."""
 
-    def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
-        """Events after revision `since`, of one resource or of all. Raises Expired when they are no
-        longer kept."""
+    def watch(self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None) -> Watch:
+        """Events after revision `since`, of one resource or of all; with `topic`, of a resource those that belong
+        to it. Raises Expired when they are no longer kept."""
 
     async def reaches(self, revision: int, seconds: float) -> bool:
         """Whether `self.revision` is at least `revision`, within `seconds`: another server of the same objects

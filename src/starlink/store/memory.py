@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from starlink.store.base import Change, Key, Record, Watch
+from starlink.store.base import Change, Key, Record, Topic, Watch
 from starlink.store.history import DEFAULT_KEPT
 from starlink.store.state import State
 
@@ -50,8 +50,8 @@ class MemoryStore:
         self._state.commit([event])
         return event.record
 
-    def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
-        return self._state.history.watch(resource, namespace, since)
+    def watch(self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None) -> Watch:
+        return self._state.history.watch(resource, namespace, since, topic)
 
     async def reaches(self, revision: int, seconds: float) -> bool:
         return revision <= self._state.revision

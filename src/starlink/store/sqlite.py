@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Watch
+from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Topic, Watch
 from starlink.store.history import DEFAULT_KEPT
 from starlink.store.seal import Plain, Seal
 from starlink.store.sqlite_file import Durability, SqliteFile
@@ -132,8 +132,8 @@ class SqliteStore:
             self._committing = True
             self._queue.put(group)
 
-    def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
-        return self._state.history.watch(resource, namespace, since)
+    def watch(self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None) -> Watch:
+        return self._state.history.watch(resource, namespace, since, topic)
 
     async def reaches(self, revision: int, seconds: float) -> bool:
         return revision <= self._state.revision

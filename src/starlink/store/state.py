@@ -1,5 +1,6 @@
 """A store's objects in memory: what is committed, and what is on its way to the disk."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -64,6 +65,28 @@ class _Resource:
         return [objects[name] for name in names]
 
 
+def _with(records: Sequence[Record], others: Mapping[Key, Record | None]) -> Sequence[Record]:
+    """Sorted records with others in their places, None for those that are not to be there. Takes time by the number of
+    the others: a page of a long list must not cost as much as the list."""
+    changed: list[Record | None] = list(records)
+    more: list[Record] = []
+    for key, other in others.items():
+        at = bisect_left(records, key, key=_key)
+        if at < len(records) and records[at].key == key:
+            changed[at] = other
+        elif other is not None:
+            more.append(other)
+    kept = [record for record in changed if record is not None]
+    if more:
+        kept.extend(more)
+        kept.sort(key=_key)
+    return kept
+
+
+def _key(record: Record) -> Key:
+    return record.key
+
+
 class State:
     """Objects by key, with staged writes laid over the committed ones.
 
@@ -103,15 +126,12 @@ class State:
         events = self.history.after(resource, revision)
         if not events:
             return self.list(resource, namespace)
-        found = {record.key: record for record in self.list(resource, namespace)}
-        for event in reversed(events):
-            if namespace is not None and event.record.key.namespace != namespace:
-                continue
-            if event.previous is not None:
-                found[event.record.key] = event.previous
-            else:
-                found.pop(event.record.key, None)
-        return [found[key] for key in sorted(found)]
+        before = {
+            event.record.key: event.previous
+            for event in reversed(events)
+            if namespace is None or event.record.key.namespace == namespace
+        }
+        return _with(self.list(resource, namespace), before)
 
     def resources(self) -> Sequence[str]:
         """The resources of which there are objects."""

@@ -1,6 +1,7 @@
 """Quantities, durations, slots, timestamps, conditions, names, revisions."""
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from tests.conftest import ROOT
 from starlink.api import conditions, duration, labels, names, quantity, slots, timestamp
 from starlink.api.meta import Condition
 from starlink.api.revision import compact, revision
+from starlink.api.task import Task
 from starlink.api.template import Backoff, HttpGetAction, Logs, Port, Probe, Stop, Template
 from starlink.manifest import BadManifest, load, load_all
 
@@ -77,6 +79,68 @@ def test_conditions_keep_their_time_until_they_change() -> None:
     assert changed[0].last_transition_time == "t2"
 
 
+@pytest.mark.parametrize(("resource", "value", "counted", "told"), [
+    ("cpu", "1.5", 1500, "1500m"), ("memory", "1Ki", 1024, "1Ki"), ("ephemeral-storage", 2 * 1024**3, 2 * 1024**3, "2Gi"),
+    ("gpu", 2, 2, "2"), ("nvidia.com/gpu", "500m", 1, "1"), ("example.com/dongle", 1024, 1024, "1024"),
+])  # fmt: skip
+def test_amounts_by_resource(resource: str, value: quantity.Quantity, counted: int, told: str) -> None:
+    assert quantity.amount(resource, value) == counted
+    assert quantity.format_amount(resource, counted) == told
+
+
+def test_fixed_slots_are_those_of_the_counts() -> None:
+    fixed = slots.FixedSlots([("s2", 1), ("s1", 2), ("idle", 0)])
+    s1, s2 = names.server_hash("s1"), names.server_hash("s2")
+    assert s1 == "e8bc163c"
+    assert dict(fixed) == {f"{s2}-0": "s2", f"{s1}-0": "s1", f"{s1}-1": "s1"}
+    assert len(fixed) == 3 and f"{s1}-1" in fixed
+    for stranger in (f"{s1}-2", f"{s1}-01", f"{s1}--1", f"{s1}-", s1, "0", "", f"{names.server_hash('idle')}-0"):
+        assert stranger not in fixed
+    assert sorted(["10", "2", f"{s1}-10", f"{s1}-9"], key=slots.order) == ["2", "10", f"{s1}-9", f"{s1}-10"]
+
+
+def test_huge_fixed_counts_cost_nothing() -> None:
+    fixed = slots.FixedSlots([("s1", 10**9)])
+    assert len(fixed) == 10**9 and f"{names.server_hash('s1')}-999999999" in fixed
+
+
+@pytest.mark.parametrize(("given", "desired", "number"), [
+    (1, 10, 1), (0, 10, 0), (7, 3, 7), ("25%", 10, 2), ("25%", 3, 1), ("0%", 10, 0), ("100%", 4, 4), ("50%", 0, 1),
+])  # fmt: skip
+def test_max_unavailable(given: int | str, desired: int, number: int) -> None:
+    assert task(update={"maxUnavailable": given}).max_unavailable(desired) == number
+
+
+def test_max_unavailable_by_default_and_when_it_is_none() -> None:
+    assert task().max_unavailable(100) == 1
+    for wrong in ("many", "-1", "%"):
+        with pytest.raises(ValueError, match=r"update\.maxUnavailable"):
+            task(update={"maxUnavailable": wrong}).max_unavailable(1)
+
+
+def task(status: dict[str, Any] | None = None, **spec: Any) -> Task:
+    spec = {"template": {"command": ["run"]}, **spec}
+    return msgspec.convert({"metadata": {"name": "web"}, "spec": spec, "status": status or {}}, Task)
+
+
+def test_fixed_counts_are_the_replicas() -> None:
+    assert task(servers=[{"name": "s1", "replicas": 2}, {"name": "s2"}]).replicas == 3
+    assert task(replicas=4).replicas == 4 and not task(replicas=4).fixed_slots
+
+
+def test_architectures_are_declared_or_found() -> None:
+    digest = "a" * 64
+    artifact: dict[str, Any] = {"command": ["run"], "artifact": {"url": "http://x/y.zip", "sha256": digest}}
+    found: dict[str, Any] = {
+        "artifact": {"digest": digest, "architectures": ["arm64"], "source": "ELF headers of 1 executable"}
+    }
+    assert task(found, template=artifact).architectures == ("arm64",)
+    assert task(found, template=artifact, placement={"architectures": ["amd64"]}).architectures == ("amd64",)
+    older = {"artifact": {**found["artifact"], "digest": "b" * 64}}
+    assert task(older, template=artifact).architectures == ()
+    assert task(found).architectures == ()
+
+
 def test_names_and_selectors() -> None:
     assert names.assignment_name("web", "abc", "0", 2) == "web-abc-0-2"
     assert (
@@ -95,6 +159,15 @@ def test_revisions_are_golden() -> None:
         probes=msgspec.convert({"readiness": {"httpGet": {"path": "/x"}}}, type(Template().probes)),
     )  # fmt: skip
     assert revision(full) == "3b85872f"
+
+
+@pytest.mark.parametrize(("requests", "expected"), [
+    ({"cpu": "500m", "memory": "256Mi"}, "12411c46"), ({"memory": 1024, "cpu": 2}, "82e6225a"), ({"cpu": 0}, "1e0b285e"),
+    ({"cpu": 0, "memory": "1Gi"}, "1fa58cbe"), ({}, "1e0b285e"),
+])  # fmt: skip
+def test_revisions_with_requests_are_golden(requests: dict[str, object], expected: str) -> None:
+    asked = msgspec.convert({"command": ["run"], "resources": {"requests": requests}}, Template)
+    assert revision(asked) == expected
 
 
 def test_written_out_defaults_are_no_change() -> None:

@@ -1,9 +1,12 @@
-"""Waking those who watch."""
+"""Waking those who watch, and only those whom an event may concern."""
 
 import asyncio
 
-from starlink.store.base import Change, Event, Key, Record
-from starlink.store.history import History, Subscription
+import pytest
+
+from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Topic
+from starlink.store.eventlog import Subscription
+from starlink.store.history import History
 
 THINGS = "things"
 
@@ -48,3 +51,90 @@ async def test_an_event_between_two_wakings_waits_for_the_second_and_is_told() -
     async with asyncio.timeout(10):
         await again
     assert [event.record.revision for event in watcher.take()] == [3]
+
+
+class Parities:
+    """A field of the events above, odd or even, that counts how often it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def of(self, value: str) -> Topic:
+        return Topic("parity", value, self._values)
+
+    def _values(self, event: Event) -> tuple[str]:
+        self.asked.append(event.record.revision)
+        return ("odd" if event.record.revision % 2 else "even",)
+
+
+async def test_an_event_wakes_only_those_of_its_topic() -> None:
+    history, parities = History(), Parities()
+    told: list[str] = []
+
+    async def watch(parity: str) -> None:
+        await history.watch(THINGS, None, 0, parities.of(parity)).wait()
+        told.append(parity)
+
+    tasks = [asyncio.create_task(watch(parity)) for parity in ("odd", "even") * 20]
+    everything = history.watch(THINGS, None, 0)
+    await asyncio.sleep(0)
+    history.publish([_event(1)])
+    async with asyncio.timeout(10):
+        await everything.wait()
+        while len(told) < 20:
+            await asyncio.sleep(0)
+    history.publish([_event(3)])  # whatever was due is woken before the waking that this one brings
+    async with asyncio.timeout(10):
+        everything.take()
+        await everything.wait()
+    assert told == ["odd"] * 20
+    assert parities.asked == [1, 3]
+    history.close()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+
+
+async def test_topics_are_kept_while_somebody_watches_one() -> None:
+    history, parities = History(kept=8), Parities()
+    history.publish([_event(1), _event(2)])
+    assert not parities.asked
+    watcher = history.watch(THINGS, None, 1, parities.of("even"))
+    assert [event.record.revision for event in watcher.take()] == [2]
+    for revision in range(3, 100):
+        history.publish([_event(revision)])
+        assert [event.record.revision for event in watcher.take()] == [revision][: revision % 2 == 0]
+    assert parities.asked == list(range(1, 100))
+    watcher.close()
+    del watcher
+    history.publish([_event(revision) for revision in range(100, 120)])
+    history.publish([_event(120)])
+    assert parities.asked == list(range(1, 120))
+
+
+async def test_a_watch_of_a_value_that_has_no_events_any_more_is_told_of_the_next() -> None:
+    history, parities = History(kept=8), Parities()
+    watcher = history.watch(THINGS, None, 0, parities.of("odd"))
+    history.publish([_event(revision) for revision in range(2, 100, 2)])
+    history.publish([_event(101)])
+    assert [event.record.revision for event in watcher.take()] == [101]
+
+
+async def test_what_a_field_can_not_be_read_of_reaches_the_others() -> None:
+    def refuse(_: Event) -> tuple[str]:
+        raise ValueError("no JSON")
+
+    history = History()
+    by_field = history.watch(THINGS, None, 0, Topic("broken", "x", refuse))
+    everything = history.watch(THINGS, None, 0)
+    history.publish([_event(1)])
+    assert [event.record.revision for event in everything.take()] == [1]
+    assert not by_field.take()
+
+
+async def test_the_end_reaches_those_who_watch_a_topic() -> None:
+    history, parities = History(), Parities()
+    watcher = history.watch(THINGS, None, 0, parities.of("odd"))
+    history.close()
+    for one in (watcher, history.watch(THINGS, None, 0, parities.of("even"))):
+        with pytest.raises(StoreUnavailable):
+            one.take()

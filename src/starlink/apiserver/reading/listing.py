@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-re
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,8 +48,8 @@ def page(store: Store, resource: Resource, namespace: str | None, selector: Sele
         records = _at(store, resource, namespace, revision)
     except Expired:
         raise errors.expired(_PAGES_TOO_OLD, _write_token(_NEWEST, after)) from None
-    rest = [record for record in records if (record.key.namespace, record.key.name) > after]
-    return _page(rest, revision, resource, selector, limit)
+    start = bisect_right(records, after, key=lambda record: (record.key.namespace, record.key.name))
+    return _page(records[start:], revision, resource, selector, limit)
 
 
 def page_at(

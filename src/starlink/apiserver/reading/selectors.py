@@ -40,7 +40,7 @@ class Selector:
             labels = obj["metadata"].get("labels") or {}
             if not all(term(labels) for term in self.label_terms):
                 return False
-        return all((_field(obj, path) == value) is equal for path, value, equal in self.field_terms)
+        return all((field_value(obj, path) == value) is equal for path, value, equal in self.field_terms)
 
 
 def parse(resource: Resource, label_selector: str, field_selector: str) -> Selector:
@@ -160,10 +160,16 @@ def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:
     return path, value, operator != "!="
 
 
-def _field(obj: dict[str, Any], path: str) -> str:
+def field_value(obj: dict[str, Any], path: str) -> str:
+    """What a field selector compares, "" for what is absent."""
     value: Any = obj
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
+    return as_text(value)
+
+
+def as_text(value: Any) -> str:
+    """A field's value as selectors write it."""
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)

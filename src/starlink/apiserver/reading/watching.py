@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.reading.selectors import Selector
+from starlink.apiserver.reading.topics import topic
 from starlink.apiserver.resource import Resource
 from starlink.store.base import Change, Event, Expired, Record, Store, StoreUnavailable, Watch
 
@@ -97,7 +98,8 @@ class Watcher:
         if since > self._store.revision:
             raise errors.too_large_version(since, self._store.revision)
         try:
-            subscription = self._store.watch(self._resource.storage, options.namespace, since)
+            about = topic(self._resource, options.selector)
+            subscription = self._store.watch(self._resource.storage, options.namespace, since, about)
         except Expired as error:
             raise errors.expired(f"too old resource version: {since} ({error})") from None
         self._seen = since
@@ -144,25 +146,18 @@ class Watcher:
         self._seen = events[-1].record.revision
         if self._shared:
             return self._frames.batch(events, self._resource)
-        typed = ((self._type(event), self._shown(event)) for event in events)
-        return b"".join(self._render(type_, record) for type_, record in typed if type_ is not None)
+        return b"".join(map(self._line, events))
 
-    def _shown(self, event: Event) -> Record:
-        """An object that leaves the selection is shown as it was last selected."""
-        before = event.previous
-        if before is None or event.change is Change.DELETE or self._wanted(event.record) or not self._wanted(before):
-            return event.record
-        return replace(before, revision=event.record.revision)
-
-    def _type(self, event: Event) -> str | None:
-        """What the event is to this watcher: an object that leaves the selection is DELETED for it."""
-        if self._options.selector.everything:
-            return _plain_type(event)
-        before = event.previous is not None and self._wanted(event.previous)
-        after = event.change is Change.PUT and self._wanted(event.record)
-        if before:
-            return "MODIFIED" if after else "DELETED"
-        return "ADDED" if after else None
+    def _line(self, event: Event) -> bytes:
+        """What an event is to this watcher, if anything: an object that leaves the selection is DELETED for it, and
+        shown as it was last selected."""
+        before = event.previous if event.previous is not None and self._wanted(event.previous) else None
+        if event.change is Change.PUT and self._wanted(event.record):
+            return self._render("ADDED" if before is None else "MODIFIED", event.record)
+        if before is None:
+            return b""
+        left = event.change is Change.PUT
+        return self._render("DELETED", replace(before, revision=event.record.revision) if left else event.record)
 
     def _wanted(self, record: Record) -> bool:
         selector = self._options.selector

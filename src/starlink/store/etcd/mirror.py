@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from starlink.store.base import Change, Event, Expired, Key, Record
+from starlink.store.base import Change, Event, Expired, Key, Record, Topic
 from starlink.store.etcd.errors import Stale
 from starlink.store.etcd.layout import Told
-from starlink.store.history import Subscription
+from starlink.store.eventlog import Subscription
 from starlink.store.state import State
 
 
@@ -58,9 +58,11 @@ class Mirror:
         before.history.end(Expired("the store had to be read again; list again"))
         self._wake()
 
-    def watch(self, resource: str | None, namespace: str | None, since: int) -> Subscription:
+    def watch(
+        self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None
+    ) -> Subscription:
         """Raises Expired."""
-        return self.state.history.watch(resource, namespace, since)
+        return self.state.history.watch(resource, namespace, since, topic)
 
     def close(self) -> None:
         """Ends every watch."""

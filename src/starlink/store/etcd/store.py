@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from starlink.store.base import Key, Record, StoreUnavailable, Watch
+from starlink.store.base import Key, Record, StoreUnavailable, Topic, Watch
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd import loading, sealing
 from starlink.store.etcd.cluster import Cluster
@@ -136,8 +136,8 @@ class EtcdStore:
     def resources(self) -> Sequence[str]:
         return self._mirror.state.resources()
 
-    def watch(self, resource: str | None, namespace: str | None, since: int) -> Watch:
-        return self._mirror.watch(resource, namespace, since)
+    def watch(self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None) -> Watch:
+        return self._mirror.watch(resource, namespace, since, topic)
 
     async def reaches(self, revision: int, seconds: float) -> bool:
         """Whether this server has seen `revision`, which another one may have told, within `seconds`."""

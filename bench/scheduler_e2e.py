@@ -1,0 +1,216 @@
+"""The scheduler end to end: from the creation of Tasks until the agents of a whole fleet have seen their Assignments.
+
+Each round is a standalone StarLink of its own (API server on SQLite with `durability full`, operator) and a simulated
+fleet (`bench.fleet`), all on this machine: API server, operator, fleet and load share its cores.
+A watch tells only of what is on the disk, so an Assignment that its agent has seen is durable. Every server is scored
+for every slot, and none is sampled.
+"""
+
+import asyncio
+import datetime
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+
+from bench import fleet, load
+from bench.apiserver import request
+from bench.report import Result, publish, result
+from starlink.api import conditions
+from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
+from starlink.api.server import Server
+from starlink.apiserver.identity.pki import Pki
+from starlink.cli.datadir import DataDir
+from starlink.cli.launcher import ADMIN, ADMIN_GROUP, Standalone
+from starlink.client.config import load as load_config
+from starlink.client.kube import Client
+
+SERVERS = 1_000
+INSTANCES = 10_000
+ROUNDS = 3
+CONNECTIONS = 32
+READY_SECONDS = 300.0
+SEEN_SECONDS = 900.0
+NAMESPACE = "default"
+PATH = f"{TASK.path}/namespaces/{NAMESPACE}/{TASK.plural}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Instances as so many tasks of so many replicas."""
+
+    tasks: int
+    replicas: int
+
+    @property
+    def instances(self) -> int:
+        return self.tasks * self.replicas
+
+    def __str__(self) -> str:
+        return f"{self.tasks} task{'s'[: self.tasks > 1]} of {self.replicas}"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Seconds from the first request until the last Assignment was seen, and of CPU that the parts took; renewals of
+    Leases that failed; how evenly the servers were filled."""
+
+    seconds: float
+    applied: float
+    apiserver: float
+    operator: float
+    missed: int
+    spread: str
+
+    def __str__(self) -> str:
+        cpu = f"CPU {self.apiserver:.1f} s API server, {self.operator:.1f} s operator"
+        return f"{self.seconds:.1f} s, {cpu}, {self.spread}, {self.missed} renewals failed"
+
+
+def main() -> None:
+    """Runs and publishes."""
+    shapes = ((Shape(INSTANCES // 100, 100), 2_000), (Shape(INSTANCES, 1), 500))
+    publish("scheduler_e2e", [one for shape, goal in shapes for one in measure(SERVERS, shape, ROUNDS, goal)])
+
+
+def measure(servers: int, shape: Shape, rounds: int, goal: float | None = None) -> list[Result]:
+    """The results of one shape; `goal` in assignments a second. Tells each round as soon as it is there."""
+    found = []
+    for _ in range(rounds):
+        found.append(asyncio.run(_round(servers, shape)))
+        print(f"  {shape}: {shape.instances / found[-1].seconds:.0f}/s ({found[-1]})", flush=True)
+    label = f"{shape} onto {servers} agents"
+    each = 1000 / shape.instances
+    return [
+        result(
+            f"{label}, every server scored, none sampled: created → durable and seen by its agent's watch",
+            "assignments/s", [shape.instances / one.seconds for one in found], at_least=goal,
+        ),
+        result(f"{label}: all tasks created, {CONNECTIONS} connections", "s", [one.applied for one in found]),
+        result(f"{label}: API server CPU", "ms/assignment", [one.apiserver * each for one in found]),
+        result(f"{label}: operator CPU", "ms/assignment", [one.operator * each for one in found]),
+        result(f"{label}: renewals of Leases that failed", "", [one.missed for one in found]),
+    ]  # fmt: skip
+
+
+async def _round(servers: int, shape: Shape) -> Round:
+    _allow_connections()
+    folder = Path(tempfile.mkdtemp(prefix="starlink-bench-"))
+    standalone = Standalone(DataDir(folder / "data"))
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    try:
+        await standalone.start()
+        arguments = (theirs, standalone.data.admin_kubeconfig, servers, shape.instances)
+        process = multiprocessing.get_context("spawn").Process(target=fleet.run, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            await _told(ours, READY_SECONDS)
+            return await _measured(standalone, ours, servers, shape)
+        finally:
+            process.kill()
+            process.join()
+    finally:
+        await standalone.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _allow_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _told(fleet_end: Connection, seconds: float) -> object:
+    """What the fleet says next. Raises TimeoutError, and EOFError when it has ended."""
+    if not await asyncio.to_thread(fleet_end.poll, seconds):
+        raise TimeoutError(f"the fleet said nothing for {seconds:g} s")
+    return fleet_end.recv()
+
+
+async def _measured(standalone: Standalone, fleet_end: Connection, servers: int, shape: Shape) -> Round:
+    async with Client(load_config(standalone.data.admin_kubeconfig)) as client:
+        await _all_ready(client, servers)
+        before = _cpu(standalone)
+        began = time.monotonic()
+        applied = await asyncio.to_thread(_apply, standalone, shape)
+        seen = await _told(fleet_end, SEEN_SECONDS)
+        after = _cpu(standalone)
+        assert isinstance(seen, fleet.Seen)
+        await _check(client, seen.counts, shape)
+    seconds = seen.at - began
+    apiserver, operator = (_used(standalone, part, before, after) for part in ("apiserver", "operator"))
+    return Round(seconds, applied, apiserver, operator, seen.missed, fleet.spread(seen.counts))
+
+
+async def _all_ready(client: Client, servers: int) -> None:
+    """Until the operator has every server Ready, so that all may be chosen."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            found = [msgspec.json.decode(raw, type=Server) for raw in (await client.list(SERVER)).items]
+            if sum(conditions.is_true(one.status.conditions, conditions.READY) for one in found) == servers:
+                return
+            await asyncio.sleep(0.5)
+
+
+def _apply(standalone: Standalone, shape: Shape) -> float:
+    """Creates the tasks; the seconds that it took. Raises RuntimeError when one is refused."""
+    pki = Pki(standalone.data.pki, datetime.datetime.now(datetime.UTC))
+    context = load.client_tls(pki.ca, *pki.client(ADMIN, [ADMIN_GROUP]), alpn="http/1.1")
+    port = int(standalone.url.rpartition(":")[2])
+    wires = [load.connect(port, context) for _ in range(CONNECTIONS)]
+    clients = [load.Http(lambda number: request("POST", PATH, _task(number, shape.replicas))) for _ in wires]
+    tally = load.run(wires, clients, iter(range(shape.tasks)))
+    for wire in wires:
+        wire.close()
+    if set(tally.statuses) != {"201"}:
+        raise RuntimeError(f"tasks were refused: {tally.statuses}")
+    return tally.seconds
+
+
+def _task(number: int, replicas: int) -> bytes:
+    template = {"command": ["./serve"], "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
+    return json.dumps({
+        "apiVersion": TASK.api_version,
+        "kind": TASK.kind,
+        "metadata": {"name": f"task-{number:05}"},
+        "spec": {"replicas": replicas, "template": template},
+    }).encode()  # fmt: skip
+
+
+async def _check(client: Client, counts: Sequence[int], shape: Shape) -> None:
+    """That each was seen once, by one agent, and is in the API. Raises RuntimeError."""
+    stored = len((await client.list(ASSIGNMENT, NAMESPACE)).items)
+    if not stored == sum(counts) == shape.instances:
+        raise RuntimeError(f"of {shape.instances} instances {stored} are stored and {sum(counts)} were seen")
+
+
+Cpu = dict[tuple[str, int], float]
+"""By a part's name and process."""
+
+
+def _cpu(standalone: Standalone) -> Cpu:
+    return {(child.name, child.pid): _cpu_seconds(child.pid) for child in standalone.children if child.pid is not None}
+
+
+def _used(standalone: Standalone, part: str, before: Cpu, after: Cpu) -> float:
+    """Raises RuntimeError when it was not the same process all the time."""
+    for (name, pid), seconds in after.items():
+        if name == part and (name, pid) in before:
+            return seconds - before[name, pid]
+    log = (standalone.data.logs / f"{part}.log").read_text()
+    raise RuntimeError(f"the {part} ended while it was measured; its log ends with:\n{log[-2000:]}")
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of one core, since it started."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,125 @@
+"""What the pools' headroom says of tasks, for those who can't read servers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlink.api import conditions, quantity
+from starlink.api.pool import Pool
+from starlink.api.task import Task
+from starlink.engine.pools import BELOW_WATERMARK
+from starlink.planning.world import World
+from starlink.scheduling.amounts import quantity as written
+
+ASSIGNMENTS = "assignments"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many instances a pool's headroom takes at most, and what bounds it."""
+
+    pool: str
+    instances: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A task, how many instances it still wants, and the pools that they may go to; `refusal` when there is none."""
+
+    task: Task
+    wanted: int
+    shares: tuple[Share, ...]
+    refusal: str = ""
+
+    @property
+    def fits(self) -> int:
+        """How many instances the headroom takes; a gang is taken whole or not at all."""
+        fits = min(self.wanted, sum(share.instances for share in self.shares))
+        return 0 if self.task.spec.placement.gang and fits < self.wanted else fits
+
+
+def estimates(world: World, tasks: Sequence[Task]) -> list[Estimate]:
+    """The estimates of tasks that are applied together, in the order given: the highest priority takes first, and each
+    task sees what those before it took. Servers are not looked at, so that fewer may fit."""
+    left = {name: _left(pool) for name, pool in world.pools.items()}
+    made = {}
+    for task in sorted(tasks, key=lambda task: (-task.spec.placement.priority, task.key)):
+        made[task.key] = estimate = _estimate(world, task, left)
+        _take(estimate, left)
+    return [made[task.key] for task in tasks]
+
+
+Left = dict[str, dict[str, int]]
+"""What is left of each pool by resource; assignments where they are limited."""
+
+
+def _left(pool: Pool) -> dict[str, int]:
+    left = {name: quantity.amount(name, value) for name, value in pool.status.headroom.items()}
+    limit = pool.spec.quota.assignments
+    return left if limit is None else {**left, ASSIGNMENTS: max(0, limit - pool.status.assignments)}
+
+
+def _estimate(world: World, task: Task, left: Left) -> Estimate:
+    named, wanted = task.spec.placement.pool, _wanted(world, task)
+    if named and named not in world.pools:
+        known = ", ".join(sorted(world.pools)) or "none"
+        refusal = f"pool {named!r} does not exist (pools: {known}); create it, or name another in placement.pool"
+        return Estimate(task, wanted, (), refusal)
+    pools = [world.pools[named]] if named else [world.pools[name] for name in sorted(world.pools)]
+    if not pools:
+        return Estimate(task, wanted, (), "there is no pool to judge by; ask someone who may read servers")
+    return Estimate(task, wanted, tuple(_share(task, pool, left[pool.name], wanted) for pool in pools))
+
+
+def _wanted(world: World, task: Task) -> int:
+    existing = world.tasks.get(task.key)
+    status = existing.status if existing else task.status
+    mine = world.assignments.get(task.key)
+    there = status.replicas if mine is None else sum(1 for a in mine if not a.finished and not a.stopping)
+    if task.spec.suspend:
+        return 0
+    open_ = task.completions - status.succeeded
+    return max(0, (min(task.parallelism, open_) if task.is_batch else task.replicas) - there)
+
+
+def _share(task: Task, pool: Pool, left: Mapping[str, int], wanted: int) -> Share:
+    if closed := next(_closed(task, pool), ""):
+        return Share(pool.name, 0, closed)
+    asked = {**_asked(task), **({ASSIGNMENTS: 1} if ASSIGNMENTS in left else {})}
+    if not asked:
+        return Share(pool.name, wanted, "asks no resource")
+    fits = {name: left.get(name, 0) // amount for name, amount in asked.items()}
+    least = min(fits, key=lambda name: fits[name])
+    told = f"{written(least, left.get(least, 0))} {least} left"
+    if least != ASSIGNMENTS:
+        told += f", {written(least, asked[least], up=True)} asked for each"
+    return Share(pool.name, fits[least], told)
+
+
+def _asked(task: Task) -> dict[str, int]:
+    requests = task.spec.template.resources.requests
+    return {name: amount for name, value in requests.items() if (amount := quantity.amount(name, value))}
+
+
+def _closed(task: Task, pool: Pool) -> Iterator[str]:
+    spec, told = pool.spec, pool.status.conditions
+    namespace = task.metadata.namespace
+    if spec.namespaces and namespace not in spec.namespaces:
+        yield f"closed to namespace {namespace} (open to {', '.join(spec.namespaces)})"
+    if spec.architectures and task.architectures and not {*spec.architectures} & {*task.architectures}:
+        yield f"takes {' or '.join(spec.architectures)}, and {' or '.join(task.architectures)} is wanted"
+    for name in (conditions.READY, BELOW_WATERMARK):
+        condition = conditions.find(told, name)
+        if condition is not None and condition.status == "False":
+            yield condition.message
+
+
+def _take(estimate: Estimate, left: Left) -> None:
+    open_ = estimate.fits
+    asked = {**_asked(estimate.task), ASSIGNMENTS: 1}
+    for share in estimate.shares:
+        taken = min(open_, share.instances)
+        open_ -= taken
+        for name, amount in asked.items():
+            if name in left[share.pool]:
+                left[share.pool][name] -= amount * taken

@@ -1,0 +1,123 @@
+"""What instances take, and what tasks ask, in the scheduler's words."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+from starlink.api import quantity
+from starlink.api.assignment import Assignment
+from starlink.api.quantity import Quantity
+from starlink.api.task import Task
+from starlink.engine.neighbours import Neighbours, group_of
+from starlink.planning.observed import SERVER_LOST
+from starlink.scheduling.ask import Ask, Load, Spread, Term
+from starlink.scheduling.fleet import Charge
+
+_QUOTA_KEYS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "storage"}
+
+
+_MOST = 200_000
+
+
+class Loads:
+    """Makes loads, one for all instances that take the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Load] = {}
+
+    def of(
+        self,
+        group: str,
+        priority: int,
+        requests: Mapping[str, Quantity],
+        ports: Iterable[int],
+        repels: tuple[Term, ...],
+    ) -> Load:
+        given = group, priority, tuple(requests.items()), tuple(ports), repels
+        load = self._known.get(given)
+        if load is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            amounts = _amounts(requests)
+            load = self._known[given] = Load(group, priority, amounts, _quota(amounts), frozenset(given[3]), repels)
+        return load
+
+    def charge(self, assignment: Assignment, task: Task | None, repels: tuple[Term, ...]) -> Charge:
+        """What an unfinished assignment is charged with. One whose task is gone has the lowest priority."""
+        template = assignment.spec.template
+        load = self.of(
+            f"{assignment.metadata.namespace}/{assignment.task}",
+            task.spec.placement.priority if task else 0,
+            template.resources.requests,
+            _ports(assignment),
+            repels,
+        )
+        lost = assignment.spec.reason == SERVER_LOST
+        return Charge(assignment.spec.server, load, counted=not lost, stopping=assignment.stopping)
+
+    def ask(
+        self,
+        task: Task,
+        neighbours: Neighbours,
+        *,
+        architectures: Sequence[str] | None = None,
+        server: str = "",
+        homes: frozenset[str] = frozenset(),
+        refused: frozenset[str] = frozenset(),
+        local: frozenset[str] = frozenset(),
+    ) -> Ask:
+        """What one instance of the task asks; `server` is the only one that will do, `architectures` those, if it is
+        not what the task says."""
+        placement, template = task.spec.placement, task.spec.template
+        apart = neighbours.terms(task, placement.anti_affinity)
+        ports = (port.port for port in template.ports if port.port)
+        requests = template.resources.requests
+        return Ask(
+            load=self.of(group_of(task.key), placement.priority, requests, ports, _required(apart)),
+            server=server,
+            pool=placement.pool,
+            namespace=task.metadata.namespace,
+            architectures=tuple(task.architectures if architectures is None else architectures),
+            preferred_architectures=placement.preferred_architectures,
+            runtime=template.runtime,
+            features=frozenset(placement.features),
+            selector=placement.server_selector,
+            tolerations=placement.tolerations,
+            affinity=neighbours.terms(task, placement.affinity),
+            anti_affinity=apart,
+            spread=tuple(
+                Spread(one.topology_key, one.max_skew, one.when_unsatisfiable == "DoNotSchedule")
+                for one in placement.spread
+            ),
+            local=local,
+            homes=homes,
+            refused=refused,
+            gang=placement.gang,
+        )
+
+
+def _amounts(requests: Mapping[str, Quantity]) -> tuple[tuple[str, int], ...]:
+    counted = ((name, quantity.amount(name, value)) for name, value in requests.items())
+    return tuple(sorted(one for one in counted if one[1]))
+
+
+def repels(task: Task, neighbours: Neighbours) -> tuple[Term, ...]:
+    """Whom the task's instances keep away."""
+    return _required(neighbours.terms(task, task.spec.placement.anti_affinity))
+
+
+def _required(terms: Iterable[Term]) -> tuple[Term, ...]:
+    return tuple(term for term in terms if term.weight is None)
+
+
+def _quota(amounts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """The amounts in the words of a pool's quota."""
+    counted = {"assignments": 1}
+    for name, amount in amounts:
+        key = "gpu" if name == "gpu" or name.endswith("/gpu") else _QUOTA_KEYS.get(name)
+        if key:
+            counted[key] = counted.get(key, 0) + amount
+    return tuple(sorted(counted.items()))
+
+
+def _ports(assignment: Assignment) -> list[int]:
+    fixed = [port.port for port in assignment.spec.template.ports if port.port]
+    return fixed + [endpoint.port for endpoint in assignment.status.endpoints]

@@ -1,0 +1,143 @@
+"""Servers for what a task wants: placed, or by making others go, or refused with the reason."""
+
+from dataclasses import dataclass
+
+from starlink.api.assignment import Assignment
+from starlink.engine.budgets import budgets
+from starlink.engine.neighbours import Neighbours
+from starlink.engine.reservations import Reservations
+from starlink.planning.health import Health
+from starlink.planning.observed import was_refused
+from starlink.planning.task import Examined, Placement
+from starlink.planning.world import World
+from starlink.scheduling.ask import Ask
+from starlink.scheduling.explain import Refusal
+from starlink.scheduling.place import place, reason
+from starlink.scheduling.preempt import Preemption, preempt
+
+_MOST_SEARCHES = 20
+"""For victims, in one round: each looks at all that is charged. What is left over is looked at in the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found for a task's wants. `removed` counts the servers that each filter removed at first, of those that
+    there are; `reasons` say of each want why it goes where it does."""
+
+    placement: Placement
+    removed: tuple[tuple[str, int], ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+class Placer:
+    """Places tasks one after another on the fleet of a world, which is in a trial."""
+
+    def __init__(self, world: World, health: Health, reservations: Reservations, neighbours: Neighbours) -> None:
+        self._world, self._health, self._neighbours = world, health, neighbours
+        self._reservations, self._fleet = reservations, reservations.fleet
+        self._budgets: dict[str, int] | None = None
+        self._told: set[str] = set()  # who was told to go in this round
+        self._searches = 0
+        self._by_uid: dict[str, Assignment] | None = None
+
+    def place(self, examined: Examined) -> Found:
+        """Finds servers for what the task wants, in the order of its wants."""
+        batches: dict[str, list[int]] = {}
+        for number, want in enumerate(examined.decision.wants):
+            batches.setdefault(want.server, []).append(number)
+        outcome = _Outcome(len(examined.decision.wants))
+        for server, numbers in batches.items():
+            self._place(examined, self._ask(examined, server), numbers, outcome)
+        victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
+        refusal = self._circle(examined) or _told(outcome.refusals)
+        placement = Placement(
+            tuple(outcome.servers), refusal if outcome.refusals else "", outcome.wait_for, tuple(filter(None, victims))
+        )
+        return Found(placement, outcome.removed, tuple(outcome.reasons))
+
+    def _ask(self, examined: Examined, server: str) -> Ask:
+        observed = examined.observed
+        before = (*observed.lost, *observed.superseded, *observed.finished.values())
+        return self._reservations.loads.ask(
+            examined.task,
+            self._neighbours,
+            architectures=examined.architectures,
+            server=server,
+            homes=frozenset(a.spec.server for a in before if not was_refused(a)),
+            refused=frozenset(a.spec.server for a in before if was_refused(a)),
+            local=self._reservations.holders(examined.task),
+        )
+
+    def _place(self, examined: Examined, ask: Ask, numbers: list[int], outcome: "_Outcome") -> None:
+        placed = place(self._fleet, ask, len(numbers))
+        outcome.removed = outcome.removed or placed.removed
+        choices = placed.choices
+        for number, index, use in zip(numbers, placed.servers.tolist(), placed.use.tolist(), strict=False):
+            outcome.take(number, self._fleet.names[index], reason(choices, use))
+        left = numbers[len(placed.servers) :]
+        made = self._preempt(ask, len(left)) if left else []
+        for number, one in zip(left, made, strict=False):
+            self._take_over(number, one, outcome)
+        if placed.refusal is not None and len(made) < len(left):
+            outcome.refusals.append(placed.refusal)
+
+    def _preempt(self, ask: Ask, count: int) -> list[Preemption]:
+        if self._searches >= _MOST_SEARCHES or not self._may_preempt(ask):
+            return []
+        self._searches += 1
+        if self._budgets is None:
+            self._budgets = budgets(self._world, self._health)
+        made = preempt(self._fleet, ask, count, self._budgets, self._told)
+        for uid in (uid for one in made for uid in one.victims):
+            self._budgets[self._fleet.charges[uid].load.group] -= 1
+            self._told.add(uid)
+        return made
+
+    def _may_preempt(self, ask: Ask) -> bool:
+        """Whether there is somebody of lower priority, or a pool that could have back what it has lent."""
+        lends = any(pool.cohort and pool.quota for pool in self._fleet.pools.values())
+        return lends or min(self._fleet.priorities, default=ask.load.priority) < ask.load.priority
+
+    def _take_over(self, number: int, one: Preemption, outcome: "_Outcome") -> None:
+        server = self._fleet.names[one.server]
+        there = [uid for uid in one.victims if self._fleet.charges[uid].server == server]
+        names = [f"{a.metadata.namespace}/{a.name}" for uid in one.victims if (a := self._assignment(uid))]
+        outcome.take(number, server, f"preempts {', '.join(names)}" if names else "once what stops there has stopped")
+        outcome.wait_for[number] = (*there, *one.wait_for)
+        outcome.victims += one.victims
+
+    def _awaited(self, examined: Examined) -> list[Assignment | None]:
+        """What an earlier decision makes stop, should nobody have told it."""
+        waiting = [a for a in examined.observed.live.values() if a.spec.wait_for and a.status.phase == "Pending"]
+        found = [self._assignment(uid) for a in waiting for uid in a.spec.wait_for]
+        return [a for a in found if a is not None and not a.finished and not a.stopping]
+
+    def _assignment(self, uid: str) -> Assignment | None:
+        if self._by_uid is None:
+            self._by_uid = {a.uid: a for group in self._world.assignments.values() for a in group}
+        return self._by_uid.get(uid)
+
+    def _circle(self, examined: Examined) -> str:
+        circle = self._neighbours.circle(examined.task, self._fleet.groups)
+        if not circle:
+            return ""
+        return f"{' waits for '.join(circle)} in placement.affinity, and none is placed; take it off one of them"
+
+
+class _Outcome:
+    """What has been found so far, by the numbers of the wants."""
+
+    def __init__(self, wants: int) -> None:
+        self.servers = [""] * wants
+        self.reasons = [""] * wants
+        self.wait_for: dict[int, tuple[str, ...]] = {}
+        self.victims: list[str] = []
+        self.refusals: list[Refusal] = []
+        self.removed: tuple[tuple[str, int], ...] = ()
+
+    def take(self, number: int, server: str, reason: str) -> None:
+        self.servers[number], self.reasons[number] = server, reason
+
+
+def _told(refusals: list[Refusal]) -> str:
+    return "; ".join(dict.fromkeys(refusal.message for refusal in refusals))[:1_000]

@@ -1,0 +1,115 @@
+"""Pools in the scheduler's words, and how full they are."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from starlink.api import conditions, quantity
+from starlink.api.pool import Pool, Quota
+from starlink.planning.pool import PoolUse
+from starlink.scheduling import pool as scheduling
+from starlink.scheduling.fleet import Fleet, Mask
+
+BELOW_WATERMARK = "BelowWatermark"
+_RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}
+
+
+def scheduling_pool(pool: Pool, use: Mapping[str, float]) -> scheduling.Pool:
+    """The pool as placement sees it; `use` is how much of its cpu and memory is taken, in percent."""
+    spec = pool.spec
+    given = {name: getattr(spec.weights, name) for name in spec.weights.__struct_fields__}
+    return scheduling.Pool(
+        name=pool.name,
+        architectures=spec.architectures,
+        namespaces=spec.namespaces,
+        strategy=spec.strategy,
+        weights=scheduling.Weights(**{name: value for name, value in given.items() if value is not None}),
+        quota=amounts(spec.quota),
+        cohort=spec.cohort,
+        lend=amounts(spec.lend),
+        borrow=amounts(spec.borrow) if spec.borrow is not None else {},
+        closed=bool(above_watermark(pool, use)),
+    )
+
+
+def amounts(quota: Quota) -> dict[str, int]:
+    """A quota's amounts by key; what has no limit is absent."""
+    given = {name: getattr(quota, name) for name in quota.__struct_fields__}
+    return {
+        name: quantity.amount(_RESOURCES.get(name, name), value) for name, value in given.items() if value is not None
+    }
+
+
+def above_watermark(pool: Pool, use: Mapping[str, float]) -> tuple[str, ...]:
+    """The resources for which nothing new is placed: above high, or above low since they were above high."""
+    marks = {"cpu": pool.spec.watermarks.cpu, "memory": pool.spec.watermarks.memory}
+    told = conditions.find(pool.status.conditions, BELOW_WATERMARK)
+    was = told is not None and told.status == "False"
+    return tuple(
+        name
+        for name, mark in marks.items()
+        if mark is not None and (use.get(name, 0.0) > mark.high or (was and use.get(name, 0.0) >= mark.low))
+    )
+
+
+def use_of(fleet: Fleet, pool: str) -> dict[str, float]:
+    """How much of the cpu and memory of a pool's servers is charged, in percent."""
+    members = _members(fleet, pool)
+    return {
+        name: 100.0 * _sum(fleet.used[name], members) / max(_sum(fleet.capacity[name], members), 1)
+        for name in ("cpu", "memory")
+    }
+
+
+def pool_use(fleet: Fleet, pool: Pool) -> PoolUse:
+    """How full a pool is."""
+    members = _members(fleet, pool.name)
+    usable = members & fleet.mask(lambda node: node.ready and node.schedulable)
+    charged = fleet.quota_used.get(pool.name, {})
+    free = {name: _sum(np.maximum(fleet.free(name), 0), usable) for name in fleet.capacity}
+    return PoolUse(
+        capacity={name: total for name in fleet.capacity if (total := _sum(fleet.capacity[name], members))},
+        allocated={_resource(key): amount for key, amount in charged.items() if amount and key != "assignments"},
+        headroom={name: max(0, min(left, _room(fleet, pool.name, name))) for name, left in free.items() if left},
+        assignments=charged.get("assignments", 0),
+        exhausted=tuple(_exhausted(fleet, pool)),
+        above=tuple(_above(fleet, pool)),
+    )
+
+
+def _exhausted(fleet: Fleet, pool: Pool) -> Iterator[str]:
+    used = fleet.quota_used.get(pool.name, {})
+    for key, limit in amounts(pool.spec.quota).items():
+        if scheduling.room(fleet.pools, fleet.quota_used, pool.name, key) <= 0:
+            resource = _resource(key)
+            told = quantity.format_amount(resource, used.get(key, 0)), quantity.format_amount(resource, limit)
+            yield f"{key}: {told[0]} of {told[1]} are used"
+
+
+def _above(fleet: Fleet, pool: Pool) -> Iterator[str]:
+    use, marks = use_of(fleet, pool.name), pool.spec.watermarks
+    for name in above_watermark(pool, use):
+        mark = marks.cpu if name == "cpu" else marks.memory
+        assert mark is not None
+        yield f"{use[name]:.0f} % of {name} is requested (high {mark.high} %, low {mark.low} %)"
+
+
+def _room(fleet: Fleet, pool: str, resource: str) -> int:
+    key = next((key for key, name in _RESOURCES.items() if name == resource), resource)
+    return scheduling.room(fleet.pools, fleet.quota_used, pool, key)
+
+
+def _resource(key: str) -> str:
+    return _RESOURCES.get(key, key)
+
+
+def _members(fleet: Fleet, pool: str) -> Mask:
+    if pool not in fleet.pool_names:
+        return np.zeros(len(fleet), np.bool_)
+    mask: Mask = fleet.pool_codes == fleet.pool_names.index(pool)
+    return mask
+
+
+def _sum(amounts: npt.NDArray[np.int64], members: Mask) -> int:
+    return int(amounts[members].sum())

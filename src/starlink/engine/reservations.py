@@ -1,0 +1,148 @@
+"""The fleet of a world, kept from round to round: what did not change is not counted anew.
+
+It holds nothing that a fresh one would not hold: it is rebuilt from servers, pools, tasks and assignments at any time.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from starlink.api import quantity
+from starlink.api.assignment import Assignment
+from starlink.api.meta import ObjectKey
+from starlink.api.pool import Overcommit
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.engine.loads import Loads, repels
+from starlink.engine.neighbours import Neighbours
+from starlink.engine.pools import scheduling_pool, use_of
+from starlink.planning.health import Health
+from starlink.planning.world import World
+from starlink.scheduling.ask import Term
+from starlink.scheduling.fleet import Fleet, Node
+
+_AS_DECLARED = Overcommit()
+
+
+class _Group(NamedTuple):
+    """The assignments of one task as they were counted."""
+
+    assignments: tuple[Assignment, ...]
+    priority: int
+    repels: tuple[Term, ...]
+    uids: tuple[str, ...]
+
+
+class Reservations:
+    """`fleet` follows the worlds that `follow` is given."""
+
+    def __init__(self) -> None:
+        self.fleet = Fleet(())
+        self.loads = Loads()
+        self._servers: dict[str, tuple[Server, str, bool, Overcommit]] = {}
+        self._groups: dict[ObjectKey, _Group] = {}
+        self._gone: frozenset[str] = frozenset()
+        self._artifacts: dict[str, Counter[str]] = {}
+
+    def follow(self, world: World, pools: Mapping[str, str], health: Health, neighbours: Neighbours) -> Fleet:
+        """The fleet of this world; `pools` says the effective pool of each server."""
+        self._follow_servers(world, pools, health)
+        self._follow_assignments(world, health, neighbours)
+        self.fleet.set_pools(scheduling_pool(pool, use_of(self.fleet, name)) for name, pool in world.pools.items())
+        return self.fleet
+
+    def _follow_servers(self, world: World, pools: Mapping[str, str], health: Health) -> None:
+        changed: list[Node] = []
+        for name, server in world.servers.items():
+            ready = bool(server.status.architecture) and not health.is_suspect(name) and not server.declared_gone
+            pool = world.pools.get(pools[name])
+            overcommit = pool.spec.overcommit if pool else _AS_DECLARED
+            now = (server, pools[name], ready, overcommit)
+            before = self._servers.get(name)
+            if before is not None and before[0] is server and before[1:] == now[1:]:
+                continue
+            self._servers[name] = now
+            if (node := _node(*now)) != self.fleet.node(name):
+                changed.append(node)
+        gone = [name for name in self._servers if name not in world.servers]
+        for name in gone:
+            del self._servers[name]
+        if changed or gone:
+            self.fleet.set_nodes(changed, gone)
+
+    def _follow_assignments(self, world: World, health: Health, neighbours: Neighbours) -> None:
+        if health.gone != self._gone:
+            self._gone = health.gone
+            for key in list(self._groups):
+                self._forget(key)
+        for key in [key for key in self._groups if key not in world.assignments]:
+            self._forget(key)
+        for key, assignments in world.assignments.items():
+            task = world.tasks.get(key)
+            priority = task.spec.placement.priority if task else 0
+            apart = repels(task, neighbours) if task and task.spec.placement.anti_affinity else ()
+            before = self._groups.get(key)
+            if before is None or before.assignments is not assignments or before[1:3] != (priority, apart):
+                self._count(key, task, assignments, health, apart)
+
+    def _count(
+        self,
+        key: ObjectKey,
+        task: Task | None,
+        assignments: tuple[Assignment, ...],
+        health: Health,
+        apart: tuple[Term, ...],
+    ) -> None:
+        before = self._groups.get(key)
+        taking = [a for a in assignments if not a.finished and a.spec.server not in health.gone]
+        uids = tuple(a.uid for a in taking)
+        self._release(set(before.uids if before else ()) - set(uids))
+        self._hold_artifacts(before.assignments if before else (), -1)
+        for assignment in taking:
+            self.fleet.charge(assignment.uid, self.loads.charge(assignment, task, apart))
+        self._hold_artifacts(assignments, 1)
+        self._groups[key] = _Group(assignments, task.spec.placement.priority if task else 0, apart, uids)
+
+    def _forget(self, key: ObjectKey) -> None:
+        group = self._groups.pop(key)
+        self._release(group.uids)
+        self._hold_artifacts(group.assignments, -1)
+
+    def _release(self, uids: Iterable[str]) -> None:
+        for uid in uids:
+            self.fleet.release(uid)
+
+    def _hold_artifacts(self, assignments: Iterable[Assignment], number: int) -> None:
+        for assignment in assignments:
+            artifact = assignment.spec.template.artifact
+            if artifact is not None:
+                holders = self._artifacts.setdefault(artifact.sha256, Counter())
+                holders[assignment.spec.server] += number
+
+    def holders(self, task: Task) -> frozenset[str]:
+        """The servers that had an instance with one of the task's artifacts, which they keep for a while."""
+        artifact = task.spec.template.artifact
+        if artifact is None:
+            return frozenset()
+        digests = [artifact.sha256, *(variant.sha256 for variant in artifact.variants)]
+        return frozenset(
+            server for digest in digests for server, count in self._artifacts.get(digest, {}).items() if count > 0
+        )
+
+
+def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit) -> Node:
+    allocatable = {name: quantity.amount(name, value) for name, value in server.status.allocatable.items()}
+    if "cpu" in allocatable:
+        allocatable["cpu"] = allocatable["cpu"] * overcommit.cpu // 100
+    return Node(
+        name=server.name,
+        architecture=server.status.architecture,
+        pool=pool,
+        labels=server.metadata.labels,
+        taints=server.spec.taints,
+        runtimes=server.status.runtimes or ("Process",),
+        features=server.status.features,
+        ready=ready,
+        schedulable=not server.spec.unschedulable and not server.metadata.deleting,
+        allocatable=allocatable,
+    )

@@ -1,0 +1,169 @@
+"""What servers that are not there would change: `starlink plan --pool NAME --add …`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import get_args
+
+from starlink.api import labels, quantity
+from starlink.api.meta import Metadata, ObjectKey
+from starlink.api.quantity import Quantity
+from starlink.api.server import Server, ServerSpec, ServerStatus
+from starlink.api.task import Task
+from starlink.api.template import Architecture
+from starlink.engine.placing import Found
+from starlink.engine.preview import with_applied
+from starlink.engine.trial import Trial, missing
+from starlink.planning.task import Examined, Placement
+from starlink.planning.world import World
+
+EXAMPLE = "arch=arm64,cpu=16,memory=64Gi"
+MOST_SERVERS = 10_000
+_RESOURCES = ("cpu", "memory", "ephemeral-storage", "gpu")
+_IN_PARTS = ("cpu", "memory", "ephemeral-storage")
+_NEEDED = ("arch", "cpu", "memory")
+_NOTHING = Found(Placement())
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Some servers of a kind."""
+
+    architecture: str
+    allocatable: dict[str, Quantity]
+    count: int = 1
+    labels: dict[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A task with instances that can't be placed now: how many are missing, how many still would be and why, and the
+    added servers that the others would go to. `more`: it wants further ones after these."""
+
+    task: ObjectKey
+    missing: int
+    still: int
+    servers: tuple[str, ...]
+    refusal: str
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The names given to the servers added, and the tasks that are short of a server, by name."""
+
+    added: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+def addition(text: str) -> Addition:
+    """Reads `arch=arm64,cpu=16,memory=64Gi[,count=N][,label.KEY=VALUE][,feature=NAME][,NAME=QUANTITY]`.
+
+    Raises ValueError naming the word and what would be right.
+    """
+    words: dict[str, str] = {}
+    features: list[str] = []
+    for word in text.split(","):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"{word!r} is not NAME=VALUE; write such as {EXAMPLE}")
+        if name == "feature":
+            features.append(value)
+        elif name in words:
+            raise ValueError(f"{name} is given twice; give it once")
+        else:
+            words[name] = value
+    if absent := [name for name in _NEEDED if name not in words]:
+        raise ValueError(
+            f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing; write such as {EXAMPLE}"
+        )
+    return Addition(
+        architecture=_architecture(words.pop("arch")),
+        count=_count(words.pop("count", "1")),
+        labels={name.removeprefix("label."): words.pop(name) for name in list(words) if name.startswith("label.")},
+        features=tuple(features),
+        allocatable={name: _amount(name, value) for name, value in words.items()},
+    )
+
+
+def _architecture(value: str) -> str:
+    if value not in get_args(Architecture):
+        raise ValueError(f"arch={value}: no such architecture; write {', '.join(get_args(Architecture))}")
+    return value
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= MOST_SERVERS:
+        raise ValueError(f"count={value}: write a number from 1 to {MOST_SERVERS}")
+    return int(value)
+
+
+def _amount(name: str, value: str) -> str:
+    if name not in _RESOURCES and "/" not in name:
+        known = ", ".join(("arch", "count", *_RESOURCES, "label.KEY", "feature"))
+        raise ValueError(f"{name}={value}: no such word; write {known}, or DOMAIN/NAME for an extended resource")
+    if name not in _IN_PARTS and not value.isdecimal():
+        raise ValueError(f"{name}={value}: write a whole number")
+    try:
+        quantity.amount(name, value)
+    except ValueError as error:
+        raise ValueError(f"{name}={value}: {error}") from None
+    return value
+
+
+def what_if(world: World, tasks: Sequence[Task], pool: str, additions: Sequence[Addition]) -> WhatIf:
+    """Which instances that can't be placed now would be with the servers added to the pool, "" for none; `tasks` are
+    taken as applied."""
+    world = with_applied(world, tasks)
+    servers = _servers(world, pool, additions)
+    silence = {**world.silence, **dict.fromkeys(servers, 0.0)}
+    now, then = _tried(world), _tried(replace(world, servers={**world.servers, **servers}, silence=silence))
+    short = sorted(key for key, (examined, found) in now.items() if missing(examined, found))
+    return WhatIf(tuple(servers), tuple(_outcome(key, now[key], then[key], servers) for key in short))
+
+
+def _tried(world: World) -> dict[ObjectKey, tuple[Examined, Found]]:
+    trial = Trial(world)
+    examined = [trial.examine(task) for task in world.tasks.values()]
+    found = trial.place(one for one in examined if one.decision.wants)
+    return {one.task.key: (one, found.get(one.task.key, _NOTHING)) for one in examined}
+
+
+def _outcome(
+    key: ObjectKey, now: tuple[Examined, Found], then: tuple[Examined, Found], servers: Iterable[str]
+) -> Outcome:
+    used = {*then[1].placement.servers}
+    return Outcome(
+        task=key,
+        missing=missing(*now),
+        still=missing(*then),
+        servers=tuple(name for name in servers if name in used),
+        refusal=then[1].placement.refusal,
+        more=now[0].decision.more,
+    )
+
+
+def _servers(world: World, pool: str, additions: Iterable[Addition]) -> dict[str, Server]:
+    found: dict[str, Server] = {}
+    for one in additions:
+        number = 0
+        for _ in range(one.count):
+            number += 1
+            while (name := f"new-{one.architecture}-{number}") in found or name in world.servers:
+                number += 1
+            found[name] = _server(name, pool, one)
+    return found
+
+
+def _server(name: str, pool: str, one: Addition) -> Server:
+    base = {labels.ARCHITECTURE: one.architecture, labels.OPERATING_SYSTEM: "linux", labels.HOSTNAME: name}
+    return Server(
+        metadata=Metadata(name=name, uid=name, labels={**base, **one.labels}),
+        spec=ServerSpec(pool=pool),
+        status=ServerStatus(
+            architecture=one.architecture,
+            capacity=one.allocatable,
+            allocatable=one.allocatable,
+            features=one.features,
+        ),
+    )

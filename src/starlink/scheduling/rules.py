@@ -1,0 +1,164 @@
+"""What placing one instance of a batch changes for the next: quotas, domains that fill, and neighbours that come."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from starlink.scheduling import filters, score
+from starlink.scheduling.ask import HOSTNAME, Ask, Term
+from starlink.scheduling.fleet import Amounts, Codes, Fleet, Indices, Mask
+from starlink.scheduling.pool import UNLIMITED
+from starlink.scheduling.score import Scores
+
+
+class Rule(ABC):
+    """What placing one instance changes for other servers: by `codes`, which all servers of a lane have in common.
+    `codes` -1 is no domain."""
+
+    def __init__(self, codes: Codes) -> None:
+        self.codes = codes
+
+    def look_at(self, servers: Indices) -> None:
+        """From here on, positions are those in `servers`."""
+        self.codes = self.codes[servers]
+
+    @abstractmethod
+    def judge(self, scores: Scores) -> Scores:
+        """The scores as the rule sees them, -inf where it forbids."""
+
+    @abstractmethod
+    def took(self, position: int) -> None:
+        """An instance has been placed there."""
+
+
+class Quota(Rule):
+    """The quotas of several pools, which may share."""
+
+    def __init__(self, fleet: Fleet, ask: Ask, mask: Mask) -> None:
+        super().__init__(fleet.pool_codes)
+        self._fleet, self._ask = fleet, ask
+        self._concerned = np.unique(fleet.pool_codes[mask])
+        self._used = {name: dict(used) for name, used in fleet.quota_used.items()}
+        self._left = filters.quota_left(fleet, ask)
+
+    @property
+    def limit(self) -> int | None:
+        """How many fit in all, where only one pool is concerned."""
+        return int(self._left[self._concerned[0]]) if len(self._concerned) == 1 else None
+
+    @property
+    def limits(self) -> bool:
+        return bool((self._left[self._concerned] < UNLIMITED).any())
+
+    def judge(self, scores: Scores) -> Scores:
+        return np.where(self._left[self.codes] > 0, scores, -np.inf)
+
+    def took(self, position: int) -> None:
+        used = self._used[self._fleet.pool_names[self.codes[position]]]
+        for key, amount in self._ask.load.quota:
+            used[key] = used.get(key, 0) + amount
+        self._left = filters.quota_left(self._fleet, self._ask, self._used)
+
+
+class Apart(Rule):
+    """At most one of the group in a domain."""
+
+    def __init__(self, codes: Codes) -> None:
+        super().__init__(codes)
+        self._closed = np.zeros(int(codes.max(initial=0)) + 2, np.bool_)
+
+    def judge(self, scores: Scores) -> Scores:
+        return np.where(self._closed[self.codes], -np.inf, scores)
+
+    def took(self, position: int) -> None:
+        if self.codes[position] >= 0:
+            self._closed[self.codes[position]] = True
+
+
+class Together(Rule):
+    """All in the domain of the first."""
+
+    def __init__(self, codes: Codes) -> None:
+        super().__init__(codes)
+        self._domain: int | None = None
+
+    def judge(self, scores: Scores) -> Scores:
+        return scores if self._domain is None else np.where(self.codes == self._domain, scores, -np.inf)
+
+    def took(self, position: int) -> None:
+        self._domain = int(self.codes[position])
+
+
+class Even(Rule):
+    """Domains of about equal numbers."""
+
+    def __init__(self, codes: Codes, counts: Amounts, among: Mask, max_skew: int) -> None:
+        super().__init__(codes)
+        self._counts, self._among, self._max_skew = counts, among, max_skew
+
+    def judge(self, scores: Scores) -> Scores:
+        open_ = np.append(filters.even(self._counts, self._among, self._max_skew), np.False_)
+        return np.where(open_[self.codes], scores, -np.inf)
+
+    def took(self, position: int) -> None:
+        self._counts[self.codes[position]] += 1
+
+
+class Balanced(Rule):
+    """The wish for domains of about equal numbers."""
+
+    def __init__(self, codes: Codes, counts: Amounts, among: Mask, weight: float) -> None:
+        super().__init__(codes)
+        self._counts, self._among, self._weight = counts, among, weight
+
+    def judge(self, scores: Scores) -> Scores:
+        return scores + score.skew(self._counts, self._among, self._weight)[self.codes]
+
+    def took(self, position: int) -> None:
+        if self.codes[position] >= 0:
+            self._counts[self.codes[position]] += 1
+
+
+class Company(Rule):
+    """The wish to be near to the group's own instances, or apart from them."""
+
+    def __init__(self, codes: Codes, counts: Amounts, weight: float) -> None:
+        super().__init__(codes)
+        self._weight = weight
+        self._met = np.append(counts > 0, np.False_)
+
+    def judge(self, scores: Scores) -> Scores:
+        return scores + self._weight * self._met[self.codes]
+
+    def took(self, position: int) -> None:
+        if self.codes[position] >= 0:
+            self._met[self.codes[position]] = True
+
+
+def rules_of(fleet: Fleet, ask: Ask, mask: Mask) -> Iterator[Rule]:
+    """The rules of a batch whose feasible servers are given."""
+    group = ask.load.group
+    if ask.load.quota and (quota := Quota(fleet, ask, mask)).limits:
+        yield quota
+    for term in ask.anti_affinity:
+        if concerns_itself(ask, term) and term.key != HOSTNAME:
+            yield Apart(fleet.domains(term.key).codes)
+    for term in ask.affinity:
+        if concerns_itself(ask, term) and not any(fleet.groups.get(one) for one in term.groups):
+            yield Together(fleet.domains(term.key).codes)
+    weights = score.policy(fleet, ask).weights
+    for spread in ask.spread:
+        domains = fleet.domains(spread.key)
+        counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, domains)
+        if spread.required:
+            yield Even(domains.codes, counts, among, spread.max_skew)
+        else:
+            yield Balanced(domains.codes, counts, among, weights.spread)
+    for term, weight in score.wishes(fleet, ask, own=True):
+        yield Company(fleet.domains(term.key).codes, fleet.counts(term.groups, term.key), weight)
+
+
+def concerns_itself(ask: Ask, term: Term) -> bool:
+    """Whether a must is about the instances' own group."""
+    return term.weight is None and ask.load.group in term.groups

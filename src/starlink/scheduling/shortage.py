@@ -1,0 +1,107 @@
+"""What stops a pool's quota, and the smallest change of it that lets more instances in."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from starlink.scheduling.amounts import quantity
+from starlink.scheduling.ask import Ask
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.pool import UNLIMITED, Pool, borrowed, room
+from starlink.scheduling.score import Scores
+
+
+class Shortage(NamedTuple):
+    """A key of a pool's quota that has no room for what is needed; `left` is less than `needed`."""
+
+    pool: str
+    key: str
+    needed: int
+    left: int
+
+
+def shortages(fleet: Fleet, ask: Ask, pool: str, instances: int = 1) -> list[Shortage]:
+    """The keys of the pool's quota that have no room for so many instances."""
+    found = []
+    for key, amount in ask.load.quota:
+        left = room(fleet.pools, fleet.quota_used, pool, key)
+        if amount and left < amount * instances:
+            found.append(Shortage(pool, key, amount * instances, max(left, 0)))
+    return found
+
+
+def missing_shares(fleet: Fleet, ask: Ask) -> Scores:
+    """How much of one instance each pool's quota has no room for, 0 to 1, by pool code."""
+    return np.array([_missing_share(fleet, ask, name) for name in fleet.pool_names])
+
+
+def _missing_share(fleet: Fleet, ask: Ask, pool: str) -> float:
+    return max((1 - one.left / one.needed for one in shortages(fleet, ask, pool)), default=0.0)
+
+
+def change(fleet: Fleet, short: Shortage) -> str:
+    """The smallest change that gives the pool what it needs: of what it may borrow, of what others lend or took, or of
+    its quota."""
+    pool = fleet.pools[short.pool]
+    if pool.cohort:
+        return _change_in_cohort(fleet, pool, short)
+    used = fleet.quota_used[pool.name].get(short.key, 0)
+    return _raise(pool, "quota", short.key, short.needed + used - pool.quota[short.key])
+
+
+def _change_in_cohort(fleet: Fleet, pool: Pool, short: Shortage) -> str:
+    used = fleet.quota_used[pool.name].get(short.key, 0)
+    own, shared = _own_and_shared(fleet, pool, short.key)
+    beyond = used + short.needed - pool.quota[short.key] - pool.borrow.get(short.key, UNLIMITED)
+    lacking = short.needed - own - max(0, shared)
+    if lacking <= 0:
+        return _raise(pool, "borrow", short.key, beyond)
+    if beyond <= 0 and shared >= 0 and (way := _from_others(fleet, pool, short.key, lacking)):
+        return way
+    return _raise(pool, "quota", short.key, raise_needed(fleet, short))
+
+
+def raise_needed(fleet: Fleet, short: Shortage) -> int:
+    """How much the quota of a pool must grow to have room for what is needed."""
+    pool = fleet.pools[short.pool]
+    used = fleet.quota_used[pool.name].get(short.key, 0)
+    most = pool.quota[short.key] + (pool.borrow.get(short.key, UNLIMITED) if pool.cohort else 0)
+    if not pool.cohort:
+        return short.needed + used - most
+    over = used - (pool.quota[short.key] - pool.lend.get(short.key, 0))
+    shared = _own_and_shared(fleet, pool, short.key)[1] + max(0, over)
+    return max(short.needed + used - most, short.needed + over - max(0, shared))
+
+
+def _own_and_shared(fleet: Fleet, pool: Pool, key: str) -> tuple[int, int]:
+    """What is left of what the pool does not lend, and of what its cohort lends; the latter may be negative."""
+    members = _members(fleet, pool.cohort, key)
+    lent = sum(member.lend.get(key, 0) for member in members)
+    over = {member.name: _over(fleet, member, key) for member in members}
+    return max(0, -over[pool.name]), lent - sum(max(0, amount) for amount in over.values())
+
+
+def _members(fleet: Fleet, cohort: str, key: str) -> list[Pool]:
+    return [pool for pool in fleet.pools.values() if pool.cohort == cohort and key in pool.quota]
+
+
+def _over(fleet: Fleet, pool: Pool, key: str) -> int:
+    """How much the pool takes of the shared part; negative what it has left of its own."""
+    return fleet.quota_used[pool.name].get(key, 0) - pool.quota[key] + pool.lend.get(key, 0)
+
+
+def _from_others(fleet: Fleet, pool: Pool, key: str, amount: int) -> str:
+    """What another pool of the cohort could give: what it has borrowed, else what it does not use and does not lend."""
+    others = [member for member in _members(fleet, pool.cohort, key) if member is not pool]
+    size = quantity(key, amount, up=True)
+    for other in others:
+        if borrowed(fleet.pools, fleet.quota_used, other.name, key) >= amount:
+            return f"stop {size} of what pool {other.name} borrows ({key})"
+    for other in others:
+        if -_over(fleet, other, key) >= amount:
+            return f"let pool {other.name} lend {size} more (lend.{key})"
+    return ""
+
+
+def _raise(pool: Pool, field: str, key: str, amount: int) -> str:
+    return f"raise pool {pool.name}'s {field}.{key} by {quantity(key, amount, up=True)}"

@@ -1,0 +1,267 @@
+"""plan, pool move and rebalance with two real agents, an operator and an API server that asks who is asking."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Starlink, _let_pass, eventually
+
+from starlink.api import quantity
+from starlink.client.config import Config, load, render
+from starlink.client.kube import Client
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def task(name: str, namespace: str = "default", cpu: str = "10m", **spec: Any) -> dict[str, Any]:
+    template = {
+        "command": ["sleep", "100000"],
+        "resources": {"requests": {"cpu": cpu}},
+        "stop": {"gracePeriod": "1s"},
+    }
+    return {
+        "apiVersion": "starlink.dev/v1alpha1",
+        "kind": "Task",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"template": template, **spec},
+    }
+
+
+def pool(name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Pool", "metadata": {"name": name}, "spec": spec}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
+    """A StarLink with servers s1 and s2."""
+    folder = tmp_path_factory.mktemp("two")
+    _let_pass(folder)
+    found = Starlink(folder)
+    second: subprocess.Popen[bytes] | None = None
+    try:
+        found.up()
+        second = second_agent(found)
+        eventually(lambda: found.condition("server", "s2", "Ready") == "True", "s2 is ready")
+        yield found
+    finally:
+        if second is not None:
+            second.terminate()
+            second.wait(30)
+        found.remove()
+
+
+def second_agent(starlink: Starlink) -> "subprocess.Popen[bytes]":
+    kubeconfig = starlink.folder / "s2.kubeconfig"
+    kubeconfig.write_text(starlink.cli("server", "add", "s2").stdout)
+    kubeconfig.chmod(0o600)
+    words = ("--kubeconfig", str(kubeconfig), "--name", "s2", "--data-dir", str(starlink.folder / "s2"))
+    with (starlink.folder / "s2.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "starlink_nodeagent", *words, "--address", "127.0.0.1"], stdout=log, stderr=log
+        )
+
+
+def plan(starlink: Starlink, *tasks: dict[str, Any], words: tuple[str, ...] = (), status: int = 0) -> str:
+    done = starlink.cli("plan", "-f", "-", *words, stdin="\n---\n".join(map(json.dumps, tasks)), check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def ready_on(starlink: Starlink, name: str) -> dict[str, int]:
+    """How many ready instances of a task each server has."""
+    found = starlink.items("assignments", "-l", f"starlink.dev/task={name}")
+    return Counter(a["spec"]["server"] for a in found if a.get("status", {}).get("ready"))
+
+
+def test_tasks_of_one_file_are_planned_together(two: Starlink) -> None:
+    room = quantity.millicores(two.get("server", "s1")["status"]["allocatable"]["cpu"])
+    cpu = f"{room * 6 // 10}m"
+    shown = plan(
+        two,
+        task("later", cpu=cpu, replicas=2),
+        task("urgent", cpu=cpu, placement={"priority": 5}),
+        status=2,
+    )
+    later, urgent = shown.split("\n\n")
+    assert "1 to create, 1 without a place" in later and "short of cpu" in later
+    assert urgent.startswith("task default/urgent (priority 5): 1 to create")
+    assert two.items("tasks") == []
+
+
+def test_what_servers_would_help(two: Starlink) -> None:
+    two.apply(pool("edge"))
+    wanted = task("risc", placement={"architectures": ["riscv64"], "pool": "edge"}, replicas=2)
+    add = ("--pool", "edge", "--add")
+    shown = plan(two, wanted, words=(*add, "arch=riscv64,cpu=1,memory=1Gi"))
+    assert "default/risc  2        2          0              new-riscv64-1" in shown
+    shown = plan(two, wanted, words=(*add, "arch=amd64,cpu=1,memory=1Gi"), status=2)
+    assert "2 still missing" in shown and "none of them" in shown
+    assert {server["metadata"]["name"] for server in two.items("servers")} == {"s1", "s2"}
+    done = two.cli("plan", "--add", "arch=amd64,cpu=1", check=False)
+    assert done.returncode == 2 and "memory is missing; write such as arch=arm64" in done.stderr
+    done = two.cli("plan", "--pool", "egde", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
+    assert done.returncode == 1 and "--pool egde: there is no such pool; there are: edge" in done.stderr
+    two.cli("delete", "pool", "edge")
+
+
+# For one who may read little
+
+
+def rights(namespace: str) -> list[dict[str, Any]]:
+    """A ServiceAccount that may read its own namespace's tasks, and the pools."""
+    account = {"kind": "ServiceAccount", "name": "reader", "namespace": namespace}
+
+    def rule(resource: str) -> dict[str, Any]:
+        return {"apiGroups": ["starlink.dev"], "resources": [resource], "verbs": ["get", "list", "watch"]}
+
+    def made(kind: str, name: str, in_namespace: bool, **body: Any) -> dict[str, Any]:
+        metadata = {"name": name, **({"namespace": namespace} if in_namespace else {})}
+        return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, **body}
+
+    def ref(kind: str, name: str) -> dict[str, Any]:
+        return {"subjects": [account], "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name}}
+
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "reader", "namespace": namespace}},
+        made("Role", "tasks", True, rules=[rule("tasks")]),
+        made("RoleBinding", "tasks", True, **ref("Role", "tasks")),
+        made("ClusterRole", "pools", False, rules=[rule("pools")]),
+        made("ClusterRoleBinding", "pools", False, **ref("ClusterRole", "pools")),
+    ]
+
+
+def kubeconfig_of(starlink: Starlink, namespace: str, account: str) -> Path:
+    async def token() -> Config:
+        async with Client(load(starlink.kubeconfig)) as client:
+            given, _ = await client.request_token(namespace, account, 3600)
+            return Config(client.config.server, client.config.ca, token=given)
+
+    path = starlink.folder / f"{account}.kubeconfig"
+    path.write_text(render(asyncio.run(token()), account))
+    path.chmod(0o600)
+    return path
+
+
+def test_one_who_may_read_tasks_and_pools_alone(two: Starlink) -> None:
+    two.apply(*rights("team"), pool("edge", quota={"cpu": "500m", "assignments": 3}))
+    two.cli("pool", "move", "s1", "edge")
+    two.apply(task("there", "team", "100m", replicas=1, placement={"pool": "edge"}))
+    eventually(lambda: two.get("pool", "edge").get("status", {}).get("assignments") == 1, "the pool counts it")
+    as_reader = ("--kubeconfig", str(kubeconfig_of(two, "team", "reader")))
+    assert "forbidden" in two.cli(*as_reader, "get", "servers", check=False).stderr.lower()
+
+    wanted = [
+        task("there", "team", "100m", replicas=2, placement={"pool": "edge"}),
+        task("more", "team", "100m", replicas=2, placement={"pool": "edge"}),
+    ]
+    text = "\n---\n".join(map(json.dumps, wanted))
+    done = two.cli(*as_reader, "plan", "-n", "team", "-f", "-", stdin=text, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "task team/more: 2 of 2 instances to place fit the headroom" in done.stdout
+    assert "pool edge: at most 2 (2 assignments left)" in done.stdout
+    assert "task team/there: 0 of 1 instance to place" in done.stdout
+    assert "\nservers can't be read by you: judged by the pools' headroom" in done.stdout
+    assert "you may not write tasks in team: judged as written" in done.stdout
+
+    done = two.cli(*as_reader, "plan", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
+    assert done.returncode == 1 and "--add needs to read servers, which you may not" in done.stderr
+    two.cli("delete", "task", "there", "-n", "team")
+    two.cli("delete", "pool", "edge")
+    two.apply(pool("none"))
+    two.cli("pool", "move", "s1", "none")
+
+
+# Servers to another pool
+
+
+def test_servers_move_and_what_must_moves_with_them(two: Starlink) -> None:
+    two.apply(pool("lab"), pool("hall"))
+    two.cli("pool", "move", "s1", "s2", "lab")
+    two.apply(task("web", replicas=2, placement={"pool": "lab"}))
+    eventually(lambda: ready_on(two, "web") == {"s1": 1, "s2": 1}, "one instance on each")
+
+    done = two.cli("pool", "move", "s2", "hall", "--dry-run")
+    assert "pool hall gets s2 (from pool lab): 1 has to leave" in done.stdout
+    assert two.get("server", "s2")["spec"]["pool"] == "lab"
+    done = two.cli("pool", "move", "s2", "hall")
+    assert done.stdout.endswith("server/s2 moved to pool hall\n")
+    eventually(lambda: ready_on(two, "web") == {"s1": 2}, "both are on s1")
+    assert "s2 is in pool hall already" in two.cli("pool", "move", "s2", "hall").stdout
+
+    done = two.cli("pool", "move", "s1", "hall", check=False)
+    assert done.returncode == 2 and "nowhere" in done.stdout and "2 of them without a place" in done.stdout
+    assert "nothing is moved; --force moves all the same" in done.stderr
+    assert two.get("server", "s1")["spec"]["pool"] == "lab"
+    done = two.cli("pool", "move", "s1", "s9", "hall", check=False)
+    assert done.returncode == 1 and "server 's9' does not exist; there are: s1, s2" in done.stderr
+    done = two.cli("pool", "move", "s1", "hell", check=False)
+    assert done.returncode == 1 and "pool 'hell' does not exist; there are:" in done.stderr
+    two.cli("delete", "task", "web")
+
+
+# Better places
+
+
+def cordon(starlink: Starlink, name: str, held: bool) -> None:
+    server = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Server", "metadata": {"name": name}}
+    starlink.apply({**server, "spec": {"unschedulable": held}})
+
+
+def uneven(starlink: Starlink, name: str, replicas: int) -> None:
+    """A task that is on s1 as a whole, with s2 free again."""
+    cordon(starlink, "s2", True)
+    starlink.apply(task(name, replicas=replicas))
+    eventually(lambda: ready_on(starlink, name) == {"s1": replicas}, "all are on s1")
+    cordon(starlink, "s2", False)
+
+
+def test_rebalance_moves_what_pays(two: Starlink) -> None:
+    assert two.cli("rebalance").stdout == "no move pays\n"
+    uneven(two, "web", 4)
+    done = two.cli("rebalance", "--dry-run")
+    assert len(done.stdout.splitlines()) == 2, "no more than the budget at once"
+    assert ready_on(two, "web") == {"s1": 4}
+    done = two.cli("rebalance", stdin="n\n", check=False)
+    assert done.returncode == 1 and "Move, at most 10 a minute" in done.stdout
+    assert ready_on(two, "web") == {"s1": 4}
+    done = two.cli("rebalance", "--yes")
+    assert done.stdout.endswith("2 moved\n") and done.stdout.count("ready on s2") == 2
+    assert ready_on(two, "web") == {"s1": 2, "s2": 2}
+    assert two.cli("rebalance").stdout == "no move pays\n"
+    two.cli("delete", "task", "web")
+
+
+def test_ctrl_c_stops_between_moves(two: Starlink) -> None:
+    uneven(two, "api", 4)
+    words = ("--data-dir", str(two.data), "rebalance", "--yes", "--most", "1")
+    env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"} | {"PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "starlink.cli", *words],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert running.stdout is not None
+        said = ""
+        while "ready on s2" not in said:
+            line = running.stdout.readline()
+            assert line, f"it ended: {said}{running.stderr.read() if running.stderr else ''}"
+            said += line
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert (running.returncode, rest) == (0, "1 moved\n") and "stopping after this move" in errors
+    assert ready_on(two, "api") == {"s1": 3, "s2": 1}
+    two.cli("delete", "task", "api")

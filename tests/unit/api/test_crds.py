@@ -1,0 +1,121 @@
+"""What the CRDs refuse, and that what is right passes: field, and the way out in the message."""
+
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT
+
+from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.manifest import load
+
+Obj = dict[str, Any]
+RUN = {"command": ["run"]}
+KINDS = ("tasks", "assignments", "pools", "servers")
+SCHEMAS = {
+    kind: StructuralSchema(
+        load(ROOT / "crds" / f"{kind}.starlink.dev.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    )
+    for kind in KINDS
+}
+
+
+def refusals(kind: str, spec: Obj, old: Obj | None = None) -> dict[str, str]:
+    schema = SCHEMAS[kind]
+    made, unknown = schema.conform({"metadata": {"name": "x"}, "spec": spec}, defaults=True)
+    assert unknown == []
+    before = schema.conform({"metadata": {"name": "x"}, "spec": old}, defaults=True)[0] if old is not None else None
+    found = {cause.field: cause.message for cause in schema.validate(made, before)}
+    found.pop("<nil>", None)  # says that rules wait for the schema to be satisfied
+    return found
+
+
+def asking(requests: Obj) -> Obj:
+    return {"template": {**RUN, "resources": {"requests": requests}}}
+
+
+def placed(**placement: Any) -> Obj:
+    return {"template": RUN, "placement": placement}
+
+
+def unavailable(value: int | str) -> Obj:
+    return {"template": RUN, "update": {"maxUnavailable": value}}
+
+
+RIGHT: list[tuple[str, Obj]] = [
+    ("tasks", {"template": RUN, "servers": [{"name": "s1", "replicas": 0}, {"name": "s2"}]}),
+    ("tasks", asking({"cpu": 2, "memory": "512Mi", "ephemeral-storage": "1.5Gi", "gpu": "1", "nvidia.com/gpu": 1})),
+    ("tasks", asking({"cpu": "0.5"})),
+    ("tasks", unavailable(0)),
+    ("tasks", unavailable("100%")),
+    ("tasks", {"type": "Batch", "template": RUN, "completions": 2, "update": {"maxUnavailable": "5%"}}),
+    ("tasks", placed(affinity=[{"task": "db"}], antiAffinity=[{"taskSelector": {"a": "b"}, "weight": 100}])),
+    ("tasks", placed(spread=[{"topologyKey": "topology.kubernetes.io/zone"}], gang=True, priority=-5)),
+    ("tasks", placed(preferredArchitectures=["riscv64", "amd64"], features=["kvm"])),
+    ("tasks", placed(tolerations=[{"key": "a", "operator": "Exists", "effect": "PreferNoSchedule"}])),
+    ("servers", {"taints": [{"key": "a", "effect": "PreferNoSchedule"}]}),
+    ("pools", {"quota": {"cpu": 64, "memory": "2Pi", "assignments": 5}, "cohort": "lab", "lend": {"cpu": "64000m"}}),
+    ("pools", {"quota": {"gpu": 8}, "cohort": "lab", "borrow": {"gpu": 100}}),
+    ("pools", {"watermarks": {"cpu": {"high": 80, "low": 80}}, "overcommit": {"cpu": 400}, "weights": {"own": 0}}),
+    ("pools", {"namespaces": ["team-a"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "spec"), RIGHT)
+def test_what_is_right_passes(kind: str, spec: Obj) -> None:
+    assert refusals(kind, spec) == {}
+
+
+WRONG: list[tuple[str, Obj, str, str]] = [
+    ("tasks", {"template": RUN, "replicas": 2, "servers": [{"name": "s1"}]}, "spec.servers", "take replicas away"),
+    ("tasks", {"template": RUN, "type": "Batch", "servers": [{"name": "s1"}]}, "spec.servers", "completions"),
+    ("tasks", {"template": RUN, "servers": []}, "spec.servers", "at least 1"),
+    ("tasks", {"template": RUN, "servers": [{"name": "a", "replicas": -1}]}, "spec.servers[0].replicas", "0"),
+    ("tasks", {"template": RUN, "servers": [{"name": "a"}, {"name": "a"}]}, "spec.servers[1]", "Duplicate"),
+    ("tasks", asking({"cpus": 1}), "spec.template.resources.requests", "nvidia.com/gpu"),
+    ("tasks", asking({"example.com/": 1}), "spec.template.resources.requests", "DOMAIN/NAME"),
+    ("tasks", asking({f"example.com/{'x' * 310}": 1}), "spec.template.resources.requests", "DOMAIN/NAME"),
+    ("tasks", asking({"cpu": -1}), "spec.template.resources.requests[cpu]", "from 0"),
+    ("tasks", asking({"cpu": "lots"}), "spec.template.resources.requests.cpu", '"lots"'),
+    ("tasks", asking({"memory": "9999999Ti"}), "spec.template.resources.requests.memory", "9999999Ti"),
+    ("tasks", asking({f"example.com/r{n}": 1 for n in range(17)}), "spec.template.resources.requests", "16"),
+    ("tasks", unavailable(-1), "spec.update.maxUnavailable", "0% to 100%"),
+    ("tasks", unavailable("101%"), "spec.update.maxUnavailable", "101%"),
+    ("tasks", unavailable("2"), "spec.update.maxUnavailable", '"2"'),
+    ("tasks", placed(affinity=[{}]), "spec.placement.affinity[0]", "exactly one of task and taskSelector"),
+    ("tasks", placed(antiAffinity=[{"task": "a", "taskSelector": {"b": "c"}}]), "spec.placement.antiAffinity[0]", "exactly one"),
+    ("tasks", placed(affinity=[{"taskSelector": {}}]), "spec.placement.affinity[0].taskSelector", "at least 1"),
+    ("tasks", placed(affinity=[{"task": "a", "weight": 101}]), "spec.placement.affinity[0].weight", "100"),
+    ("tasks", placed(affinity=[{"task": "a", "topologyKey": "no key"}]), "spec.placement.affinity[0].topologyKey", "no key"),
+    ("tasks", placed(spread=[{"topologyKey": "z"}, {"topologyKey": "z"}]), "spec.placement.spread[1]", "Duplicate"),
+    ("tasks", placed(spread=[{"topologyKey": "z", "maxSkew": 0}]), "spec.placement.spread[0].maxSkew", "1"),
+    ("tasks", placed(priority=1000001), "spec.placement.priority", "1000000"),
+    ("tasks", placed(preferredArchitectures=["arm64", "arm64"]), "spec.placement.preferredArchitectures", "given twice"),
+    ("pools", {"lend": {"cpu": 1}, "quota": {"cpu": 2}}, "spec.cohort", "give spec.cohort"),
+    ("pools", {"borrow": {"cpu": 1}, "cohort": "lab"}, "spec.cohort", "spec.quota"),
+    ("pools", {"cohort": "lab", "quota": {"cpu": 2}, "lend": {"cpu": "2001m"}}, "spec.lend.cpu", "at most quota.cpu"),
+    ("pools", {"cohort": "lab", "quota": {"cpu": 2}, "lend": {"memory": 1}}, "spec.lend.memory", "raise the quota"),
+    ("pools", {"cohort": "lab", "quota": {"storage": "1Gi"}, "lend": {"storage": "1G", "gpu": 1}}, "spec.lend.gpu", "quota.gpu"),
+    ("pools", {"cohort": "lab", "quota": {"assignments": 1}, "lend": {"assignments": 2}}, "spec.lend.assignments", "at most"),
+    ("pools", {"quota": {"memory": -1}}, "spec.quota.memory", "from 0"),
+    ("pools", {"watermarks": {"cpu": {"high": 70, "low": 80}}}, "spec.watermarks.cpu.low", "at most high"),
+    ("pools", {"watermarks": {"cpu": {"high": 70}}}, "spec.watermarks.cpu.low", "Required"),
+    ("pools", {"overcommit": {"cpu": 99}}, "spec.overcommit.cpu", "100"),
+    ("pools", {"weights": {"use": 1001}}, "spec.weights.use", "1000"),
+    ("servers", {"taints": [{"key": "a", "effect": "Prefer"}]}, "spec.taints[0].effect", "PreferNoSchedule"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "spec", "field", "way_out"), WRONG)
+def test_what_is_wrong_names_field_and_way_out(kind: str, spec: Obj, field: str, way_out: str) -> None:
+    told = refusals(kind, spec)
+    assert list(told) == [field]
+    assert way_out in told[field]
+
+
+def test_what_an_assignment_waits_for_does_not_change() -> None:
+    spec = {"server": "s1", "slot": "0", "attempt": 1, "template": RUN, "waitFor": ["u1"]}
+    assert refusals("assignments", spec, spec) == {}
+    assert refusals("assignments", {**spec, "desired": "Stopped", "reason": "Preempted"}, spec) == {}
+    for other in ({**spec, "waitFor": ["u2"]}, {key: spec[key] for key in spec if key != "waitFor"}):
+        assert list(refusals("assignments", other, spec)) == ["spec.waitFor"]
+        assert list(refusals("assignments", spec, other)) == ["spec.waitFor"]

@@ -1,0 +1,43 @@
+"""Servers that are only thought of."""
+
+import pytest
+from tests.world import Cluster
+
+from starlink.engine.what_if import addition, what_if
+
+
+def test_all_words_are_read() -> None:
+    found = addition("arch=arm64, cpu=16,memory=64Gi,count=3,gpu=2,label.disk=ssd,feature=kvm,feature=avx2,a.b/c=1")
+    assert (found.architecture, found.count) == ("arm64", 3)
+    assert found.allocatable == {"cpu": "16", "memory": "64Gi", "gpu": "2", "a.b/c": "1"}
+    assert (found.labels, found.features) == ({"disk": "ssd"}, ("kvm", "avx2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "'' is not NAME=VALUE; write such as arch=arm64"),
+        ("arch=arm64,cpu", "'cpu' is not NAME=VALUE"),
+        ("cpu=1", "arch and memory are missing"),
+        ("arch=arm64,cpu=1", "memory is missing"),
+        ("arch=arm,cpu=1,memory=1Gi", "arch=arm: no such architecture; write amd64, arm64, riscv64"),
+        ("arch=arm64,cpu=many,memory=1Gi", "cpu=many: 'many' is not a quantity"),
+        ("arch=arm64,cpu=1,memory=1GB", "memory=1GB: '1GB' is not a quantity"),
+        ("arch=arm64,cpu=1,memory=1Gi,cpu=2", "cpu is given twice"),
+        ("arch=arm64,cpu=1,memory=1Gi,ram=2", "ram=2: no such word; write arch, count, cpu"),
+        ("arch=arm64,cpu=1,memory=1Gi,gpu=0.5", "gpu=0.5: write a whole number"),
+        ("arch=arm64,cpu=1,memory=1Gi,count=0", "count=0: write a number from 1 to 10000"),
+        ("arch=arm64,cpu=1,memory=1Gi,count=²", "count=²: write a number"),
+    ],
+)
+def test_a_bad_word_is_named(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as error:
+        addition(text)
+    assert said in str(error.value)
+
+
+def test_names_are_free_ones() -> None:
+    cluster = Cluster()
+    cluster.server("new-arm64-1")
+    both = [addition("arch=arm64,cpu=1,memory=1Gi,count=2"), addition("arch=arm64,cpu=2,memory=1Gi")]
+    assert what_if(cluster.world(), (), "", both).added == ("new-arm64-2", "new-arm64-3", "new-arm64-4")

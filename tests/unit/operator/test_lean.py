@@ -1,0 +1,72 @@
+"""Assignments that share what they have in common are read as any others are."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starlink.api.assignment import Assignment
+from starlink_operator.lean import AssignmentDecoder
+
+words = st.text(max_size=8)
+phases = st.sampled_from(["Pending", "Running", "Exited", "Failed"])
+bodies = st.fixed_dictionaries({
+    "metadata": st.fixed_dictionaries(
+        {"name": words},
+        optional={
+            "namespace": words, "uid": words, "resourceVersion": words, "generation": st.integers(0, 9),
+            "labels": st.dictionaries(words, words, max_size=2), "deletionTimestamp": words,
+            "annotations": st.dictionaries(words, words, max_size=2), "finalizers": st.lists(words, max_size=2),
+            "ownerReferences": st.lists(
+                st.fixed_dictionaries({"apiVersion": words, "kind": words, "name": words, "uid": words}), max_size=2
+            ),
+        },
+    ),
+    "spec": st.fixed_dictionaries(
+        {
+            "server": words, "slot": words, "attempt": st.integers(1, 9),
+            "template": st.fixed_dictionaries({}, optional={"command": st.lists(words), "workingDir": words}),
+        },
+        optional={"desired": st.sampled_from(["Running", "Stopped"]), "reason": words, "waitFor": st.lists(words)},
+    ),
+    "status": st.fixed_dictionaries(
+        {},
+        optional={
+            "phase": phases, "ready": st.booleans(), "exitCode": st.integers(0, 255), "startedAt": words,
+            "finishedAt": words, "message": words, "restarts": st.integers(0, 9), "signal": words,
+            "endpoints": st.lists(st.fixed_dictionaries({"name": words, "address": words, "port": st.integers(1, 9)})),
+            "conditions": st.lists(
+                st.fixed_dictionaries({"type": words, "status": st.just("True"), "reason": words}), max_size=2
+            ),
+        },
+    ),
+})  # fmt: skip
+
+
+@given(st.lists(bodies, min_size=1, max_size=5))
+def test_they_are_the_same_values(read: list[dict[str, Any]]) -> None:
+    lean, plain = AssignmentDecoder(), msgspec.json.Decoder(Assignment)
+    for body in map(msgspec.json.encode, (*read, *read)):
+        assert lean.decode(body) == plain.decode(body)
+
+
+def test_equal_templates_are_one_object() -> None:
+    lean = AssignmentDecoder()
+    spec = {"server": "s", "slot": "0", "attempt": 1, "template": {"command": ["run"]}}
+    one, two = (
+        lean.decode(msgspec.json.encode({"metadata": {"name": name, "labels": {"a": "b"}}, "spec": spec}))
+        for name in ("one", "two")
+    )
+    assert one.spec.template is two.spec.template and one.metadata.labels is two.metadata.labels
+
+
+@pytest.mark.parametrize("body", [
+    b"{", b"{}", b'{"metadata":{"name":1},"spec":{}}',
+    b'{"metadata":{},"spec":{"server":"s","slot":"0","attempt":1,"template":{"command":1}}}',
+    b'{"metadata":{},"spec":{"server":"s","slot":"0","attempt":1,"template":{},"desired":"Walking"}}',
+])  # fmt: skip
+def test_what_cannot_be_read_is_told_so(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        AssignmentDecoder().decode(body)
