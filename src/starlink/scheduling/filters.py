@@ -7,37 +7,46 @@ from typing import Any
 import numpy as np
 
 from starlink.scheduling.ask import Ask, Term, Toleration
-from starlink.scheduling.fleet import Amounts, Domains, Fleet, Mask, Taint, in_domains
+from starlink.scheduling.fleet import Amounts, Domains, Fleet, Indices, Mask, Taint, in_domains
 from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
 
 Removed = tuple[tuple[str, int], ...]
+Keeps = Callable[[Indices | slice], Mask]
+"""Which of some servers a filter keeps."""
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Feasible:
     """The servers that every filter keeps, and how many each removed that none before it had."""
 
-    mask: Mask
+    servers: Indices
     removed: Removed
+    among: int
+
+    @property
+    def mask(self) -> Mask:
+        """The same, as one of all servers."""
+        mask = np.zeros(self.among, np.bool_)
+        mask[self.servers] = True
+        return mask
 
 
-def feasible(fleet: Fleet, ask: Ask) -> Feasible:
-    """The servers that could take one instance now."""
-    left, removed = _by_kind(fleet, ask)
-    counts = list(removed)
-    before = int(np.count_nonzero(left))
-    for name, kept in _by_state(fleet, ask):
-        left = left & kept
-        now = int(np.count_nonzero(left))
-        counts.append((name, before - now))
-        before = now
-    return Feasible(left, tuple(counts))
+def feasible(fleet: Fleet, ask: Ask, *, without: str = "") -> Feasible:
+    """The servers that could take one instance now, as all filters but `without` say."""
+    of_kind = _by_kind(fleet, ask)
+    left, counts = of_kind.servers, list(of_kind.removed)
+    for name, keeps in _by_state(fleet, ask):
+        kept = left if name == without else left[keeps(left)]
+        counts.append((name, len(left) - len(kept)))
+        left = kept
+    return Feasible(left, tuple(counts), len(fleet))
 
 
 def every(fleet: Fleet, ask: Ask) -> tuple[tuple[str, Mask], ...]:
     """What each filter keeps whatever the others do, in the order of `feasible`."""
     of_kind = ((kind.name, kind.mask(fleet, ask)) for kind in BY_KIND)
-    return (*of_kind, *_by_state(fleet, ask))
+    return (*of_kind, *((name, keeps(_ALL)) for name, keeps in _by_state(fleet, ask)))
 
 
 def otherwise(fleet: Fleet, ask: Ask, name: str) -> Mask:
@@ -136,19 +145,19 @@ BY_KIND = (
 )
 
 
-def _by_kind(fleet: Fleet, ask: Ask) -> tuple[Mask, Removed]:
+def _by_kind(fleet: Fleet, ask: Ask) -> Feasible:
     alike = tuple(kind.given(ask) for kind in BY_KIND)
     return fleet.remembered(("filters", alike), lambda: _count_by_kind(fleet, ask))
 
 
-def _count_by_kind(fleet: Fleet, ask: Ask) -> tuple[Mask, Removed]:
+def _count_by_kind(fleet: Fleet, ask: Ask) -> Feasible:
     left = np.ones(len(fleet), np.bool_)
     removed = []
     for kind in BY_KIND:
         kept = left & kind.mask(fleet, ask)
         removed.append((kind.name, int(np.count_nonzero(left) - np.count_nonzero(kept))))
         left = kept
-    return left, tuple(removed)
+    return Feasible(np.flatnonzero(left), tuple(removed), len(fleet))
 
 
 # By what is on a server now
@@ -160,27 +169,41 @@ def resource_filter(resource: str) -> str:
     return resource if "/" in resource else "".join(part.capitalize() for part in resource.split("-"))
 
 
-def _by_state(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Mask]]:
+def _by_state(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
     """Only those that the ask has any use for, and cpu and memory."""
     requests = dict(ask.load.requests)
     for resource in dict.fromkeys(("cpu", "memory", *requests)):
         yield resource_filter(resource), _has(fleet, resource, requests.get(resource, 0))
-    yield "Ports", _ports_free(fleet, ask)
+    yield "Ports", _of(fleet, lambda: _ports_free(fleet, ask) if ask.load.ports else None)
     if ask.affinity:
-        yield "Affinity", _near(fleet, ask)
+        yield "Affinity", _of(fleet, lambda: _near(fleet, ask))
     if ask.anti_affinity or ask.load.group in fleet.repelled:
-        yield "AntiAffinity", _apart(fleet, ask)
+        yield "AntiAffinity", _of(fleet, lambda: _apart(fleet, ask))
     if any(spread.required for spread in ask.spread):
-        yield "Spread", _even(fleet, ask)
+        yield "Spread", _of(fleet, lambda: _even(fleet, ask))
     if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
-        yield "Quota", quota_left(fleet, ask)[fleet.pool_codes] > 0
+        yield "Quota", _of(fleet, lambda: quota_left(fleet, ask)[fleet.pool_codes] > 0)
 
 
-def _has(fleet: Fleet, resource: str, amount: int) -> Mask:
-    if not amount:
-        return np.ones(len(fleet), np.bool_)
-    mask: Mask = fleet.free(resource) >= amount
-    return mask
+def _of(fleet: Fleet, make: Callable[[], Mask | None]) -> Keeps:
+    """A filter that says at once of all servers which it keeps; None keeps all."""
+
+    def keeps(at: Indices | slice) -> Mask:
+        mask = make()
+        return np.ones(len(fleet), np.bool_)[at] if mask is None else mask[at]
+
+    return keeps
+
+
+def _has(fleet: Fleet, resource: str, amount: int) -> Keeps:
+    if not amount or resource not in fleet.capacity:
+        return _of(fleet, lambda: np.full(len(fleet), not amount))
+
+    def keeps(at: Indices | slice) -> Mask:
+        mask: Mask = fleet.capacity[resource][at] - fleet.used[resource][at] >= amount
+        return mask
+
+    return keeps
 
 
 def _ports_free(fleet: Fleet, ask: Ask) -> Mask:
@@ -232,7 +255,7 @@ def _even(fleet: Fleet, ask: Ask) -> Mask:
 def eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
     """The domains in which there is a server of a kind that would do: only these are compared when spreading."""
     found = np.zeros(len(domains.names) + 1, np.bool_)
-    found[domains.codes[_by_kind(fleet, ask)[0]]] = True
+    found[domains.codes[_by_kind(fleet, ask).servers]] = True
     mask: Mask = found[:-1]
     return mask
 
@@ -249,9 +272,11 @@ def even(counts: Amounts, among: Mask, max_skew: int) -> Mask:
 
 
 def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
-    """How many more instances each pool's quota has room for, by pool code, with what is charged or with `used`."""
+    """How many more instances the quota of each pool that is asked has room for, by pool code, with what is charged or
+    with `used`."""
     usage = fleet.quota_used if used is None else used
-    left = (_instances(fleet.pools, usage, ask, name) for name in fleet.pool_names)
+    concerned = {ask.pool} if ask.pool else {*fleet.pool_names}
+    left = (_instances(fleet.pools, usage, ask, name) if name in concerned else 0 for name in fleet.pool_names)
     return np.fromiter(left, np.int64, len(fleet.pool_names))
 
 

@@ -159,13 +159,13 @@ def _taken_away(fleet: Fleet, uid: str) -> Iterator[None]:
 
 def _view(fleet: Fleet, ask: Ask) -> _View:
     """Of one instance alone, what the filters forbid is all that the rules of a batch would; only wishes count here."""
-    mask = feasible(fleet, ask).mask.copy()
+    fits = feasible(fleet, ask)
     own = fleet.on_servers(ask.load.group).astype(np.float64)
     filled = score.filled(fleet, ask, slice(None), 0, own)
     scores = _base(fleet, ask) + filled.scores
-    for rule in rules_of(fleet, ask, mask) if mask.any() else ():
+    for rule in rules_of(fleet, ask, fits.servers):
         scores = rule.judge(scores) if isinstance(rule, Balanced | Company) else scores
-    return _View(mask, scores, filled.use)
+    return _View(fits.mask, scores, filled.use)
 
 
 def _base(fleet: Fleet, ask: Ask) -> Scores:

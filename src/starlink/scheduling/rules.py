@@ -35,10 +35,10 @@ class Rule(ABC):
 class Quota(Rule):
     """The quotas of several pools, which may share."""
 
-    def __init__(self, fleet: Fleet, ask: Ask, mask: Mask) -> None:
+    def __init__(self, fleet: Fleet, ask: Ask, servers: Indices) -> None:
         super().__init__(fleet.pool_codes)
         self._fleet, self._ask = fleet, ask
-        self._concerned = np.unique(fleet.pool_codes[mask])
+        self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else np.unique(fleet.pool_codes[servers])
         self._used = {name: dict(used) for name, used in fleet.quota_used.items()}
         self._left = filters.quota_left(fleet, ask)
 
@@ -136,10 +136,10 @@ class Company(Rule):
             self._met[self.codes[position]] = True
 
 
-def rules_of(fleet: Fleet, ask: Ask, mask: Mask) -> Iterator[Rule]:
+def rules_of(fleet: Fleet, ask: Ask, servers: Indices) -> Iterator[Rule]:
     """The rules of a batch whose feasible servers are given."""
     group = ask.load.group
-    if ask.load.quota and (quota := Quota(fleet, ask, mask)).limits:
+    if ask.load.quota and (quota := Quota(fleet, ask, servers)).limits:
         yield quota
     for term in ask.anti_affinity:
         if concerns_itself(ask, term) and term.key != HOSTNAME:
