@@ -19,7 +19,7 @@ from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import place, placements
 from starlink.scheduling.pool import Pool
-from starlink.scheduling.preempt import preempt
+from starlink.scheduling.preemption.preempt import preempt
 
 ROUNDS = 5
 SERVERS = 10_000

@@ -189,10 +189,14 @@ class Cluster:
             if obj["metadata"].get("deletionTimestamp") or obj["spec"].get("desired") == "Stopped":
                 self.report(obj, phase="Stopped", ready=False, finishedAt=format_time(self.now))
                 changed = True
-            elif phase == "Pending":
+            elif phase == "Pending" and not self._waits(obj):
                 self.report(obj, phase="Running", ready=True)
                 changed = True
         return changed
+
+    def _waits(self, obj: Obj) -> bool:
+        awaited = obj["spec"].get("waitFor", ())
+        return any(a.uid in awaited and not a.finished for a in self.assignments())
 
     def report(self, obj: Obj, **status: Any) -> None:
         obj["status"] = {**obj.get("status", {}), **status}

@@ -1,6 +1,7 @@
 """What the operator sees: caches of every kind that planning looks at, as one World."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,7 @@ class Observed:
         self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
         self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}
         self._changed: set[ObjectKey] = set()
+        self._by_server: dict[str, Counter[ObjectKey]] = {}
         self.assignments.subscribe(self._index)
         self._leases.subscribe(self._heard)
 
@@ -68,10 +70,20 @@ class Observed:
             key = task_of(change.old)
             self._changed.add(key)
             self._by_task.get(key, {}).pop(change.key, None)
+            self._by_server[change.old.spec.server][key] -= 1
         if change.new is not None:
             key = task_of(change.new)
             self._changed.add(key)
             self._by_task.setdefault(key, {})[change.key] = change.new
+            self._by_server.setdefault(change.new.spec.server, Counter())[key] += 1
+
+    def tasks_on(self, server: str) -> list[ObjectKey]:
+        """The tasks that have assignments on a server."""
+        tasks = self._by_server.get(server, Counter())
+        found = [key for key, number in tasks.items() if number > 0]
+        if len(found) < len(tasks):
+            self._by_server[server] = +tasks
+        return found
 
     def _grouped(self) -> Mapping[ObjectKey, tuple[Assignment, ...]]:
         """The assignments by task. A group that has not changed is the same tuple as before, so that what was made of

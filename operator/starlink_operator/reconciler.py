@@ -16,6 +16,7 @@ from starlink.client.cache import Change
 from starlink.client.errors import ClientError
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
+from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
 from starlink_operator.apply import Applier, NotLeading
@@ -76,14 +77,12 @@ class Reconciler:
 
     def _server_changed(self, change: Change[Server]) -> None:
         self._fleet_wake.set()
-        self.mark(*self._unplaced, *self._tasks_on(change.key.name))
+        if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
+            self.mark(*self._unplaced, *self._observed.tasks_on(change.key.name))
 
     def _pool_changed(self, _: Change[Pool]) -> None:
         self._fleet_wake.set()
         self.mark(*self._unplaced)
-
-    def _tasks_on(self, server: str) -> set[ObjectKey]:
-        return {task_of(a) for a in self._observed.assignments.objects.values() if a.spec.server == server}
 
     def mark_all(self) -> None:
         """Everything is to be looked at."""
@@ -186,9 +185,9 @@ class Reconciler:
         if with_allocated:
             self._allocated_at = now
         await asyncio.gather(*(self._apply_to_fleet(plan) for plan in plans))
-        silent = frozenset(name for name, seconds in world.silence.items() if seconds >= 10.0)
+        silent = frozenset(name for name, seconds in world.silence.items() if seconds >= SUSPECT_AFTER)
         for name in silent | self._unhealthy:
-            self.mark(*self._tasks_on(name))
+            self.mark(*self._observed.tasks_on(name))
         if silent != self._unhealthy:
             self.mark(*self._unplaced)
         self._unhealthy = silent
@@ -202,3 +201,12 @@ class Reconciler:
 def priority(task: Task | None) -> int:
     """A task's priority; that of one that is gone is the lowest, for there is only something to clean up."""
     return task.spec.placement.priority if task else -(2**31)
+
+
+def _what_matters(server: Server) -> tuple[object, ...]:
+    """What of a server decides who may be there. What the operator itself tells of it is not among it."""
+    meta, status = server.metadata, server.status
+    return (
+        server.spec, meta.labels, meta.annotations, meta.deleting, status.architecture, status.allocatable,
+        status.runtimes, status.features,
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from tests.golden import test_placements as placements
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Charge, Fleet
 from starlink.scheduling.place import place
-from starlink.scheduling.preempt import Preemption, preempt
+from starlink.scheduling.preemption.preempt import Preemption, preempt
 
 FILES = sorted((Path(__file__).parent / "preempt").glob("*.txt"))
 STATES = ("running", "stopping", "lost")

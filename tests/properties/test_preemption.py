@@ -13,7 +13,7 @@ from starlink.scheduling.filters import every, quota_left
 from starlink.scheduling.fleet import Charge, Fleet
 from starlink.scheduling.place import place
 from starlink.scheduling.pool import borrowed
-from starlink.scheduling.preempt import Preemption, preempt
+from starlink.scheduling.preemption.preempt import Preemption, preempt
 
 SOME = settings(max_examples=1_500, deadline=None)
 TINY = settings(max_examples=1_000, deadline=None)

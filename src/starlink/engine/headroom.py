@@ -8,7 +8,7 @@ from starlink.api.pool import Pool
 from starlink.api.task import Task
 from starlink.engine.pools import BELOW_WATERMARK
 from starlink.planning.world import World
-from starlink.scheduling.amounts import quantity as written
+from starlink.scheduling.explaining.amounts import quantity as written
 
 ASSIGNMENTS = "assignments"
 

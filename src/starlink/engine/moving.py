@@ -15,7 +15,7 @@ from starlink.engine.round import POOL_CHANGED
 from starlink.engine.trial import Trial
 from starlink.planning.decision import Decision, Want
 from starlink.planning.world import World
-from starlink.scheduling.amounts import quantity
+from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.pool import room
 
 

@@ -1,5 +1,6 @@
 """Servers for what a task wants: placed, or by making others go, or refused with the reason."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
@@ -11,9 +12,10 @@ from starlink.planning.observed import was_refused
 from starlink.planning.task import Examined, Placement
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.explain import Refusal
+from starlink.scheduling.explaining.explain import Refusal
+from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import place, reason
-from starlink.scheduling.preempt import Preemption, preempt
+from starlink.scheduling.preemption.preempt import Preemption, preempt
 
 _MOST_SEARCHES = 20
 """For victims, in one round: each looks at all that is charged. What is left over is looked at in the next."""
@@ -25,7 +27,7 @@ class Found:
     there are; `reasons` say of each want why it goes where it does."""
 
     placement: Placement
-    removed: tuple[tuple[str, int], ...] = ()
+    removed: Removed = ()
     reasons: tuple[str, ...] = ()
 
 
@@ -45,15 +47,29 @@ class Placer:
         batches: dict[str, list[int]] = {}
         for number, want in enumerate(examined.decision.wants):
             batches.setdefault(want.server, []).append(number)
-        outcome = _Outcome(len(examined.decision.wants))
-        for server, numbers in batches.items():
-            self._place(examined, self._ask(examined, server), numbers, outcome)
+        outcome = self._fill(examined, batches)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = self._circle(examined) or _told(outcome.refusals)
         placement = Placement(
             tuple(outcome.servers), refusal if outcome.refusals else "", outcome.wait_for, tuple(filter(None, victims))
         )
         return Found(placement, outcome.removed, tuple(outcome.reasons))
+
+    def _fill(self, examined: Examined, batches: Mapping[str, list[int]]) -> "_Outcome":
+        """A gang over several servers by name is tried first: whether it is whole is known at its end only."""
+        wants = len(examined.decision.wants)
+        if examined.task.spec.placement.gang and len(batches) > 1:
+            with self._fleet.trial():
+                tried = self._fill_all(examined, batches, makes_room=False)
+            if tried.refusals:
+                return _Outcome(wants, tried.refusals, tried.removed)
+        return self._fill_all(examined, batches, makes_room=True)
+
+    def _fill_all(self, examined: Examined, batches: Mapping[str, list[int]], *, makes_room: bool) -> "_Outcome":
+        outcome = _Outcome(len(examined.decision.wants))
+        for server, numbers in batches.items():
+            self._place(self._ask(examined, server), numbers, outcome, makes_room=makes_room)
+        return outcome
 
     def _ask(self, examined: Examined, server: str) -> Ask:
         observed = examined.observed
@@ -68,14 +84,14 @@ class Placer:
             local=self._reservations.holders(examined.task),
         )
 
-    def _place(self, examined: Examined, ask: Ask, numbers: list[int], outcome: "_Outcome") -> None:
+    def _place(self, ask: Ask, numbers: list[int], outcome: "_Outcome", *, makes_room: bool) -> None:
         placed = place(self._fleet, ask, len(numbers))
         outcome.removed = outcome.removed or placed.removed
         choices = placed.choices
         for number, index, use in zip(numbers, placed.servers.tolist(), placed.use.tolist(), strict=False):
             outcome.take(number, self._fleet.names[index], reason(choices, use))
         left = numbers[len(placed.servers) :]
-        made = self._preempt(ask, len(left)) if left else []
+        made = self._preempt(ask, len(left)) if left and makes_room else []
         for number, one in zip(left, made, strict=False):
             self._take_over(number, one, outcome)
         if placed.refusal is not None and len(made) < len(left):
@@ -127,13 +143,13 @@ class Placer:
 class _Outcome:
     """What has been found so far, by the numbers of the wants."""
 
-    def __init__(self, wants: int) -> None:
+    def __init__(self, wants: int, refusals: Iterable[Refusal] = (), removed: Removed = ()) -> None:
         self.servers = [""] * wants
         self.reasons = [""] * wants
         self.wait_for: dict[int, tuple[str, ...]] = {}
         self.victims: list[str] = []
-        self.refusals: list[Refusal] = []
-        self.removed: tuple[tuple[str, int], ...] = ()
+        self.refusals = list(refusals)
+        self.removed = removed
 
     def take(self, number: int, server: str, reason: str) -> None:
         self.servers[number], self.reasons[number] = server, reason

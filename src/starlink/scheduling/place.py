@@ -12,7 +12,7 @@ import numpy as np
 
 from starlink.scheduling import score
 from starlink.scheduling.ask import HOSTNAME, Ask
-from starlink.scheduling.explain import Refusal, explain
+from starlink.scheduling.explaining.explain import Refusal, explain
 from starlink.scheduling.filters import Removed, feasible
 from starlink.scheduling.fleet import Fleet, Indices, Mask
 from starlink.scheduling.rules import Quota, Rule, concerns_itself, rules_of

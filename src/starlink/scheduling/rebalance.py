@@ -143,7 +143,7 @@ def _of(fleet: Fleet, uid: str, ask: Ask, forbidden: Iterable[tuple[int, int]]) 
 
 def _reason(fleet: Fleet, view: _View, source: int, target: int) -> str:
     gain = view.scores[target] - view.scores[source]
-    here, there = (f"{fleet.names[index]} ({view.use[index]:.0%} full)" for index in (source, target))
+    here, there = (f"{fleet.names[index]} ({int(view.use[index] * 100)} % full)" for index in (source, target))
     return f"scores {gain:.2f} more on {there} than on {here}"
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from starlink.api.server import Taint
 from starlink.api.task import Toleration
-from starlink.scheduling.amounts import quantity, sized
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
-from starlink.scheduling.explain import affinity_cycle, explain
+from starlink.scheduling.explaining.amounts import quantity, sized
+from starlink.scheduling.explaining.explain import affinity_cycle, explain
+from starlink.scheduling.explaining.shortage import Shortage, change, raise_needed
 from starlink.scheduling.filters import feasible
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import place
 from starlink.scheduling.pool import Pool, room
-from starlink.scheduling.shortage import Shortage, change, raise_needed
 
 WEB = frozenset({"web"})
 

@@ -9,7 +9,7 @@ import pytest
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.pool import Pool
-from starlink.scheduling.preempt import Preemption, preempt
+from starlink.scheduling.preemption.preempt import Preemption, preempt
 
 BUDGETS = {"low": 9, "mid": 9, "high": 9}
 ABC = {"a": 4, "b": 4}

@@ -44,7 +44,7 @@ def test_instances_spread_over_a_server_that_came() -> None:
     fleet = fleet_of(TWO, {f"u{number}": ("a", ask()) for number in range(4)})
     moves = rebalance(fleet, WEB, BUDGETS, 9)
     assert [(move.uid, move.server_from, move.server_to) for move in moves] == [("u0", 0, 1), ("u1", 0, 1)]
-    assert moves[0].reason == "scores 34.50 more on b (25% full) than on a (100% full)"
+    assert moves[0].reason == "scores 34.50 more on b (25 % full) than on a (100 % full)"
     assert moves[0].gain == 34.5
     apply(fleet, moves, WEB)
     assert rebalance(fleet, WEB, BUDGETS, 9) == []

@@ -5,12 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlink.scheduling.amounts import quantity, sized
 from starlink.scheduling.ask import HOSTNAME, Ask, Spread, Term
-from starlink.scheduling.filters import quota_left
-from starlink.scheduling.fleet import Amounts, Fleet, Indices
-from starlink.scheduling.newcomer import newcomer
-from starlink.scheduling.reasons import (
+from starlink.scheduling.explaining.amounts import quantity, sized
+from starlink.scheduling.explaining.newcomer import newcomer
+from starlink.scheduling.explaining.reasons import (
     groups,
     is_placed,
     labels,
@@ -24,9 +22,11 @@ from starlink.scheduling.reasons import (
     unmet,
     violated,
 )
+from starlink.scheduling.explaining.shortage import change, shortages
+from starlink.scheduling.explaining.verdicts import Skews, Verdicts, capacity_of, resource_of, skews
+from starlink.scheduling.filters import quota_left
+from starlink.scheduling.fleet import Amounts, Fleet, Indices
 from starlink.scheduling.rules import concerns_itself
-from starlink.scheduling.shortage import change, shortages
-from starlink.scheduling.verdicts import Skews, Verdicts, capacity_of, resource_of, skews
 
 _CURED_BY_A_SERVER = frozenset({"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity"})
 _CHANGES = 3

@@ -7,9 +7,9 @@ import numpy as np
 
 from starlink.scheduling import filters
 from starlink.scheduling.ask import Ask, Spread
+from starlink.scheduling.explaining.shortage import missing_shares
 from starlink.scheduling.fleet import Amounts, Domains, Fleet, Indices, Mask
 from starlink.scheduling.score import Scores
-from starlink.scheduling.shortage import missing_shares
 
 _EFFORTS = {
     "Quota": 2.0, "Taints": 2.0, "Spread": 2.0, "Watermark": 2.5, "Ports": 2.5, "Namespace": 3.0, "Selector": 3.0,

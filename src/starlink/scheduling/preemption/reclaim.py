@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.lacks import needed_groups
-from starlink.scheduling.leavers import Leaver
 from starlink.scheduling.pool import Usage, borrowed, room
+from starlink.scheduling.preemption.lacks import needed_groups
+from starlink.scheduling.preemption.leavers import Leaver
 
 _Used = dict[str, dict[str, int]]
 

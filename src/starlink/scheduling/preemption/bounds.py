@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling.fleet import Amounts, Indices, Mask
-from starlink.scheduling.lacks import Lack
-from starlink.scheduling.leavers import Leavers, Party
+from starlink.scheduling.preemption.lacks import Lack
+from starlink.scheduling.preemption.leavers import Leavers, Party
 
 NOBODY = -(2**31) - 1
 """Below every priority: the highest of no victims."""

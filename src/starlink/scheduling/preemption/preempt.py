@@ -20,11 +20,11 @@ import numpy as np
 
 from starlink.scheduling import score
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.bounds import NOBODY, least
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.lacks import beyond_mending, lacks
-from starlink.scheduling.leavers import Leaver, Leavers, needed, usefulness, without
-from starlink.scheduling.reclaim import Ledger
+from starlink.scheduling.preemption.bounds import NOBODY, least
+from starlink.scheduling.preemption.lacks import beyond_mending, lacks
+from starlink.scheduling.preemption.leavers import Leaver, Leavers, needed, usefulness, without
+from starlink.scheduling.preemption.reclaim import Ledger
 from starlink.scheduling.rules import concerns_itself
 from starlink.scheduling.score import Scores
 

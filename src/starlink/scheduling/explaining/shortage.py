@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlink.scheduling.amounts import quantity
 from starlink.scheduling.ask import Ask
+from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED, Pool, borrowed, room
 from starlink.scheduling.score import Scores

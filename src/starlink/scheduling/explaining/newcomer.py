@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starlink.scheduling.amounts import sized
 from starlink.scheduling.ask import HOSTNAME, Ask
+from starlink.scheduling.explaining.amounts import sized
+from starlink.scheduling.explaining.reasons import is_first, labels
+from starlink.scheduling.explaining.verdicts import skews, welcome
 from starlink.scheduling.filters import near
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.reasons import is_first, labels
-from starlink.scheduling.verdicts import skews, welcome
 
 _EVERYWHERE = "Process"
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from starlink.scheduling.ask import Ask
+from starlink.scheduling.explaining.reasons import lack, listed, reason
+from starlink.scheduling.explaining.remedy import remedy
+from starlink.scheduling.explaining.verdicts import Verdicts, judge, nearest
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.reasons import lack, listed, reason
-from starlink.scheduling.remedy import remedy
-from starlink.scheduling.verdicts import Verdicts, judge, nearest
 
 _LONG = 400
 

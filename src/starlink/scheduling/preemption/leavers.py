@@ -7,7 +7,7 @@ import numpy as np
 
 from starlink.scheduling.ask import Ask, Load
 from starlink.scheduling.fleet import Amounts, Charge, Fleet
-from starlink.scheduling.lacks import Lack, needed_groups
+from starlink.scheduling.preemption.lacks import Lack, needed_groups
 
 
 class Leaver(NamedTuple):
