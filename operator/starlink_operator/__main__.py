@@ -27,6 +27,8 @@ from starlink_operator.reconciler import Reconciler
 
 log = logging.getLogger("starlink_operator")
 
+CONNECTIONS = 24  # under load, so that writes that arrive together commit together
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="starlink_operator")
@@ -57,7 +59,7 @@ def main() -> None:
 
 async def _run(arguments: argparse.Namespace) -> None:
     config = load(arguments.kubeconfig)
-    client = Client(config, timeout=REQUEST_SECONDS)
+    client = Client(config, timeout=REQUEST_SECONDS, connections=CONNECTIONS)
     leadership = Leadership(client, arguments.identity, time.monotonic, time.time)
     observed = Observed(client, time.monotonic, time.time, _jitter)
     stop = asyncio.Event()

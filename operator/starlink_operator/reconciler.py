@@ -25,7 +25,7 @@ from starlink_operator.observed import Observed, task_of
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
+AT_ONCE = 24
 TICK_SECONDS = 1.0
 SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at together
 ALLOCATED_SECONDS = 10.0

@@ -1,5 +1,6 @@
 """The revision of a template: what tells an updated assignment from an outdated one."""
 
+import functools
 import hashlib
 from typing import Any
 
@@ -23,7 +24,7 @@ def compact(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {
             field.encode_name: compact(getattr(value, field.name))
-            for field in msgspec.structs.fields(value)
+            for field in _fields(type(value))
             if getattr(value, field.name) != _default(field)
         }
     if isinstance(value, tuple):
@@ -31,6 +32,11 @@ def compact(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: compact(item) for key, item in value.items()}
     return value
+
+
+@functools.cache
+def _fields(view: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(view)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

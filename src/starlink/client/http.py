@@ -135,11 +135,11 @@ class _Connection(asyncio.Protocol):
 class Http:
     """Requests to one server."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, connections: int = MAX_CONNECTIONS) -> None:
         self._config = config
         self._tls: ssl.SSLContext | None = None
         self._idle: list[_Connection] = []
-        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._slots = asyncio.Semaphore(connections)
 
     async def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, seconds: float

@@ -10,7 +10,7 @@ import msgspec
 from starlink.api.kinds import SERVICE_ACCOUNT, Kind
 from starlink.client.config import Config
 from starlink.client.errors import Unreachable, from_status
-from starlink.client.http import Http
+from starlink.client.http import MAX_CONNECTIONS, Http
 
 TIMEOUT_SECONDS = 15.0
 PAGE = 500
@@ -53,9 +53,9 @@ _event_decoder = msgspec.json.Decoder(WatchEvent)
 class Client:
     """One cluster's API. Raises `errors.ClientError`; every request has an end."""
 
-    def __init__(self, config: Config, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, config: Config, *, timeout: float = TIMEOUT_SECONDS, connections: int = MAX_CONNECTIONS) -> None:
         self.config = config
-        self._http = Http(config)
+        self._http = Http(config, connections)
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
