@@ -11,12 +11,10 @@ import io
 import lzma
 import resource
 import signal
-import struct
 import sys
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +28,7 @@ from starlink.artifacts import elf, image_index
 from starlink.artifacts.errors import ArtifactError
 from starlink.artifacts.fetch import download
 from starlink.artifacts.guard import Guard
-from starlink.artifacts.unpack import DEFAULT_LIMITS, Limits, _Meter, safe_path
+from starlink.artifacts.unpack import DEFAULT_LIMITS, UNREADABLE, Limits, Meter, safe_path
 
 MEMORY_BYTES = 512 * 1024**2
 
@@ -40,10 +38,6 @@ _DOCUMENT_BYTES = 1024**2  # of one JSON document of an image layout
 _LAYOUT_BYTES = 32 * 1024**2  # of all of them
 _XZ_MEMORY = 128 * 1024**2  # xz -9 asks for 65 MiB
 _BLOCK = 64 * 1024
-_UNREADABLE = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error,
-    EOFError, RuntimeError, ValueError, LookupError, OverflowError, OSError,
-)  # fmt: skip
 
 
 def inspect(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArtifactFinding:
@@ -58,13 +52,13 @@ def inspect(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArtifactFinding:
 
 def examine(file: IO[bytes], digest: str, name: str, limits: Limits = DEFAULT_LIMITS) -> ArtifactFinding:
     """What is inside the open archive, whose SHA-256 is `digest` and which errors call `name`. Raises as `inspect`."""
-    meter = _Meter(name, file.seek(0, io.SEEK_END), limits)
+    meter = Meter(name, file.seek(0, io.SEEK_END), limits)
     found = _Contents()
     try:
         members = _zipped(file, name, limits, meter) if zipfile.is_zipfile(file) else _taped(file, name, meter)
         for member in members:
             found.see(member)
-    except _UNREADABLE as error:
+    except (*UNREADABLE, OSError) as error:
         raise ArtifactError("ArtifactCorrupt", f"{name} is not a readable zip or tar archive: {error}") from None
     except MemoryError:
         raise ArtifactError("ArtifactTooLarge", f"{name} can't be read with the memory there is") from None
@@ -108,7 +102,7 @@ class _Contents:
         return image_index.judge(self._documents["index.json"], blobs)
 
 
-def _zipped(file: IO[bytes], name: str, limits: Limits, meter: _Meter) -> Iterator[_Member]:
+def _zipped(file: IO[bytes], name: str, limits: Limits, meter: Meter) -> Iterator[_Member]:
     with zipfile.ZipFile(_ZipSource(file, name, limits)) as opened:
         for info in opened.infolist():
             meter.file()
@@ -143,7 +137,7 @@ class _ZipSource:
         return data
 
 
-def _taped(file: IO[bytes], name: str, meter: _Meter) -> Iterator[_Member]:
+def _taped(file: IO[bytes], name: str, meter: Meter) -> Iterator[_Member]:
     file.seek(0)
     tape = _Tape(_decompressed(file), name, meter)
     with tarfile.open(fileobj=tape, mode="r:") as opened:  # type: ignore[call-overload]
@@ -169,7 +163,7 @@ def _next(opened: tarfile.TarFile, tape: "_Tape") -> tarfile.TarInfo | None:
 class _Tape:
     """A tar as tarfile reads it: forward only, every byte metered, and no more at once than was allowed."""
 
-    def __init__(self, source: IO[bytes], name: str, meter: _Meter) -> None:
+    def __init__(self, source: IO[bytes], name: str, meter: Meter) -> None:
         self._source, self._name, self._meter = source, name, meter
         self._position = 0
         self.allowance = _HEADER_BYTES

@@ -3,6 +3,7 @@
 import lzma
 import os
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +15,11 @@ from typing import IO
 from starlink.artifacts.errors import ArtifactError
 
 _BLOCK = 1024 * 1024
+UNREADABLE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, RuntimeError, ValueError, LookupError, OverflowError,
+)  # fmt: skip
+"""What the standard library raises of an archive that is not one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,13 @@ def unpack(archive: Path, target: Path, name: str, limits: Limits = DEFAULT_LIMI
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        meter = _Meter(name, archive.stat().st_size, limits)
+        meter = Meter(name, archive.stat().st_size, limits)
         if zipfile.is_zipfile(archive):
             _unzip(archive, partial, name, meter)
         else:
             _untar(archive, partial, name, meter)
         partial.rename(target)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise ArtifactError("ArtifactCorrupt", f"{name} is not a readable zip or tar archive: {error}") from None
     except OSError as error:
         raise ArtifactError("ArtifactCorrupt", f"{name} can't be unpacked: {error}") from None
@@ -52,7 +58,7 @@ def unpack(archive: Path, target: Path, name: str, limits: Limits = DEFAULT_LIMI
         shutil.rmtree(partial, ignore_errors=True)
 
 
-class _Meter:
+class Meter:
     """Counts what is unpacked, and stops a bomb."""
 
     def __init__(self, name: str, packed: int, limits: Limits) -> None:
@@ -86,7 +92,7 @@ def safe_path(name: str, member: str) -> PurePosixPath:
     return path
 
 
-def _unzip(archive: Path, target: Path, name: str, meter: _Meter) -> None:
+def _unzip(archive: Path, target: Path, name: str, meter: Meter) -> None:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             meter.file()
@@ -103,7 +109,7 @@ def _unzip(archive: Path, target: Path, name: str, meter: _Meter) -> None:
                 _write(source, path, target, name, 0o755 if mode & 0o111 else 0o644, meter)
 
 
-def _untar(archive: Path, target: Path, name: str, meter: _Meter) -> None:
+def _untar(archive: Path, target: Path, name: str, meter: Meter) -> None:
     with tarfile.open(archive) as opened:
         for member in _members(opened):
             meter.file()
@@ -141,7 +147,7 @@ def _link(path: Path, target: Path, member: tarfile.TarInfo, name: str) -> None:
     path.symlink_to(member.linkname)
 
 
-def _write(source: IO[bytes], path: Path, root: Path, name: str, mode: int, meter: _Meter) -> None:
+def _write(source: IO[bytes], path: Path, root: Path, name: str, mode: int, meter: Meter) -> None:
     _inside(path.parent, root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)

@@ -112,10 +112,14 @@ def _quota(amounts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     """The amounts in the words of a pool's quota."""
     counted = {"assignments": 1}
     for name, amount in amounts:
-        key = "gpu" if name == "gpu" or name.endswith("/gpu") else _QUOTA_KEYS.get(name)
-        if key:
+        if key := quota_key(name):
             counted[key] = counted.get(key, 0) + amount
     return tuple(sorted(counted.items()))
+
+
+def quota_key(resource: str) -> str | None:
+    """What of a pool's quota a resource counts to."""
+    return "gpu" if resource == "gpu" or resource.endswith("/gpu") else _QUOTA_KEYS.get(resource)
 
 
 def _ports(assignment: Assignment) -> list[int]:

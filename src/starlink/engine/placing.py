@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from starlink.api.assignment import Assignment
 from starlink.engine.budgets import budgets
 from starlink.engine.neighbours import Neighbours
@@ -12,7 +14,7 @@ from starlink.planning.observed import was_refused
 from starlink.planning.task import Examined, Placement
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.explaining.explain import Refusal
+from starlink.scheduling.explaining.explain import Refusal, explain
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import place, reason
 from starlink.scheduling.preemption.preempt import Preemption, preempt
@@ -95,7 +97,8 @@ class Placer:
         for number, one in zip(left, made, strict=False):
             self._take_over(number, one, outcome)
         if placed.refusal is not None and len(made) < len(left):
-            outcome.refusals.append(placed.refusal)
+            outcome.refusals.append(explain(self._fleet, ask, len(left) - len(made)) if made else placed.refusal)
+        self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
 
     def _preempt(self, ask: Ask, count: int) -> list[Preemption]:
         if self._searches >= _MOST_SEARCHES or not self._may_preempt(ask):
@@ -103,7 +106,8 @@ class Placer:
         self._searches += 1
         if self._budgets is None:
             self._budgets = budgets(self._world, self._health)
-        made = preempt(self._fleet, ask, count, self._budgets, self._told)
+        with self._fleet.trial():  # what is refused is explained without those for whom others make room
+            made = preempt(self._fleet, ask, count, self._budgets, self._told)
         for uid in (uid for one in made for uid in one.victims):
             self._budgets[self._fleet.charges[uid].load.group] -= 1
             self._told.add(uid)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from starlink.api import conditions, quantity
 from starlink.api.pool import Pool, Quota
+from starlink.engine.loads import quota_key
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
 from starlink.scheduling.fleet import Fleet, Mask
@@ -96,8 +97,8 @@ def _above(fleet: Fleet, pool: Pool) -> Iterator[str]:
 
 
 def _room(fleet: Fleet, pool: str, resource: str) -> int:
-    key = next((key for key, name in _RESOURCES.items() if name == resource), resource)
-    return scheduling.room(fleet.pools, fleet.quota_used, pool, key)
+    key = quota_key(resource)
+    return scheduling.room(fleet.pools, fleet.quota_used, pool, key) if key else scheduling.UNLIMITED
 
 
 def _resource(key: str) -> str:

@@ -96,6 +96,13 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
     assert reason(tmp_path / "b.zip", tmp_path / "out", Limits(files=10)) == "ArtifactTooLarge"
 
 
+def test_a_zip_member_without_a_name_is_corrupt(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", b"x")
+    (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes().replace(b"a", b"\0"))
+    assert reason(tmp_path / "a.zip", tmp_path / "out") == "ArtifactCorrupt"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400))
 def test_garbage_is_corrupt_and_never_worse(content: bytes) -> None:
