@@ -4,11 +4,11 @@ A hundred thousand assignments of a thousand tasks share a thousand templates, o
 by their bytes, so that a template that is known is not even decoded.
 """
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus, Endpoint, Phase
+from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus
 from starlink.api.meta import Condition, Metadata, OwnerReference, View
 from starlink.api.template import Template
 
@@ -17,43 +17,22 @@ _MOST = 50_000  # what one memo holds
 _EMPTY = msgspec.Raw(b"")
 
 
-class _Metadata(View, frozen=True):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    generation: int = 0
-    creation_timestamp: str = ""
-    deletion_timestamp: str | None = None
-    labels: msgspec.Raw = _EMPTY
-    annotations: msgspec.Raw = _EMPTY
-    finalizers: msgspec.Raw = _EMPTY
-    owner_references: msgspec.Raw = _EMPTY
+# The views, with what is shared left as bytes.
 
 
-class _Spec(View, frozen=True):
-    server: str
-    slot: str
-    attempt: int
-    template: msgspec.Raw
-    desired: Literal["Running", "Stopped"] = "Running"
-    reason: str = ""
-    wait_for: tuple[str, ...] = ()
+class _Metadata(Metadata, frozen=True):
+    labels: msgspec.Raw = _EMPTY  # type: ignore[assignment]
+    annotations: msgspec.Raw = _EMPTY  # type: ignore[assignment]
+    finalizers: msgspec.Raw = _EMPTY  # type: ignore[assignment]
+    owner_references: msgspec.Raw = _EMPTY  # type: ignore[assignment]
 
 
-class _Status(View, frozen=True):
-    observed_generation: int = 0
-    phase: Phase = "Pending"
-    ready: bool = False
-    reason: str = ""
-    message: str = ""
-    exit_code: int | None = None
-    signal: str = ""
-    restarts: int = 0
-    started_at: str | None = None
-    finished_at: str | None = None
-    endpoints: tuple[Endpoint, ...] = ()
-    conditions: msgspec.Raw = _EMPTY
+class _Spec(AssignmentSpec, frozen=True):
+    template: msgspec.Raw  # type: ignore[assignment]
+
+
+class _Status(AssignmentStatus, frozen=True):
+    conditions: msgspec.Raw = _EMPTY  # type: ignore[assignment]
 
 
 class _Assignment(View, frozen=True):
