@@ -32,7 +32,7 @@ ALLOCATED_SECONDS = 10.0
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 MOST_IN_A_ROUND = 200
-"""So that a round stays well under the time in which the leadership is renewed, also when nothing fits."""
+"""It bounds how long a round, which nothing interrupts, keeps the leadership from being renewed."""
 
 
 class Reconciler:

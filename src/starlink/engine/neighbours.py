@@ -1,5 +1,6 @@
 """Which tasks the affinities of a task are about."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 from starlink.api import labels
@@ -42,23 +43,36 @@ class Neighbours:
         return self._by_namespace.get(namespace, [])
 
     def circle(self, task: Task, placed: Mapping[str, object]) -> tuple[str, ...]:
-        """The groups that wait for each other, from the task's own back to it, when every required affinity on the
-        way is about a group that has no instance yet; () when there is no such circle."""
-        return self._circle(task, placed, (group_of(task.key),))
-
-    def _circle(self, task: Task, placed: Mapping[str, object], path: tuple[str, ...]) -> tuple[str, ...]:
-        for group in self._awaited(task, placed):
-            if group == path[0]:
-                return (*path, group) if len(path) > 1 else ()
-            other = self._tasks.get(_key_of(group))
-            if other is not None and group not in path and (found := self._circle(other, placed, (*path, group))):
-                return found
+        """The groups each of which requires to be near the next, and the last near the task's own, the first, when none
+        of them has an instance yet; () when there is no such circle. The shortest one; each group is looked at once."""
+        own = group_of(task.key)
+        before: dict[str, str] = {}
+        queue = deque([own])
+        while queue:
+            group = queue.popleft()
+            for awaited in self._awaited(group, placed):
+                if awaited == own:
+                    return _path(before, group) if group != own else ()
+                if awaited not in before:
+                    before[awaited] = group
+                    queue.append(awaited)
         return ()
 
-    def _awaited(self, task: Task, placed: Mapping[str, object]) -> list[str]:
-        required = [one for one in task.spec.placement.affinity if one.weight is None]
-        waits = [term.groups for term in self.terms(task, required) if not any(placed.get(one) for one in term.groups)]
-        return sorted({group for groups in waits for group in groups})
+    def _awaited(self, group: str, placed: Mapping[str, object]) -> list[str]:
+        """The groups that this one can't be placed without: where one of several would do, none is."""
+        task = self._tasks.get(_key_of(group))
+        if task is None:
+            return []
+        required = self.terms(task, (one for one in task.spec.placement.affinity if one.weight is None))
+        return sorted(one for term in required if len(term.groups) == 1 for one in term.groups if not placed.get(one))
+
+
+def _path(before: Mapping[str, str], group: str) -> tuple[str, ...]:
+    """The way to a group, from where the search began."""
+    path = [group]
+    while path[-1] in before:
+        path.append(before[path[-1]])
+    return tuple(reversed(path))
 
 
 def group_of(key: ObjectKey) -> str:

@@ -14,7 +14,7 @@ from starlink.planning.observed import was_refused
 from starlink.planning.task import Examined, Placement
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.explaining.explain import Refusal, explain
+from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, explain
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import place, reason
 from starlink.scheduling.preemption.preempt import Preemption, preempt
@@ -51,10 +51,8 @@ class Placer:
             batches.setdefault(want.server, []).append(number)
         outcome = self._fill(examined, batches)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
-        refusal = self._circle(examined) or _told(outcome.refusals)
-        placement = Placement(
-            tuple(outcome.servers), refusal if outcome.refusals else "", outcome.wait_for, tuple(filter(None, victims))
-        )
+        refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
+        placement = Placement(tuple(outcome.servers), refusal, outcome.wait_for, tuple(filter(None, victims)))
         return Found(placement, outcome.removed, tuple(outcome.reasons))
 
     def _fill(self, examined: Examined, batches: Mapping[str, list[int]]) -> "_Outcome":
@@ -139,9 +137,7 @@ class Placer:
 
     def _circle(self, examined: Examined) -> str:
         circle = self._neighbours.circle(examined.task, self._fleet.groups)
-        if not circle:
-            return ""
-        return f"{' waits for '.join(circle)} in placement.affinity, and none is placed; take it off one of them"
+        return affinity_cycle(circle) if circle else ""
 
 
 class _Outcome:

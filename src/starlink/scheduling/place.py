@@ -242,7 +242,7 @@ def _one_by_one(batch: _Batch, rules: Sequence[Rule], count: int) -> Turns:
 
 
 class _Ahead:
-    """The scores of servers' first few turns, worked out at once: one by one they take twenty times as long."""
+    """The scores of servers' first few turns, worked out at once, for each call has a cost of its own."""
 
     def __init__(self, batch: _Batch, servers: Indices, places: Indices) -> None:
         self._batch, self._servers = batch, servers

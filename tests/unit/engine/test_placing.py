@@ -114,8 +114,18 @@ def test_tasks_that_wait_for_each_other_say_so() -> None:
     cluster.task("a", placement={"affinity": [{"task": "b"}]})
     cluster.task("b", placement={"affinity": [{"task": "a"}]})
     cluster.settle()
-    assert "default/a" in scheduled(cluster, "a") and "default/b" in scheduled(cluster, "a")
-    assert "affinity" in scheduled(cluster, "a")
+    assert "default/a near default/b near default/a" in scheduled(cluster, "a")
+    assert "default/b near default/a near default/b" in scheduled(cluster, "b")
+
+
+def test_many_that_wait_for_many_do_not_hold_up_a_round() -> None:
+    cluster = Cluster()
+    cluster.server("s1")
+    for number in range(60):
+        near = [{"task": f"t{(number + step) % 59 + 1}"} for step in range(8)] if number else [{"task": "t1"}]
+        cluster.task(f"t{number}", placement={"affinity": near})
+    cluster.settle()
+    assert not cluster.assignments() and "default/t1" in scheduled(cluster, "t0")
 
 
 def test_nothing_is_placed_while_its_artifact_is_looked_into_and_then_where_it_runs() -> None:
