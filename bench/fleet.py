@@ -115,7 +115,7 @@ class SimulatedAgent:
         self._client = client
         self._beats = beats
         self._tally = tally
-        self._uids: set[str] = set()
+        self._started: dict[str, str] = {}  # by UID
         self._reporter = Reporter(client, server, time.time)
         self._assignments = Cache(
             client, ASSIGNMENT, Assignment, now=time.monotonic, jitter=_jitter, field_selector=f"spec.server={server}"
@@ -123,7 +123,7 @@ class SimulatedAgent:
 
     @property
     def seen(self) -> int:
-        return len(self._uids)
+        return len(self._started)
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Registers, beats for the first time, and watches. Raises ClientError."""
@@ -146,14 +146,14 @@ class SimulatedAgent:
             return
         if new.spec.server != self._server:
             raise RuntimeError(f"{self._server} was told of {change.key}, which is for {new.spec.server}")
-        if new.uid not in self._uids:
-            self._uids.add(new.uid)
+        if new.uid not in self._started:
+            self._started[new.uid] = format_time(time.time())
             self._tally.count()
         if not new.finished:
-            self._reporter.tell(new.uid, change.key, _report(new))
+            self._reporter.tell(new.uid, change.key, _report(new, self._started[new.uid]))
 
 
-def _report(assignment: Assignment) -> Status:
+def _report(assignment: Assignment, started: str) -> Status:
     stops = assignment.stopping
     at = format_time(time.time())
     conditions = (("Ready", not stops), ("Reconciling", False), ("Stalled", False))
@@ -163,7 +163,7 @@ def _report(assignment: Assignment) -> Status:
         "phase": phase,
         "ready": not stops,
         "restarts": 0,
-        "startedAt": at,
+        "startedAt": started,
         "finishedAt": at if stops else None,
         "conditions": [_condition(type_, truth, phase, at) for type_, truth in conditions],
     }

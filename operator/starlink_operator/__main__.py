@@ -19,15 +19,15 @@ from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_operator import handlers
-from starlink_operator.apply import Applier
+from starlink_operator import apply, handlers, telling
 from starlink_operator.leadership import REQUEST_SECONDS, Leadership, LeadershipLost
 from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
+from starlink_operator.writer import Writer
 
 log = logging.getLogger("starlink_operator")
 
-CONNECTIONS = 24  # under load, so that writes that arrive together commit together
+CONNECTIONS = apply.AT_ONCE + telling.AT_ONCE
 
 
 def main() -> None:
@@ -60,7 +60,8 @@ def main() -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     config = load(arguments.kubeconfig)
     client = Client(config, timeout=REQUEST_SECONDS, connections=CONNECTIONS)
-    leadership = Leadership(client, arguments.identity, time.monotonic, time.time)
+    beats = Client(config, timeout=REQUEST_SECONDS, connections=1)  # so that no write delays a renewal
+    leadership = Leadership(beats, arguments.identity, time.monotonic, time.time)
     observed = Observed(client, time.monotonic, time.time, _jitter)
     stop = asyncio.Event()
     running = asyncio.create_task(_lead(client, leadership, observed, stop, arguments.allow_local_artifacts))
@@ -79,6 +80,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     if leadership.leads:
         await leadership.give_back()
     client.close()
+    beats.close()
     if over and isinstance(results[0], BaseException):
         raise results[0]
     log.info("stopped")
@@ -88,8 +90,8 @@ async def _lead(
     client: Client, leadership: Leadership, observed: Observed, stop: asyncio.Event, allow_local: bool
 ) -> None:
     """Follows, syncs, and reconciles while leading."""
-    applier = Applier(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
-    reconciler = Reconciler(observed, applier, time.monotonic, allow_local=allow_local)
+    writer = Writer(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
+    reconciler = Reconciler(observed, writer, time.monotonic, allow_local=allow_local)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observed.run())

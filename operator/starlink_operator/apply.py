@@ -1,160 +1,37 @@
-"""The effects: one small function an action. Each is idempotent and conditional on what was observed."""
+"""Plans applied: what has to be done, in order; what only tells, behind it."""
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import Callable
-from typing import Any
 
-import msgspec
+from starlink.planning.plan import Action, CreateAssignment, Plan
+from starlink_operator.telling import Teller
+from starlink_operator.writer import Writer
 
-from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
-from starlink.api.meta import ObjectKey
-from starlink.api.names import event_name
-from starlink.api.timestamp import format_time
-from starlink.client.errors import AlreadyExists, ClientError, NotFound
-from starlink.client.kube import Client
-from starlink.planning.plan import (
-    Action,
-    CreateAssignment,
-    DeleteAssignment,
-    Plan,
-    RecordEvent,
-    ReleaseFinalizer,
-    StopAssignment,
-    UpdateStatus,
-)
-from starlink_operator.observed import Observed
-
-COMPONENT = "starlink-operator"
-
-
-class NotLeading(Exception):
-    """Nothing may be written any more, or yet."""
+AT_ONCE = 24
+"""Writes under way, so that those that arrive together commit together."""
 
 
 class Applier:
-    """Applies plans; what it wrote is visible in the caches at once."""
+    """Applies plans through a writer and a teller."""
 
-    def __init__(
-        self, client: Client, observed: Observed, wall: Callable[[], float], leads: Callable[[], bool]
-    ) -> None:
-        self._client = client
-        self._observed = observed
-        self._wall = wall
-        self._leads = leads
+    def __init__(self, writer: Writer, teller: Teller) -> None:
+        self._writer = writer
+        self._teller = teller
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def apply(self, plan: Plan) -> None:
-        """In order, until one fails; creations that stand together go together. Raises ClientError or NotLeading:
-        observe again."""
-        for kind, actions in itertools.groupby(plan.actions, type):
+        """Does what has to be done until something fails; creations that stand together go together. Then hands over
+        what is to be told. Raises ClientError or NotLeading: observe again."""
+        for kind, actions in itertools.groupby(plan.acts, type):
             if kind is CreateAssignment:
-                results = await asyncio.gather(*map(self._guarded, actions), return_exceptions=True)
+                results = await asyncio.gather(*map(self._do, actions), return_exceptions=True)
                 for failure in filter(None, results):
                     raise failure
             else:
                 for action in actions:
-                    await self._guarded(action)
+                    await self._do(action)
+        self._teller.tell(plan)
 
-    async def _guarded(self, action: Action) -> None:
-        if not self._leads():
-            raise NotLeading
-        await self._apply(action)
-
-    async def _apply(self, action: Action) -> None:
-        match action:
-            case CreateAssignment():
-                await self._create(action.manifest)
-            case StopAssignment():
-                spec = {"desired": "Stopped", "reason": action.reason}
-                await self._patch(ASSIGNMENT, action.key, {"metadata": {"uid": action.uid}, "spec": spec})
-            case DeleteAssignment():
-                await self._delete(action)
-            case ReleaseFinalizer():
-                await self._release(action)
-            case UpdateStatus():
-                body = {"metadata": {"uid": action.uid}, "status": action.status}
-                await self._patch(action.kind, action.key, body, "status")
-            case RecordEvent():
-                await self._event(action)
-
-    async def _create(self, manifest: dict[str, Any]) -> None:
-        namespace = manifest["metadata"]["namespace"]
-        try:
-            created = await self._client.create(ASSIGNMENT, manifest, namespace)
-        except AlreadyExists:
-            created = await self._client.get(ASSIGNMENT, manifest["metadata"]["name"], namespace)
-            if not _is_ours(created, manifest):
-                raise
-        self._observed.assignments.overlay(msgspec.json.encode(created))
-
-    async def _delete(self, action: DeleteAssignment) -> None:
-        key = action.key
-        with contextlib.suppress(NotFound):
-            left = await self._client.delete(ASSIGNMENT, key.name, key.namespace, uid=action.uid)
-            self._overlay(ASSIGNMENT, key, left)
-
-    async def _release(self, action: ReleaseFinalizer) -> None:
-        left = [name for name in action.finalizers if name != action.finalizer]
-        metadata = {"uid": action.uid, "resourceVersion": action.resource_version, "finalizers": left or None}
-        await self._patch(action.kind, action.key, {"metadata": metadata})
-
-    async def _patch(self, kind: Kind, key: ObjectKey, patch: dict[str, Any], subresource: str = "") -> None:
-        try:
-            written = await self._client.patch(kind, key.name, patch, key.namespace, subresource=subresource)
-        except NotFound:
-            return
-        self._overlay(kind, key, written)
-
-    def _overlay(self, kind: Kind, key: ObjectKey, written: dict[str, Any]) -> None:
-        """Shows one's own write in the cache, before the watch does."""
-        cache = self._observed.cache(kind)
-        if written.get("kind") == "Status":
-            cache.overlay_gone(key)
-            return
-        meta = written["metadata"]
-        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
-            cache.overlay_gone(key)
-        else:
-            cache.overlay(msgspec.json.encode(written))
-
-    async def _event(self, action: RecordEvent) -> None:
-        """Losing an event is no failure."""
-        key, now = action.key, format_time(self._wall())
-        namespace = key.namespace or "default"
-        name = event_name(key.name, action.uid, action.reason, action.message)
-        event = {
-            "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": action.kind.api_version,
-                "kind": action.kind.kind,
-                "name": key.name,
-                "namespace": key.namespace,
-                "uid": action.uid,
-            },
-            "type": action.type,
-            "reason": action.reason,
-            "message": action.message,
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": COMPONENT},
-            "reportingComponent": COMPONENT,
-            "reportingInstance": COMPONENT,
-        }
-        with contextlib.suppress(ClientError):
-            try:
-                await self._client.create(EVENT, event, namespace)
-            except AlreadyExists:
-                known = await self._client.get(EVENT, name, namespace)
-                count = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now}
-                await self._client.patch(EVENT, name, count, namespace)
-
-
-def _is_ours(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether an object of the same name is the one that an earlier try made."""
-    owners = {owner["uid"] for owner in found["metadata"].get("ownerReferences", ())}
-    wanted_owner = wanted["metadata"]["ownerReferences"][0]["uid"]
-    spec, wanted_spec = found["spec"], wanted["spec"]
-    same = all(spec.get(field) == wanted_spec[field] for field in ("server", "slot", "attempt"))
-    return wanted_owner in owners and same
+    async def _do(self, action: Action) -> None:
+        async with self._slots:
+            await self._writer.write(action)

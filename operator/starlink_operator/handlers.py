@@ -1,5 +1,6 @@
-"""kopf's part: events of the user's kinds, and nothing else of kopf's.
+"""kopf's part: events of the user's kinds that are few, and nothing else of kopf's.
 
+An event costs it more than a millisecond, so what comes by the thousands has a cache of its own (`observed.py`).
 No finalizers, no annotations, no daemons: an event says that something changed, and what it was then.
 """
 
@@ -27,10 +28,6 @@ def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
             private_key_data=config.key,
             token=config.bearer() or None,
         )
-
-    @kopf.on.event(GROUP, VERSION, "tasks", registry=handlers)
-    async def task(event: kopf.RawEvent, **_: Any) -> None:
-        observed.tasks.hear(event["type"], msgspec.json.encode(event["object"]))
 
     @kopf.on.event(GROUP, VERSION, "pools", registry=handlers)
     async def pool(event: kopf.RawEvent, **_: Any) -> None:

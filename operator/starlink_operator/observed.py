@@ -21,7 +21,7 @@ from starlink_operator.lean import AssignmentDecoder
 
 
 class Observed:
-    """Caches that follow Assignments, Servers and Leases themselves; Tasks and Pools are brought by kopf."""
+    """Caches that follow what is many themselves; Pools are brought by kopf."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Observed:
             client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, decoder=AssignmentDecoder()
         )
         self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=SERVER_NAMESPACE)
+        self._followed = (self.tasks, self.servers, self.assignments, self._leases)
         self._heartbeats = Heartbeats()
         self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
         self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}
@@ -55,14 +56,13 @@ class Observed:
     async def run(self) -> None:
         """Follows until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for cache in (self.servers, self.assignments, self._leases):
+            for cache in self._followed:
                 group.create_task(cache.run())
 
     async def synced(self) -> None:
         """Waits for the first list of everything. Raises ClientError."""
-        for cache in (self.servers, self.assignments, self._leases):
+        for cache in self._followed:
             await cache.synced()
-        await self.tasks.refresh()
         await self.pools.refresh()
 
     def _index(self, change: Change[Assignment]) -> None:

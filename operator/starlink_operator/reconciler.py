@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 
 from starlink.api.assignment import Assignment
+from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
@@ -19,16 +20,19 @@ from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
-from starlink_operator.apply import Applier, NotLeading
+from starlink_operator.apply import Applier
 from starlink_operator.findings import Findings
 from starlink_operator.observed import Observed, task_of
+from starlink_operator.telling import Subject, Teller
+from starlink_operator.writer import NotLeading, Writer
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 24
 TICK_SECONDS = 1.0
 SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at together
 ALLOCATED_SECONDS = 10.0
+ALLOCATED_EACH = 0.05
+"""So many seconds more between two statuses that tell what is allocated, for each server."""
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 MOST_IN_A_ROUND = 200
@@ -39,10 +43,11 @@ class Reconciler:
     """Level-driven: an event only says which key to look at again."""
 
     def __init__(
-        self, observed: Observed, applier: Applier, monotonic: Callable[[], float], *, allow_local: bool = False
+        self, observed: Observed, writer: Writer, monotonic: Callable[[], float], *, allow_local: bool = False
     ) -> None:
         self._observed = observed
-        self._applier = applier
+        self._teller = Teller(writer, self._not_told)
+        self._applier = Applier(writer, self._teller)
         self._monotonic = monotonic
         self._reservations = Reservations()
         self._findings = Findings(self.mark, allow_local)
@@ -50,7 +55,6 @@ class Reconciler:
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(AT_ONCE)
         self._allocated_at = float("-inf")
         self._unhealthy: frozenset[str] = frozenset()
         observed.tasks.subscribe(self._task_changed)
@@ -95,6 +99,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
             group.create_task(self._findings.run())
+            group.create_task(self._teller.run())
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -107,7 +112,7 @@ class Reconciler:
         world = self._with_findings(self._observed.world(), dirty)
         planned = plan_round(world, dirty, self._reservations)
         self._unplaced = (self._unplaced - dirty) | planned.unplaced
-        await asyncio.gather(*(self._apply(plan) for plan in planned.plans if plan))
+        await self._apply(planned.plans, self._apply_to_task)
         for plan in planned.plans:
             if plan.recheck_after is not None:
                 self._recheck(plan.subject, plan.recheck_after)
@@ -142,12 +147,21 @@ class Reconciler:
     def _recheck(self, key: ObjectKey, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.01), self.mark, key)
 
-    async def _apply(self, plan: Plan) -> None:
+    async def _apply(self, plans: Iterable[Plan], apply: Callable[[Plan], Awaitable[None]]) -> None:
+        """What has to be done, all at once; what only tells is handed over."""
+        acting = []
+        for plan in plans:
+            if plan.acts:
+                acting.append(plan)
+            else:
+                self._teller.tell(plan)
+        await asyncio.gather(*map(apply, acting))
+
+    async def _apply_to_task(self, plan: Plan) -> None:
         """A plan that fails is made again, from what is so then."""
         log.info("plan", extra={"subject": str(plan.subject), "why": plan.reason, "actions": len(plan.actions)})
         try:
-            async with self._slots:
-                await self._applier.apply(plan)
+            await self._applier.apply(plan)
         except NotLeading:
             self._recheck(plan.subject, RETRY_SECONDS)
         except ClientError as error:
@@ -156,6 +170,12 @@ class Reconciler:
         except Exception:
             log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
             self._recheck(plan.subject, 10 * RETRY_SECONDS)
+
+    def _not_told(self, subject: Subject) -> None:
+        """Servers and pools are looked at every second anyway."""
+        kind, key = subject
+        if kind == TASK:
+            self._recheck(key, RETRY_SECONDS)
 
     async def _tick(self) -> None:
         """Time alone changes things too: silence above all."""
@@ -171,7 +191,6 @@ class Reconciler:
             if self._monotonic() >= full_round:
                 full_round = self._monotonic() + FULL_ROUND_SECONDS
                 with contextlib.suppress(ClientError):
-                    await self._observed.tasks.refresh()
                     await self._observed.pools.refresh()
                 self.mark_all()
 
@@ -179,12 +198,13 @@ class Reconciler:
         """Servers and pools, and the tasks on servers that are silent."""
         world = self._observed.world()
         now = self._monotonic()
-        with_allocated = now - self._allocated_at >= ALLOCATED_SECONDS
-        planned = plan_fleet(world, self._reservations)
-        plans = [plan for plan in planned if plan and (with_allocated or plan.reason != "allocated")]
+        pause = max(ALLOCATED_SECONDS, ALLOCATED_EACH * len(world.servers))
+        with_allocated = now - self._allocated_at >= pause
+        planned = plan_fleet(world, self._reservations, allocated=with_allocated)
+        plans = [plan for plan in planned if with_allocated or plan.reason != "allocated"]
         if with_allocated:
             self._allocated_at = now
-        await asyncio.gather(*(self._apply_to_fleet(plan) for plan in plans))
+        await self._apply(plans, self._apply_to_fleet)
         silent = frozenset(name for name, seconds in world.silence.items() if seconds >= SUSPECT_AFTER)
         for name in silent | self._unhealthy:
             self.mark(*self._observed.tasks_on(name))
@@ -194,8 +214,7 @@ class Reconciler:
 
     async def _apply_to_fleet(self, plan: Plan) -> None:
         with contextlib.suppress(ClientError, NotLeading):
-            async with self._slots:
-                await self._applier.apply(plan)
+            await self._applier.apply(plan)
 
 
 def priority(task: Task | None) -> int:

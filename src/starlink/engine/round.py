@@ -66,8 +66,8 @@ def _wants_servers(examined: Examined) -> bool:
     return bool(examined.decision.wants) or any(a.spec.wait_for for a in examined.observed.live.values())
 
 
-def plan_fleet(world: World, reservations: Reservations | None = None) -> Sequence[Plan]:
-    """The plans of all servers and pools."""
+def plan_fleet(world: World, reservations: Reservations | None = None, *, allocated: bool = True) -> Sequence[Plan]:
+    """The plans of all servers and pools. What is allocated changes often and is told only with `allocated`."""
     pools = effective_pools(world)
     health = assess(world, pools)
     reservations = reservations or Reservations()
@@ -75,8 +75,8 @@ def plan_fleet(world: World, reservations: Reservations | None = None) -> Sequen
     plans = []
     for name in sorted(world.servers):
         index = fleet.index[name]
-        requests = {key: int(used[index]) for key, used in fleet.used.items()}
-        charged = Charged(requests, int(fleet.instances[index]))
+        amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
+        charged = Charged(int(fleet.instances[index]), amounts)
         plans.append(plan_server(world.servers[name], world, pools, health, charged))
     return plans + [
         plan_pool(world.pools[name], world, pools, health, pool_use(fleet, world.pools[name]))

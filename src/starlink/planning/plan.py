@@ -6,6 +6,7 @@ resourceVersion), so that a plan made from an old view changes nothing.
 """
 
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any, Literal
 
 from starlink.api.kinds import Kind
@@ -84,6 +85,7 @@ class Plan:
     before events, both last.
     """
 
+    kind: Kind
     subject: ObjectKey
     actions: tuple[Action, ...] = ()
     reason: str = ""
@@ -91,3 +93,20 @@ class Plan:
 
     def __bool__(self) -> bool:
         return bool(self.actions)
+
+    @property
+    def acts(self) -> tuple[Action, ...]:
+        """What has to be done, in order."""
+        return tuple(reversed(tuple(dropwhile(_tells, reversed(self.actions)))))
+
+    @property
+    def tells(self) -> tuple["UpdateStatus | RecordEvent", ...]:
+        """What comes last and only tells: nothing that is done depends on it."""
+        return tuple(action for action in self.actions[len(self.acts) :] if isinstance(action, _TELLING))
+
+
+_TELLING = (UpdateStatus, RecordEvent)
+
+
+def _tells(action: Action) -> bool:
+    return isinstance(action, _TELLING)

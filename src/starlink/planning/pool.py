@@ -61,11 +61,11 @@ def plan_pool(pool: Pool, world: World, pools: Mapping[str, str], health: Health
     before = _present(pool)
     changed = {name for name, value in status.items() if before.get(name) != value}
     if not changed:
-        return Plan(pool.key)
+        return Plan(POOL, pool.key)
     patch = {**status, **{name: _patch(before[name], status[name]) for name in _AMOUNTS}}
     actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, patch)]
     actions += _events(pool, told)
-    return Plan(pool.key, tuple(actions), "allocated" if changed <= _COALESCED else "its servers changed")
+    return Plan(POOL, pool.key, tuple(actions), "allocated" if changed <= _COALESCED else "its servers changed")
 
 
 _AMOUNTS = ("capacity", "allocated", "headroom")

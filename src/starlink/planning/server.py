@@ -16,20 +16,20 @@ from starlink.planning.world import World
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """What the unfinished assignments of a server request, by resource, and how many they are."""
+    """How many the unfinished assignments of a server are, and what they request by resource; None when that is not to
+    be told now."""
 
-    amounts: Mapping[str, int]
     instances: int
+    amounts: Mapping[str, int] | None
 
 
 def plan_server(server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Charged) -> Plan:
     """The server's status, when it changed; its release, when it leaves and nothing is charged there any more.
 
-    A plan that changes `allocated` alone has the reason
-    `allocated`, so that the edge may coalesce it.
+    A plan that changes `allocated` alone has the reason `allocated`.
     """
     told = _conditions(server, charged, health, world.now)
-    allocated = _allocated(charged)
+    allocated = server.status.allocated if charged.amounts is None else _allocated(charged.amounts, charged.instances)
     pool = pools.get(server.name, "")
     actions: list[Action] = []
     changed = server.status.conditions != told or server.status.pool != pool
@@ -44,17 +44,17 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
     if _may_go(server, charged, health):
         actions.append(_release(server))
         changed = True
-    return Plan(server.key, tuple(actions), "its state changed" if changed else "allocated")
+    return Plan(SERVER, server.key, tuple(actions), "its state changed" if changed else "allocated")
 
 
-def _allocated(charged: Charged) -> dict[str, Any]:
-    amounts = {"cpu": 0, "memory": 0, **charged.amounts}
+def _allocated(charged: Mapping[str, int], instances: int) -> dict[str, Any]:
+    amounts = {"cpu": 0, "memory": 0, **charged}
     told = {
         name: quantity.format_amount(name, amount)
         for name, amount in sorted(amounts.items())
         if amount or name in ("cpu", "memory")
     }
-    return {**told, "assignments": str(charged.instances)}
+    return {**told, "assignments": str(instances)}
 
 
 Told = tuple[Literal["True", "False", "Unknown"], str, str]
@@ -82,6 +82,8 @@ def _ready(server: Server, charged: Charged, health: Health) -> Told:
 
 def _conditions(server: Server, charged: Charged, health: Health, now: float) -> tuple[Condition, ...]:
     status, reason, message = _ready(server, charged, health)
+    if _is_told(server, status, reason, message):
+        return server.status.conditions
     leaving = server.metadata.deleting
     found = (
         Condition(type="Ready", status=status, reason=reason, message=message),
@@ -95,6 +97,13 @@ def _conditions(server: Server, charged: Charged, health: Health, now: float) ->
     )
     of_now = conditions.of_generation(found, server.metadata.generation)
     return conditions.merge(server.status.conditions, of_now, now=format_time(now))
+
+
+def _is_told(server: Server, *ready: str) -> bool:
+    """Whether Ready says so already, of this generation: the other conditions follow from it."""
+    old = conditions.find(server.status.conditions, conditions.READY)
+    generation = server.metadata.generation
+    return old is not None and (old.status, old.reason, old.message) == ready and old.observed_generation == generation
 
 
 def _events(server: Server, told: tuple[Condition, ...]) -> list[Action]:

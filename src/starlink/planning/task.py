@@ -105,12 +105,12 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     recheck = decision.recheck_after
     if decision.more and not placement.refusal:
         recheck = 0.0
-    return Plan(task.key, tuple(actions), _reason(removals, creations), recheck)
+    return Plan(TASK, task.key, tuple(actions), _reason(removals, creations), recheck)
 
 
 def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health) -> Plan:
     """The plan for assignments whose task is gone."""
-    return Plan(key, tuple(_stray_actions(assignments, health)), "the task is gone")
+    return Plan(TASK, key, tuple(_stray_actions(assignments, health)), "the task is gone")
 
 
 def _reason(removals: Sequence[Action], creations: Sequence[Action]) -> str:
@@ -163,14 +163,25 @@ def _release(a: Assignment) -> ReleaseFinalizer:
 
 
 def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
+    task = examined.task
+    template = resolved(task.spec.template, task.restart_policy)
+    templates: dict[str, dict[str, Any]] = {}  # by architecture
+
+    def create(index: int, want: Want, name: str) -> CreateAssignment:
+        architecture = servers[name].status.architecture
+        if architecture not in templates:
+            templates[architecture] = compact(_for_architecture(template, architecture))
+        spec = {
+            "server": name,
+            "slot": want.slot,
+            "attempt": want.attempt,
+            "template": templates[architecture],
+            **({"waitFor": list(wait_for)} if (wait_for := placement.wait_for.get(index)) else {}),
+        }
+        return CreateAssignment(_manifest(task, examined.revision, want, spec))
+
     pairs = enumerate(zip(examined.decision.wants, placement.servers, strict=False))
-    return [
-        CreateAssignment(
-            manifest(examined.task, examined.revision, want, servers[name], placement.wait_for.get(index, ()))
-        )
-        for index, (want, name) in pairs
-        if name
-    ]
+    return [create(index, want, name) for index, (want, name) in pairs if name]
 
 
 def _preemptions(placement: Placement) -> list[Action]:
@@ -178,9 +189,8 @@ def _preemptions(placement: Placement) -> list[Action]:
     return [StopAssignment(a.key, a.uid, PREEMPTED) for a in placement.victims]
 
 
-def manifest(task: Task, of_template: str, want: Want, server: Server, wait_for: Sequence[str] = ()) -> dict[str, Any]:
-    """The Assignment of a slot's next attempt on a server; it starts once those of `wait_for` (UIDs) have stopped."""
-    template = _for_architecture(resolved(task.spec.template, task.restart_policy), server.status.architecture)
+def _manifest(task: Task, of_template: str, want: Want, spec: dict[str, Any]) -> dict[str, Any]:
+    """The Assignment of a slot's next attempt."""
     return {
         "apiVersion": ASSIGNMENT.api_version,
         "kind": ASSIGNMENT.kind,
@@ -200,13 +210,7 @@ def manifest(task: Task, of_template: str, want: Want, server: Server, wait_for:
                 }
             ],
         },
-        "spec": {
-            "server": server.name,
-            "slot": want.slot,
-            "attempt": want.attempt,
-            "template": compact(template),
-            **({"waitFor": list(wait_for)} if wait_for else {}),
-        },
+        "spec": spec,
     }
 
 

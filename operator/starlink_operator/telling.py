@@ -1,0 +1,93 @@
+"""What is told and holds up nothing: statuses and Events, behind what is done."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlink.api.kinds import Kind
+from starlink.api.meta import ObjectKey
+from starlink.client.errors import ClientError
+from starlink.planning.plan import Plan, RecordEvent, UpdateStatus
+from starlink_operator.writer import NotLeading, Writer
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Few beside the writes that do something, so that a burst of placements is not held up by telling of it."""
+MOST_EVENTS = 20
+
+Subject = tuple[Kind, ObjectKey]
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """The latest status of one object, if it is to be written, and Events that were not sent yet."""
+
+    status: UpdateStatus | None
+    events: tuple[RecordEvent, ...]
+
+
+class Teller:
+    """`tell` never waits; `run` sends: one object's news at a time, the oldest first, and of statuses the latest only.
+    When one can't be written, `failed` is called with the object, which is to be looked at again.
+    """
+
+    def __init__(self, writer: Writer, failed: Callable[[Subject], None]) -> None:
+        self._writer = writer
+        self._failed = failed
+        self._waiting: dict[Subject, _News] = {}
+        self._sending: dict[Subject, _News] = {}
+        self._some = asyncio.Event()
+
+    def tell(self, plan: Plan) -> None:
+        """Takes what a plan tells, its status in place of one that has not been sent."""
+        subject = (plan.kind, plan.subject)
+        news = _merged(self._waiting.get(subject), self._sending.get(subject), plan)
+        if news.status or news.events:
+            self._waiting[subject] = news
+            self._some.set()
+        else:
+            self._waiting.pop(subject, None)
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            await self._some.wait()
+            subject = next((one for one in self._waiting if one not in self._sending), None)
+            if subject is None:
+                self._some.clear()
+                continue
+            self._sending[subject] = self._waiting.pop(subject)
+            try:
+                await self._send(subject, self._sending[subject])
+            finally:
+                del self._sending[subject]
+                self._some.set()
+
+    async def _send(self, subject: Subject, news: _News) -> None:
+        try:
+            if news.status is not None:
+                await self._writer.write(news.status)
+            for event in news.events:
+                await self._writer.write(event)
+        except (ClientError, NotLeading) as error:
+            log.info("not told: %s", error, extra={"subject": str(subject[1])})
+            self._failed(subject)
+        except Exception:
+            log.exception("could not be told", extra={"subject": str(subject[1])})
+            self._failed(subject)
+
+
+def _merged(waiting: _News | None, sending: _News | None, plan: Plan) -> _News:
+    """The Events of a status that waits to be written are planned again and again; each is sent once."""
+    statuses = [action for action in plan.tells if isinstance(action, UpdateStatus)]
+    under_way = sending.events if sending else ()
+    events = dict.fromkeys(waiting.events if waiting else ())
+    events.update(dict.fromkeys(one for one in plan.tells if isinstance(one, RecordEvent) and one not in under_way))
+    return _News(statuses[-1] if statuses else None, tuple(events)[-MOST_EVENTS:])
