@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
 from starlink.client.errors import ClientError
-from starlink.planning.plan import Plan, RecordEvent, UpdateStatus
-from starlink_operator.writer import NotLeading, Writer
+from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
+from starlink_operator.writer import NotLeading
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,12 @@ AT_ONCE = 4
 MOST_EVENTS = 20
 
 Subject = tuple[Kind, ObjectKey]
+
+
+class Writes(Protocol):
+    """What carries an action out; raises ClientError and NotLeading."""
+
+    async def write(self, action: Action) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class Teller:
     When one can't be written, `failed` is called with the object, which is to be looked at again.
     """
 
-    def __init__(self, writer: Writer, failed: Callable[[Subject], None]) -> None:
+    def __init__(self, writer: Writes, failed: Callable[[Subject], None]) -> None:
         self._writer = writer
         self._failed = failed
         self._waiting: dict[Subject, _News] = {}

@@ -1,0 +1,121 @@
+"""What is told behind what is done: the latest status, each Event once, and what fails looked at again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from starlink.api.kinds import TASK
+from starlink.api.meta import ObjectKey
+from starlink.client.errors import Unreachable
+from starlink.planning.plan import Action, CreateAssignment, Plan, RecordEvent, UpdateStatus
+from starlink_operator.telling import AT_ONCE, Subject, Teller
+
+KEY = ObjectKey("default", "web")
+
+
+def status(**fields: Any) -> UpdateStatus:
+    return UpdateStatus(TASK, KEY, "uid", fields)
+
+
+def event(message: str) -> RecordEvent:
+    return RecordEvent(TASK, KEY, "uid", "Normal", "Placed", message)
+
+
+def plan(*actions: Action, key: ObjectKey = KEY) -> Plan:
+    return Plan(TASK, key, actions)
+
+
+class Api:
+    """Takes writes one after another, each when it is let through."""
+
+    def __init__(self) -> None:
+        self.taken: list[Action] = []
+        self.began = asyncio.Semaphore(0)
+        self.through = asyncio.Semaphore(0)
+        self.refuses = False
+
+    async def write(self, action: Action) -> None:
+        self.taken.append(action)
+        self.began.release()
+        await self.through.acquire()
+        if self.refuses:
+            raise Unreachable("gone")
+
+
+async def test_acts_end_where_only_telling_is_left() -> None:
+    create = CreateAssignment({})
+    mixed = plan(status(phase="a"), create, status(phase="b"), event("one"))
+    assert mixed.acts == (status(phase="a"), create)
+    assert mixed.tells == (status(phase="b"), event("one"))
+    assert plan(status(phase="a")).acts == ()
+    assert plan(create).tells == ()
+
+
+async def test_only_the_latest_status_is_sent_and_each_event_once() -> None:
+    api, failed = Api(), list[Subject]()
+    teller = Teller(api, failed.append)
+    teller.tell(plan(status(phase="Pending"), event("one")))
+    teller.tell(plan(status(phase="Running"), event("one"), event("two")))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        for _ in range(3):
+            await api.began.acquire()
+            api.through.release()
+        running.cancel()
+    assert api.taken == [status(phase="Running"), event("one"), event("two")]
+    assert not failed
+
+
+async def test_news_of_an_object_wait_for_what_is_under_way_and_do_not_repeat_it() -> None:
+    api = Api()
+    teller = Teller(api, lambda _: None)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        teller.tell(plan(status(phase="Pending"), event("one")))
+        await api.began.acquire()
+        teller.tell(plan(status(phase="Running"), event("one")))
+        for _ in range(2):
+            api.through.release()
+            await api.began.acquire()
+        api.through.release()
+        running.cancel()
+    assert api.taken == [status(phase="Pending"), event("one"), status(phase="Running")]
+
+
+async def test_a_status_that_is_no_longer_so_is_not_sent() -> None:
+    api = Api()
+    teller = Teller(api, lambda _: None)
+    other = ObjectKey("default", "other")
+    teller.tell(plan(status(phase="Degraded")))
+    teller.tell(plan())
+    teller.tell(plan(event("one"), key=other))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        await api.began.acquire()
+        running.cancel()
+    assert api.taken == [event("one")]
+
+
+@pytest.mark.parametrize("objects", [1, 3 * AT_ONCE])
+async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
+    api, failed = Api(), list[Subject]()
+    api.refuses = True
+    all_failed = asyncio.Event()
+
+    def note(subject: Subject) -> None:
+        failed.append(subject)
+        if len(failed) == objects:
+            all_failed.set()
+
+    teller = Teller(api, note)
+    keys = [ObjectKey("default", f"web-{number}") for number in range(objects)]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        for key in keys:
+            teller.tell(plan(status(phase="Running"), key=key))
+        for _ in keys:
+            api.through.release()
+        await all_failed.wait()
+        running.cancel()
+    assert sorted(failed) == sorted((TASK, key) for key in keys)
