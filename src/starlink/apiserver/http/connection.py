@@ -10,7 +10,9 @@ from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import dispatch, wire
 from starlink.apiserver.http.channel import Channel
 from starlink.apiserver.http.dispatch import Answer, Call
+from starlink.apiserver.http.fairness import Account
 from starlink.apiserver.http.parser import Incoming, RequestParser
+from starlink.apiserver.http.precedence import weight
 from starlink.apiserver.http.service import Service
 from starlink.apiserver.identity.subject import ACCOUNT_PREFIX
 from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
@@ -145,7 +147,7 @@ class Connection(Channel):
             return status_response(error)
         self._user = user
         request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
-        call = self._call = Call(request, self._payer(), self._reply)
+        call = self._call = Call(request, Account(self._payer(), weight(request)), self._reply)
         if service.dispatcher.submit(call):
             return None
         return wire.too_many_requests()

@@ -1,13 +1,13 @@
-"""Requests on their way through the handler: users in turn, many in one step of the loop, few tasks."""
+"""Requests on their way through the handler: accounts in turn, many in one step of the loop, few tasks."""
 
 import asyncio
 import contextlib
 import logging
 import types
-from collections.abc import Callable, Coroutine, Generator, Hashable
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from starlink.apiserver.http.fairness import FairQueue
+from starlink.apiserver.http.fairness import Account, FairQueue
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.wire import INTERNAL_ERROR
 from starlink.apiserver.message import Request, Response, Stream
@@ -21,13 +21,13 @@ _AT_A_TIME = 32  # calls between two looks at the sockets, so that a newcomer so
 
 
 class Call:
-    """One request of one user. `reply` is told the answer, once, unless the call is abandoned."""
+    """One request on somebody's account. `reply` is told the answer, once, unless the call is abandoned."""
 
-    __slots__ = ("abandoned", "reply", "request", "user", "worker")
+    __slots__ = ("abandoned", "account", "reply", "request", "worker")
 
-    def __init__(self, request: Request, user: Hashable, reply: Callable[[Answer], None]) -> None:
+    def __init__(self, request: Request, account: Account, reply: Callable[[Answer], None]) -> None:
         self.request = request
-        self.user = user
+        self.account = account
         self.reply = reply
         self.abandoned = False
         self.worker: asyncio.Task[None] | None = None
@@ -58,7 +58,7 @@ class Dispatcher:
 
     def submit(self, call: Call) -> bool:
         """Queues a call; gives False, and does not, when too many wait."""
-        if not self._queue.push(call.user, call):
+        if not self._queue.push(call.account, call):
             return False
         if not self._led:
             self._call_leader()
@@ -92,7 +92,7 @@ class Dispatcher:
         turns, queue = 0, self._queue
         while (call := queue.take()) is not None:
             leads = call.abandoned or await self._serve(call)
-            queue.done(call.user)
+            queue.done(call.account)
             if not leads:
                 if self._led:
                     return

@@ -1,30 +1,51 @@
-"""Whose turn it is: a queue that serves users in turn, and counts of what is held. No I/O, no clock."""
+"""Whose turn it is: a queue that serves accounts in turn, and counts of what is held. No I/O, no clock."""
 
 from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 _KEPT_SHARES = 1024
 
 
+class Account(NamedTuple):
+    """On whose account an item goes, and at which level: one of `weight` 4 has four turns for one of a level of 1."""
+
+    user: Hashable
+    weight: int = 1
+
+
+class _Level(Generic[T]):
+    """The shares of one weight that have a turn coming. `passed` grows by 1/weight with each turn (stride scheduling,
+    Waldspurger and Weihl 1995, https://dl.acm.org/doi/book/10.5555/889650)."""
+
+    __slots__ = ("passed", "ring", "stride")
+
+    def __init__(self, weight: int) -> None:
+        self.ring: deque[_Share[T]] = deque()
+        self.stride = 1 / weight
+        self.passed = 0.0
+
+
 class _Share(Generic[T]):
-    """What one user waits for and holds."""
+    """What one account waits for and holds."""
 
-    __slots__ = ("held", "in_ring", "waiting")
+    __slots__ = ("held", "in_ring", "level", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, level: _Level[T]) -> None:
         self.waiting: deque[T] = deque()
         self.held = 0
         self.in_ring = False
+        self.level = level
 
 
 class FairQueue(Generic[T]):
-    """Users take turns: each `take` gives the next user's oldest item, whoever queued how many.
+    """Levels take turns by their weights, and within a level accounts one after another: each `take` gives the next
+    account's oldest item, whoever queued how many.
 
-    At most `handled` items are out at once, and `handled_per_user` of one user; an item is out from
-    `take` to `done`. At most `queued` wait, and `queued_per_user` of one user.
+    At most `handled` items are out at once, and `handled_per_user` of one account; an item is out from
+    `take` to `done`. At most `queued` wait, and `queued_per_user` of one account.
     """
 
     def __init__(self, *, handled: int, handled_per_user: int, queued: int, queued_per_user: int) -> None:
@@ -32,14 +53,16 @@ class FairQueue(Generic[T]):
         self._handled_per_user = handled_per_user
         self._queued_limit = queued
         self._queued_per_user = queued_per_user
-        self._shares: dict[Hashable, _Share[T]] = {}
-        self._ring: deque[_Share[T]] = deque()
+        self._shares: dict[Account, _Share[T]] = {}
+        self._levels: dict[int, _Level[T]] = {}
+        self._ready: list[_Level[T]] = []  # those with shares in their rings
+        self._passed = 0.0  # by the level that had the last turn, before it
         self.handled = 0
         self.queued = 0
 
-    def push(self, user: Hashable, item: T) -> bool:
+    def push(self, account: Account, item: T) -> bool:
         """Queues an item; gives False, and does not, when too many wait."""
-        share = self._shares.get(user) or self._new_share(user)
+        share = self._shares.get(account) or self._new_share(account)
         if self.queued >= self._queued_limit or len(share.waiting) >= self._queued_per_user:
             return False
         share.waiting.append(item)
@@ -50,13 +73,13 @@ class FairQueue(Generic[T]):
     @property
     def ready(self) -> bool:
         """Whether an item waits that may be handled now."""
-        return bool(self._ring) and self.handled < self._handled_limit
+        return bool(self._ready) and self.handled < self._handled_limit
 
     def take(self) -> T | None:
         """The item whose turn it is; None when none waits, or none may be handled now."""
-        if not self._ring or self.handled >= self._handled_limit:
+        if not self.ready:
             return None
-        share = self._ring.popleft()
+        share = self._next_share()
         share.in_ring = False
         share.held += 1
         self.handled += 1
@@ -65,23 +88,38 @@ class FairQueue(Generic[T]):
         self._enter(share)
         return item
 
-    def done(self, user: Hashable) -> None:
-        """One of the user's items that were taken has been handled."""
-        share = self._shares[user]
+    def done(self, account: Account) -> None:
+        """One of the account's items that were taken has been handled."""
+        share = self._shares[account]
         share.held -= 1
         self.handled -= 1
         self._enter(share)
 
-    def _enter(self, share: _Share[T]) -> None:
-        """Puts the user at the ring's end, if something of theirs may be handled."""
-        if share.waiting and not share.in_ring and share.held < self._handled_per_user:
-            share.in_ring = True
-            self._ring.append(share)
+    def _next_share(self) -> _Share[T]:
+        level = self._ready[0] if len(self._ready) == 1 else min(self._ready, key=lambda level: level.passed)
+        self._passed = level.passed
+        level.passed += level.stride
+        share = level.ring.popleft()
+        if not level.ring:
+            self._ready.remove(level)
+        return share
 
-    def _new_share(self, user: Hashable) -> _Share[T]:
+    def _enter(self, share: _Share[T]) -> None:
+        """Puts the account at its ring's end, if something of it may be handled."""
+        if not share.waiting or share.in_ring or share.held >= self._handled_per_user:
+            return
+        level = share.level
+        if not level.ring:
+            level.passed = max(level.passed, self._passed)  # idleness saves up no turns
+            self._ready.append(level)
+        share.in_ring = True
+        level.ring.append(share)
+
+    def _new_share(self, account: Account) -> _Share[T]:
         if len(self._shares) >= _KEPT_SHARES:
             self._shares = {key: share for key, share in self._shares.items() if share.waiting or share.held}
-        return self._shares.setdefault(user, _Share())
+        level = self._levels.get(account.weight) or self._levels.setdefault(account.weight, _Level(account.weight))
+        return self._shares.setdefault(account, _Share(level))
 
 
 class Quota:

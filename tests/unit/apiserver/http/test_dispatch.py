@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from starlink.apiserver.http.dispatch import Answer, Call, Dispatcher
+from starlink.apiserver.http.fairness import Account
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.message import Request, Response
 
@@ -38,7 +39,7 @@ class World:
         return Response(200)
 
     def ask(self, method: str, path: str, user: str = "u") -> Call:
-        call = Call(Request(method, path), user, self._told(path))
+        call = Call(Request(method, path), Account(user), self._told(path))
         if not self.dispatcher.submit(call):
             self.answered[path] = 429
         return call

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.http.fairness import Budget, FairQueue, Quota
+from starlink.apiserver.http.fairness import Account, Budget, FairQueue, Quota
 
 
 def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued_per_user: int = 50) -> FairQueue[str]:
@@ -13,32 +13,58 @@ def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued
 def test_users_take_turns_whoever_queued_how_many() -> None:
     made = queue(handled=10, handled_per_user=10)
     for user, item in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("c", "c1")):
-        assert made.push(user, item)
+        assert made.push(Account(user), item)
     assert [made.take() for _ in range(6)] == ["a1", "b1", "c1", "a2", "a3", None]
 
 
 def test_a_user_holds_no_more_than_a_share() -> None:
     made = queue(handled=3, handled_per_user=1)
     for user, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
-        made.push(user, item)
+        made.push(Account(user), item)
     assert [made.take(), made.take(), made.take()] == ["a1", "b1", None]
-    made.done("a")
+    made.done(Account("a"))
     assert made.take() == "a2"
 
 
 def test_no_more_than_so_many_are_handled() -> None:
     made = queue(handled=1)
-    made.push("a", "a1")
-    made.push("b", "b1")
+    made.push(Account("a"), "a1")
+    made.push(Account("b"), "b1")
     assert (made.take(), made.ready, made.take()) == ("a1", False, None)
-    made.done("a")
+    made.done(Account("a"))
     assert (made.ready, made.take()) == (True, "b1")
 
 
 def test_queues_have_ends() -> None:
     made = queue(queued=3, queued_per_user=2)
-    assert [made.push("a", "x"), made.push("a", "x"), made.push("a", "x")] == [True, True, False]
-    assert [made.push("b", "x"), made.push("b", "x")] == [True, False]
+    assert [made.push(Account("a"), "x"), made.push(Account("a"), "x"), made.push(Account("a"), "x")] == [
+        True,
+        True,
+        False,
+    ]
+    assert [made.push(Account("b"), "x"), made.push(Account("b"), "x")] == [True, False]
+
+
+def test_levels_have_turns_by_their_weights_and_idleness_saves_up_none() -> None:
+    made = queue(handled=100, handled_per_user=100)
+    heavy, light = Account("a", 3), Account("b")
+    for number in range(40):
+        made.push(light, f"b{number}")
+    assert [made.take() for _ in range(20)] == [f"b{number}" for number in range(20)]
+    for number in range(40):
+        made.push(heavy, f"a{number}")
+    taken = [str(made.take())[0] for _ in range(20)]
+    assert [taken[:first].count("a") for first in (4, 8, 12, 16, 20)] == [4, 7, 10, 13, 16]  # the first one goes ahead
+
+
+def test_many_accounts_of_one_level_do_not_hold_up_the_other() -> None:
+    made = queue(handled=100, handled_per_user=100, queued=3_000)
+    for number in range(1_000):
+        made.push(Account(f"agent-{number}"), "report")
+    for number in range(10):
+        made.push(Account("operator", 2), f"decision-{number}")
+    taken = [made.take() for _ in range(15)]
+    assert taken.count("report") == 5
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
@@ -49,14 +75,14 @@ def test_nothing_is_lost_or_given_twice(steps: list[tuple[str, bool]]) -> None:
     taken: list[str] = []
     for number, (user, ends_one) in enumerate(steps):
         pushed.append(f"{user}{number}")
-        assert made.push(user, pushed[-1])
+        assert made.push(Account(user), pushed[-1])
         while item := made.take():
             out.append(item)
             taken.append(item)
         if ends_one and out:
-            made.done(out.pop(0)[0])
+            made.done(Account(out.pop(0)[0]))
     while out:
-        made.done(out.pop(0)[0])
+        made.done(Account(out.pop(0)[0]))
         while item := made.take():
             out.append(item)
             taken.append(item)
