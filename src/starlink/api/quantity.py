@@ -3,6 +3,7 @@
 Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
 
+import functools
 import re
 from decimal import ROUND_CEILING, Decimal
 
@@ -20,6 +21,7 @@ CPU = "cpu"
 _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
 
 
+@functools.lru_cache(maxsize=4096)
 def _parse(value: Quantity) -> Decimal:
     match = _FORM.match(str(value))
     if match is None:

@@ -17,24 +17,20 @@ _REFUSALS = frozenset({"OutOfResources", "PortTaken"})
 class Observed:
     """The assignments of one task.
 
-    `active` has, a slot, the one that occupies it: unfinished and not given up, stopping ones too. `finished` has the
-    last finished one of a slot that nobody deletes. `lost` are those given up with their server: their slots
-    are free for a next attempt. `leaving` are deleted ones.
+    `active` has, a slot, the one that occupies it: unfinished and not given up, stopping ones too; `live` those of them
+    that are not stopping. `finished` has the last finished one of a slot that nobody deletes. `lost` are those given up
+    with their server: their slots are free for a next attempt. `leaving` are deleted ones.
     """
 
     task: Task
     active: Mapping[str, Assignment]
+    live: Mapping[str, Assignment]
     finished: Mapping[str, Assignment]
     superseded: tuple[Assignment, ...]
     lost: tuple[Assignment, ...]
     leaving: tuple[Assignment, ...]
     attempts: Mapping[str, int]
     failures: Mapping[str, int]
-
-    @property
-    def live(self) -> Mapping[str, Assignment]:
-        """The active ones that are not stopping."""
-        return {slot: assignment for slot, assignment in self.active.items() if not assignment.stopping}
 
 
 def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Observed:
@@ -64,6 +60,7 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
     return Observed(
         task,
         active,
+        {slot: assignment for slot, assignment in active.items() if not assignment.stopping},
         finished,
         tuple(superseded),
         tuple(lost),

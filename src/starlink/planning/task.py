@@ -15,7 +15,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.names import assignment_name
-from starlink.api.revision import compact, revision
+from starlink.api.revision import plain, revision
 from starlink.api.server import Server
 from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Architecture, Artifact, Template, resolved
@@ -165,12 +165,12 @@ def _release(a: Assignment) -> ReleaseFinalizer:
 def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
     task = examined.task
     template = resolved(task.spec.template, task.restart_policy)
-    templates: dict[str, dict[str, Any]] = {}  # by architecture
+    templates: dict[str, Mapping[str, Any]] = {}  # by architecture
 
     def create(index: int, want: Want, name: str) -> CreateAssignment:
         architecture = servers[name].status.architecture
         if architecture not in templates:
-            templates[architecture] = compact(_for_architecture(template, architecture))
+            templates[architecture] = plain(_for_architecture(template, architecture))
         spec = {
             "server": name,
             "slot": want.slot,
