@@ -21,6 +21,7 @@ from starlink.client.kube import Client
 log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 90.0
+SILENCE_SLACK = 1.0
 RELIST_SECONDS = 900.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
@@ -173,24 +174,19 @@ class Cache(Generic[T]):
             seconds=seconds,
         )
         async with contextlib.aclosing(events):
-            while True:
-                try:
-                    # Not wait_for, which before Python 3.12 may swallow a cancellation.
-                    async with asyncio.timeout(SILENCE_SECONDS):
-                        event = await anext(events)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    log.warning("the watch of %s went silent; reconnecting", self._kind.plural)
-                    return
-                self.last_heard = self._now()
-                self._hear(event.type, event.object)
+            try:
+                # Not wait_for, which before Python 3.12 may swallow a cancellation.
+                async with asyncio.timeout(SILENCE_SECONDS) as silence:
+                    async for event in events:
+                        self.last_heard = self._now()
+                        self._hear(event.type, event.object)
+                        _put_off(silence)
+            except TimeoutError:
+                log.warning("the watch of %s went silent; reconnecting", self._kind.plural)
 
     def _hear(self, type_: str, raw: msgspec.Raw) -> None:
-        self._resource_version = _raw_version(raw)
-        if type_ == "BOOKMARK":
-            return
-        obj = self._decode(raw)
+        obj = self._decode(raw) if type_ != "BOOKMARK" else None
+        self._resource_version = obj.metadata.resource_version if obj is not None else _raw_version(raw)
         if obj is None:
             return
         if type_ == "DELETED":
@@ -225,6 +221,13 @@ class Cache(Generic[T]):
     def _tell(self, change: Change[T]) -> None:
         for subscriber in self._subscribers:
             subscriber(change)
+
+
+def _put_off(silence: asyncio.Timeout) -> None:
+    """Counts silence from now on, to a second: a timer for each event costs as much as what it brings."""
+    end = asyncio.get_running_loop().time() + SILENCE_SECONDS
+    if (silence.when() or end) < end - SILENCE_SLACK:
+        silence.reschedule(end)
 
 
 class _Meta(msgspec.Struct, rename="camel"):

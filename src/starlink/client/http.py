@@ -1,135 +1,65 @@
-"""HTTP/1.1 over asyncio and httptools: a small pool of kept-alive connections, and streams."""
+"""HTTP/1.1 over asyncio and httptools: a small pool of kept-alive connections, and streams.
+
+Whoever asks waits once, for the whole answer: a connection that has brought one goes on with the next request at once,
+without a turn of the loop in between.
+"""
 
 import asyncio
 import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
-import httptools
-
 from starlink.client.config import Config
+from starlink.client.connection import Answer, Connection, Parts, Reply
 from starlink.client.errors import Unreachable
+from starlink.client.wire import ROOM
 
 MAX_CONNECTIONS = 8
-"""Each costs both sides a quarter of a megabyte of TLS buffers."""
 CONNECT_SECONDS = 10.0
-_HIGH_WATER = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One whole answer."""
+class _Exchange(Reply):
+    """A request, and its answer once it is whole."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    __slots__ = ("_http", "_parts", "_status", "answer", "connection", "request")
 
+    def __init__(self, http: "Http", request: bytes, answer: "asyncio.Future[Answer]") -> None:
+        self._http = http
+        self._status = 0
+        self._parts: list[bytes] = []
+        self.request = request
+        self.answer = answer
+        self.connection: Connection | None = None  # the one that it is on
 
-class _Connection(asyncio.Protocol):
-    """One connection; one request at a time."""
+    def began(self, status: int) -> None:
+        self._status = status
 
-    def __init__(self) -> None:
-        self._transport: Any = None
-        self.closed = False
-        self.used = False
-        self._reset()
+    def came(self, data: bytes) -> None:
+        self._parts.append(data)
 
-    def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
-        self._chunks: deque[bytes] = deque()
-        self._held = 0
-        self._complete = False
-        self._started = False
-        self._keep = False
-        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._wake = asyncio.Event()
-        self._trouble: Unreachable | None = None
+    def completed(self) -> None:
+        self.connection = None
+        if not self.answer.done():
+            self.answer.set_result(Answer(self._status, b"".join(self._parts)))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+    def broke(self, trouble: Unreachable, *, untouched: bool) -> None:
+        self.connection = None
+        if untouched:
+            self._http.again(self)
+        else:
+            self.fail(trouble)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        self._fail(f"the connection broke: {exc or 'closed by the server'}")
+    def fail(self, trouble: Unreachable) -> None:
+        """Nobody answers."""
+        if not self.answer.done():
+            self.answer.set_exception(trouble)
 
-    def _fail(self, why: str) -> None:
-        if not self._complete:
-            self._trouble = Unreachable(why)
-            if not self._status.done():
-                self._status.set_exception(self._trouble)
-                self._status.exception()
-        self._wake.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._started = True
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"the server's answer is not HTTP: {error}")
-            self.close()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= 200 and not self._status.done():
-            self._status.set_result(status)
-
-    def on_body(self, body: bytes) -> None:
-        self._chunks.append(body)
-        self._held += len(body)
-        if self._held > _HIGH_WATER:
-            self._transport.pause_reading()
-        self._wake.set()
-
-    def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
-            return
-        self._complete = True
-        self._keep = self._parser.should_keep_alive()
-        self._wake.set()
-
-    def send(self, request: bytes) -> None:
-        self._reset()
-        self.used = True
-        self._transport.write(request)
-
-    async def head(self) -> tuple[int, Mapping[str, str]]:
-        return await self._status, self._headers
-
-    async def chunk(self) -> bytes:
-        """The next part of the body, b"" at its end. Raises Unreachable."""
-        while not self._chunks:
-            if self._complete:
-                return b""
-            if self._trouble is not None:
-                raise self._trouble
-            self._wake.clear()
-            await self._wake.wait()
-        chunk = self._chunks.popleft()
-        self._held -= len(chunk)
-        if self._held <= _HIGH_WATER and not self.closed:
-            self._transport.resume_reading()
-        return chunk
-
-    @property
-    def untouched(self) -> bool:
-        """Whether not a byte of an answer came: a kept connection that had died before the request."""
-        return not self._started
-
-    @property
-    def reusable(self) -> bool:
-        return self._complete and self._keep and not self.closed
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+    def end(self) -> None:
+        """Nobody waits any more: a connection whose answer is still to come is of no use to others."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 class Http:
@@ -137,93 +67,151 @@ class Http:
 
     def __init__(self, config: Config, connections: int = MAX_CONNECTIONS) -> None:
         self._config = config
+        self._host = config.host
+        self._port = config.port
         self._tls: ssl.SSLContext | None = None
-        self._idle: list[_Connection] = []
-        self._slots = asyncio.Semaphore(connections)
+        self._room = memoryview(bytearray(ROOM))
+        self._most = connections
+        self._open = 0  # connections, those that are being opened too
+        self._opening: set[asyncio.Task[None] | None] = set()
+        self._idle: list[Connection] = []
+        self._waiting: deque[_Exchange] = deque()
 
     async def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, seconds: float
     ) -> Answer:
         """One whole answer within `seconds`. Raises Unreachable."""
-        request = self._encode(method, path, query, headers, body)
+        loop = asyncio.get_running_loop()
+        exchange = _Exchange(self, self._encode(method, path, query, headers, body), loop.create_future())
+        limit = loop.call_later(seconds, self._expire, exchange, seconds)
+        self._waiting.append(exchange)
+        self._serve()
         try:
-            async with asyncio.timeout(seconds), self._slots:
-                return await self._exchange(request)
-        except TimeoutError:
-            raise Unreachable(f"{self._config.server} did not answer within {seconds:g} s") from None
+            return await exchange.answer
+        finally:
+            limit.cancel()
+            exchange.end()
 
-    async def _exchange(self, request: bytes) -> Answer:
-        while True:
-            connection, fresh = await self._connection()
-            try:
-                connection.send(request)
-                status, headers = await connection.head()
-                parts = []
-                while chunk := await connection.chunk():
-                    parts.append(chunk)
-            except Unreachable:
-                connection.close()
-                if fresh or not connection.untouched:
-                    raise
-                continue
-            except BaseException:
-                connection.close()
-                raise
-            if connection.reusable:
+    def again(self, exchange: _Exchange) -> None:
+        """The next to go out is one whose connection had died before it."""
+        self._waiting.appendleft(exchange)
+        self._serve()
+
+    def _expire(self, exchange: _Exchange, seconds: float) -> None:
+        exchange.fail(self._silent(seconds))
+
+    def _silent(self, seconds: float) -> Unreachable:
+        return Unreachable(f"{self._config.server} did not answer within {seconds:g} s")
+
+    def _serve(self) -> None:
+        """Sends what waits on what is idle, and opens connections for the rest, as far as there may be any."""
+        while self._waiting and (connection := self._take_idle()) is not None:
+            exchange = self._next()
+            if exchange is None:
                 self._idle.append(connection)
-            else:
-                connection.close()
-            return Answer(status, headers, b"".join(parts))
+                return
+            exchange.connection = connection
+            connection.send(exchange.request, exchange)
+        while len(self._opening) < len(self._waiting) and self._open < self._most:
+            self._open += 1
+            task = asyncio.get_running_loop().create_task(self._add())
+            self._opening.add(task)
+
+    def _next(self) -> _Exchange | None:
+        """The first whose answer is still waited for."""
+        while self._waiting:
+            exchange = self._waiting.popleft()
+            if not exchange.answer.done():
+                return exchange
+        return None
+
+    def _take_idle(self) -> Connection | None:
+        """The one that was used last."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def _add(self) -> None:
+        """Opens a connection for the pool; when there can't be one, the first that waits is told."""
+        task = asyncio.current_task()
+        try:
+            connection = await self._connect()
+        except Unreachable as error:
+            self._open -= 1
+            if (exchange := self._next()) is not None:
+                exchange.fail(error)
+        except BaseException:
+            self._open -= 1
+            raise
+        else:
+            connection.pool = self
+            self._idle.append(connection)
+        finally:
+            self._opening.discard(task)
+        self._serve()
+
+    def freed(self, connection: Connection) -> None:
+        """A connection may take the next request."""
+        self._idle.append(connection)
+        self._serve()
+
+    def gone(self, connection: Connection) -> None:
+        """A connection takes none any more."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._open -= 1
+        self._serve()
 
     @contextlib.asynccontextmanager
     async def stream(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
-    ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+    ) -> AsyncIterator[tuple[int, Parts]]:
         """A status and the body's parts as they come, on a connection of its own. `seconds` bounds only the
         wait for the status. Raises Unreachable."""
         connection = await self._connect()
         try:
-            connection.send(self._encode("GET", path, query, headers, b""))
+            parts = Parts(connection)
+            connection.send(self._encode("GET", path, query, headers, b""), parts)
             try:
                 async with asyncio.timeout(seconds):
-                    status, _ = await connection.head()
+                    status = await parts.status
             except TimeoutError:
-                raise Unreachable(f"{self._config.server} did not answer within {seconds:g} s") from None
-            yield status, _parts(connection)
+                raise self._silent(seconds) from None
+            yield status, parts
         finally:
             connection.close()
 
-    async def _connection(self) -> tuple[_Connection, bool]:
-        """A connection, and whether it is a new one."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection, False
-        return await self._connect(), True
-
-    async def _connect(self) -> _Connection:
-        loop = asyncio.get_running_loop()
+    async def _connect(self) -> Connection:
         if self._tls is None:
             self._tls = self._config.tls()
+        tls, host = self._tls, self._host
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    _Connection, self._config.host, self._config.port, ssl=self._tls
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(tls, host, self._room), host, self._port
                 )
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(f"{self._config.server} can't be reached: {error or 'timed out'}") from None
+                await connection.settled
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, OSError | TimeoutError):
+                raise Unreachable(f"{self._config.server} can't be reached: {error or 'timed out'}") from None
+            raise
         return connection
 
     def _encode(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> bytes:
         target = f"{path}?{urlencode(query)}" if query else path
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._config.host}:{self._config.port}"]
-        bearer = self._config.bearer()
-        if bearer:
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}:{self._port}"]
+        if bearer := self._config.bearer():
             lines.append(f"Authorization: Bearer {bearer}")
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines.append(f"Content-Length: {len(body)}")
+        if body or method != "GET":  # which means nothing by a body (RFC 9110, section 9.3.1)
+            lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
     def close(self) -> None:
@@ -231,8 +219,3 @@ class Http:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
-
-
-async def _parts(connection: _Connection) -> AsyncIterator[bytes]:
-    while chunk := await connection.chunk():
-        yield chunk

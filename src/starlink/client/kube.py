@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ PAGE = 500
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _MERGE = {"Content-Type": "application/merge-patch+json", "Accept": "application/json"}
 _MAX_LINE = 16 * 1024 * 1024
+_KEPT_PATHS = 256
 
 Obj = dict[str, Any]
 
@@ -113,6 +115,12 @@ class Client:
     async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:
         return await self._object("POST", url(kind, namespace), body=obj, query=query)
 
+    async def create_raw(
+        self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """As `create`; the JSON of what was created."""
+        return await self.raw("POST", url(kind, namespace), body=obj, query=query)
+
     async def replace(self, kind: Kind, obj: Obj, subresource: str = "") -> Obj:
         meta = obj["metadata"]
         path = url(kind, meta.get("namespace", ""), meta["name"], subresource)
@@ -131,6 +139,19 @@ class Client:
         """A merge patch; with `metadata.uid` or `resourceVersion` in it only on that very object."""
         path = url(kind, namespace, name, subresource)
         return await self._object("PATCH", path, body=patch, headers=_MERGE, query=query)
+
+    async def patch_raw(
+        self,
+        kind: Kind,
+        name: str,
+        patch: Obj,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """As `patch`; the JSON of what was written."""
+        return await self.raw("PATCH", url(kind, namespace, name, subresource), body=patch, headers=_MERGE, query=query)
 
     async def delete(self, kind: Kind, name: str, namespace: str = "", *, uid: str = "", propagation: str = "") -> Obj:
         options: Obj = {"kind": "DeleteOptions", "apiVersion": "v1"}
@@ -173,26 +194,30 @@ class Client:
         }
         async with self._http.stream(url(kind, namespace), query, _JSON, self._timeout) as (status, parts):
             if status >= 400:
-                raise from_status(status, _decoded(b"".join([part async for part in parts])))
-            async for line in _lines(parts):
-                event = _event_decoder.decode(line)
-                if event.type == "ERROR":
-                    problem = _decoded(bytes(event.object))
-                    raise from_status(problem.get("code", 500) if isinstance(problem, dict) else 500, problem)
-                yield event
+                raise from_status(status, _decoded(await parts.rest()))
+            rest = b""
+            while part := await parts.take():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in filter(None, lines):
+                    yield _event(line)
+                if len(rest) > _MAX_LINE:
+                    raise Unreachable(f"a line of the watch has more than {_MAX_LINE} bytes")
 
 
 def url(kind: Kind, namespace: str = "", name: str = "", subresource: str = "") -> str:
     """The path of a kind's objects, or of one."""
-    parts = [kind.path]
-    if kind.namespaced and namespace:
-        parts += ["namespaces", quote(namespace, safe="")]
-    parts.append(kind.plural)
+    parts = [_collection(kind, namespace if kind.namespaced else "")]
     if name:
         parts.append(quote(name, safe=""))
     if subresource:
         parts.append(subresource)
     return "/".join(parts)
+
+
+@lru_cache(_KEPT_PATHS)
+def _collection(kind: Kind, namespace: str) -> str:
+    within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"{kind.path}{within}/{kind.plural}"
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
@@ -207,12 +232,9 @@ def _decoded(body: bytes) -> Any:
         return {"message": body[:500].decode(errors="replace")}
 
 
-async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest = b""
-    async for part in parts:
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-        if len(rest) > _MAX_LINE:
-            raise Unreachable(f"a line of the watch has more than {_MAX_LINE} bytes")
+def _event(line: bytes) -> WatchEvent:
+    event = _event_decoder.decode(line)
+    if event.type == "ERROR":
+        problem = _decoded(bytes(event.object))
+        raise from_status(problem.get("code", 500) if isinstance(problem, dict) else 500, problem)
+    return event
