@@ -15,15 +15,16 @@ from starlink.apiserver.message import separator
 
 _HEADER_COST = 32  # what a header takes beside its text, so that many small ones count too
 _KEPT_NAMES = 1024
-_KEPT_HEADS = 512
+_KEPT_HEADS = 1024
+_SHORT = 16 * 1024
 _SHORT_HEAD = 4096
-_GET = b"GET /"
+_METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
 _LINE_END = b" HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
-_OF_BODIES = ("content-length", "transfer-encoding", "expect", "upgrade")
+_SPECIAL = ("transfer-encoding", "expect", "upgrade", "connection")
 
 _names: dict[bytes, str] = {}
-_heads: dict[bytes, Mapping[str, str]] = {}  # of GET requests without a body, by the bytes after the request line
+_heads: dict[bytes, tuple[Mapping[str, str], int]] = {}  # and the body's length, by the bytes after the request line
 
 
 class Incoming(NamedTuple):
@@ -67,8 +68,7 @@ class RequestParser:
         if self._failed:
             return
         if not self.begun:
-            if len(data) <= _SHORT_HEAD and (known := _known(data)) is not None:
-                self.ready.append(known)
+            if len(data) <= _SHORT and self._take_known(data):
                 return
             self._http = self._http or httptools.HttpRequestParser(self)
         before, was_begun = len(self.ready), self.begun
@@ -89,6 +89,18 @@ class RequestParser:
         self.release(self._held)
         self._http = None
         self.ready.clear()
+
+    def _take_known(self, data: bytes) -> bool:
+        """Takes a request whose head came before; gives False, and does not, when it is another or too large."""
+        known = _known(data)
+        if known is None:
+            return False
+        size = len(known.body)
+        if size > self._limits.body or not self._bodies.take(size):
+            return False
+        self._held += size
+        self.ready.append(known)
+        return True
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -190,30 +202,44 @@ class RequestParser:
 
 
 def _known(data: bytes) -> Incoming | None:
-    """One whole GET whose headers came before, byte for byte, as a client's do from request to request: httptools
+    """One whole request whose headers came before, byte for byte, as a client's do from request to request: httptools
     has found them good."""
-    end = data.find(b"\r\n")
-    headers = _heads.get(data[end + 2 :])
-    if headers is None or not data.startswith(_GET) or data[end - 9 : end + 2] != _LINE_END:
+    end, start = _head_ends(data)
+    known = _heads.get(data[end + 2 : start])
+    if known is None or start > _SHORT_HEAD or len(data) - start != known[1]:
+        return None
+    if data[end - 9 : end + 2] != _LINE_END:
+        return None
+    verb, _, target = data[: end - 9].partition(b" ")
+    method = _METHODS.get(verb)
+    if method is None or not target.startswith(b"/"):
         return None
     try:
-        path, query = split_target(data[4 : end - 9])
+        path, query = split_target(target)
     except ValueError:
         return None
-    return Incoming("GET", path, query, headers, b"", True, True, False)
+    return Incoming(method, path, query, known[0], data[start:], True, True, False)
 
 
 def _remember(data: bytes, parsed: Incoming | StatusError) -> None:
-    """Remembers the headers of a request that has no body and asks for nothing special."""
-    if isinstance(parsed, StatusError) or not parsed.keep or not parsed.chunks or len(data) > _SHORT_HEAD:
+    """Remembers the headers of a request that is all of what came, and asks for nothing special."""
+    if isinstance(parsed, StatusError) or not parsed.keep or not parsed.chunks or len(data) > _SHORT:
         return
-    if parsed.method != "GET" or data.find(_HEAD_END) != len(data) - len(_HEAD_END) or not data.startswith(_GET):
+    end, start = _head_ends(data)
+    headers, size = parsed.headers, len(parsed.body)
+    if start > _SHORT_HEAD or len(data) - start != size or headers.get("content-length", "0") != str(size):
         return
-    if any(name in parsed.headers for name in _OF_BODIES):
+    if any(name in headers for name in _SPECIAL) or data[end - 9 : end + 2] != _LINE_END:
         return
     if len(_heads) >= _KEPT_HEADS:
         _heads.clear()
-    _heads[data[data.index(b"\r\n") + 2 :]] = parsed.headers
+    _heads[data[end + 2 : start]] = headers, size
+
+
+def _head_ends(data: bytes) -> tuple[int, int]:
+    """Where the request line ends, and where the body begins."""
+    end = data.find(b"\r\n")
+    return end, data.find(_HEAD_END, end) + len(_HEAD_END)
 
 
 def _too_many_bodies() -> StatusError:

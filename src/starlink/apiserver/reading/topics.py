@@ -1,7 +1,8 @@
 """The topic of a watch by a field's value, so that only what may concern it wakes it."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from starlink.apiserver.schema import conversion
 from starlink.store.base import Change, Event, Record, Topic
 
 _NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
+_KEPT_TYPES = 256
 
 
 def topic(resource: Resource, selector: Selector) -> Topic | None:
@@ -23,10 +25,11 @@ def topic(resource: Resource, selector: Selector) -> Topic | None:
         return None
     path = min(demanded, key=lambda path: (path != _NAME, path == _NAMESPACE))
     # An object may read otherwise at another version, or by a later schema.
-    return Topic((resource.api_version, resource.since, path), demanded[path], _values(_reader(resource, path)))
+    return Topic((resource.api_version, resource.since, path), demanded[path], _values(reader(resource, path)))
 
 
-def _reader(resource: Resource, path: str) -> Callable[[Record], str]:
+def reader(resource: Resource, path: str) -> Callable[[Record], str]:
+    """What gives one field of a record, as `selectors.field_value` does of the whole object."""
     if path == _NAME:
         return lambda record: record.key.name
     if path == _NAMESPACE:
@@ -36,25 +39,26 @@ def _reader(resource: Resource, path: str) -> Callable[[Record], str]:
 
 def _body_reader(resource: Resource, path: str) -> Callable[[Record], str]:
     """Reads one field of what is stored, and the whole object where that is not as the resource's version has it."""
-    parts = path.split(".")
-    decoder = msgspec.json.Decoder(_only(parts))
+    depth = path.count(".") + 1
+    decoder = _only(path)
     converts = conversion.converts(resource)
 
     def read(record: Record) -> str:
         if not converts and record.revision >= resource.since:
             with contextlib.suppress(msgspec.ValidationError):  # some part of the path is no object
-                return as_text(_inner(decoder.decode(record.body), len(parts)))
+                return as_text(_inner(decoder.decode(record.body), depth))
         return field_value(encoding.to_object(record, resource), path)
 
     return read
 
 
-def _only(parts: Sequence[str]) -> Any:
-    """A type that has the field at a path and nothing else, so that nothing else is decoded."""
+@lru_cache(_KEPT_TYPES)
+def _only(path: str) -> msgspec.json.Decoder[Any]:
+    """Reads the field at a path and nothing else."""
     inner: Any = Any
-    for part in reversed(parts):
+    for part in reversed(path.split(".")):
         inner = msgspec.defstruct("Part", [("inner", inner | None, None)], rename={"inner": part})
-    return inner
+    return msgspec.json.Decoder(inner)
 
 
 def _inner(value: Any, depth: int) -> Any:

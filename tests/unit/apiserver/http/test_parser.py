@@ -127,3 +127,20 @@ def test_what_bodies_take_is_given_back() -> None:
 ])  # fmt: skip
 def test_targets(target: bytes, path: str, query: dict[str, str]) -> None:
     assert split_target(target) == (path, query)
+
+
+def test_a_head_that_came_before_means_the_same_with_another_body() -> None:
+    post = b"POST /%b HTTP/1.1\r\nhost: known\r\ncontent-type: a/b\r\ncontent-length: 3\r\n\r\n%b"
+    first, again = parsed(post % (b"a", b"one")), parsed(post % (b"b?c=d", b"two"))
+    (one,), (two,) = first, again
+    assert isinstance(one, Incoming) and isinstance(two, Incoming)
+    assert (one.body, two.body) == (b"one", b"two")
+    assert two == one._replace(path="/b", query={"c": "d"}, body=b"two")
+
+
+def test_what_follows_a_known_head_counts_by_its_length() -> None:
+    put = b"PUT /x HTTP/1.1\r\nhost: counted\r\ncontent-length: 3\r\n\r\n"
+    parsed(put + b"abc")
+    assert parsed(put + b"ab") == []
+    assert [item.body for item in parsed(put + b"abc" + put + b"def") if isinstance(item, Incoming)] == [b"abc", b"def"]
+    assert len(parsed(put + b"abcGET")) == 1  # and the begin of another
