@@ -71,7 +71,8 @@ class Rows:
         gone = [key for key, (event, _) in left.items() if event.change is Change.DELETE]
         _insert(connection, "INSERT INTO log VALUES", logged)
         _insert(connection, "INSERT OR REPLACE INTO object VALUES", there)
-        connection.executemany("DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", gone)
+        if gone:
+            connection.executemany("DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?", gone)
 
     def _log_row(self, event: Event, body: bytes) -> _LogRow:
         record, previous = event.record, event.previous
