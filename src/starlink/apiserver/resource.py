@@ -18,15 +18,21 @@ class Schema(Protocol):
     def openapi(self) -> Mapping[str, Any]:
         """The OpenAPI v3 schema as published, with descriptions."""
 
-    def conform(self, obj: dict[str, Any], *, defaults: bool) -> tuple[dict[str, Any], list[str]]:
+    def conform(
+        self, obj: dict[str, Any], *, defaults: bool, old: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], list[str]]:
         """A copy without unknown fields, and their paths (`spec.foo`, `spec.ports[0].bar`), sorted. With `defaults`,
-        what is absent is filled in, and nulls of fields that may not be null give way."""
+        what is absent is filled in, and nulls of fields that may not be null give way. Parts that are very own of
+        `old`, which conforms, are kept as they are."""
 
-    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None) -> "tuple[Any, ...]":
+    def validate(
+        self, obj: dict[str, Any], old: dict[str, Any] | None, *, old_is_valid: bool = False
+    ) -> "tuple[Any, ...]":
         """Causes (`errors.Cause`) for which `obj` is refused, by schema, list maps and CEL; empty when valid.
 
         Rules that mention `oldSelf` run only when `old` is given; a CEL rule that fails to
-        evaluate is a cause, never a pass.
+        evaluate is a cause, never a pass. With `old_is_valid`, parts of `obj` that are `old`'s very own were found
+        valid by this schema, and only the rules of a change are run of them.
         """
 
 

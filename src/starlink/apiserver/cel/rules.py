@@ -41,6 +41,10 @@ class Rule:
     optional: bool
 
     @property
+    def is_of_change(self) -> bool:
+        return self.transition or self.optional
+
+    @property
     def told(self) -> str:
         """The rule as a failure to evaluate it names it."""
         return self.message or self.text.strip()
@@ -48,7 +52,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of a place of the schema and of the places below it; only places with rules are kept."""
+    """The rules of a place of the schema and of the places below it; only places with rules are kept. `transitions`:
+    whether any of them is about a change."""
 
     node: Node
     here: tuple[Rule, ...]
@@ -56,6 +61,7 @@ class Rules:
     properties: Mapping[str, "Rules"]
     additional: "Rules | None"
     items: "Rules | None"
+    transitions: bool
 
 
 @cache
@@ -65,6 +71,7 @@ def _environment() -> Any:
 
 def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
     """The rules of a schema, None when it has none. Raises BadRule."""
+    shape = shapes.shape_of(node, root=root) if node.schema.get("x-kubernetes-validations") else None
     here = tuple(_compile(rule, node.schema) for rule in node.schema.get("x-kubernetes-validations", ()))
     below = {name: compile_rules(part, root=False) for name, part in node.properties.items()}
     properties = {name: rules for name, rules in below.items() if rules is not None}
@@ -72,8 +79,9 @@ def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
     items = compile_rules(node.items, root=False) if node.items else None
     if not (here or properties or additional or items):
         return None
-    view = views.view_of(shapes.shape_of(node, root=root)) if here else None
-    return Rules(node, here, view, properties, additional, items)
+    below_here = [*properties.values(), *(rules for rules in (additional, items) if rules is not None)]
+    transitions = any(rule.is_of_change for rule in here) or any(rules.transitions for rules in below_here)
+    return Rules(node, here, views.view_of(shape), properties, additional, items, transitions)
 
 
 def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Rule:
@@ -105,40 +113,57 @@ def _program(text: str, optional: bool) -> Any:
         raise BadRule(f"{text!r} does not compile: {error}") from None
 
 
-def check(rules: Rules | None, new: Any, old: Any) -> Iterator[Cause]:
-    """Causes for which the rules refuse `new`; `old` None for a new object."""
+def check(rules: Rules | None, new: Any, old: Any, *, old_is_valid: bool = False) -> Iterator[Cause]:
+    """Causes for which the rules refuse `new`; `old` None for a new object. With `old_is_valid`, what is `old`'s very
+    own met the rules that are not about a change, and they are not run again.
+
+    https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/4008-crd-ratcheting
+    """
     if rules is not None:
-        yield from _check(rules, new, old, "")
+        yield from _check(rules, new, old, "", old_is_valid)
 
 
-def _check(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
+def _check(rules: Rules, new: Any, old: Any, path: str, old_is_valid: bool) -> Iterator[Cause]:
+    valid = (old_is_valid and new is old) or (rules.node.repeats is not None and rules.node.repeats.is_valid(new))
+    if valid and (old is None or not rules.transitions):
+        return
     if rules.here:
-        yield from _check_here(rules, new, old, path)
+        yield from _check_here(rules, new, old, path, valid)
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for name, value in new.items():
             below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
             if below is not None and value is not None:
                 here = structure.path_of_child(rules.node, path, name)
-                yield from _check(below, value, before.get(name), here)
+                yield from _check(below, value, before.get(name), here, old_is_valid)
     elif isinstance(new, list) and rules.items is not None:
         counterparts = _by_key(rules.node, old)
         for index, value in enumerate(new):
             counterpart = counterparts.get(_key(rules.node, value))
             if value is not None:
-                yield from _check(rules.items, value, counterpart, f"{path}[{index}]")
+                yield from _check(rules.items, value, counterpart, f"{path}[{index}]", old_is_valid)
 
 
-def _check_here(rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
+def _check_here(rules: Rules, new: Any, old: Any, path: str, valid: bool) -> Iterator[Cause]:
+    due = [rule for rule in rules.here if _is_due(rule, old, valid)]
+    if not due:
+        return
     seen = new if rules.view is None else rules.view(new)
     before = old if rules.view is None or old is None else rules.view(old)
     plain = _environment().Activation({"self": seen} if old is None else {"self": seen, "oldSelf": before})
-    for rule in rules.here:
+    for rule in due:
         if rule.optional:
             known = [] if old is None else [before]
             yield from _run(rule, rules.node, new, _environment().Activation({"self": seen, "oldSelf": known}), path)
-        elif not rule.transition or old is not None:
+        else:
             yield from _run(rule, rules.node, new, plain, path)
+
+
+def _is_due(rule: Rule, old: Any, valid: bool) -> bool:
+    """Whether the rule is asked of a value."""
+    if rule.optional:
+        return rule.transition or not valid
+    return old is not None if rule.transition else not valid
 
 
 def _by_key(node: Node, old: Any) -> dict[str, Any]:

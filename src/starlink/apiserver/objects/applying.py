@@ -24,7 +24,7 @@ def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
     meta = config["metadata"]
     if isinstance(meta, dict) and meta.get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
-    config, warnings = conformed(write, config, config, defaults=False)
+    config, warnings = conformed(write, config, {}, defaults=False)
     if warnings:
         raise undeclared(resource, namespace, name, warnings[0])
     return config

@@ -25,11 +25,12 @@ def prepare(write: Write, obj: Obj, old: Obj | None) -> None:
         raise undecodable(write, obj, str(error)) from None
 
 
-def validate(write: Write, obj: Obj, old: Obj | None) -> None:
-    """Raises StatusError 422; 400 for fields of a built-in kind that are of another type."""
+def validate(write: Write, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> None:
+    """Raises StatusError 422; 400 for fields of a built-in kind that are of another type. `old_is_valid`: by the
+    schema of today."""
     resource = write.resource
     causes = metadata.check(obj["metadata"], resource.name_rule)
-    misshapen = resource.schema.validate(obj, old)
+    misshapen = resource.schema.validate(obj, old, old_is_valid=old_is_valid)
     causes += misshapen or strategies.check(resource, obj, old)
     if old is not None and obj["metadata"].get("deletionTimestamp"):
         causes += _check_no_new_finalizers(obj, old)

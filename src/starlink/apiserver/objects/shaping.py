@@ -24,25 +24,22 @@ _OURS = (
 def shaped(write: Write, obj: Obj, old: Obj = _NOTHING) -> tuple[Obj, tuple[str, ...]]:
     """The object pruned and with defaults, and warnings about what was pruned. What is `old`'s very own is as it must
     be already. Raises StatusError as `conformed`."""
-    kept = {name: part for name, part in obj.items() if name != "metadata" and part is old.get(name, _NOTHING)}
-    fresh = {name: part for name, part in obj.items() if name not in kept}
-    fitting, warnings = conformed(write, fresh, obj, defaults=True)
-    whole = {name: kept[name] if name in kept else fitting.pop(name) for name in obj if name in kept or name in fitting}
-    return tidy({**whole, **fitting}), warnings
+    fitting, warnings = conformed(write, obj, old, defaults=True)
+    return tidy(fitting), warnings
 
 
-def conformed(write: Write, obj: Obj, whole: Obj, *, defaults: bool) -> tuple[Obj, tuple[str, ...]]:
-    """`obj`, which is part of `whole`, pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
+def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj, tuple[str, ...]]:
+    """The object pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
     wrong = metadata.check_types(obj.get("metadata"))
     if wrong:
-        raise undecodable(write, whole, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
-    fitting, unknown = write.resource.schema.conform(obj, defaults=defaults)
+        raise undecodable(write, obj, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
+    fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
     options = write.options
     if not unknown and not options.doubled:
         return fitting, ()
     told = (*options.doubled, *(f'unknown field "{path}"' for path in unknown))
     if options.field_validation == "Strict":
-        raise undecodable(write, whole, f"strict decoding error: {', '.join(told)}")
+        raise undecodable(write, obj, f"strict decoding error: {', '.join(told)}")
     return fitting, told if options.field_validation == "Warn" else ()
 
 

@@ -64,7 +64,7 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     """The last steps of an update: what changes nothing is not written. Raises Conflict and StatusError."""
     resource, old, new = write.resource, step.old, step.new
     write.admission.prepare(new, old)
-    validate(write, new, old)
+    validate(write, new, old, old_is_valid=step.current.revision >= resource.since)
     warnings = step.warnings + tuple(write.admission.review("UPDATE", new, old))
     _count_generation(resource, old, new)
     after = managed.written(step.entries())

@@ -1,24 +1,28 @@
 """A structural schema as a tree, and what is done along it: prune, default, find unknown fields.
 
 Rules: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
-Pure; values are copied, never changed.
+Pure but for what `repeats` remembers; values are never changed, and copied but for parts that are known to fit.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from starlink.apiserver import kinds
+from starlink.apiserver.schema.repeats import Repeats
 
 _ABSENT: Any = object()
+_Obj = dict[str, Any]
+_NOTHING: _Obj = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One place of the schema. `keys` are the map keys of a list of type map."""
+    """One place of the schema. `keys` are the map keys of a list of type map; `repeats` knows the parts that lay here
+    before, where the place is one whose parts are looked for."""
 
     properties: Mapping[str, "Node"] = field(default_factory=dict)
     additional: "Node | None" = None
@@ -34,10 +38,17 @@ class Node:
     schema: Mapping[str, Any] = field(default_factory=dict)
     embedded: bool = False  # whether an object of Kubernetes lies here
     embeds: bool = False  # whether one lies here or below
+    deep: bool = False  # whether objects or lists lie below
+    repeats: Repeats | None = None
 
     @property
     def has_default(self) -> bool:
         return self.default is not _ABSENT
+
+    @property
+    def is_structure(self) -> bool:
+        """Whether an object lies here that holds more than plain values."""
+        return self.deep and bool(self.properties)
 
 
 def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
@@ -67,7 +78,24 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         schema,
         embedded,
         embedded or any(node.embeds for node in below),
+        any(node.properties or node.additional or node.items for node in below),
     )
+
+
+def remembering(root: Node) -> Node:
+    """The tree of a kind, in which the objects right below `spec` and the like are looked for in others: an object's
+    parts seldom are the same, but for what many objects are made of."""
+    sections = {name: part if name == "metadata" else _remembering(part) for name, part in root.properties.items()}
+    return replace(root, properties=sections)
+
+
+def _remembering(section: Node) -> Node:
+    parts = {name: _repeating(part) for name, part in section.properties.items()}
+    return replace(section, properties=parts)
+
+
+def _repeating(part: Node) -> Node:
+    return replace(part, repeats=Repeats()) if part.is_structure else part
 
 
 def _additional(schema: Any) -> Node | None:
@@ -94,11 +122,13 @@ def path_of_child(node: Node, path: str, name: str) -> str:
     return f"{path}[{name}]"
 
 
-def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str]) -> Any:
+def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str], old: Any = None) -> Any:
     """A copy without unknown fields, whose names are added to `unknown`; with `defaults`, a null that may not be null
-    goes and what is absent is filled in."""
+    goes and what is absent is filled in. Parts that are `old`'s very own fit already."""
     if type(value) is dict:
-        return _conform_object(node, value, defaults, unknown)
+        if node.repeats is not None and defaults:
+            return _conform_repeated(node.repeats, node, value, unknown, old)
+        return _conform_object(node, value, defaults, unknown, old)
     if type(value) is list and node.items is not None:
         items = node.items
         return [
@@ -108,8 +138,22 @@ def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str]) -> An
     return value
 
 
-def _conform_object(node: Node, value: dict[str, Any], defaults: bool, unknown: list[str]) -> dict[str, Any]:
+def _conform_repeated(repeats: Repeats, node: Node, value: _Obj, unknown: list[str], old: Any) -> _Obj:
+    if repeats.of(value) is not None:
+        return value
+    key, known = repeats.recalled(value)
+    if known is not None:
+        return known
+    before = len(unknown)
+    fitting = _conform_object(node, value, True, unknown, old)
+    if len(unknown) == before:
+        repeats.remember(key, value, fitting)
+    return fitting
+
+
+def _conform_object(node: Node, value: _Obj, defaults: bool, unknown: list[str], old: Any) -> _Obj:
     properties, additional = node.properties, node.additional
+    before = old if type(old) is dict else _NOTHING
     kept: dict[str, Any] = {}
     for name, part in value.items():
         below = properties.get(name) or additional
@@ -119,7 +163,8 @@ def _conform_object(node: Node, value: dict[str, Any], defaults: bool, unknown: 
             else:
                 unknown.append(name)
         elif type(part) is dict or type(part) is list:
-            kept[name] = conform(below, part, defaults=defaults, unknown=unknown)
+            was = before.get(name)
+            kept[name] = part if part is was else conform(below, part, defaults=defaults, unknown=unknown, old=was)
         elif part is not None or below.nullable or not defaults:
             kept[name] = part
     if defaults:
@@ -130,14 +175,17 @@ def _conform_object(node: Node, value: dict[str, Any], defaults: bool, unknown: 
     return kept
 
 
-def unknown_paths(node: Node, value: Any, path: str = "") -> Iterator[str]:
-    """Paths of unknown fields, in the order of the object."""
+def unknown_paths(node: Node, value: Any, path: str = "", old: Any = None) -> Iterator[str]:
+    """Paths of unknown fields, in the order of the object; `old` as for `conform`."""
     if isinstance(value, dict):
+        before = old if isinstance(old, dict) else _NOTHING
         for name, part in value.items():
             here = f"{path}.{name}" if path else name
             below = child(node, name)
             if below is not None:
-                yield from unknown_paths(below, part, here)
+                was = before.get(name)
+                if part is not was:
+                    yield from unknown_paths(below, part, here, was)
             elif not node.preserve:
                 yield here
     elif isinstance(value, list) and node.items is not None:

@@ -3,6 +3,7 @@
 https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apiserver/schema/listtype/validation.go
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,20 +12,37 @@ from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
 
+_ABSENT = object()
 
-def twins(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
-    """Entries of list maps with the keys of an earlier one, and of sets with its value; a third twin is not told."""
+
+def twins(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
+    """Entries of list maps with the keys of an earlier one, and of sets with its value; a third twin is not told.
+    There are none in parts that are `old`'s very own."""
     if isinstance(value, dict):
+        if node.repeats is not None and node.repeats.is_valid(value):
+            return
+        before = old if isinstance(old, dict) else {}
         for name, part in value.items():
+            if not isinstance(part, dict | list) or part is before.get(name):
+                continue
             below = structure.child(node, name)
-            if below is not None and below.keyed and isinstance(part, dict | list):
-                yield from twins(below, part, structure.path_of_child(node, path, name))
+            if below is not None and below.keyed:
+                yield from twins(below, part, before.get(name), structure.path_of_child(node, path, name))
     elif isinstance(value, list) and node.items is not None:
-        if node.list_type != "atomic":
+        if node.list_type != "atomic" and not _all_differ(node, value):
             yield from _repeated(node, value, path)
         if node.items.keyed:
             for index, part in enumerate(value):
-                yield from twins(node.items, part, f"{path}[{index}]")
+                yield from twins(node.items, part, None, f"{path}[{index}]")
+
+
+def _all_differ(node: Node, items: list[Any]) -> bool:
+    """Whether no two entries are alike even to Python, to which 1, 1.0 and true are; cheap."""
+    with contextlib.suppress(TypeError, AttributeError):  # what can't be hashed, and entries that are no objects
+        if node.list_type == "set":
+            return len(set(items)) == len(items)
+        return len({tuple([item.get(key, _ABSENT) for key in node.keys]) for item in items}) == len(items)
+    return False
 
 
 def _repeated(node: Node, items: list[Any], path: str) -> Iterator[Cause]:

@@ -5,7 +5,8 @@ a set. An empty tree is a member of the set, as is one with `.`; the root stands
 the empty set. Rules: https://github.com/kubernetes-sigs/structured-merge-diff
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -37,53 +38,67 @@ def _claim(node: Node, name: str, tree: Tree) -> Tree:
 
 def compare(node: Node, old: Any, new: Any) -> tuple[Tree, Tree]:
     """The fields of two objects that were changed or added, and those that were removed."""
-    changed, removed = _compare(node, old, new)
+    changed, removed = (None, None) if _same(old, new) else _compare(node, old, new)
     return changed or {}, removed or {}
 
 
+def _same(old: Any, new: Any) -> bool:
+    return old is new or (type(old) is type(new) and bool(old == new))
+
+
 def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
-    if type(old) is type(new) and old == new:
-        return None, None
+    """Of values that are not the same."""
     if not (granular(node, old) and granular(node, new) and type(old) is type(new)):
         return {}, None
-    before, after = dict(_parts(node, old)), dict(_parts(node, new))
+    if isinstance(new, dict):
+        return _compare_parts(old, new, "f:", lambda name: child(node, name) or _LOOSE)
+    items = node.items or _LOOSE
+    before, after = ({element(node, item): item for item in many} for many in (old, new))
+    return _compare_parts(before, after, "", lambda _name: items)
+
+
+def _compare_parts(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, below: Callable[[str], Node]
+) -> tuple[Tree | None, Tree | None]:
+    """Of what has names, which a tree has with `prefix`."""
     changed: Tree = {}
     removed: Tree = {}
-    for name, (below, part) in after.items():
-        if name not in before:
-            changed[name] = whole(below, part)
-            continue
-        inner_changed, inner_removed = _compare(below, before[name][1], part)
-        if inner_changed is not None:
-            changed[name] = inner_changed
-        if inner_removed is not None:
-            removed[name] = inner_removed
-    for name, (below, part) in before.items():
-        if name not in after:
-            removed[name] = whole(below, part)
+    for name, part in new.items():
+        if name not in old:
+            changed[prefix + name] = whole(below(name), part)
+        elif not _same(old[name], part):
+            inner_changed, inner_removed = _compare(below(name), old[name], part)
+            if inner_changed is not None:
+                changed[prefix + name] = inner_changed
+            if inner_removed is not None:
+                removed[prefix + name] = inner_removed
+    for name, part in old.items():
+        if name not in new:
+            removed[prefix + name] = whole(below(name), part)
     return changed or None, removed or None
 
 
 def whole(node: Node, value: Any) -> Tree:
     """Every field of a value that is new, itself included."""
     if type(value) is dict and not node.atomic_map:
-        tree: Tree = {_SELF: _LEAF}
-        for name, part in value.items():
-            deep = type(part) is dict or type(part) is list
-            tree["f:" + name] = whole(child(node, name) or _LOOSE, part) if deep else _LEAF
-        return tree if value else _LEAF
-    if not granular(node, value):
-        return _LEAF
-    return _member({name: whole(below, part) for name, (below, part) in _parts(node, value)})
+        return _whole_object(node, value)
+    if type(value) is list and granular(node, value):
+        items = node.items or _LOOSE
+        return _member({element(node, item): whole(items, item) for item in value})
+    return _LEAF
 
 
-def _parts(node: Node, value: Any) -> Iterator[tuple[str, tuple[Node, Any]]]:
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield f"f:{name}", (child(node, name) or _LOOSE, part)
-    else:
-        for item in value:
-            yield element(node, item), (node.items or _LOOSE, item)
+def _whole_object(node: Node, value: Tree) -> Tree:
+    known = node.repeats.of(value) if node.repeats is not None else None
+    if known is not None and known.fields is not None:
+        return known.fields
+    tree: Tree = {_SELF: _LEAF} if value else _LEAF
+    for name, part in value.items():
+        deep = type(part) is dict or type(part) is list
+        tree["f:" + name] = whole(child(node, name) or _LOOSE, part) if deep else _LEAF
+    if known is not None:
+        known.fields = tree
+    return tree
 
 
 def granular(node: Node, value: Any) -> bool:
@@ -96,6 +111,8 @@ def granular(node: Node, value: Any) -> bool:
 def element(node: Node, item: Any) -> str:
     """The path element of an entry of a list map or a set."""
     if node.list_type == "map" and isinstance(item, dict):
+        if len(node.keys) == 1 and type(named := item.get(node.keys[0])) is str:
+            return _named(node.keys[0], named)
         below = node.items.properties if node.items else {}
         keys = {
             key: item.get(key, below[key].default if key in below and below[key].has_default else None)
@@ -103,6 +120,12 @@ def element(node: Node, item: Any) -> str:
         }
         return "k:" + msgspec.json.encode({key: value for key, value in keys.items() if value is not None}).decode()
     return "v:" + msgspec.json.encode(item).decode()
+
+
+@lru_cache(1024)
+def _named(key: str, name: str) -> str:
+    """The path element of an entry that has one key. Most are few words, such as the types of conditions."""
+    return "k:" + msgspec.json.encode({key: name}).decode()
 
 
 def _member(tree: Tree) -> Tree:
