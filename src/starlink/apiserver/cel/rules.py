@@ -13,7 +13,9 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver.cel import checking, field_path, library, shapes, views
+from starlink.apiserver.cel import checking, field_path, library, shapes, shortcut, views
+from starlink.apiserver.cel.shapes import Shape
+from starlink.apiserver.cel.shortcut import Shortcut
 from starlink.apiserver.cel.views import View
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
@@ -29,7 +31,8 @@ class BadRule(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule. `transition` rules need the old value, which `optional` ones take as an optional."""
+    """One compiled rule. `transition` rules need the old value, which `optional` ones take as an optional; `shortcut`
+    says without CEL of many values that they meet the rule."""
 
     text: str
     expression: Any
@@ -39,6 +42,7 @@ class Rule:
     field_path: str
     transition: bool
     optional: bool
+    shortcut: Shortcut | None
 
     @property
     def is_of_change(self) -> bool:
@@ -72,7 +76,7 @@ def _environment() -> Any:
 def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
     """The rules of a schema, None when it has none. Raises BadRule."""
     shape = shapes.shape_of(node, root=root) if node.schema.get("x-kubernetes-validations") else None
-    here = tuple(_compile(rule, node.schema) for rule in node.schema.get("x-kubernetes-validations", ()))
+    here = tuple(_compile(rule, node.schema, shape) for rule in node.schema.get("x-kubernetes-validations", ()))
     below = {name: compile_rules(part, root=False) for name, part in node.properties.items()}
     properties = {name: rules for name, rules in below.items() if rules is not None}
     additional = compile_rules(node.additional, root=False) if node.additional else None
@@ -84,7 +88,7 @@ def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
     return Rules(node, here, views.view_of(shape), properties, additional, items, transitions)
 
 
-def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Rule:
+def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any], shape: Shape | None) -> Rule:
     text, expression = rule["rule"], rule.get("messageExpression")
     optional = bool(rule.get("optionalOldSelf"))
     return Rule(
@@ -96,6 +100,7 @@ def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Rule:
         _shown_path(rule.get("fieldPath") or "", schema),
         checking.uses_old(text),
         optional,
+        None if optional else shortcut.shortcut(text, shape),
     )
 
 
@@ -145,7 +150,7 @@ def _check(rules: Rules, new: Any, old: Any, path: str, old_is_valid: bool) -> I
 
 
 def _check_here(rules: Rules, new: Any, old: Any, path: str, valid: bool) -> Iterator[Cause]:
-    due = [rule for rule in rules.here if _is_due(rule, old, valid)]
+    due = [rule for rule in rules.here if _is_due(rule, new, old, valid)]
     if not due:
         return
     seen = new if rules.view is None else rules.view(new)
@@ -159,11 +164,13 @@ def _check_here(rules: Rules, new: Any, old: Any, path: str, valid: bool) -> Ite
             yield from _run(rule, rules.node, new, plain, path)
 
 
-def _is_due(rule: Rule, old: Any, valid: bool) -> bool:
-    """Whether the rule is asked of a value."""
+def _is_due(rule: Rule, new: Any, old: Any, valid: bool) -> bool:
+    """Whether CEL must say if the rule is met."""
     if rule.optional:
         return rule.transition or not valid
-    return old is not None if rule.transition else not valid
+    if valid if not rule.transition else old is None:
+        return False
+    return rule.shortcut is None or not rule.shortcut(new, old)
 
 
 def _by_key(node: Node, old: Any) -> dict[str, Any]:
