@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
-from starlink.api.meta import ObjectKey
+from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
@@ -64,18 +64,19 @@ class Writer:
     async def _create(self, manifest: dict[str, Any]) -> None:
         namespace = manifest["metadata"]["namespace"]
         try:
-            created = await self._client.create(ASSIGNMENT, manifest, namespace)
+            created = await self._client.create_raw(ASSIGNMENT, manifest, namespace)
         except AlreadyExists:
-            created = await self._client.get(ASSIGNMENT, manifest["metadata"]["name"], namespace)
-            if not _is_ours(created, manifest):
+            found = await self._client.get(ASSIGNMENT, manifest["metadata"]["name"], namespace)
+            if not _is_ours(found, manifest):
                 raise
-        self._observed.assignments.overlay(msgspec.json.encode(created))
+            created = msgspec.json.encode(found)
+        self._observed.assignments.overlay(created)
 
     async def _delete(self, action: DeleteAssignment) -> None:
         key = action.key
         with contextlib.suppress(NotFound):
             left = await self._client.delete(ASSIGNMENT, key.name, key.namespace, uid=action.uid)
-            self._overlay(ASSIGNMENT, key, left)
+            self._overlay(ASSIGNMENT, key, msgspec.json.encode(left))
 
     async def _release(self, action: ReleaseFinalizer) -> None:
         left = [name for name in action.finalizers if name != action.finalizer]
@@ -84,22 +85,19 @@ class Writer:
 
     async def _patch(self, kind: Kind, key: ObjectKey, patch: dict[str, Any], subresource: str = "") -> None:
         try:
-            written = await self._client.patch(kind, key.name, patch, key.namespace, subresource=subresource)
+            written = await self._client.patch_raw(kind, key.name, patch, key.namespace, subresource=subresource)
         except NotFound:
             return
         self._overlay(kind, key, written)
 
-    def _overlay(self, kind: Kind, key: ObjectKey, written: dict[str, Any]) -> None:
+    def _overlay(self, kind: Kind, key: ObjectKey, written: bytes) -> None:
         """Shows one's own write in the cache, before the watch does."""
         cache = self._observed.cache(kind)
-        if written.get("kind") == "Status":
-            cache.overlay_gone(key)
-            return
-        meta = written["metadata"]
-        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+        left = _left_decoder.decode(written)
+        if left.kind == "Status" or (left.metadata.deleting and not left.metadata.finalizers):
             cache.overlay_gone(key)
         else:
-            cache.overlay(msgspec.json.encode(written))
+            cache.overlay(written)
 
     async def _event(self, action: RecordEvent) -> None:
         """Losing an event is no failure."""
@@ -132,6 +130,16 @@ class Writer:
                 known = await self._client.get(EVENT, name, namespace)
                 count = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now}
                 await self._client.patch(EVENT, name, count, namespace)
+
+
+class _Left(msgspec.Struct):
+    """What tells whether an object is still there after a write."""
+
+    kind: str
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+
+
+_left_decoder = msgspec.json.Decoder(_Left)
 
 
 def _is_ours(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
