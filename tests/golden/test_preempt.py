@@ -67,7 +67,8 @@ def _victims(fleet: Fleet, one: Preemption) -> str:
         )
     parts = ["preempts " + " and ".join(words)] if words else []
     parts += ["waits for " + " and ".join(one.wait_for)] if one.wait_for else []
-    return ", ".join(parts) or "nobody is in its way"
+    told = ", ".join(parts) or "nobody is in its way"
+    return f"{told}; not created before the quota is free" if one.waits else told
 
 
 def _fleet(given: dict[str, Any]) -> Fleet:

@@ -42,7 +42,12 @@ class World:
         """Whether all filters keep a server once those on it have gone, and the quota once those anywhere have."""
         fleet = self.fleet(on_server)
         others = all(mask[server] for name, mask in every(fleet, ask) if name != "Quota")
-        return others and bool(quota_left(self.fleet(anywhere), ask)[fleet.pool_codes[server]] > 0)
+        return others and self.has_quota(ask, server, anywhere)
+
+    def has_quota(self, ask: Ask, server: int, gone: Collection[str] = ()) -> bool:
+        """Whether the server's pool has quota for it once these have gone."""
+        fleet = self.fleet(gone)
+        return bool(quota_left(fleet, ask)[fleet.pool_codes[server]] > 0)
 
 
 @SOME
@@ -78,15 +83,15 @@ def _check(world: World, fleet: Fleet, ask: Ask, one: Preemption, told: set[str]
     server = fleet.names[one.server]
     there = {uid for uid in one.victims if world.charges[uid].server == server}
     awaited, soon = {*one.wait_for}, world.stopping() | told
+    here = {uid for uid in awaited if world.charges[uid].server == server}
     reclaimed = [uid for uid in one.victims if _may_go(world, fleet, ask, uid, one.server, told)]
-    assert not (told & {*one.victims}) and all(world.charges[uid].server == server for uid in awaited)
+    assert not (told & {*one.victims}) and (one.waits or here == awaited)
     assert awaited <= soon
-    assert world.fits(ask, one.server, there | awaited, soon | {*one.victims})
-    if not one.victims:
-        assert world.fits(ask, one.server, awaited, awaited | told)
+    assert world.fits(ask, one.server, there | here, soon | {*one.victims})
+    assert ask.gang or one.waits != world.has_quota(ask, one.server)
     for uid in () if reclaimed else one.victims:
-        assert not world.fits(ask, one.server, (there | awaited) - {uid}, (soon | {*one.victims}) - {uid})
-    for uid in awaited if one.victims else ():
+        assert not world.fits(ask, one.server, (there | here) - {uid}, (soon | {*one.victims}) - {uid})
+    for uid in () if one.waits else awaited:
         assert not world.fits(ask, one.server, (there | awaited) - {uid}, soon | {*one.victims})
 
 

@@ -179,6 +179,8 @@ def render(preview: Preview, most: int | None = None) -> str:
     lines.append(f"  filters removed, of {preview.servers} servers: {', '.join(removed) or 'none'}")
     if preview.unplaced:
         lines.append(f"  {preview.unplaced} can't be placed: {preview.refusal}")
+    elif preview.waiting:
+        lines.append(f"  {preview.refusal}")
     elif preview.more:
         lines.append("  more follow once these are placed")
     return "\n".join(lines) + "\n"
@@ -198,6 +200,7 @@ def _summary(preview: Preview) -> str:
         counts[row.action] += len(row.slots)
     told = [f"{counts[action]} to {action}" for action in ("create", "replace", "stop") if counts[action]]
     told += [f"{counts['keep']} kept"] if counts["keep"] else []
+    told += [f"{preview.waiting} to wait for quota"] if preview.waiting else []
     told += [f"{preview.unplaced} without a place"] if preview.unplaced else []
     told += [f"{len(preview.victims)} of others to stop"] if preview.victims else []
     return ", ".join(told) or "nothing to do"

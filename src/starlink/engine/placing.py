@@ -1,6 +1,6 @@
 """Servers for what a task wants: placed, or by making others go, or refused with the reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from starlink.api.assignment import Assignment
 from starlink.engine.budgets import budgets
 from starlink.engine.neighbours import Neighbours
-from starlink.engine.reservations import Reservations
+from starlink.engine.reservations import Held, Reservations
 from starlink.planning.health import Health
 from starlink.planning.observed import was_refused
 from starlink.planning.task import Examined, Placement
@@ -18,19 +18,24 @@ from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, expl
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import place, reason
 from starlink.scheduling.preemption.preempt import Preemption, preempt
+from starlink.scheduling.preemption.roster import Roster
 
-_MOST_SEARCHES = 20
-"""For victims, in one round: each looks at all that is charged. What is left over is looked at in the next."""
+_MOST_SEARCHES = 200
+"""For victims, in one round. What is left over is looked at in the next."""
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was found for a task's wants. `removed` counts the servers that each filter removed at first, of those that
-    there are; `reasons` say of each want why it goes where it does."""
+    there are; `reasons` say of each want why it goes where it does. So many are `waiting` for others to stop before
+    they may be created, for which `held` is kept for them."""
 
     placement: Placement
     removed: Removed = ()
     reasons: tuple[str, ...] = ()
+    waiting: int = 0
+    held: Held | None = None
 
 
 class Placer:
@@ -42,6 +47,7 @@ class Placer:
         self._budgets: dict[str, int] | None = None
         self._told: set[str] = set()  # who was told to go in this round
         self._searches = 0
+        self._roster: Roster | None = None
         self._by_uid: dict[str, Assignment] | None = None
 
     def place(self, examined: Examined) -> Found:
@@ -52,8 +58,15 @@ class Placer:
         outcome = self._fill(examined, batches)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
-        placement = Placement(tuple(outcome.servers), refusal, outcome.wait_for, tuple(filter(None, victims)))
-        return Found(placement, outcome.removed, tuple(outcome.reasons))
+        told = "; ".join(filter(None, (self._waits_in_words(outcome.waiting), refusal)))
+        placement = Placement(tuple(outcome.servers), told, outcome.wait_for, tuple(filter(None, victims)))
+        held = self._held(examined, outcome.waiting)
+        return Found(placement, outcome.removed, tuple(outcome.reasons), len(outcome.waiting), held)
+
+    def hold(self, held: Held) -> None:
+        """Charges what a task waits for that is not looked at in this round."""
+        servers = [self._fleet.index[name] for name in held.servers if name in self._fleet.index]
+        self._fleet.place(np.array(servers, np.intp), held.load)
 
     def _fill(self, examined: Examined, batches: Mapping[str, list[int]]) -> "_Outcome":
         """A gang over several servers by name is tried first: whether it is whole is known at its end only."""
@@ -92,8 +105,10 @@ class Placer:
             outcome.take(number, self._fleet.names[index], reason(choices, use))
         left = numbers[len(placed.servers) :]
         made = self._preempt(ask, len(left)) if left and makes_room else []
-        for number, one in zip(left, made, strict=False):
+        bound = [one for one in made if not one.waits]
+        for number, one in zip(left, bound, strict=False):
             self._take_over(number, one, outcome)
+        outcome.wait([one for one in made if one.waits])
         if placed.refusal is not None and len(made) < len(left):
             outcome.refusals.append(explain(self._fleet, ask, len(left) - len(made)) if made else placed.refusal)
         self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
@@ -104,8 +119,9 @@ class Placer:
         self._searches += 1
         if self._budgets is None:
             self._budgets = budgets(self._world, self._health)
+        self._roster = self._roster or Roster(self._fleet)
         with self._fleet.trial():  # what is refused is explained without those for whom others make room
-            made = preempt(self._fleet, ask, count, self._budgets, self._told)
+            made = preempt(self._fleet, ask, count, self._budgets, self._told, self._roster)
         for uid in (uid for one in made for uid in one.victims):
             self._budgets[self._fleet.charges[uid].load.group] -= 1
             self._told.add(uid)
@@ -119,10 +135,27 @@ class Placer:
     def _take_over(self, number: int, one: Preemption, outcome: "_Outcome") -> None:
         server = self._fleet.names[one.server]
         there = [uid for uid in one.victims if self._fleet.charges[uid].server == server]
-        names = [f"{a.metadata.namespace}/{a.name}" for uid in one.victims if (a := self._assignment(uid))]
+        names = [str(a.key) for uid in one.victims if (a := self._assignment(uid))]
         outcome.take(number, server, f"preempts {', '.join(names)}" if names else "once what stops there has stopped")
         outcome.wait_for[number] = (*there, *one.wait_for)
         outcome.victims += one.victims
+
+    def _held(self, examined: Examined, waiting: Sequence[Preemption]) -> Held | None:
+        if not waiting:
+            return None
+        servers = [self._fleet.nodes[one.server] for one in waiting]
+        return Held(self._ask(examined, "").load, servers[0].pool, tuple(node.name for node in servers))
+
+    def _waits_in_words(self, waiting: Sequence[Preemption]) -> str:
+        if not waiting:
+            return ""
+        awaited = sorted({uid for one in waiting for uid in (*one.victims, *one.wait_for)})
+        found = [a for uid in awaited if (a := self._assignment(uid))]
+        names = ", ".join(sorted(f"{a.key} on {a.spec.server}" for a in found)[:_MOST_NAMED])
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        begin = "1 waits" if len(waiting) == 1 else f"{len(waiting)} wait"
+        instances = "1 instance" if len(found) == 1 else f"{len(found)} instances"
+        return f"{begin} for {instances} to stop and free quota: {names}{more}"
 
     def _awaited(self, examined: Examined) -> list[Assignment | None]:
         """What an earlier decision makes stop, should nobody have told it."""
@@ -148,11 +181,16 @@ class _Outcome:
         self.reasons = [""] * wants
         self.wait_for: dict[int, tuple[str, ...]] = {}
         self.victims: list[str] = []
+        self.waiting: list[Preemption] = []
         self.refusals = list(refusals)
         self.removed = removed
 
     def take(self, number: int, server: str, reason: str) -> None:
         self.servers[number], self.reasons[number] = server, reason
+
+    def wait(self, waiting: Sequence[Preemption]) -> None:
+        self.waiting += waiting
+        self.victims += [uid for one in waiting for uid in one.victims]
 
 
 def _told(refusals: list[Refusal]) -> str:

@@ -39,15 +39,17 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`removed` counts the servers that each filter removed; `unplaced` instances found none, for `refusal`. `more`:
-    further instances follow once these are placed. `unknown`: which architectures the artifact runs on is not known
-    before the operator has looked inside, so that any is taken here."""
+    """`removed` counts the servers that each filter removed; `unplaced` instances found none, and `waiting` ones
+    are created once others have stopped, as `refusal` says. `more`: further instances follow once these are placed.
+    `unknown`: which architectures the artifact runs on is not known before the operator has looked inside, so that
+    any is taken here."""
 
     task: Task
     rows: Sequence[Row]
     removed: Sequence[tuple[str, int]]
     servers: int
     unplaced: int = 0
+    waiting: int = 0
     refusal: str = ""
     victims: Sequence[Victim] = ()
     more: bool = False
@@ -87,7 +89,8 @@ def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
         rows=_together([*_present(examined), *_new(examined, found)]),
         removed=found.removed,
         servers=len(trial.fleet),
-        unplaced=missing(examined, found),
+        unplaced=missing(examined, found) - found.waiting,
+        waiting=found.waiting,
         refusal=found.placement.refusal,
         victims=tuple(_victim(trial.world, a) for a in found.placement.victims),
         more=examined.decision.more,

@@ -1,8 +1,10 @@
 """The fleet of a world, kept from round to round: what did not change is not counted anew.
 
 It holds nothing that a fresh one would not hold: it is rebuilt from servers, pools, tasks and assignments at any time.
+What is held for those that wait follows once all tasks have been looked at.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from starlink.engine.neighbours import Neighbours
 from starlink.engine.pools import scheduling_pool, use_of
 from starlink.planning.health import Health
 from starlink.planning.world import World
-from starlink.scheduling.ask import Term
+from starlink.scheduling.ask import Load, Term
 from starlink.scheduling.fleet import Fleet, Node
 
 _AS_DECLARED = Overcommit()
@@ -31,14 +33,27 @@ class _Group(NamedTuple):
     priority: int
     repels: tuple[Term, ...]
     uids: tuple[str, ...]
+    stopping: frozenset[str]  # the servers on which some are
+    lost: frozenset[str]  # of these
+
+
+class Held(NamedTuple):
+    """What is kept for a task that waits for others to stop: an instance's load on each of the servers, for quota of
+    the pool."""
+
+    load: Load
+    pool: str
+    servers: tuple[str, ...]
 
 
 class Reservations:
-    """`fleet` follows the worlds that `follow` is given."""
+    """`fleet` follows the worlds that `follow` is given. `waiting` has what is held for tasks, as found when each was
+    looked at last."""
 
     def __init__(self) -> None:
         self.fleet = Fleet(())
         self.loads = Loads()
+        self.waiting: dict[ObjectKey, Held] = {}
         self._servers: dict[str, tuple[Server, str, bool, Overcommit]] = {}
         self._groups: dict[ObjectKey, _Group] = {}
         self._gone: frozenset[str] = frozenset()
@@ -82,7 +97,8 @@ class Reservations:
             priority = task.spec.placement.priority if task else 0
             apart = repels(task, neighbours) if task and task.spec.placement.anti_affinity else ()
             before = self._groups.get(key)
-            if before is None or before.assignments is not assignments or before[1:3] != (priority, apart):
+            alike = before is not None and before.assignments is assignments and before[1:3] == (priority, apart)
+            if before is None or not alike or not _is_so(before, task, health):
                 self._count(key, task, assignments, health, apart)
 
     def _count(
@@ -98,10 +114,15 @@ class Reservations:
         uids = tuple(a.uid for a in taking)
         self._release(set(before.uids if before else ()) - set(uids))
         self._hold_artifacts(before.assignments if before else (), -1)
+        stopping = frozenset(a.spec.server for a in taking if a.stopping)
+        lost = _lost(stopping, task, health)
         for assignment in taking:
-            self.fleet.charge(assignment.uid, self.loads.charge(assignment, task, apart))
+            charge = self.loads.charge(assignment, task, apart)
+            is_lost = assignment.stopping and assignment.spec.server in lost
+            self.fleet.charge(assignment.uid, charge._replace(counted=False) if is_lost else charge)
         self._hold_artifacts(assignments, 1)
-        self._groups[key] = _Group(assignments, task.spec.placement.priority if task else 0, apart, uids)
+        priority = task.spec.placement.priority if task else 0
+        self._groups[key] = _Group(assignments, priority, apart, uids, stopping, lost)
 
     def _forget(self, key: ObjectKey) -> None:
         group = self._groups.pop(key)
@@ -128,6 +149,16 @@ class Reservations:
         return frozenset(
             server for digest in digests for server, count in self._artifacts.get(digest, {}).items() if count > 0
         )
+
+
+def _is_so(group: _Group, task: Task | None, health: Health) -> bool:
+    return not group.stopping or group.lost == _lost(group.stopping, task, health)
+
+
+def _lost(servers: frozenset[str], task: Task | None, health: Health) -> frozenset[str]:
+    """Of servers on which instances are stopping, those that are lost: nobody waits for the quota of the dead."""
+    lost_after = task.spec.placement.lost_after_seconds if task else math.inf
+    return frozenset(name for name in servers if health.is_lost(name, lost_after))
 
 
 def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit) -> Node:

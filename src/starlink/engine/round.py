@@ -35,7 +35,8 @@ def plan_round(
     world: World, dirty: Collection[ObjectKey] | None = None, reservations: Reservations | None = None
 ) -> Round:
     """Plans the tasks named, or all; by namespace and name, the same for the same world. Servers are found for the
-    highest priority first. `reservations` have followed earlier worlds of the same cluster, or none."""
+    highest priority first; what a task waits for is kept for it also in rounds in which it is not looked at.
+    `reservations` have followed earlier worlds of the same cluster, or none."""
     pools = effective_pools(world)
     health = assess(world, pools)
     keys = sorted({*world.tasks, *world.assignments} if dirty is None else dirty)
@@ -44,15 +45,15 @@ def plan_round(
         for key in keys
         if (task := world.tasks.get(key))
     }
+    reservations = reservations or Reservations()
     placements: dict[ObjectKey, Placement] = {}
+    for key in keys:
+        if key not in examined or not examined[key].decision.wants:
+            reservations.waiting.pop(key, None)
     if any(_wants_servers(one) for one in examined.values()):
-        reservations = reservations or Reservations()
         neighbours = Neighbours(world.tasks)
         reservations.follow(world, pools, health, neighbours)
-        placer = Placer(world, health, reservations, neighbours)
-        with reservations.fleet.trial():
-            for key in sorted(examined, key=lambda key: (-examined[key].task.spec.placement.priority, key)):
-                placements[key] = placer.place(examined[key]).placement
+        placements = _placed(examined, Placer(world, health, reservations, neighbours), reservations)
     plans = [
         complete(examined[key], placements.get(key, Placement()), world, health)
         if key in examined
@@ -60,6 +61,42 @@ def plan_round(
         for key in keys
     ]
     return Round(plans, frozenset(key for key, placement in placements.items() if placement.refusal))
+
+
+def _placed(
+    examined: Mapping[ObjectKey, Examined], placer: Placer, reservations: Reservations
+) -> dict[ObjectKey, Placement]:
+    """What is found for each, in turn."""
+    waiting, placements = reservations.waiting, dict[ObjectKey, Placement]()
+    with reservations.fleet.trial():
+        for key in _in_turn(examined, reservations):
+            if key not in examined:
+                placer.hold(waiting[key])
+                continue
+            found = placer.place(examined[key])
+            placements[key] = found.placement
+            if found.held is None:
+                waiting.pop(key, None)
+            else:
+                waiting[key] = found.held
+    return placements
+
+
+def _in_turn(examined: Mapping[ObjectKey, Examined], reservations: Reservations) -> list[ObjectKey]:
+    """The highest priority first; whoever waits before others as high, and before all who could borrow in other pools of
+    the cohort what is being freed for it: they would have to give it back."""
+    waiting, pools = reservations.waiting, reservations.fleet.pools
+    ranks = {key: one.task.spec.placement.priority for key, one in examined.items()}
+    highest: dict[str, int] = {}
+    for key, one in examined.items():
+        pool = one.task.spec.placement.pool
+        highest[pool] = max(ranks[key], highest.get(pool, ranks[key]))
+    for key, held in waiting.items():
+        cohort = pools[held.pool].cohort if held.pool in pools else ""
+        rivals = [pool for pool in highest if not pool or (pool in pools and pools[pool].cohort == cohort)]
+        others = [highest[pool] for pool in rivals if cohort and pool != held.pool]
+        ranks[key] = max([held.load.priority, *others])
+    return sorted(ranks, key=lambda key: (-ranks[key], key not in waiting, key))
 
 
 def _wants_servers(examined: Examined) -> bool:

@@ -194,22 +194,55 @@ def test_a_full_quota_takes_the_lowest_of_the_pool_wherever_it_is() -> None:
         pools=(Pool("p", quota={"assignments": 2}),),
         pool="p",
     )
-    assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u0",))]
-    assert run(fleet, HIGH) == [Preemption(0, ("u0",))]
+    assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u0",), waits=True)]
+    assert run(fleet, HIGH) == [Preemption(0, ("u0",), waits=True)]
 
 
 def test_a_full_quota_takes_those_on_the_server_first_among_equals() -> None:
     fleet = fleet_of(
         ABC, Charge("a", load("low")), Charge("b", load("low")), pools=(Pool("p", quota={"assignments": 2}),), pool="p"
     )
-    assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u1",))]
+    assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u1",), waits=True)]
 
 
 def test_quota_of_what_stops_elsewhere_is_waited_for_and_nobody_goes() -> None:
     pools = (Pool("p", quota={"assignments": 1}),)
     fleet = fleet_of(ABC, Charge("a", load("low"), stopping=True), pools=pools, pool="p")
-    assert run(fleet, replace(HIGH, server="b")) == []
-    assert run(fleet, HIGH) == [Preemption(0, (), ("u0",))]
+    assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, (), ("u0",), waits=True)]
+    assert run(fleet, replace(HIGH, server="a")) == [Preemption(0, (), ("u0",), waits=True)]
+    assert run(fleet, HIGH, 2) == [Preemption(1, (), ("u0",), waits=True)]
+
+
+def test_what_has_quota_comes_at_once_and_waits_on_its_server_only() -> None:
+    fleet = fleet_of(
+        {"a": 1, "b": 1},
+        Charge("a", load("low")),
+        Charge("b", load("high", 99), stopping=True),
+        pools=(Pool("p", quota={"assignments": 3}),),
+        pool="p",
+    )
+    assert run(fleet, HIGH, 2) == [Preemption(1, (), ("u1",)), Preemption(0, ("u0",), (), waits=True)]
+
+
+def test_each_that_waits_names_who_is_not_named_before() -> None:
+    charges = [Charge("a", load("low"), stopping=True) for _ in range(2)] + [Charge("b", load("low"), stopping=True)]
+    fleet = fleet_of(ABC, *charges, pools=(Pool("p", quota={"assignments": 3}),), pool="p")
+    found = run(fleet, HIGH, 9)
+    assert [one.wait_for for one in found] == [("u0",), ("u1",), ("u2",)] and all(one.waits for one in found)
+
+
+def test_a_large_one_is_awaited_by_several() -> None:
+    pools = (Pool("p", quota={"cpu": 4000}),)
+    fleet = fleet_of({"a": 8}, Charge("a", load("low", cores=4), stopping=True), pools=pools, pool="p")
+    found = run(fleet, HIGH, 5)
+    assert [one.wait_for for one in found] == [("u0",), (), (), ()] and all(one.waits for one in found)
+
+
+def test_a_gang_waits_as_a_whole() -> None:
+    fleet = fleet_of(ABC, Charge("a", load("low")), pools=(Pool("p", quota={"assignments": 2}),), pool="p")
+    found = run(fleet, replace(HIGH, gang=True), 2)
+    assert [one.waits for one in found] == [True, True]
+    assert [one.victims for one in found] == [(), ("u0",)]
 
 
 def cohort(mine: int, theirs: int, *charges: Charge, lend: int = 2) -> Fleet:
@@ -223,7 +256,10 @@ def cohort(mine: int, theirs: int, *charges: Charge, lend: int = 2) -> Fleet:
 def test_a_pool_claims_back_what_others_borrow_whatever_their_priority() -> None:
     borrowing = [Charge("b", load("high", priority)) for priority in (90, 80, 70, 60)]
     fleet = cohort(2, 2, *borrowing)
-    assert run(fleet, replace(HIGH, pool="p"), 3) == [Preemption(0, ("u3",)), Preemption(0, ("u2",))]
+    assert run(fleet, replace(HIGH, pool="p"), 3) == [
+        Preemption(0, ("u3",), waits=True),
+        Preemption(0, ("u2",), waits=True),
+    ]
 
 
 def test_a_pool_that_would_itself_borrow_claims_nothing() -> None:

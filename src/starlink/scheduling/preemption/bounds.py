@@ -33,7 +33,7 @@ def least(size: int, lacks: Sequence[Lack], leavers: Leavers) -> Least:
     highest = _highest(size, missing, leavers.possible)
     number = np.zeros(size, np.int64)
     for one, left in missing.items():
-        np.maximum(number, _fewest(left, leavers.possible, leavers.possible.given(one), highest), out=number)
+        np.maximum(number, _fewest(left, leavers.possible, one, highest), out=number)
     lowest = np.full(size, _HOPELESS, np.int64)
     first = leavers.possible.servers
     np.minimum.at(lowest, first, leavers.possible.priorities)
@@ -67,13 +67,15 @@ def _are_met(size: int, left: Mapping[int, Amounts]) -> Mask:
     return met
 
 
-def _fewest(missing: Amounts, party: Party, given: Amounts, highest: Amounts) -> Amounts:
+def _fewest(missing: Amounts, party: Party, lack: int, highest: Amounts) -> Amounts:
     """How many must go if those who give most go first."""
     open_ = np.flatnonzero((party.priorities <= highest[party.servers]) & (missing[party.servers] > 0))
-    servers, amounts = party.servers[open_], given[open_]
-    order = np.lexsort((-amounts, servers))
-    servers, amounts = servers[order], amounts[order]
+    gifts = party.gifts(lack)
+    most_first = np.argsort(-gifts, kind="stable")
+    places = np.empty_like(most_first)
+    places[most_first] = np.arange(len(gifts))
+    ordered = np.sort(party.servers[open_] * len(gifts) + places[party.kinds[open_]])
+    servers, amounts = ordered // max(len(gifts), 1), gifts[most_first[ordered % max(len(gifts), 1)]]
     before = np.cumsum(amounts) - amounts
-    firsts = np.searchsorted(servers, servers)
-    needed = before - before[firsts] < missing[servers] if len(servers) else np.zeros(0, np.bool_)
+    needed = before - before[np.searchsorted(servers, servers)] < missing[servers]
     return np.bincount(servers[needed], minlength=len(missing)).astype(np.int64)

@@ -1,13 +1,14 @@
 """Who goes already, and who may be made to go for an instance."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from starlink.scheduling.ask import Ask, Load
-from starlink.scheduling.fleet import Amounts, Charge, Fleet
+from starlink.scheduling.fleet import Amounts, Mask
 from starlink.scheduling.preemption.lacks import Lack, needed_groups
+from starlink.scheduling.preemption.roster import Roster
 
 
 class Leaver(NamedTuple):
@@ -32,74 +33,77 @@ class Leavers:
     """
 
     def __init__(
-        self, fleet: Fleet, ask: Ask, budgets: Mapping[str, int], told: Collection[str], lacks: Sequence[Lack]
+        self, roster: Roster, ask: Ask, budgets: Mapping[str, int], told: Collection[str], lacks: Sequence[Lack]
     ) -> None:
-        going, possible = _members(fleet, ask, budgets, told)
-        self.going = Party(len(fleet), going, lacks)
-        self.possible = Party(len(fleet), possible, lacks)
+        needed, priority = needed_groups(ask), ask.load.priority
+        able = {group for group, left in budgets.items() if left > 0} - needed - {ask.load.group}
+        leaves = leaving(roster, told)
+        near = roster.mask(lambda kind: kind.load.group in needed)
+        may_go = roster.mask(lambda kind: kind.counted and kind.load.priority < priority and kind.load.group in able)
+        given = [tuple(lack.gives(kind.load, kind.counted) for lack in lacks) for kind in roster.kinds]
+        given = given or [(0,) * len(lacks)]
+        self.going = Party(roster, leaves & ~near, given)
+        self.possible = Party(roster, may_go & ~leaves, given)
 
 
-_Member = tuple[int, str, Charge]
-
-
-def _members(
-    fleet: Fleet, ask: Ask, budgets: Mapping[str, int], told: Collection[str]
-) -> tuple[list[_Member], list[_Member]]:
-    needed, priority, index = needed_groups(ask), ask.load.priority, fleet.index
-    able = {group for group, left in budgets.items() if left > 0} - needed - {ask.load.group}
-    going: list[_Member] = []
-    possible: list[_Member] = []
-    for uid, charge in fleet.charges.items():
-        name, load, counted, stopping = charge
-        if stopping or uid in told:
-            if name in index and load.group not in needed:
-                going.append((index[name], uid, charge))
-        elif load.priority < priority and counted and load.group in able and name in index:
-            possible.append((index[name], uid, charge))
-    return going, possible
+def leaving(roster: Roster, told: Collection[str]) -> Mask:
+    """The rows of those that stop already or were told to."""
+    leaves = roster.stopping.copy()
+    leaves[[roster.rows[uid] for uid in told if uid in roster.rows]] = True
+    return leaves
 
 
 class Party:
-    """Instances ordered by server, each of a kind; those of a kind give back the same, which is in `table`."""
+    """Some of a roster; those of a kind give back the same, which is in `given`."""
 
-    def __init__(self, size: int, members: Sequence[_Member], lacks: Sequence[Lack]) -> None:
-        servers = np.array([server for server, _, _ in members], np.intp)
-        order = np.argsort(servers, kind="stable")
-        self._members = [members[number] for number in order.tolist()]
-        self.servers = servers[order]
-        self._starts = np.searchsorted(self.servers, np.arange(size + 1)).tolist()
-        keys = np.array([2 * id(charge.load) + charge.counted for _, _, charge in self._members], np.int64)
-        _, firsts, self._kinds = np.unique(keys, return_index=True, return_inverse=True)
-        kinds = [self._members[first][2] for first in firsts.tolist()]
-        self._given = [tuple(lack.gives(charge.load, charge.counted) for lack in lacks) for charge in kinds]
-        self._table = np.array(self._given, np.int64).reshape(len(kinds), len(lacks))
-        self.priorities = np.array([charge.load.priority for charge in kinds], np.int64)[self._kinds]
+    def __init__(self, roster: Roster, members: Mask, given: Sequence[tuple[int, ...]]) -> None:
+        self._roster, self._members, self._given = roster, members, given
+        self._table = np.array(given, np.int64)
+        self.rows = np.flatnonzero(members)
+        self.servers = roster.servers[self.rows]
+        self.kinds = roster.kind_of[self.rows]
+        self.priorities = roster.priorities[self.rows]
 
-    def __iter__(self) -> Iterator[Leaver]:
-        return self._between(0, len(self._members))
+    def all(self) -> list[Leaver]:
+        """All of them."""
+        return [self._leaver(row) for row in self.rows.tolist()]
 
     def on(self, server: int) -> list[Leaver]:
         """Those on a server."""
-        return list(self._between(self._starts[server], self._starts[server + 1]))
+        first, last = self._roster.starts[server : server + 2]
+        return [self._leaver(first + row) for row, there in enumerate(self._members[first:last].tolist()) if there]
 
-    def _between(self, first: int, last: int) -> Iterator[Leaver]:
-        kinds = self._kinds[first:last].tolist()
-        for (server, uid, charge), kind in zip(self._members[first:last], kinds, strict=True):
-            yield Leaver(uid, server, charge.load, charge.counted, self._given[kind])
+    def _leaver(self, row: int) -> Leaver:
+        roster = self._roster
+        code = int(roster.kind_of[row])
+        kind = roster.kinds[code]
+        return Leaver(roster.uids[row], int(roster.servers[row]), kind.load, kind.counted, self._given[code])
+
+    def gifts(self, lack: int) -> Amounts:
+        """What each kind gives back of a lack."""
+        gifts: Amounts = self._table[:, lack]
+        return gifts
 
     def given(self, lack: int) -> Amounts:
         """What each gives back of a lack."""
-        given: Amounts = self._table[self._kinds, lack]
+        given: Amounts = self.gifts(lack)[self.kinds]
         return given
 
 
-def usefulness(leaver: Leaver, missing: Sequence[int]) -> float:
-    """How much of what is missing an instance gives back, each lack counted up to 1."""
+def usefulness(gives: Sequence[int], missing: Sequence[int]) -> float:
+    """How much of what is missing is given back, each lack counted up to 1."""
     use = 0.0
-    for given, left in zip(leaver.gives, missing, strict=True):
+    for given, left in zip(gives, missing, strict=True):
         if left > 0:
             use += min(given / left, 1.0)
     return use
+
+
+def by_use(leavers: Iterable[Leaver], missing: Sequence[int]) -> list[Leaver]:
+    """The lowest priorities first, among equals those who give back the most of what is missing."""
+    gone = list(leavers)
+    use = {gives: usefulness(gives, missing) for gives in {one.gives for one in gone}}
+    return sorted(gone, key=lambda one: (one.load.priority, -use[one.gives], one.gives, one.uid))
 
 
 def without(missing: Sequence[int], gone: Iterable[Leaver]) -> list[int]:

@@ -1,12 +1,15 @@
-"""Quotas as they will be once all that goes has gone, and who may be made to go for one."""
+"""Quotas as they are and as they will be once all that goes has gone, and who may be made to go for one."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.fleet import Fleet, Mask
 from starlink.scheduling.pool import Usage, borrowed, room
 from starlink.scheduling.preemption.lacks import needed_groups
-from starlink.scheduling.preemption.leavers import Leaver
+from starlink.scheduling.preemption.leavers import Leaver, leaving
+from starlink.scheduling.preemption.roster import Roster
 
 _Used = dict[str, dict[str, int]]
 
@@ -19,19 +22,19 @@ class Ledger:
     The latter is reclaim: https://kueue.sigs.k8s.io/docs/concepts/cluster_queue/#preemption
     """
 
-    def __init__(self, fleet: Fleet, ask: Ask, going: Iterable[Leaver], told: Collection[str]) -> None:
-        self._fleet, self._ask = fleet, ask
+    def __init__(self, fleet: Fleet, roster: Roster, ask: Ask, going: Iterable[Leaver], told: Collection[str]) -> None:
+        self._fleet, self._roster, self._ask, self._told = fleet, roster, ask, told
         self._wanted = tuple((key, amount) for key, amount in ask.load.quota if amount)
         self.limits = bool(self._wanted) and any(pool.quota for pool in fleet.pools.values())
         self._now = {name: dict(used) for name, used in fleet.quota_used.items()}
         self._soon = {name: dict(used) for name, used in fleet.quota_used.items()}
-        self._told = told
-        self._by_pool: dict[str, list[Leaver]] | None = None
-        self._candidates: dict[str, list[Leaver]] = {}
-        for one in going if self.limits else ():
+        self._awaited = {name: dict(used) for name, used in fleet.quota_used.items()}
+        self._going: dict[str, list[Leaver]] = {}
+        self._candidates: dict[str, list[int]] = {}
+        for one in sorted(going, key=lambda one: one.uid) if self.limits else ():
             self._subtract(self._soon, one)
-            if one.uid in told:
-                self._subtract(self._now, one)
+            if self._gives(one):
+                self._going.setdefault(self.pool_of(one.server), []).append(one)
 
     def pool_of(self, server: int) -> str:
         """The pool of a server."""
@@ -43,14 +46,36 @@ class Ledger:
 
     def fits(self, usage: Usage, pool: str, gone: Iterable[Leaver] = ()) -> bool:
         """Whether the pool has room for an instance, and may have made these go for it."""
-        return all(room(self._fleet.pools, usage, pool, key) >= amount for key, amount in self._wanted) and all(
-            self._is_entitled(usage, pool, one) for one in gone
-        )
+        return self._has_room(usage, pool) and all(self._is_entitled(usage, pool, one) for one in gone)
 
-    def fits_now(self, pool: str, awaited: Iterable[Leaver]) -> bool:
-        """Whether the pool has room when only those have gone who were told to in this round, and the awaited."""
-        usage = self._without(self._now, (one for one in awaited if one.uid not in self._told))
-        return self.fits(usage, pool)
+    def fits_now(self, pool: str) -> bool:
+        """Whether the pool has room while nobody has gone yet."""
+        return not self.limits or self._has_room(self._now, pool)
+
+    def _has_room(self, usage: Usage, pool: str) -> bool:
+        return all(room(self._fleet.pools, usage, pool, key) >= amount for key, amount in self._wanted)
+
+    def awaited(self, pool: str, victims: Iterable[Leaver]) -> list[Leaver]:
+        """Those who go already and must have gone, beside the victims and whoever is awaited for an instance before
+        this one, until the pool has room."""
+        usage = self._without(self._awaited, victims)
+        found: list[Leaver] = []
+        for one in self._around(pool):
+            if self._has_room(usage, pool):
+                break
+            less = self._without(usage, (one,))
+            if any(self._left(less, pool, key) > self._left(usage, pool, key) for key, _ in self._wanted):
+                usage, found = less, [*found, one]
+        return found
+
+    def _left(self, usage: Usage, pool: str, key: str) -> int:
+        return room(self._fleet.pools, usage, pool, key)
+
+    def _around(self, pool: str) -> Iterator[Leaver]:
+        """Who goes and holds quota, in the pool first, then in its cohort."""
+        yield from self._going.get(pool, ())
+        for name in self._cohort(pool):
+            yield from self._going.get(name, ())
 
     def helps(self, usage: Usage, pool: str, one: Leaver) -> bool:
         """Whether somebody gives back what the pool's quota is short of."""
@@ -77,49 +102,72 @@ class Ledger:
             key in given and self._is_within(usage, pool, key, amount) for key, amount in self._wanted
         )
 
-    def candidates(self, pool: str, budgets: Mapping[str, int]) -> list[Leaver]:
+    def candidates(self, pool: str, budgets: Mapping[str, int]) -> Iterator[Leaver]:
         """All who may have to go for the pool's quota, the lowest priority first."""
         if pool not in self._candidates:
-            found = [one for one in self._members(pool) if one.load.priority < self._ask.load.priority]
-            found += [one for name in self._borrowers(pool) for one in self._members(name)]
-            self._candidates[pool] = sorted(found, key=lambda one: (one.load.priority, one.uid))
-        self._candidates[pool] = _from_first_able(self._candidates[pool], budgets)
-        return self._candidates[pool]
+            self._candidates[pool] = self._who_may_go(pool, budgets)[::-1]
+        rows = self._candidates[pool]
+        while rows and self._is_over(rows[-1], budgets):
+            rows.pop()
+        return map(self._leaver, reversed(rows))
+
+    def _is_over(self, row: int, budgets: Mapping[str, int]) -> bool:
+        one = self._leaver(row)
+        return one.uid in self._told or budgets.get(one.load.group, 0) <= 0
+
+    def _who_may_go(self, pool: str, budgets: Mapping[str, int]) -> list[int]:
+        roster, priority = self._roster, self._ask.load.priority
+        spared = needed_groups(self._ask) | {self._ask.load.group}
+        able = {group for group, left in budgets.items() if left > 0} - spared
+        may_go = roster.mask(lambda kind: kind.counted and kind.load.group in able) & ~leaving(roster, self._told)
+        lower = self._in(pool) & (roster.priorities < priority)
+        borrowers = np.zeros(len(roster), np.bool_)
+        for name in self._borrowers(pool):
+            borrowers |= self._in(name)
+        rows = np.flatnonzero(may_go & (lower | borrowers))
+        found: list[int] = rows[np.lexsort((roster.by_uid[rows], roster.priorities[rows]))].tolist()
+        return found
+
+    def _in(self, pool: str) -> Mask:
+        mask: Mask = self._fleet.pool_codes[self._roster.servers] == self._fleet.pool_names.index(pool)
+        return mask
+
+    def _leaver(self, row: int) -> Leaver:
+        kind = self._roster.kinds[self._roster.kind_of[row]]
+        return Leaver(self._roster.uids[row], int(self._roster.servers[row]), kind.load, kind.counted)
+
+    def _cohort(self, pool: str) -> list[str]:
+        """The other pools of the pool's cohort."""
+        cohort = self._fleet.pools[pool].cohort if pool in self._fleet.pools else ""
+        return [one.name for one in self._fleet.pools.values() if cohort and one.cohort == cohort and one.name != pool]
 
     def _borrowers(self, pool: str) -> Iterator[str]:
-        pools = self._fleet.pools
-        others = (one for one in pools.values() if one.cohort and one.cohort == pools[pool].cohort and one.name != pool)
-        for other in others:
-            if any(borrowed(pools, self._soon, other.name, key) for key, _ in self._wanted):
-                yield other.name
-
-    def _members(self, pool: str) -> list[Leaver]:
-        if self._by_pool is None:
-            self._by_pool = {}
-            for one in self._all():
-                self._by_pool.setdefault(self.pool_of(one.server), []).append(one)
-        return self._by_pool.get(pool, [])
-
-    def _all(self) -> Iterator[Leaver]:
-        spared = needed_groups(self._ask) | {self._ask.load.group}
-        for uid, charge in self._fleet.charges.items():
-            server = self._fleet.index.get(charge.server)
-            if server is None or charge.stopping or not charge.counted or uid in self._told:
-                continue
-            if charge.load.group not in spared:
-                yield Leaver(uid, server, charge.load, counted=True)
+        for name in self._cohort(pool):
+            if any(borrowed(self._fleet.pools, self._soon, name, key) for key, _ in self._wanted):
+                yield name
 
     def goes(self, one: Leaver) -> None:
-        """Somebody is told to go."""
+        """Somebody is told to go: what it holds is charged until it has gone."""
         if self.limits:
             self._subtract(self._soon, one)
-            self._subtract(self._now, one)
+            if self._gives(one):
+                self._going.setdefault(self.pool_of(one.server), []).append(one)
 
-    def comes(self, server: int) -> None:
-        """An instance is placed on a server."""
-        for used in (self._now[self.pool_of(server)], self._soon[self.pool_of(server)]):
+    def comes(self, server: int, awaited: Sequence[Leaver] = ()) -> None:
+        """An instance is placed on a server, at once or when these have gone."""
+        for used in (self._now, self._soon, self._awaited):
+            mine = used[self.pool_of(server)]
             for key, amount in self._wanted:
-                used[key] = used.get(key, 0) + amount
+                mine[key] = mine.get(key, 0) + amount
+        for one in awaited:
+            going = self._going.get(self.pool_of(one.server), [])
+            if one in going:
+                going.remove(one)
+                self._subtract(self._awaited, one)
+
+    def _gives(self, one: Leaver) -> bool:
+        keys = {key for key, _ in self._wanted}
+        return any(amount and key in keys for key, amount in one.quota)
 
     def _subtract(self, usage: _Used, one: Leaver) -> None:
         used = usage[self.pool_of(one.server)]
@@ -133,11 +181,3 @@ class Ledger:
             found[name] = dict(found[name])
             self._subtract(found, one)
         return found
-
-
-def _from_first_able(leavers: list[Leaver], budgets: Mapping[str, int]) -> list[Leaver]:
-    """Without those at the front of whose group nobody may go any more."""
-    for number, one in enumerate(leavers):
-        if budgets.get(one.load.group, 0) > 0:
-            return leavers[number:] if number else leavers
-    return []
