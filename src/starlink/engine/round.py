@@ -83,8 +83,8 @@ def _placed(
 
 
 def _in_turn(examined: Mapping[ObjectKey, Examined], reservations: Reservations) -> list[ObjectKey]:
-    """The highest priority first; whoever waits before others as high, and before all who could borrow in other pools of
-    the cohort what is being freed for it: they would have to give it back."""
+    """The highest priority first; whoever waits before others as high, and before all who could borrow in other pools
+    of the cohort what is being freed for it: they would have to give it back."""
     waiting, pools = reservations.waiting, reservations.fleet.pools
     ranks = {key: one.task.spec.placement.priority for key, one in examined.items()}
     highest: dict[str, int] = {}
