@@ -120,7 +120,7 @@ def _outcome(given_: Scenario) -> list[object]:
     fleet = given_.fleet()
     with fleet.trial():
         placed = [place(fleet, ask, count) for ask, count in given_.asks]
-        return [(names(fleet, one), one.use.tolist(), one.fit, one.removed, one.refusal) for one in placed]
+        return [_told(fleet, one) for one in placed]
 
 
 @SOME
@@ -180,32 +180,75 @@ def test_a_batch_is_as_its_instances_one_by_one(shape: Shape, servers: int, char
 def test_a_fleet_that_changed_equals_one_built_anew(shape: Shape, steps: list[int]) -> None:
     given_ = scenario(shape)
     fleet = given_.fleet()
-    nodes, pools, charges = {one.name: one for one in given_.nodes}, given_.pools, dict(given_.charges)
     for step in steps:
+        given_ = _changed(fleet, given_, shape, step)
+    _same(fleet, given_)
+
+
+@SOME
+@given(shapes(), st.lists(st.integers(0, 2**32), max_size=12))
+def test_what_is_kept_from_ask_to_ask_is_as_worked_out_anew(shape: Shape, steps: list[int]) -> None:
+    """After each change, in trials within trials, and with instances that another trial has taken back."""
+    given_ = scenario(shape)
+    fleet = given_.fleet()
+    for step in steps:
+        assert _placed(fleet, given_) == _placed(given_.fleet(), given_)
+        given_ = _changed(fleet, given_, shape, step)
         dice = Random(step)
-        number = dice.randrange(20)
-        match dice.choice(("charge", "charge", "release", "nodes", "gone", "pools", "trial")):
-            case "charge":
-                charges[f"uid-{number}"] = charge(shape, step)
-                fleet.charge(f"uid-{number}", charges[f"uid-{number}"])
-            case "release":
-                charges.pop(f"uid-{number}", None)
-                fleet.release(f"uid-{number}")
-            case "nodes":
-                changed = replace(node(shape, step), name=f"s{number % 9}")
-                nodes[changed.name] = changed
-                fleet.set_nodes([changed])
-            case "gone":
-                nodes.pop(f"s{number % 9}", None)
-                fleet.set_nodes([], [f"s{number % 9}"])
-            case "pools":
-                pools = [pool(shape, one) for one in range(number % 4)]
-                fleet.set_pools(pools)
-            case _:
-                with fleet.trial():
-                    for ask, count in given_.asks:
-                        place(fleet, ask, count)
-    _same(fleet, Scenario(list(nodes.values()), pools, charges, given_.asks))
+        with fleet.trial():
+            _place_some(fleet, given_, dice)
+            with fleet.trial():
+                _place_some(fleet, given_, dice)
+            _place_some(fleet, given_, dice)
+    assert _placed(fleet, given_) == _placed(given_.fleet(), given_)
+
+
+def _placed(fleet: Fleet, given_: Scenario) -> list[object]:
+    """What comes of each ask alone, and then of all, one after the other."""
+    found: list[object] = []
+    for ask, count in given_.asks:
+        with fleet.trial():
+            found.append(_told(fleet, place(fleet, ask, count)))
+    with fleet.trial():
+        return found + [_told(fleet, place(fleet, ask, count)) for ask, count in given_.asks]
+
+
+def _told(fleet: Fleet, placed: Placed) -> object:
+    return names(fleet, placed), placed.use.tolist(), placed.fit, placed.removed, placed.refusal
+
+
+def _place_some(fleet: Fleet, given_: Scenario, dice: Random) -> None:
+    for ask, count in dice.sample(given_.asks, dice.randint(0, len(given_.asks))):
+        place(fleet, ask, count)
+
+
+def _changed(fleet: Fleet, given_: Scenario, shape: Shape, step: int) -> Scenario:
+    """Changes the fleet, and gives the scenario that it is then."""
+    dice = Random(step)
+    number = dice.randrange(20)
+    nodes, charges = {one.name: one for one in given_.nodes}, dict(given_.charges)
+    match dice.choice(("charge", "charge", "release", "nodes", "gone", "pools", "trial")):
+        case "charge":
+            charges[f"uid-{number}"] = charge(shape, step)
+            fleet.charge(f"uid-{number}", charges[f"uid-{number}"])
+        case "release":
+            charges.pop(f"uid-{number}", None)
+            fleet.release(f"uid-{number}")
+        case "nodes":
+            changed = replace(node(shape, step), name=f"s{number % 9}")
+            nodes[changed.name] = changed
+            fleet.set_nodes([changed])
+        case "gone":
+            nodes.pop(f"s{number % 9}", None)
+            fleet.set_nodes([], [f"s{number % 9}"])
+        case "pools":
+            given_ = replace(given_, pools=[pool(shape, one) for one in range(number % 4)])
+            fleet.set_pools(given_.pools)
+        case _:
+            with fleet.trial():
+                for ask, count in given_.asks:
+                    place(fleet, ask, count)
+    return replace(given_, nodes=list(nodes.values()), charges=charges)
 
 
 def _same(fleet: Fleet, given_: Scenario) -> None:

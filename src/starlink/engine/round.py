@@ -17,7 +17,7 @@ from starlink.planning.server import Charged, plan_server
 from starlink.planning.service import MustMove
 from starlink.planning.task import Examined, Placement, abandon, complete, examine
 from starlink.planning.world import World
-from starlink.scheduling.filters import tolerated
+from starlink.scheduling.taints import tolerated
 
 POOL_CHANGED = "PoolChanged"
 """Why an assignment leaves a server that is no longer in the pool that its task names."""

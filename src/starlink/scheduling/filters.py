@@ -1,26 +1,31 @@
 """The filters, in the order in which they are counted; each says which servers it keeps."""
 
+import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from starlink.scheduling.arrays import ALL, Amounts, At, Indices, Mask
 from starlink.scheduling.ask import Ask, Term, Toleration
-from starlink.scheduling.fleet import Amounts, Domains, Fleet, Indices, Mask, Taint, in_domains
+from starlink.scheduling.domains import Domains, even, in_domains
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+from starlink.scheduling.taints import keeps_out
 
 Removed = tuple[tuple[str, int], ...]
-Keeps = Callable[[Indices | slice], Mask]
+Keeps = Callable[[At], Mask]
 """Which of some servers a filter keeps."""
-_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Feasible:
-    """The servers that every filter keeps, and how many each removed that none before it had."""
+    """The servers that every filter keeps, and how many each removed that none before it had. `later` are those too
+    that only spreading closes: it opens them, once the emptier domains have filled."""
 
     servers: Indices
+    later: Indices
     removed: Removed
     among: int
 
@@ -32,21 +37,27 @@ class Feasible:
         return mask
 
 
-def feasible(fleet: Fleet, ask: Ask, *, without: str = "") -> Feasible:
-    """The servers that could take one instance now, as all filters but `without` say."""
+def feasible(fleet: Fleet, ask: Ask) -> Feasible:
+    """The servers that could take one instance now."""
     of_kind = _by_kind(fleet, ask)
-    left, counts = of_kind.servers, list(of_kind.removed)
-    for name, keeps in _by_state(fleet, ask):
-        kept = left if name == without else left[keeps(left)]
+    left, short = _with_room(fleet, ask, of_kind.servers)
+    counts, later = [*of_kind.removed, *short], None
+    for name, keeps in _by_company(fleet, ask):
+        kept = left[keeps(left)]
+        if name == "Spread":
+            later = left
+        elif later is not None:
+            later = later[keeps(later)]
         counts.append((name, len(left) - len(kept)))
         left = kept
-    return Feasible(left, tuple(counts), len(fleet))
+    return Feasible(left, left if later is None else later, tuple(counts), len(fleet))
 
 
 def every(fleet: Fleet, ask: Ask) -> tuple[tuple[str, Mask], ...]:
     """What each filter keeps whatever the others do, in the order of `feasible`."""
     of_kind = ((kind.name, kind.mask(fleet, ask)) for kind in BY_KIND)
-    return (*of_kind, *((name, keeps(_ALL)) for name, keeps in _by_state(fleet, ask)))
+    of_room = ((resource_filter(name), _has(fleet, ask, name)) for name in fleet.needs(ask.load.requests).resources)
+    return (*of_kind, *of_room, *((name, keeps(ALL)) for name, keeps in _by_company(fleet, ask)))
 
 
 def otherwise(fleet: Fleet, ask: Ask, name: str) -> Mask:
@@ -145,79 +156,86 @@ BY_KIND = (
 )
 
 
-def _by_kind(fleet: Fleet, ask: Ask) -> Feasible:
-    alike = tuple(kind.given(ask) for kind in BY_KIND)
+class _OfKind(NamedTuple):
+    servers: Indices
+    removed: Removed
+
+
+def _by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
+    alike = tuple([kind.given(ask) for kind in BY_KIND])
     return fleet.remembered(("filters", alike), lambda: _count_by_kind(fleet, ask))
 
 
-def _count_by_kind(fleet: Fleet, ask: Ask) -> Feasible:
+def _count_by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
     left = np.ones(len(fleet), np.bool_)
     removed = []
     for kind in BY_KIND:
         kept = left & kind.mask(fleet, ask)
         removed.append((kind.name, int(np.count_nonzero(left) - np.count_nonzero(kept))))
         left = kept
-    return Feasible(np.flatnonzero(left), tuple(removed), len(fleet))
+    return _OfKind(np.flatnonzero(left), tuple(removed))
 
 
 # By what is on a server now
 
 
+@functools.lru_cache
 def resource_filter(resource: str) -> str:
     """The name of a resource's filter: `cpu` → `Cpu`, `ephemeral-storage` → `EphemeralStorage`; an extended resource's
     is its own name."""
     return resource if "/" in resource else "".join(part.capitalize() for part in resource.split("-"))
 
 
-def _by_state(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
-    """Only those that the ask has any use for, and cpu and memory."""
-    requests = dict(ask.load.requests)
-    for resource in dict.fromkeys(("cpu", "memory", *requests)):
-        yield resource_filter(resource), _has(fleet, resource, requests.get(resource, 0))
-    yield "Ports", _of(fleet, lambda: _ports_free(fleet, ask) if ask.load.ports else None)
-    if ask.affinity:
-        yield "Affinity", _of(fleet, lambda: _near(fleet, ask))
-    if ask.anti_affinity or ask.load.group in fleet.repelled:
-        yield "AntiAffinity", _of(fleet, lambda: _apart(fleet, ask))
-    if any(spread.required for spread in ask.spread):
-        yield "Spread", _of(fleet, lambda: _even(fleet, ask))
-    if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
-        yield "Quota", _of(fleet, lambda: quota_left(fleet, ask)[fleet.pool_codes] > 0)
+def _with_room(fleet: Fleet, ask: Ask, servers: Indices) -> tuple[Indices, Removed]:
+    """Those of the servers that have what is requested, and how many each resource's filter removed."""
+    needs = fleet.needs(ask.load.requests)
+    lacking = fleet.upkeep.array(
+        ("lacking", ask.load.requests), lambda at: needs.lacking(fleet.capacities, fleet.uses, at)
+    )[servers]
+    names = map(resource_filter, needs.resources)
+    *counts, _ = np.bincount(lacking, minlength=len(needs.resources) + 1).tolist()
+    return servers[lacking == len(needs.resources)], tuple(zip(names, counts, strict=True))
 
 
-def _of(fleet: Fleet, make: Callable[[], Mask | None]) -> Keeps:
-    """A filter that says at once of all servers which it keeps; None keeps all."""
-
-    def keeps(at: Indices | slice) -> Mask:
-        mask = make()
-        return np.ones(len(fleet), np.bool_)[at] if mask is None else mask[at]
-
-    return keeps
-
-
-def _has(fleet: Fleet, resource: str, amount: int) -> Keeps:
+def _has(fleet: Fleet, ask: Ask, resource: str) -> Mask:
+    amount = dict(ask.load.requests).get(resource, 0)
     if not amount or resource not in fleet.capacity:
-        return _of(fleet, lambda: np.full(len(fleet), not amount))
-
-    def keeps(at: Indices | slice) -> Mask:
-        mask: Mask = fleet.capacity[resource][at] - fleet.used[resource][at] >= amount
-        return mask
-
-    return keeps
-
-
-def _ports_free(fleet: Fleet, ask: Ask) -> Mask:
-    mask = np.ones(len(fleet), np.bool_)
-    for port in ask.load.ports:
-        mask[list(fleet.ports.get(port, ()))] = False
+        return np.full(len(fleet), not amount)
+    mask: Mask = fleet.free(resource) >= amount
     return mask
 
 
-def _near(fleet: Fleet, ask: Ask) -> Mask:
-    mask = np.ones(len(fleet), np.bool_)
+def _by_company(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
+    """By ports, neighbours and quotas: only those that the ask has any use for, and ports."""
+    yield "Ports", lambda at: _ports_free(fleet, ask, at)
+    if ask.affinity:
+        yield "Affinity", lambda at: _near(fleet, ask, at)
+    if ask.anti_affinity or ask.load.group in fleet.repelled:
+        yield "AntiAffinity", lambda at: _apart(fleet, ask, at)
+    if any(spread.required for spread in ask.spread):
+        yield "Spread", lambda at: _even(fleet, ask, at)
+    if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
+        yield "Quota", lambda at: (quota_left(fleet, ask) > 0)[fleet.pool_codes[at]]
+
+
+def _all(fleet: Fleet, at: At) -> Mask:
+    return np.ones(len(fleet) if isinstance(at, slice) else len(at), np.bool_)
+
+
+def _ports_free(fleet: Fleet, ask: Ask, at: At) -> Mask:
+    mask = _all(fleet, ALL if ask.load.ports else at)
+    if not ask.load.ports:
+        return mask
+    for port in ask.load.ports:
+        mask[list(fleet.ports.get(port, ()))] = False
+    return mask[at]
+
+
+def _near(fleet: Fleet, ask: Ask, at: At) -> Mask:
+    mask = _all(fleet, at)
     for term in ask.affinity:
         if term.weight is None:
-            mask &= in_domains(fleet.domains(term.key), near(fleet, ask, term))
+            mask &= in_domains(fleet.domains(term.key), near(fleet, ask, term), at)
     return mask
 
 
@@ -232,23 +250,23 @@ def near(fleet: Fleet, ask: Ask, term: Term) -> Mask:
     return mask
 
 
-def _apart(fleet: Fleet, ask: Ask) -> Mask:
-    mask = np.ones(len(fleet), np.bool_)
+def _apart(fleet: Fleet, ask: Ask, at: At) -> Mask:
+    mask = _all(fleet, at)
     for term in ask.anti_affinity:
         if term.weight is None:
-            mask &= ~in_domains(fleet.domains(term.key), fleet.counts(term.groups, term.key) > 0)
+            mask &= ~in_domains(fleet.domains(term.key), fleet.counts(term.groups, term.key) > 0, at)
     for key, holders in fleet.repelling(ask.load.group):
-        mask &= ~in_domains(fleet.domains(key), holders > 0)
+        mask &= ~in_domains(fleet.domains(key), holders > 0, at)
     return mask
 
 
-def _even(fleet: Fleet, ask: Ask) -> Mask:
-    mask = np.ones(len(fleet), np.bool_)
+def _even(fleet: Fleet, ask: Ask, at: At) -> Mask:
+    mask = _all(fleet, at)
     for spread in ask.spread:
         if spread.required:
             domains = fleet.domains(spread.key)
             counts = fleet.counts((ask.load.group,), spread.key)
-            mask &= in_domains(domains, even(counts, eligible(fleet, ask, domains), spread.max_skew))
+            mask &= in_domains(domains, even(counts, eligible(fleet, ask, domains), spread.max_skew), at)
     return mask
 
 
@@ -260,46 +278,17 @@ def eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
     return mask
 
 
-def even(counts: Amounts, among: Mask, max_skew: int) -> Mask:
-    """The domains that may take one more: they stay within `max_skew` of the emptiest.
-
-    https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
-    """
-    if not among.any():
-        return np.zeros(len(counts), np.bool_)
-    mask: Mask = among & (counts + 1 - counts[among].min() <= max_skew)
-    return mask
-
-
 def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
     """How many more instances the quota of each pool that is asked has room for, by pool code, with what is charged or
     with `used`."""
     usage = fleet.quota_used if used is None else used
-    concerned = {ask.pool} if ask.pool else {*fleet.pool_names}
-    left = (_instances(fleet.pools, usage, ask, name) if name in concerned else 0 for name in fleet.pool_names)
-    return np.fromiter(left, np.int64, len(fleet.pool_names))
+    left = [_instances(fleet.pools, usage, ask, name) if ask.pool in ("", name) else 0 for name in fleet.pool_names]
+    return np.array(left, np.int64)
 
 
 def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:
-    rooms = ((room(pools, usage, pool, key), amount) for key, amount in ask.load.quota if amount)
-    return max(
-        0, min((UNLIMITED if left == UNLIMITED else left // amount for left, amount in rooms), default=UNLIMITED)
-    )
-
-
-def keeps_out(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
-    """Whether the taint forbids a server to those who have only these tolerations."""
-    return taint.effect != "PreferNoSchedule" and not tolerated(taint, tolerations)
-
-
-def tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
-    """Whether one of the tolerations puts up with the taint.
-
-    https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
-    """
-    return any(
-        (toleration.key is None or toleration.key == taint.key)
-        and (toleration.effect is None or toleration.effect == taint.effect)
-        and (toleration.operator == "Exists" or toleration.value == taint.value)
-        for toleration in tolerations
-    )
+    most = UNLIMITED
+    for key, amount in ask.load.quota:
+        if amount and (left := room(pools, usage, pool, key)) != UNLIMITED:
+            most = min(most, left // amount)
+    return max(0, most)

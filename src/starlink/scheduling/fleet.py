@@ -1,25 +1,28 @@
 """All servers as arrays, in the order of their names, with what is charged to them."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from starlink.scheduling import tally
+from starlink.scheduling.arrays import Amounts as Amounts
+from starlink.scheduling.arrays import Indices as Indices
+from starlink.scheduling.arrays import Mask as Mask
+from starlink.scheduling.arrays import Scores
 from starlink.scheduling.ask import HOSTNAME, Load
+from starlink.scheduling.domains import Domains as Domains
+from starlink.scheduling.domains import by_domain
+from starlink.scheduling.needs import BASE, Needs, Requests, needs_of
 from starlink.scheduling.pool import Pool
+from starlink.scheduling.upkeep import Upkeep
 
-Mask = npt.NDArray[np.bool_]
-Amounts = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.intp]
-Codes = npt.NDArray[np.intp]
 T = TypeVar("T")
+Held = Sequence[tuple[int, int]]
+"""Servers, and how many instances more each has."""
 
-_BASE = ("cpu", "memory")
-_FEW = 10  # holders, for which a loop is faster than arrays
 _MOST_REMEMBERED = 2_000
 
 
@@ -48,13 +51,6 @@ class Node:
     allocatable: Mapping[str, int] = field(default_factory=dict)
 
 
-class Domains(NamedTuple):
-    """The servers' values of a topology key: `codes` index `names`, -1 for a server without the label."""
-
-    codes: Codes
-    names: tuple[str, ...]
-
-
 class Charge(NamedTuple):
     """An instance on a server. One that is lost, not `counted`, takes room there, but no quota, and is no neighbour.
     One that is `stopping` takes all until it has stopped."""
@@ -67,7 +63,10 @@ class Charge(NamedTuple):
 
 class Fleet:
     """The servers, the pools, and what is charged to both. Servers that are unknown may be charged: the charge counts
-    once they are there."""
+    once they are there.
+
+    `capacity` and `used` are the rows of `capacities` and `uses` by resource. `upkeep` has what follows from the uses.
+    """
 
     def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool] = ()) -> None:
         self._nodes = {node.name: node for node in nodes}
@@ -91,8 +90,10 @@ class Fleet:
         self.nodes = tuple(self._nodes[name] for name in sorted(self._nodes))
         self.names = tuple(node.name for node in self.nodes)
         self.index = {name: number for number, name in enumerate(self.names)}
-        resources = dict.fromkeys((*_BASE, *(key for node in self.nodes for key in node.allocatable)))
-        self.capacity = {key: self._amounts(key) for key in resources}
+        resources = dict.fromkeys((*BASE, *(key for node in self.nodes for key in node.allocatable)))
+        self._rows = {key: number for number, key in enumerate(resources)}
+        self.capacities: Amounts = np.array([self._amounts(key) for key in resources])
+        self.capacity = dict(zip(resources, self.capacities, strict=True))
         self._memo: dict[Hashable, object] = {}
         self._number_pools()
         self.recharge()
@@ -107,7 +108,9 @@ class Fleet:
 
     def recharge(self) -> None:
         """Counts all charges anew."""
-        self.used = {key: np.zeros_like(amounts) for key, amounts in self.capacity.items()}
+        self.uses: Amounts = np.zeros_like(self.capacities)
+        self.used = dict(zip(self.capacity, self.uses, strict=True))
+        self.upkeep = Upkeep(len(self))
         self.instances = np.zeros(len(self), np.int64)
         self.ports: dict[int, dict[int, int]] = {}
         self.groups: dict[str, dict[int, int]] = {}
@@ -125,6 +128,14 @@ class Fleet:
             return np.zeros(len(self), np.int64)
         free: Amounts = self.capacity[resource] - self.used[resource]
         return free
+
+    def most(self) -> Scores:
+        """The capacities to divide by: 1 where there is nothing."""
+        return self.remembered("most", lambda: np.maximum(self.capacities, 1).astype(np.float64))
+
+    def needs(self, requests: Requests) -> Needs:
+        """The requests as rows of `capacities` and `uses`."""
+        return self.remembered(("needs", requests), lambda: needs_of(requests, self._rows))
 
     def mask(self, test: Callable[[Node], bool]) -> Mask:
         """Which servers pass a test."""
@@ -204,26 +215,34 @@ class Fleet:
         for key, amount in load.requests:
             if key in self.used:
                 self.used[key][index] += number * amount
-        self._join(index, load, number, counted=counted)
-
-    def _join(self, index: int, load: Load, number: int, *, counted: bool = True) -> None:
-        """Counts what is not an amount of the server's."""
         self.instances[index] += number
+        self.upkeep.touch(index)
+        self._join(((index, number),), load, counted=counted)
+
+    def _join(self, held: Held, load: Load, *, counted: bool = True) -> None:
+        """Counts what is not an amount of the servers'."""
         for port in load.ports:
-            tally.add_in(self.ports, port, index, number)
+            tally.add_in(self.ports, port, held)
         if not counted:
             return
-        tally.add_in(self.groups, load.group, index, number)
+        tally.add_in(self.groups, load.group, held)
         for term in load.repels:
             for group in term.groups:
-                self._repel(group, term.key, index, number)
-        used = self.quota_used[self.nodes[index].pool]
-        for key, amount in load.quota:
-            tally.add(used, key, number * amount)
+                self._repel(group, term.key, held)
+        for pool, number in self._by_pool(held).items():
+            for key, amount in load.quota:
+                tally.add(self.quota_used[pool], key, number * amount)
 
-    def _repel(self, group: str, key: str, index: int, number: int) -> None:
+    def _by_pool(self, held: Held) -> dict[str, int]:
+        numbers: dict[str, int] = {}
+        for index, number in held:
+            pool = self.nodes[index].pool
+            numbers[pool] = numbers.get(pool, 0) + number
+        return numbers
+
+    def _repel(self, group: str, key: str, held: Held) -> None:
         keys = self.repelled.setdefault(group, {})
-        tally.add_in(keys, key, index, number)
+        tally.add_in(keys, key, held)
         if not keys:
             del self.repelled[group]
 
@@ -232,16 +251,18 @@ class Fleet:
         outside a trial: what lasts is charged by uid."""
         if self._trial is None:
             raise RuntimeError("instances are placed in a trial only")
-        indices, numbers = np.unique(servers, return_counts=True)
+        numbers = np.bincount(servers, minlength=1)
+        indices = np.flatnonzero(numbers)
+        numbers = numbers[indices]
         self._place(indices, load, numbers)
         self._trial.append((indices, load, numbers))
 
     def _place(self, indices: Indices, load: Load, numbers: Amounts) -> None:
-        for key, amount in load.requests:
-            if key in self.used:
-                self.used[key][indices] += numbers * amount
-        for index, number in zip(indices.tolist(), numbers.tolist(), strict=True):
-            self._join(index, load, number)
+        rows, amounts = self.needs(load.requests).asked
+        self.uses[rows[:, None], indices] += numbers * amounts
+        self.instances[indices] += numbers
+        self.upkeep.touch(indices)
+        self._join(list(zip(indices.tolist(), numbers.tolist(), strict=True)), load)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -259,12 +280,12 @@ class Fleet:
     def counts(self, groups: Iterable[str], key: str) -> Amounts:
         """How many instances of the groups each domain of a topology key has."""
         domains = self.domains(key)
-        return _by_domain(domains, [self.groups.get(group, {}) for group in groups])
+        return by_domain(domains, [self.groups.get(group, {}) for group in groups])
 
     def repelling(self, group: str) -> Iterator[tuple[str, Amounts]]:
         """Topology keys, and how many instances in each domain keep the group away."""
         for key, holders in self.repelled.get(group, {}).items():
-            yield key, _by_domain(self.domains(key), [holders])
+            yield key, by_domain(self.domains(key), [holders])
 
     def on_servers(self, group: str) -> Amounts:
         """How many instances of a group each server has."""
@@ -277,22 +298,3 @@ class Fleet:
 def _is_as_large(old: Node | None, new: Node) -> bool:
     """Whether a server that changed leaves the arrays as they are."""
     return old is not None and (old.pool, old.allocatable) == (new.pool, new.allocatable)
-
-
-def _by_domain(domains: Domains, holders: Iterable[Mapping[int, int]]) -> Amounts:
-    found = np.zeros(len(domains.names) + 1, np.int64)  # the last one is for servers without the label
-    for numbers in holders:
-        if len(numbers) < _FEW:
-            for index, number in numbers.items():
-                found[domains.codes[index]] += number
-        else:
-            codes = domains.codes[np.fromiter(numbers, np.intp, len(numbers))]
-            np.add.at(found, codes, np.fromiter(numbers.values(), np.int64, len(numbers)))
-    return found[:-1]
-
-
-def in_domains(domains: Domains, wanted: Mask) -> Mask:
-    """The servers that are in one of the wanted domains."""
-    known = np.append(wanted, np.False_)
-    mask: Mask = known[domains.codes]
-    return mask

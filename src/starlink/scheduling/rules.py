@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from starlink.scheduling import filters, score
+from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask, Scores
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
-from starlink.scheduling.fleet import Amounts, Codes, Fleet, Indices, Mask
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED
-from starlink.scheduling.score import Scores
 
 
 class Rule(ABC):
@@ -39,7 +39,7 @@ class Quota(Rule):
         super().__init__(fleet.pool_codes)
         self._fleet, self._ask = fleet, ask
         self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else np.unique(fleet.pool_codes[servers])
-        self._used = {name: dict(used) for name, used in fleet.quota_used.items()}
+        self._used: dict[str, dict[str, int]] | None = None
         self._left = filters.quota_left(fleet, ask)
 
     @property
@@ -55,6 +55,8 @@ class Quota(Rule):
         return np.where(self._left[self.codes] > 0, scores, -np.inf)
 
     def took(self, position: int) -> None:
+        if self._used is None:
+            self._used = {name: dict(used) for name, used in self._fleet.quota_used.items()}
         used = self._used[self._fleet.pool_names[self.codes[position]]]
         for key, amount in self._ask.load.quota:
             used[key] = used.get(key, 0) + amount
@@ -96,13 +98,29 @@ class Even(Rule):
     def __init__(self, codes: Codes, counts: Amounts, among: Mask, max_skew: int) -> None:
         super().__init__(codes)
         self._counts, self._among, self._max_skew = counts, among, max_skew
+        self._shut: Scores = np.full(len(counts) + 1, -np.inf)
+        self._level()
+
+    def _level(self) -> None:
+        """What is open, seen from the emptiest domains, and how many of these there are."""
+        compared = self._counts[self._among]
+        self._lowest = int(compared.min()) if len(compared) else 0
+        self._emptiest = int(np.count_nonzero(compared == self._lowest))
+        open_ = self._among & (self._counts < self._lowest + self._max_skew)
+        self._shut[:-1] = np.where(open_, 0.0, -np.inf)
 
     def judge(self, scores: Scores) -> Scores:
-        open_ = np.append(filters.even(self._counts, self._among, self._max_skew), np.False_)
-        return np.where(open_[self.codes], scores, -np.inf)
+        judged: Scores = scores + self._shut[self.codes]
+        return judged
 
     def took(self, position: int) -> None:
-        self._counts[self.codes[position]] += 1
+        code = self.codes[position]
+        self._emptiest -= int(self._counts[code] == self._lowest)
+        self._counts[code] += 1
+        if not self._emptiest:
+            self._level()
+        elif self._counts[code] + 1 - self._lowest > self._max_skew:
+            self._shut[code] = -np.inf
 
 
 class Balanced(Rule):

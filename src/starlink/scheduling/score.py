@@ -7,18 +7,19 @@ gives the same scores to the last bit, and what is equal on paper is a tie.
 """
 
 import functools
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from starlink.scheduling.arrays import ALL, BLOCK, Amounts, At, Codes, Indices, Mask, blocks
+from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
-from starlink.scheduling.filters import tolerated
-from starlink.scheduling.fleet import Amounts, Fleet, Indices, Mask, Taint
+from starlink.scheduling.fleet import Fleet, Taint
 from starlink.scheduling.pool import Pool, Weights
+from starlink.scheduling.taints import tolerated
 
-Scores = npt.NDArray[np.float64]
+Values = TypeVar("Values", Indices | int, Scores | float)
 _HUNDRED = 100.0  # the largest weight of a term
 _GRID = 2.0**24
 
@@ -69,33 +70,54 @@ class Filled(NamedTuple):
     use: Scores
 
 
-def filled(fleet: Fleet, ask: Ask, at: "Indices | slice", more: "Indices | int", own: Scores) -> Filled:
+def first(fleet: Fleet, ask: Ask) -> Scores:
+    """What `filled` gives for the first instance, for all servers. It is kept for all asks that request the same, but
+    for servers that have some of the group: it is not to be written to, and good until the next charge."""
+    pool, requests = policy(fleet, ask), ask.load.requests
+    scores = fleet.upkeep.array(
+        ("filled", requests, pool.strategy, pool.weights), lambda at: filled(fleet, ask, at, 0, 0.0).scores
+    )
+    if holders := fleet.groups.get(ask.load.group):
+        servers = np.fromiter(holders, np.intp, len(holders))
+        own = np.fromiter(holders.values(), np.float64, len(holders))
+        scores = scores.copy()
+        scores[servers] = filled(fleet, ask, servers, 0, own).scores
+    return scores
+
+
+def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     """For each of the servers, with one instance after `more` others that are placed now. `own` is how many of the
     group each had at first."""
+    count = len(range(len(fleet))[at]) if isinstance(at, slice) else len(at)
+    if count <= BLOCK:
+        return _filled(fleet, ask, at, more, own)
+    at = np.arange(len(fleet))[at] if isinstance(at, slice) else at
+    parts = [_filled(fleet, ask, at[one], _part(more, one), _part(own, one)) for one in blocks(count)]
+    return Filled(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _part(values: Values, block: slice) -> Values:
+    return values[block] if isinstance(values, np.ndarray) else values
+
+
+def _filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     pool = policy(fleet, ask)
     weights = pool.weights
-    shares = {key: _share(fleet, ask, key, at, more) for key in _weighed(fleet, ask)}
-    use = functools.reduce(np.maximum, shares.values())
+    shares = _shares(fleet, ask, at, more)
+    use: Scores = shares.max(axis=0)
     scores = weights.use * use if pool.strategy == "Pack" else -weights.use * use
     if pool.strategy == "Spread":
         scores = scores - weights.own * (own + more)
     if weights.balance:
-        scores = scores + weights.balance * (1.0 - np.abs(shares["cpu"] - shares["memory"]))
+        scores = scores + weights.balance * (1.0 - np.abs(shares[0] - shares[1]))
     return Filled(_to_grid(scores), use)
 
 
-def _weighed(fleet: Fleet, ask: Ask) -> tuple[str, ...]:
-    """Cpu, memory, and what else is asked for."""
-    asked = (key for key, amount in ask.load.requests if amount and key in fleet.capacity)
-    return tuple(dict.fromkeys(("cpu", "memory", *asked)))
-
-
-def _share(fleet: Fleet, ask: Ask, key: str, at: "Indices | slice", more: "Indices | int") -> Scores:
-    """How much of a resource is taken with the instance."""
-    amount = next((amount for name, amount in ask.load.requests if name == key), 0)
-    most = fleet.remembered(("most", key), lambda: np.maximum(fleet.capacity[key], 1).astype(np.float64))
-    share: Scores = (fleet.used[key][at] + (more + 1) * amount) / most[at]
-    return share
+def _shares(fleet: Fleet, ask: Ask, at: At, more: Indices | int) -> Scores:
+    """How much of cpu, of memory, and of what else is asked for is taken with the instance, a row a resource."""
+    weighed = fleet.needs(ask.load.requests).weighed
+    shares: Scores = (weighed.of(fleet.uses, at) + (more + 1) * weighed.amounts) / weighed.of(fleet.most(), at)
+    return shares
 
 
 def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, float]]:
@@ -110,12 +132,29 @@ def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, float]]
 
 def company(fleet: Fleet, ask: Ask) -> Scores | None:
     """What the wishes about other groups come to; None without any."""
-    scores: Scores | None = None
+    met = companies(fleet, ask)
+    return together(met, ALL) if met else None
+
+
+class Met(NamedTuple):
+    """What a wish comes to: by domain, at the end for a server in none, and the servers' domains."""
+
+    worth: Scores
+    codes: Codes
+
+
+def companies(fleet: Fleet, ask: Ask) -> list[Met]:
+    """What each of the wishes about other groups comes to."""
+    found = []
     for term, weight in wishes(fleet, ask, own=False):
         present = np.append(fleet.counts(term.groups, term.key) > 0, np.False_)
-        met: Scores = weight * present[fleet.domains(term.key).codes].astype(np.float64)
-        scores = met if scores is None else scores + met
-    return scores
+        found.append(Met(weight * present.astype(np.float64), fleet.domains(term.key).codes))
+    return found
+
+
+def together(met: Iterable[Met], at: At) -> Scores:
+    """What all of them come to for some servers; there is one at least."""
+    return functools.reduce(np.add, (one.worth[one.codes[at]] for one in met))
 
 
 def skew(counts: Amounts, among: Mask, weight: float) -> Scores:

@@ -1,6 +1,6 @@
 """Numbers by key that are counted up and down; what comes to nothing leaves no trace."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -18,9 +18,13 @@ def add(numbers: Tally[K], key: K, number: int) -> None:
         numbers.pop(key, None)
 
 
-def add_in(tallies: dict[K, Tally[K2]], key: K, inner: K2, number: int) -> None:
-    """Adds to a number in the tally of a key."""
+def add_in(tallies: dict[K, Tally[K2]], key: K, more: Iterable[tuple[K2, int]]) -> None:
+    """Adds to numbers in the tally of a key."""
     numbers = tallies.setdefault(key, {})
-    add(numbers, inner, number)
+    for inner, number in more:  # `add`, without a call for each
+        if now := numbers.get(inner, 0) + number:
+            numbers[inner] = now
+        else:
+            numbers.pop(inner, None)
     if not numbers:
         del tallies[key]

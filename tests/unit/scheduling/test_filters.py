@@ -5,8 +5,9 @@ from typing import NamedTuple
 import pytest
 
 from starlink.scheduling.ask import Ask, Load
-from starlink.scheduling.filters import feasible, keeps_out, otherwise, resource_filter
+from starlink.scheduling.filters import feasible, otherwise, resource_filter
 from starlink.scheduling.fleet import Fleet, Node
+from starlink.scheduling.taints import keeps_out
 
 
 class Taint(NamedTuple):

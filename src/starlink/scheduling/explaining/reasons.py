@@ -8,8 +8,8 @@ from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.shortage import shortages
 from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, skews
-from starlink.scheduling.filters import keeps_out
 from starlink.scheduling.fleet import Fleet, Indices
+from starlink.scheduling.taints import keeps_out
 
 _FEW = 3
 _LOOKED_AT = 100

@@ -6,9 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling import filters
+from starlink.scheduling.arrays import Amounts, Indices, Mask
 from starlink.scheduling.ask import Ask, Spread
+from starlink.scheduling.domains import Domains
 from starlink.scheduling.explaining.shortage import missing_shares
-from starlink.scheduling.fleet import Amounts, Domains, Fleet, Indices, Mask
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.score import Scores
 
 _EFFORTS = {

@@ -1,0 +1,244 @@
+"""Whose turn it is: the servers on which identical instances go, each the one with the highest score at its turn.
+
+Ties go to the first name. Three ways give the same. Where a server's score depends on that server alone, all turns are
+found at once: by the first score of each, where no second turn comes before those, else by sorting all scores. Where
+placing one instance changes the others' scores or filters, they are found turn by turn.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from starlink.scheduling import score
+from starlink.scheduling.arrays import Indices, Mask, Scores
+from starlink.scheduling.ask import HOSTNAME, Ask
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.rules import Quota, Rule, concerns_itself, rules_of
+
+_NONE = np.zeros(0, np.intp)
+_TWO_TURNS = np.arange(2)
+_FEW_LANES = 64
+_MANY_LANES = 2**31
+_FEW_TURNS, _MANY_TURNS = 2, 32
+
+
+class Scored(NamedTuple):
+    """The scores of servers, and how full each would be."""
+
+    scores: Scores
+    use: Scores
+
+
+class Turns(NamedTuple):
+    """Servers in the order of their turns, and how full each is after its turn."""
+
+    servers: Indices
+    use: Scores
+
+
+def turns(fleet: Fleet, ask: Ask, servers: Indices, count: int) -> Turns:
+    """The turns of up to `count` instances on the servers, which are all that may have one now or later."""
+    if count < 1 or not len(servers):
+        return Turns(_NONE, np.zeros(0))
+    batch = _Batch(fleet, ask, servers, count)
+    rules = []
+    for rule in rules_of(fleet, ask, servers):
+        if isinstance(rule, Quota) and (limit := rule.limit) is not None:
+            count = min(count, limit)
+        else:
+            rules.append(rule)
+    if rules:
+        return _one_by_one(batch, rules, count)
+    return _once_each(batch, count) or _sorted(batch, count)
+
+
+class _Batch:
+    """The servers that may have a turn, before the first one, and their scores for it."""
+
+    def __init__(self, fleet: Fleet, ask: Ask, servers: Indices, count: int) -> None:
+        self.fleet, self.ask, self.count = fleet, ask, count
+        self._own = fleet.on_servers(ask.load.group).astype(np.float64) if ask.load.group in fleet.groups else None
+        self._standing, self._companies = score.standing(fleet, ask), score.companies(fleet, ask)
+        self.servers = servers
+        self.keys: Scores = self._base(servers) + score.first(fleet, ask)[servers]
+
+    def _base(self, servers: Indices) -> Scores:
+        """What no turn changes."""
+        standing: Scores = self._standing[servers]
+        return standing + score.together(self._companies, servers) if self._companies else standing
+
+    def turn(self, servers: Indices, more: Indices | int) -> Scored:
+        """The scores of servers after `more` turns of their own, and how full they then are."""
+        own = 0.0 if self._own is None else self._own[servers]
+        filled = score.filled(self.fleet, self.ask, servers, more, own)
+        return Scored(self._base(servers) + filled.scores, filled.use)
+
+    def places(self, servers: Indices) -> Indices:
+        """How many more instances each server has room for, at most `count`."""
+        asked = self.fleet.needs(self.ask.load.requests).asked
+        free = asked.of(self.fleet.capacities, servers) - asked.of(self.fleet.uses, servers)
+        places: Indices = (free // asked.amounts).min(axis=0, initial=self.count)
+        alone = any(concerns_itself(self.ask, term) and term.key == HOSTNAME for term in self.ask.anti_affinity)
+        return np.minimum(places, 1) if self.ask.load.ports or alone else places
+
+
+# All turns at once
+
+
+def _once_each(batch: _Batch, count: int) -> Turns | None:
+    """One turn for each of the `count` whose first keys are the highest; None if a second turn could come before one of
+    these, or there are too few."""
+    if not 0 < count <= len(batch.keys):
+        return None
+    best = np.sort(_first(batch.keys, count))
+    servers, keys = batch.servers[best], batch.keys[best]
+    scores, use = batch.turn(np.concatenate((servers, servers)), np.repeat(_TWO_TURNS, count))
+    if scores[count:].max() >= keys.min():
+        return None
+    order = np.argsort(-keys, kind="stable")
+    return Turns(servers[order], use[order])
+
+
+def _sorted(batch: _Batch, count: int) -> Turns:
+    """Merges the servers' sequences of scores. A server's turn comes when its score is the highest of all, and so does
+    a later turn of its own that scores higher than an earlier one: its key is the lowest score so far. Only the `count`
+    whose first keys are the highest can have a turn."""
+    servers = batch.servers[np.sort(_first(batch.keys, count))]
+    places = batch.places(servers)
+    depth = np.minimum(places, -(-2 * count // max(len(servers), 1)))
+    while True:
+        at, more = _pairs(depth)
+        scores, use = batch.turn(servers[at], more)
+        keys = _lowest_so_far(scores, depth)
+        chosen = _first(keys, count)
+        deeper = _may_go_deeper(depth, places, chosen, count)
+        if not deeper.any():
+            order = chosen[np.lexsort((chosen, -keys[chosen]))]
+            return Turns(servers[at[order]], use[order])
+        depth = np.where(deeper, np.minimum(places, np.maximum(depth * 4, 16)), depth)
+
+
+def _pairs(depth: Indices) -> tuple[Indices, Indices]:
+    """Each server's number as often as it is deep, and beside it 0, 1, 2…"""
+    at = np.repeat(np.arange(len(depth)), depth)
+    starts = np.repeat(np.cumsum(depth) - depth, depth)
+    return at, np.arange(len(at)) - starts
+
+
+def _lowest_so_far(scores: Scores, depth: Indices) -> Scores:
+    """The running minimum within each server's part."""
+    deepest = int(depth.max(initial=0))
+    if deepest <= 1:
+        return scores
+    rows = depth > 0
+    table = np.full((int(rows.sum()), deepest), np.inf)
+    filled = np.arange(deepest) < depth[rows][:, None]
+    table[filled] = scores
+    lowest: Scores = np.minimum.accumulate(table, axis=1)[filled]
+    return lowest
+
+
+def _first(keys: Scores, count: int) -> Indices:
+    """The positions of the `count` highest keys, of equal ones the first."""
+    if count >= len(keys):
+        return np.arange(len(keys))
+    if count == 1:
+        return np.array([np.argmax(keys)])
+    least = np.partition(keys, len(keys) - count)[len(keys) - count]
+    (higher,), (equal,) = (keys > least).nonzero(), (keys == least).nonzero()
+    return np.concatenate((higher, equal[: count - len(higher)]))
+
+
+def _may_go_deeper(depth: Indices, places: Indices, chosen: Indices, count: int) -> Mask:
+    """The servers that have more places, and whose next key could be among the chosen: those that were chosen as deep
+    as was looked, or any while there are too few."""
+    shallow = (depth < places) & (depth > 0)
+    if len(chosen) < count or not shallow.any():
+        return shallow
+    taken = np.zeros(int(depth.sum()), np.bool_)
+    taken[chosen] = True
+    mask: Mask = shallow & taken[np.cumsum(depth) - 1]
+    return mask
+
+
+# Turn by turn
+
+
+def _one_by_one(batch: _Batch, rules: Sequence[Rule], count: int) -> Turns:
+    servers = _candidates(batch, rules, count)
+    places, taken = batch.places(servers), np.zeros(len(servers), np.intp)
+    ahead = _Ahead(batch, servers, places)
+    scores, use = ahead.first()
+    for rule in rules:
+        rule.look_at(servers)
+    chosen: list[int] = []
+    uses: list[float] = []
+    while len(chosen) < count:
+        current = scores
+        for rule in rules:
+            current = rule.judge(current)
+        best = int(current.argmax())
+        if current[best] == -np.inf:
+            break
+        chosen.append(best)
+        uses.append(float(use[best]))
+        taken[best] += 1
+        for rule in rules:
+            rule.took(best)
+        if taken[best] < places[best]:
+            scores[best], use[best] = ahead.turn(best, int(taken[best]))
+        else:
+            scores[best] = -np.inf
+    return Turns(servers[np.array(chosen, np.intp)], np.array(uses))
+
+
+class _Ahead:
+    """The scores of servers' turns, worked out for some in advance, for each call has a cost of its own: at first a few
+    of all servers, and then many of a server whose own are used up."""
+
+    def __init__(self, batch: _Batch, servers: Indices, places: Indices) -> None:
+        self._batch, self._servers, self._places = batch, servers, places
+        depth = np.minimum(places, _FEW_TURNS)
+        at, more = _pairs(depth)
+        self._scores, self._use = batch.turn(servers[at], more)
+        self._starts, self._ends = np.cumsum(depth) - depth, depth
+        self._later: dict[int, tuple[int, Scored]] = {}
+
+    def first(self) -> Scored:
+        """The first turn of each server."""
+        return Scored(self._scores[self._starts], self._use[self._starts])
+
+    def turn(self, position: int, more: int) -> tuple[float, float]:
+        """The score of a server after `more` turns of its own, and how full it then is."""
+        if more < self._ends[position]:
+            at = int(self._starts[position]) + more
+            return float(self._scores[at]), float(self._use[at])
+        begin, scored = self._later.get(position) or self._look(position, more)
+        if more - begin >= len(scored.scores):
+            begin, scored = self._look(position, more)
+        return float(scored.scores[more - begin]), float(scored.use[more - begin])
+
+    def _look(self, position: int, more: int) -> tuple[int, Scored]:
+        numbers = np.arange(more, min(more + _MANY_TURNS, int(self._places[position])))
+        servers = np.full(len(numbers), self._servers[position])
+        found = self._later[position] = more, self._batch.turn(servers, numbers)
+        return found
+
+
+def _candidates(batch: _Batch, rules: Sequence[Rule], count: int) -> Indices:
+    """The servers that can have a turn: rules tell lanes of servers apart, not the servers of a lane, so that in each
+    only the `count` with the highest first keys matter."""
+    servers = batch.servers
+    lanes = np.zeros(len(servers), np.int64)
+    for rule in rules:
+        codes = rule.codes[servers] + 1
+        lanes = lanes * (int(codes.max()) + 1) + codes
+        if int(lanes.max()) > _MANY_LANES:
+            lanes = np.unique(lanes, return_inverse=True)[1]
+    different = np.unique(lanes)
+    if len(different) > _FEW_LANES:
+        return servers
+    members = (np.flatnonzero(lanes == lane) for lane in different)
+    chosen: Indices = servers[np.sort(np.concatenate([one[_first(batch.keys[one], count)] for one in members]))]
+    return chosen

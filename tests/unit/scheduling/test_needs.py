@@ -1,0 +1,35 @@
+"""Requests as rows of a fleet's tables."""
+
+import numpy as np
+
+from starlink.scheduling.arrays import ALL
+from starlink.scheduling.needs import needs_of
+
+ROWS = {"cpu": 0, "memory": 1, "gpu": 2}
+CAPACITY = np.array([[10, 10, 10], [4, 4, 4], [0, 1, 2]])
+
+
+def lacking(requests: dict[str, int], used: list[list[int]]) -> list[int]:
+    found = needs_of(tuple(requests.items()), ROWS).lacking(CAPACITY, np.array(used), ALL)
+    return [int(number) for number in found]
+
+
+def test_cpu_and_memory_come_first_and_are_weighed_whether_asked_or_not() -> None:
+    needs = needs_of((("gpu", 1), ("memory", 2)), ROWS)
+    assert needs.resources == ("cpu", "memory", "gpu")
+    assert (needs.weighed.rows.tolist(), needs.weighed.amounts.tolist()) == ([0, 1, 2], [[0], [2], [1]])
+    assert (needs.asked.rows.tolist(), needs.asked.amounts.tolist()) == ([1, 2], [[2], [1]])
+
+
+def test_the_first_resource_that_is_lacking_counts() -> None:
+    assert lacking({"cpu": 5, "gpu": 1}, [[0, 6, 0], [0, 0, 0], [0, 0, 2]]) == [2, 0, 2]
+    assert lacking({"cpu": 5, "gpu": 1}, [[0, 0, 0], [0, 0, 0], [0, 0, 0]]) == [2, 3, 3]
+
+
+def test_what_no_server_has_is_lacking_everywhere_unless_something_before_is() -> None:
+    assert lacking({"cpu": 5, "fpga": 1, "gpu": 2}, [[0, 6, 0], [0, 0, 0], [0, 0, 0]]) == [2, 0, 2]
+    assert lacking({"cpu": 5, "fpga": 0}, [[0, 6, 0], [0, 0, 0], [0, 0, 0]]) == [3, 0, 3]
+
+
+def test_who_asks_for_nothing_lacks_nothing_on_an_overcommitted_server() -> None:
+    assert lacking({"cpu": 0}, [[99, 99, 99], [99, 99, 99], [0, 0, 0]]) == [2, 2, 2]
