@@ -10,7 +10,8 @@ from starlink.api.pool import Pool, Quota
 from starlink.engine.loads import quota_key
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
-from starlink.scheduling.fleet import Fleet, Mask
+from starlink.scheduling.arrays import Mask
+from starlink.scheduling.fleet import Fleet
 
 BELOW_WATERMARK = "BelowWatermark"
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}

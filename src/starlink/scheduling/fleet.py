@@ -8,13 +8,9 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from starlink.scheduling import tally
-from starlink.scheduling.arrays import Amounts as Amounts
-from starlink.scheduling.arrays import Indices as Indices
-from starlink.scheduling.arrays import Mask as Mask
-from starlink.scheduling.arrays import Scores
+from starlink.scheduling.arrays import Amounts, Indices, Mask, Scores
 from starlink.scheduling.ask import HOSTNAME, Load
-from starlink.scheduling.domains import Domains as Domains
-from starlink.scheduling.domains import by_domain
+from starlink.scheduling.domains import Domains, by_domain
 from starlink.scheduling.needs import BASE, Needs, Requests, needs_of
 from starlink.scheduling.pool import Pool
 from starlink.scheduling.upkeep import Upkeep

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling import score
+from starlink.scheduling.arrays import Mask
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.filters import every, feasible
-from starlink.scheduling.fleet import Charge, Fleet, Mask
+from starlink.scheduling.fleet import Charge, Fleet
 from starlink.scheduling.rules import Balanced, Company, rules_of
 from starlink.scheduling.score import Scores
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.shortage import shortages
 from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, skews
-from starlink.scheduling.fleet import Fleet, Indices
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.taints import keeps_out
 
 _FEW = 3

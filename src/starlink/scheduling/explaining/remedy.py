@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask, Spread, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.newcomer import newcomer
@@ -25,7 +26,7 @@ from starlink.scheduling.explaining.reasons import (
 from starlink.scheduling.explaining.shortage import change, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, capacity_of, resource_of, skews
 from starlink.scheduling.filters import quota_left
-from starlink.scheduling.fleet import Amounts, Fleet, Indices
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.rules import concerns_itself
 
 _CURED_BY_A_SERVER = frozenset({"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity"})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlink.scheduling.fleet import Amounts, Indices, Mask
+from starlink.scheduling.arrays import Amounts, Indices, Mask
 from starlink.scheduling.preemption.lacks import Lack
 from starlink.scheduling.preemption.leavers import Leavers, Party
 

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling import filters
+from starlink.scheduling.arrays import Amounts, Mask
 from starlink.scheduling.ask import Ask, Load, Spread, Term
-from starlink.scheduling.fleet import Amounts, Domains, Fleet, Mask
+from starlink.scheduling.domains import Domains
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED
 
 

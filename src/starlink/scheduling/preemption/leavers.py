@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlink.scheduling.arrays import Amounts, Mask
 from starlink.scheduling.ask import Ask, Load
-from starlink.scheduling.fleet import Amounts, Mask
 from starlink.scheduling.preemption.lacks import Lack, needed_groups
 from starlink.scheduling.preemption.roster import Roster
 

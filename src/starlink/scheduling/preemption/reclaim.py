@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from starlink.scheduling.arrays import Mask
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.fleet import Fleet, Mask
+from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import Usage, borrowed, room
 from starlink.scheduling.preemption.lacks import needed_groups
 from starlink.scheduling.preemption.leavers import Leaver, leaving

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask
 from starlink.scheduling.ask import Load
-from starlink.scheduling.fleet import Amounts, Codes, Fleet, Indices, Mask
+from starlink.scheduling.fleet import Fleet
 
 
 class Kind(NamedTuple):
