@@ -1,7 +1,7 @@
 """Servers for what a task wants: placed, or by making others go, or refused with the reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, explain
 from starlink.scheduling.filters import Removed
-from starlink.scheduling.place import place, reason
+from starlink.scheduling.place import Placed, place, reason
 from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.preemption.roster import Roster
 
@@ -50,12 +50,12 @@ class Placer:
         self._roster: Roster | None = None
         self._by_uid: dict[str, Assignment] | None = None
 
-    def place(self, examined: Examined) -> Found:
-        """Finds servers for what the task wants, in the order of its wants."""
+    def place(self, examined: Examined, held: Held | None = None) -> Found:
+        """Finds servers for what the task wants, in the order of its wants; `held` is what it has waited for."""
         batches: dict[str, list[int]] = {}
         for number, want in enumerate(examined.decision.wants):
             batches.setdefault(want.server, []).append(number)
-        outcome = self._fill(examined, batches)
+        outcome = self._fill(examined, batches, held)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
         told = "; ".join(filter(None, (self._waits_in_words(outcome.waiting), refusal)))
@@ -68,21 +68,35 @@ class Placer:
         servers = [self._fleet.index[name] for name in held.servers if name in self._fleet.index]
         self._fleet.place(np.array(servers, np.intp), held.load)
 
-    def _fill(self, examined: Examined, batches: Mapping[str, list[int]]) -> "_Outcome":
+    def _fill(self, examined: Examined, batches: Mapping[str, list[int]], held: Held | None) -> "_Outcome":
         """A gang over several servers by name is tried first: whether it is whole is known at its end only."""
         wants = len(examined.decision.wants)
         if examined.task.spec.placement.gang and len(batches) > 1:
             with self._fleet.trial():
-                tried = self._fill_all(examined, batches, makes_room=False)
+                tried = self._fill_all(examined, batches, None, makes_room=False)
             if tried.refusals:
                 return _Outcome(wants, tried.refusals, tried.removed)
-        return self._fill_all(examined, batches, makes_room=True)
+        return self._fill_all(examined, batches, held, makes_room=True)
 
-    def _fill_all(self, examined: Examined, batches: Mapping[str, list[int]], *, makes_room: bool) -> "_Outcome":
+    def _fill_all(
+        self, examined: Examined, batches: Mapping[str, list[int]], held: Held | None, *, makes_room: bool
+    ) -> "_Outcome":
         outcome = _Outcome(len(examined.decision.wants))
         for server, numbers in batches.items():
-            self._place(self._ask(examined, server), numbers, outcome, makes_room=makes_room)
+            ask = self._ask(examined, server)
+            left = self._place_where_held(ask, numbers, held, outcome) if held else numbers
+            self._place(ask, left, outcome, makes_room=makes_room)
         return outcome
+
+    def _place_where_held(self, ask: Ask, numbers: list[int], held: Held, outcome: "_Outcome") -> list[int]:
+        """Those that are left: who names no pool goes first where quota was freed for it: elsewhere it could borrow,
+        and would have to give it back."""
+        first = numbers[: len(held.servers)]
+        if ask.pool or (ask.gang and len(first) < len(numbers)):
+            return numbers
+        placed = place(self._fleet, replace(ask, pool=held.pool), len(first))
+        self._take(first, placed, outcome)
+        return numbers[len(placed.servers) :]
 
     def _ask(self, examined: Examined, server: str) -> Ask:
         observed = examined.observed
@@ -99,10 +113,7 @@ class Placer:
 
     def _place(self, ask: Ask, numbers: list[int], outcome: "_Outcome", *, makes_room: bool) -> None:
         placed = place(self._fleet, ask, len(numbers))
-        outcome.removed = outcome.removed or placed.removed
-        choices = placed.choices
-        for number, index, use in zip(numbers, placed.servers.tolist(), placed.use.tolist(), strict=False):
-            outcome.take(number, self._fleet.names[index], reason(choices, use))
+        self._take(numbers, placed, outcome)
         left = numbers[len(placed.servers) :]
         made = self._preempt(ask, len(left)) if left and makes_room else []
         bound = [one for one in made if not one.waits]
@@ -112,6 +123,12 @@ class Placer:
         if placed.refusal is not None and len(made) < len(left):
             outcome.refusals.append(explain(self._fleet, ask, len(left) - len(made)) if made else placed.refusal)
         self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
+
+    def _take(self, numbers: list[int], placed: Placed, outcome: "_Outcome") -> None:
+        outcome.removed = outcome.removed or placed.removed
+        choices = placed.choices
+        for number, index, use in zip(numbers, placed.servers.tolist(), placed.use.tolist(), strict=False):
+            outcome.take(number, self._fleet.names[index], reason(choices, use))
 
     def _preempt(self, ask: Ask, count: int) -> list[Preemption]:
         if self._searches >= _MOST_SEARCHES or not self._may_preempt(ask):

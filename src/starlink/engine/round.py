@@ -73,7 +73,7 @@ def _placed(
             if key not in examined:
                 placer.hold(waiting[key])
                 continue
-            found = placer.place(examined[key])
+            found = placer.place(examined[key], waiting.get(key))
             placements[key] = found.placement
             if found.held is None:
                 waiting.pop(key, None)

@@ -176,6 +176,25 @@ def test_who_gave_back_what_it_borrowed_does_not_borrow_it_again_whatever_its_pr
     assert running(cluster, "owner") == 1 and running(cluster, "borrower") == 1
 
 
+def test_who_names_no_pool_goes_where_the_quota_was_freed_for_it() -> None:
+    cluster = Cluster()
+    quota = {"assignments": 9, "cpu": 2}
+    cluster.pool("lab", quota=quota, cohort="all", lend={"assignments": 9, "cpu": 2})
+    cluster.pool("edge", quota={"assignments": 9, "cpu": 0}, cohort="all", lend={"assignments": 9})
+    cluster.server("s1", cpu="2", pool="lab")
+    edge = cluster.server("s2", cpu="64", pool="edge", unschedulable=True)
+    cluster.task("low", template=template("2"), placement={"pool": "lab"})
+    cluster.settle()
+    cluster.change(edge, unschedulable=False)
+    cluster.task("any", template=template("2"), placement={"priority": 10})
+    leader = Leader(cluster)
+    leader.round()
+    assert len(told(cluster)) == 1 and leader.reservations.waiting
+    stopped(cluster, told(cluster))
+    leader.round()
+    assert [a.spec.server for a in of(cluster, "any")] == ["s1"]
+
+
 def test_the_quota_of_one_that_is_lost_while_it_stops_is_not_waited_for() -> None:
     cluster = full_pool()
     high(cluster)

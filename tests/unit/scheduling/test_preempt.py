@@ -272,6 +272,17 @@ def test_a_pool_that_would_itself_borrow_claims_nothing() -> None:
     assert run(cohort(2, 2, *charges), replace(HIGH, pool="p")) == []
 
 
+def test_a_pool_that_borrows_one_thing_does_not_claim_another_back() -> None:
+    lent = {"assignments": 9, "cpu": 9000}
+    pools = [
+        Pool("p", quota={"assignments": 9, "cpu": 1000}, cohort="c", lend={"cpu": 1000, "assignments": 5}),
+        Pool("q", quota={"assignments": 1, "cpu": 8000}, cohort="c", lend={"assignments": 1, "cpu": 8000}, borrow=lent),
+    ]
+    fleet = Fleet([node("a", 8, "p"), node("b", 8, "q")], pools)
+    charged(fleet, Charge("a", load("other", 99, cores=8)), Charge("b", load("other", 99)))
+    assert run(fleet, replace(HIGH, pool="q"), budgets={"other": 9}) == []
+
+
 def test_the_order_of_charges_does_not_matter() -> None:
     charges = {
         f"u{number}": Charge(f"s{number % 7}", load(("low", "mid")[number % 2], number % 3)) for number in range(28)

@@ -17,8 +17,9 @@ _Used = dict[str, dict[str, int]]
 
 class Ledger:
     """What the pools' quotas are charged. Two give way to an instance that finds its pool's quota used up: those of
-    lower priority in the same pool, and, as long as its pool is within its own quota with it, those of any priority in
-    a pool of the cohort that takes more than its own.
+    lower priority in the same pool, and, as long as its pool is within its own quota with it in all that is asked,
+    those of any priority in a pool of the cohort that takes more than its own. Who borrows claims nothing back: two
+    pools that each lend what the other lacks would take it from each other for ever.
 
     The latter is reclaim: https://kueue.sigs.k8s.io/docs/concepts/cluster_queue/#preemption
     """
@@ -81,27 +82,24 @@ class Ledger:
     def helps(self, usage: Usage, pool: str, one: Leaver) -> bool:
         """Whether somebody gives back what the pool's quota is short of."""
         return any(
-            room(self._fleet.pools, usage, pool, key) < amount and self._gives_way(usage, pool, one, key, amount)
+            room(self._fleet.pools, usage, pool, key) < amount and self._gives_way(usage, pool, one, key)
             for key, amount in self._wanted
         )
 
-    def _gives_way(self, usage: Usage, pool: str, one: Leaver, key: str, amount: int) -> bool:
+    def _gives_way(self, usage: Usage, pool: str, one: Leaver, key: str) -> bool:
         theirs = self.pool_of(one.server)
         if not any(name == key and given for name, given in one.quota):
             return False
-        return theirs == pool or (
-            self._is_within(usage, pool, key, amount) and borrowed(self._fleet.pools, usage, theirs, key) > 0
-        )
+        borrows = borrowed(self._fleet.pools, usage, theirs, key) > 0
+        return theirs == pool or (borrows and self._is_within(usage, pool))
 
-    def _is_within(self, usage: Usage, pool: str, key: str, amount: int) -> bool:
+    def _is_within(self, usage: Usage, pool: str) -> bool:
+        """Whether the pool keeps to its own quota with an instance more."""
         quota = self._fleet.pools[pool].quota
-        return key in quota and usage[pool].get(key, 0) + amount <= quota[key]
+        return all(usage[pool].get(key, 0) + amount <= quota[key] for key, amount in self._wanted if key in quota)
 
     def _is_entitled(self, usage: Usage, pool: str, one: Leaver) -> bool:
-        given = {key for key, amount in one.quota if amount}
-        return self.pool_of(one.server) == pool or any(
-            key in given and self._is_within(usage, pool, key, amount) for key, amount in self._wanted
-        )
+        return self.pool_of(one.server) == pool or self._is_within(usage, pool)
 
     def candidates(self, pool: str, budgets: Mapping[str, int]) -> Iterator[Leaver]:
         """All who may have to go for the pool's quota, the lowest priority first."""
