@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
 from starlink.scheduling.taints import keeps_out
 
 Removed = tuple[tuple[str, int], ...]
-Keeps = Callable[[At], Mask]
-"""Which of some servers a filter keeps."""
+Keeps = Callable[[At], Mask] | None
+"""Which of some servers a filter keeps; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ def feasible(fleet: Fleet, ask: Ask) -> Feasible:
     left, short = _with_room(fleet, ask, of_kind.servers)
     counts, later = [*of_kind.removed, *short], None
     for name, keeps in _by_company(fleet, ask):
-        kept = left[keeps(left)]
+        kept = left[keeps(left)] if keeps else left
         if name == "Spread":
             later = left
         elif later is not None:
-            later = later[keeps(later)]
+            later = later[keeps(later)] if keeps else later
         counts.append((name, len(left) - len(kept)))
         left = kept
     return Feasible(left, left if later is None else later, tuple(counts), len(fleet))
@@ -57,7 +58,8 @@ def every(fleet: Fleet, ask: Ask) -> tuple[tuple[str, Mask], ...]:
     """What each filter keeps whatever the others do, in the order of `feasible`."""
     of_kind = ((kind.name, kind.mask(fleet, ask)) for kind in BY_KIND)
     of_room = ((resource_filter(name), _has(fleet, ask, name)) for name in fleet.needs(ask.load.requests).resources)
-    return (*of_kind, *of_room, *((name, keeps(ALL)) for name, keeps in _by_company(fleet, ask)))
+    company = ((name, keeps(ALL) if keeps else _all(fleet, ALL)) for name, keeps in _by_company(fleet, ask))
+    return (*of_kind, *of_room, *company)
 
 
 def otherwise(fleet: Fleet, ask: Ask, name: str) -> Mask:
@@ -141,18 +143,18 @@ class Kind:
 
 
 BY_KIND = (
-    Kind("Named", lambda ask: ask.server, _named),
+    Kind("Named", attrgetter("server"), _named),
     Kind("Ready", lambda _: None, _ready),
     Kind("Schedulable", lambda _: None, _schedulable),
-    Kind("Pool", lambda ask: ask.pool, _pool),
-    Kind("Namespace", lambda ask: ask.namespace, _namespace),
+    Kind("Pool", attrgetter("pool"), _pool),
+    Kind("Namespace", attrgetter("namespace"), _namespace),
     Kind("PoolArchitecture", lambda _: None, _pool_architecture),
     Kind("Watermark", lambda _: None, _watermark),
-    Kind("Architecture", lambda ask: ask.architectures, _architecture),
-    Kind("Runtime", lambda ask: ask.runtime, _runtime),
-    Kind("Features", lambda ask: ask.features, _features),
+    Kind("Architecture", attrgetter("architectures"), _architecture),
+    Kind("Runtime", attrgetter("runtime"), _runtime),
+    Kind("Features", attrgetter("features"), _features),
     Kind("Selector", lambda ask: tuple(sorted(ask.selector.items())), _selector),
-    Kind("Taints", lambda ask: ask.tolerations, _taints),
+    Kind("Taints", attrgetter("tolerations"), _taints),
 )
 
 
@@ -207,7 +209,7 @@ def _has(fleet: Fleet, ask: Ask, resource: str) -> Mask:
 
 def _by_company(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
     """By ports, neighbours and quotas: only those that the ask has any use for, and ports."""
-    yield "Ports", lambda at: _ports_free(fleet, ask, at)
+    yield "Ports", (lambda at: _ports_free(fleet, ask, at)) if ask.load.ports else None
     if ask.affinity:
         yield "Affinity", lambda at: _near(fleet, ask, at)
     if ask.anti_affinity or ask.load.group in fleet.repelled:
@@ -223,9 +225,7 @@ def _all(fleet: Fleet, at: At) -> Mask:
 
 
 def _ports_free(fleet: Fleet, ask: Ask, at: At) -> Mask:
-    mask = _all(fleet, ALL if ask.load.ports else at)
-    if not ask.load.ports:
-        return mask
+    mask = _all(fleet, ALL)
     for port in ask.load.ports:
         mask[list(fleet.ports.get(port, ()))] = False
     return mask[at]

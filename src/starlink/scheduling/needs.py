@@ -1,6 +1,6 @@
 """The requests of an instance as rows of a fleet's tables, so that all resources are looked at in one go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,14 +16,22 @@ BASE = ("cpu", "memory")
 
 
 class Rows(NamedTuple):
-    """Rows of the tables, and how much an instance takes of each, as a column."""
+    """Rows of the tables, in rising order, and how much an instance takes of each, as a column."""
 
     rows: Indices
     amounts: Amounts
 
     def of(self, table: npt.NDArray[Number], at: At) -> npt.NDArray[Number]:
         """The table's rows for some servers."""
-        return table[:, at][self.rows] if isinstance(at, slice) else table[self.rows[:, None], at]
+        count = len(self.rows)
+        if count and self.rows[-1] == count - 1:
+            return table[:count, at] if isinstance(at, slice) else table[:count].take(at, axis=1)
+        return table[:, at][self.rows] if isinstance(at, slice) else table.take(at, axis=1)[self.rows]
+
+    def each(self, table: npt.NDArray[Number], at: At) -> Iterator[npt.NDArray[Number]]:
+        """The same, one row after the other."""
+        for row in self.rows:
+            yield table[row][at]
 
 
 class Needs(NamedTuple):
@@ -43,15 +51,27 @@ class Needs(NamedTuple):
     def lacking(self, capacity: Amounts, used: Amounts, at: At) -> Ranks:
         """For some servers, the number of the first resource that each has too little of; of none, as many as there
         are."""
+        if isinstance(at, slice):
+            return self._lacking_each(capacity, used, at)
         short = self.asked.of(capacity, at) - self.asked.of(used, at) < self.asked.amounts
         first: Ranks = np.where(short, self.ranks, np.int16(self.nowhere)).min(axis=0, initial=self.nowhere)
+        return first
+
+    def _lacking_each(self, capacity: Amounts, used: Amounts, at: slice) -> Ranks:
+        """The same, a resource after the other, which is faster for many servers."""
+        first = np.full(capacity[0][at].shape, self.nowhere, np.int16)
+        each = zip(
+            self.asked.each(capacity, at), self.asked.each(used, at), self.asked.amounts, self.ranks, strict=True
+        )
+        for most, taken, amount, rank in each:
+            np.minimum(first, rank, out=first, where=most - taken < amount)
         return first
 
 
 def needs_of(requests: Requests, known: Mapping[str, int]) -> Needs:
     """The needs of requests in tables whose rows are known by resource."""
     amounts = dict.fromkeys(BASE, 0) | dict(requests)
-    asked = [name for name, amount in amounts.items() if amount and name in known]
+    asked = sorted((name for name, amount in amounts.items() if amount and name in known), key=known.__getitem__)
     missing = [number for number, (name, amount) in enumerate(amounts.items()) if amount and name not in known]
     numbers = {name: number for number, name in enumerate(amounts)}
     return Needs(

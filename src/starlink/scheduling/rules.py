@@ -99,13 +99,12 @@ class Even(Rule):
         super().__init__(codes)
         self._counts, self._among, self._max_skew = counts, among, max_skew
         self._shut: Scores = np.full(len(counts) + 1, -np.inf)
-        self._level()
+        self._level(int(counts[among].min()) if among.any() else 0)
 
-    def _level(self) -> None:
+    def _level(self, lowest: int) -> None:
         """What is open, seen from the emptiest domains, and how many of these there are."""
-        compared = self._counts[self._among]
-        self._lowest = int(compared.min()) if len(compared) else 0
-        self._emptiest = int(np.count_nonzero(compared == self._lowest))
+        self._lowest = lowest
+        self._emptiest = int(np.count_nonzero(self._counts[self._among] == lowest))
         open_ = self._among & (self._counts < self._lowest + self._max_skew)
         self._shut[:-1] = np.where(open_, 0.0, -np.inf)
 
@@ -118,7 +117,7 @@ class Even(Rule):
         self._emptiest -= int(self._counts[code] == self._lowest)
         self._counts[code] += 1
         if not self._emptiest:
-            self._level()
+            self._level(self._lowest + 1)
         elif self._counts[code] + 1 - self._lowest > self._max_skew:
             self._shut[code] = -np.inf
 

@@ -8,18 +8,18 @@ gives the same scores to the last bit, and what is equal on paper is a tie.
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from starlink.scheduling.arrays import ALL, BLOCK, Amounts, At, Codes, Indices, Mask, blocks
+from starlink.scheduling.arrays import ALL, Amounts, At, Codes, Indices, Mask
 from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.fleet import Fleet, Taint
 from starlink.scheduling.pool import Pool, Weights
 from starlink.scheduling.taints import tolerated
 
-Values = TypeVar("Values", Indices | int, Scores | float)
+_FEW = 1_000  # servers, for which all resources at once are faster than one after the other
 _HUNDRED = 100.0  # the largest weight of a term
 _GRID = 2.0**24
 
@@ -88,36 +88,33 @@ def first(fleet: Fleet, ask: Ask) -> Scores:
 def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     """For each of the servers, with one instance after `more` others that are placed now. `own` is how many of the
     group each had at first."""
-    count = len(range(len(fleet))[at]) if isinstance(at, slice) else len(at)
-    if count <= BLOCK:
-        return _filled(fleet, ask, at, more, own)
-    at = np.arange(len(fleet))[at] if isinstance(at, slice) else at
-    parts = [_filled(fleet, ask, at[one], _part(more, one), _part(own, one)) for one in blocks(count)]
-    return Filled(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _part(values: Values, block: slice) -> Values:
-    return values[block] if isinstance(values, np.ndarray) else values
-
-
-def _filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     pool = policy(fleet, ask)
     weights = pool.weights
-    shares = _shares(fleet, ask, at, more)
-    use: Scores = shares.max(axis=0)
+    use, cpu, memory = _shares(fleet, ask, at, more)
     scores = weights.use * use if pool.strategy == "Pack" else -weights.use * use
     if pool.strategy == "Spread":
         scores = scores - weights.own * (own + more)
     if weights.balance:
-        scores = scores + weights.balance * (1.0 - np.abs(shares[0] - shares[1]))
+        scores = scores + weights.balance * (1.0 - np.abs(cpu - memory))
     return Filled(_to_grid(scores), use)
 
 
-def _shares(fleet: Fleet, ask: Ask, at: At, more: Indices | int) -> Scores:
-    """How much of cpu, of memory, and of what else is asked for is taken with the instance, a row a resource."""
+class _Shares(NamedTuple):
+    """How much is taken with the instance: of what is the fullest, of cpu, and of memory."""
+
+    fullest: Scores
+    cpu: Scores
+    memory: Scores
+
+
+def _shares(fleet: Fleet, ask: Ask, at: At, more: Indices | int) -> _Shares:
     weighed = fleet.needs(ask.load.requests).weighed
-    shares: Scores = (weighed.of(fleet.uses, at) + (more + 1) * weighed.amounts) / weighed.of(fleet.most(), at)
-    return shares
+    if not isinstance(at, slice) and len(at) < _FEW:
+        shares = (weighed.of(fleet.uses, at) + (more + 1) * weighed.amounts) / weighed.of(fleet.most(), at)
+        return _Shares(shares.max(axis=0), shares[0], shares[1])
+    each = zip(weighed.each(fleet.uses, at), weighed.amounts.ravel(), weighed.each(fleet.most(), at), strict=True)
+    rows: list[Scores] = [(used + (more + 1) * amount) / most for used, amount, most in each]
+    return _Shares(functools.reduce(np.maximum, rows), rows[0], rows[1])
 
 
 def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, float]]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from starlink.scheduling.arrays import At, Indices, blocks
+from starlink.scheduling.arrays import ALL, At, Indices
 
 Kept = TypeVar("Kept", bound=npt.NDArray[Any])
 _MOST_BYTES = 4 * 2**20
@@ -43,7 +43,7 @@ class Upkeep:
         and holds until the next `touch`."""
         entry = self._entries.pop(key, None)
         if entry is None:
-            entry = _Entry(self._whole(work), self._now)
+            entry = _Entry(work(ALL), self._now)
             self._bytes += entry.array.nbytes
         elif entry.seen != self._now:
             self._catch_up(entry, work)
@@ -51,15 +51,12 @@ class Upkeep:
         self._drop()
         return entry.array  # type: ignore[return-value]
 
-    def _whole(self, work: Callable[[At], Kept]) -> npt.NDArray[Any]:
-        return np.concatenate([work(block) for block in blocks(len(self._stamps))])
-
     def _catch_up(self, entry: _Entry, work: Callable[[At], Kept]) -> None:
         (behind,) = (self._stamps > entry.seen).nonzero()
         if 2 * len(behind) < len(self._stamps):
             entry.array[behind] = work(behind)
         else:
-            entry.array = self._whole(work)
+            entry.array = work(ALL)
         entry.seen = self._now
 
     def _drop(self) -> None:

@@ -10,8 +10,11 @@ CAPACITY = np.array([[10, 10, 10], [4, 4, 4], [0, 1, 2]])
 
 
 def lacking(requests: dict[str, int], used: list[list[int]]) -> list[int]:
-    found = needs_of(tuple(requests.items()), ROWS).lacking(CAPACITY, np.array(used), ALL)
-    return [int(number) for number in found]
+    """The same, whether a part of the servers is asked for or each of them."""
+    needs = needs_of(tuple(requests.items()), ROWS)
+    found = [int(number) for number in needs.lacking(CAPACITY, np.array(used), ALL)]
+    assert found == needs.lacking(CAPACITY, np.array(used), np.arange(3)).tolist()
+    return found
 
 
 def test_cpu_and_memory_come_first_and_are_weighed_whether_asked_or_not() -> None:
@@ -33,3 +36,10 @@ def test_what_no_server_has_is_lacking_everywhere_unless_something_before_is() -
 
 def test_who_asks_for_nothing_lacks_nothing_on_an_overcommitted_server() -> None:
     assert lacking({"cpu": 0}, [[99, 99, 99], [99, 99, 99], [0, 0, 0]]) == [2, 2, 2]
+
+
+def test_rows_are_those_of_the_tables_in_whatever_order_is_asked() -> None:
+    asked = needs_of((("gpu", 1), ("cpu", 5)), ROWS).asked
+    assert asked.amounts.tolist() == [[5], [1]]
+    assert asked.of(CAPACITY, np.array([2, 0])).tolist() == [[10, 10], [2, 0]]
+    assert [row.tolist() for row in asked.each(CAPACITY, ALL)] == asked.of(CAPACITY, ALL).tolist()
