@@ -44,8 +44,7 @@ def is_valid(section: Section, value: Any, old: Any) -> bool:
     """Whether a value is valid, given that the parts which are `old`'s very own are."""
     if not section.left_out or type(value) is not dict:
         return section.validator.is_valid(value)
-    shallow = {name: None if name in section.left_out else part for name, part in value.items()}
-    if not section.validator.is_valid(shallow):
+    if not section.validator.is_valid(_shallow(section, value)):
         return False
     before = old if type(old) is dict else {}
     for name, below in section.below.items():
@@ -54,6 +53,15 @@ def is_valid(section: Section, value: Any, old: Any) -> bool:
             if not _is_known(below, part, before.get(name)) and not is_valid(below, part, before.get(name)):
                 return False
     return True
+
+
+def _shallow(section: Section, value: dict[str, Any]) -> dict[str, Any]:
+    """The value with nothing in place of what is left out, which may be required to be there."""
+    shallow = value.copy()
+    for name in section.left_out:
+        if name in shallow:
+            shallow[name] = None
+    return shallow
 
 
 def _is_known(section: Section, part: Any, before: Any) -> bool:
