@@ -12,6 +12,9 @@ import msgspec
 _MOST = 256
 """Parts that one place of a schema remembers, the newest."""
 
+_ROOM = 256 * 1024
+"""Bytes of JSON that one place remembers: as values they take some ten times that."""
+
 _LONGEST = 8 * 1024
 """Bytes of a part that is remembered; what is longer is told apart slowly and seldom comes again."""
 
@@ -37,9 +40,10 @@ class Part:
 class Repeats:
     """The parts at one place of a schema."""
 
-    __slots__ = ("_by_identity", "_by_key")
+    __slots__ = ("_by_identity", "_by_key", "_taken")
 
     def __init__(self) -> None:
+        self._taken = 0
         self._by_key: dict[bytes, Part] = {}
         self._by_identity: dict[int, Part] = {}
 
@@ -56,9 +60,11 @@ class Repeats:
         """Keeps how a part that had no unknown fields looks conformed."""
         if len(key) > _LONGEST or key in self._by_key:
             return
-        if len(self._by_key) >= _MOST:
+        self._taken += len(key)
+        while len(self._by_key) >= _MOST or self._taken > _ROOM:
             oldest = self._by_key.pop(next(iter(self._by_key)))
             del self._by_identity[id(oldest.fitting)]
+            self._taken -= len(oldest.key)
         self._by_key[key] = self._by_identity[id(fitting)] = Part(key, value, fitting)
 
     def of(self, fitting: Any) -> Part | None:
