@@ -7,7 +7,7 @@ from starlink.planning.plan import Action, CreateAssignment, Plan
 from starlink_operator.telling import Teller
 from starlink_operator.writer import Writer
 
-AT_ONCE = 24
+AT_ONCE = 32
 """Writes under way, so that those that arrive together commit together."""
 
 
@@ -22,6 +22,11 @@ class Applier:
     async def apply(self, plan: Plan) -> None:
         """Does what has to be done until something fails; creations that stand together go together. Then hands over
         what is to be told. Raises ClientError or NotLeading: observe again."""
+        with self._teller.behind():
+            await self._act(plan)
+        self._teller.tell(plan)
+
+    async def _act(self, plan: Plan) -> None:
         for kind, actions in itertools.groupby(plan.acts, type):
             if kind is CreateAssignment:
                 results = await asyncio.gather(*map(self._do, actions), return_exceptions=True)
@@ -30,7 +35,6 @@ class Applier:
             else:
                 for action in actions:
                     await self._do(action)
-        self._teller.tell(plan)
 
     async def _do(self, action: Action) -> None:
         async with self._slots:

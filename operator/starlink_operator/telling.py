@@ -1,8 +1,9 @@
 """What is told and holds up nothing: statuses and Events, behind what is done."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from starlink_operator.writer import NotLeading
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""Few beside the writes that do something, so that a burst of placements is not held up by telling of it."""
+"""One while something is being done, so that a burst of placements is not held up by telling of it."""
 MOST_EVENTS = 20
 
 Subject = tuple[Kind, ObjectKey]
@@ -46,6 +47,21 @@ class Teller:
         self._waiting: dict[Subject, _News] = {}
         self._sending: dict[Subject, _News] = {}
         self._some = asyncio.Event()
+        self._ahead = 0  # how much is being done
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @contextlib.contextmanager
+    def behind(self) -> Iterator[None]:
+        """While something is done that goes before what is told."""
+        self._ahead += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._ahead -= 1
+            if not self._ahead:
+                self._quiet.set()
 
     def tell(self, plan: Plan) -> None:
         """Takes what a plan tells, its status in place of one that has not been sent."""
@@ -60,12 +76,15 @@ class Teller:
     async def run(self) -> None:
         """Sends until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(self._work())
+            for number in range(AT_ONCE):
+                group.create_task(self._work(gives_way=number > 0))
 
-    async def _work(self) -> None:
+    async def _work(self, *, gives_way: bool) -> None:
         while True:
             await self._some.wait()
+            if gives_way and self._ahead:
+                await self._quiet.wait()
+                continue
             subject = next((one for one in self._waiting if one not in self._sending), None)
             if subject is None:
                 self._some.clear()

@@ -34,11 +34,13 @@ class Api:
         self.began = asyncio.Semaphore(0)
         self.through = asyncio.Semaphore(0)
         self.refuses = False
+        self.answered = 0
 
     async def write(self, action: Action) -> None:
         self.taken.append(action)
         self.began.release()
         await self.through.acquire()
+        self.answered += 1
         if self.refuses:
             raise Unreachable("gone")
 
@@ -119,3 +121,21 @@ async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
         await all_failed.wait()
         running.cancel()
     assert sorted(failed) == sorted((TASK, key) for key in keys)
+
+
+async def test_one_at_a_time_is_told_while_something_is_done() -> None:
+    api = Api()
+    teller = Teller(api, lambda _: None)
+    for number in range(2 * AT_ONCE):
+        teller.tell(plan(status(phase="Running"), key=ObjectKey("default", f"web-{number}")))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        with teller.behind():
+            running = group.create_task(teller.run())
+            for _ in range(3):
+                await api.began.acquire()
+                assert len(api.taken) - api.answered == 1
+                api.through.release()
+        for _ in range(AT_ONCE):
+            await api.began.acquire()
+        assert len(api.taken) - api.answered == AT_ONCE
+        running.cancel()

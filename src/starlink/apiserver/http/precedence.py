@@ -8,7 +8,7 @@ report. Kubernetes' suggested priority levels `node-high` and `workload-high` do
 from starlink.api.kinds import LEASE
 from starlink.apiserver.message import OPERATOR, Request
 
-HEARTBEAT, CONTROL, ORDINARY = 4, 2, 1
+HEARTBEAT, CONTROL, ORDINARY = 4, 4, 1
 
 _LEASES = f"{LEASE.path}/namespaces/"
 
