@@ -1,5 +1,6 @@
 """Create, read, update, patch and delete, as the real server does them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,23 @@ async def test_refusals_say_what_and_where(core: Core) -> None:
     assert (await core("GET", "/apis/starlink.dev/v1alpha1/nothing")).status == 404
     assert (await core("POST", f"{TASKS}/web")).status == 405
     assert (await core("GET", TASKS)).body["items"] == []
+
+
+async def test_numbers_are_those_that_a_client_can_read(core: Core) -> None:
+    """What Go would not take for an integer is refused, and a whole one is stored without a fraction."""
+    asks = {"command": ["run"], "resources": {"requests": {"cpu": 1e99}}}
+    for number, refused in (("1e99", True), ("1e18", True), ("99999999999999999999", True), ("2.0", False)):
+        body = json.dumps(task("web", replicas=3, template=asks)).replace("1e+99", number)
+        answer = await core("POST", TASKS, body.encode())
+        assert answer.status == (422 if refused else 201), answer.body
+        fields = [cause["field"] for cause in answer.body.get("details", {}).get("causes", ())]
+        assert not refused or fields[0].startswith("spec.template.resources.requests")
+    stored = await core("GET", f"{TASKS}/web")
+    assert repr(stored.body["spec"]["template"]["resources"]["requests"]["cpu"]) == "2"
+    for size in (2**31, 99999999999, 1e30):
+        refusal = await core.merge(f"{TASKS}/web", {"spec": {"replicas": size}})
+        assert (refusal.status, "less than or equal to 1000000000" in refusal.body["message"]) == (422, True)
+    assert (await core.merge(f"{TASKS}/web", {"spec": {"replicas": 10**9}})).status == 200
 
 
 async def test_status_and_spec_have_their_own_ways_in(core: Core) -> None:

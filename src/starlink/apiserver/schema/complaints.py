@@ -13,7 +13,7 @@ import jsonschema_rs
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.causes import NOWHERE, number
-from starlink.apiserver.schema.json_schema import JUNCTORS, RANGE, Schema
+from starlink.apiserver.schema.json_schema import INTEGERS, JUNCTORS, RANGE, Schema
 
 _Error = jsonschema_rs.ValidationError
 _Place = tuple[str | int, ...]
@@ -26,6 +26,8 @@ _LIMITS = {
     "exclusiveMaximum": "should be less than",
 }
 _NUMBER_FORMATS = ("int32", "int64", "float", "double")
+_MOST_EXACT = 2**53 - 1
+"""Above it a number with a fraction or an exponent is no integer: swag.IsFloat64AJSONInteger of go-openapi."""
 
 
 def told(schema: Schema, errors: Iterable[_Error]) -> list[Cause]:
@@ -50,6 +52,8 @@ def _causes(schema: Schema, error: _Error) -> Iterator[Cause]:
                 yield from _closest(schema, kind.context)
         case "not":
             yield _of_all(f'"{path}" must not validate the schema (not)')
+        case "minimum" | "maximum" as keyword if RANGE in _at(schema, error):
+            yield from _out_of_bounds(_at(schema, error), error, keyword, path)
         case keyword:
             yield _cause(schema, error, keyword, path)
 
@@ -71,8 +75,6 @@ def _cause(schema: Schema, error: _Error, keyword: str, path: str) -> Cause:
         case "minItems" | "minProperties":
             what = "items" if keyword == "minItems" else "properties"
             return _invalid(path, len(value), f"should have at least {kind.limit} {what}")
-        case "minimum" | "maximum" if RANGE in _at(schema, error):
-            return _of_all(f"Checked value must be of type integer with format {_at(schema, error)[RANGE]} in {path}")
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
             return _invalid(path, value, f"{_LIMITS[keyword]} {number(kind.limit)}")
         case "multipleOf":
@@ -87,6 +89,26 @@ def _cause(schema: Schema, error: _Error, keyword: str, path: str) -> Cause:
             )
         case _:
             return _invalid(path, value, f"is not right: {error.message}")
+
+
+def _out_of_bounds(schema: Schema, error: _Error, keyword: str, path: str) -> Iterator[Cause]:
+    """Of an integer: what Go can't hold as one, what its format can't hold, and what the schema itself forbids."""
+    value: Any = error.instance
+    kind: Any = error.kind
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    bounds = INTEGERS[schema[RANGE]]
+    if _is_float(value):
+        yield _wrong_type(schema, types, float("inf"), path)
+    if not bounds[0] <= value <= bounds[-1] and "string" not in types:
+        named = f"with format {schema['format']}" if "format" in schema else "(default format)"
+        yield _of_all(f"Checked value must be of type integer {named} in {path}")
+    if kind.limit not in (bounds[0], bounds[-1]):
+        yield _invalid(path, value, f"{_LIMITS[keyword]} {number(kind.limit)}")
+
+
+def _is_float(value: float) -> bool:
+    """Whether Go reads the number as one with a fraction, and can't take it for an integer."""
+    return abs(value) > _MOST_EXACT if isinstance(value, float) else value not in INTEGERS["int64"]
 
 
 def _wrong_type(schema: Schema, types: Sequence[str], value: Any, path: str) -> Cause:

@@ -10,15 +10,15 @@ from starlink.apiserver.schema import string_formats
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
 _KEPT = (
     "type", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "uniqueItems",
 )  # fmt: skip
 JUNCTORS = ("allOf", "anyOf", "oneOf")
+INTEGERS = {"int32": range(-(2**31), 2**31), "int64": range(-(2**63), 2**63)}
 RANGE = "x-range"
-"""Where a translated schema keeps the format whose bounds it was given."""
+"""Where a translated schema keeps the name in `INTEGERS` of the bounds that it was given."""
 
 
 def validator(schema: Schema) -> jsonschema_rs.Validator:
@@ -37,10 +37,12 @@ def validator(schema: Schema) -> jsonschema_rs.Validator:
 def translated(openapi: Mapping[str, Any], *, root: bool = False) -> Schema:
     """The same as a JSON Schema; at the root without metadata, which has rules of its own."""
     schema = {key: openapi[key] for key in _KEPT if key in openapi}
+    _bound(schema)
     if openapi.get("x-kubernetes-int-or-string"):
         schema["type"] = ["integer", "string"]
-    _bound(schema)
-    _format(schema, openapi)
+        _within(schema, "int64")
+    else:
+        _format(schema, openapi)
     if openapi.get("enum"):
         schema["enum"] = [option for option in openapi["enum"] if option is not None]
     if openapi.get("nullable") and "type" in schema:
@@ -58,13 +60,22 @@ def _bound(schema: Schema) -> None:
 
 def _format(schema: Schema, openapi: Mapping[str, Any]) -> None:
     named, kind = openapi.get("format"), schema.get("type", "string")
-    if kind == "string" and (named == "date-time" or named in string_formats.CHECKS):
+    of_text = kind == "string" and (named == "date-time" or named in string_formats.CHECKS)
+    if of_text or (isinstance(kind, str) and named in _NUMBERS.get(kind, ())):
         schema["format"] = named
-    elif isinstance(kind, str) and named in _NUMBERS.get(kind, ()):
-        schema["format"] = named
-        least, most = _INTEGERS.get(str(named), (None, None))
-        if least is not None and not {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} & schema.keys():
-            schema.update({"minimum": least, "maximum": most, RANGE: named})
+    if kind == "integer":
+        _within(schema, schema.get("format", "int64"))
+
+
+def _within(schema: Schema, name: str) -> None:
+    """An integer is one that its format holds, whatever further bounds it has; without a format it has 64 bits.
+
+    https://github.com/kubernetes/kube-openapi/blob/master/pkg/validation/validate/values.go, IsValueValidAgainstRange
+    """
+    bounds = INTEGERS[name]
+    schema["minimum"] = max(schema.get("minimum", bounds[0]), bounds[0])
+    schema["maximum"] = min(schema.get("maximum", bounds[-1]), bounds[-1])
+    schema[RANGE] = name
 
 
 def _parts(openapi: Mapping[str, Any], root: bool) -> Schema:

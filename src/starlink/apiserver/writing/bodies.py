@@ -19,7 +19,18 @@ MAX_DEPTH = 100
 
 Obj = dict[str, Any]
 T = TypeVar("T")
-_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def _number(text: str) -> int | float:
+    """A number with a fraction or an exponent. A whole one is kept as an integer, as Go writes what it has read so."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < _GO_WRITES_OUT else value
+
+
+_GO_WRITES_OUT = 1e21
+"""From here on Go writes a number with an exponent: https://pkg.go.dev/encoding/json#Marshal"""
+_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
+_any_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 def media_type(request: Request) -> str:
@@ -43,7 +54,7 @@ def read(request: Request, registry: Registry) -> Obj:
 def read_json(body: bytes) -> Any:
     """Any JSON value, for patches. Raises StatusError 400."""
     try:
-        value = msgspec.json.decode(body)
+        value = _any_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise errors.bad_request(f"the patch is not JSON: {error}") from None
     return value if _is_shallow(body) else _checked(value)
