@@ -219,11 +219,11 @@ class Oracle:
 
     # Scores
 
-    def _policy(self, ask: Ask) -> Pool:
-        return self.pools.get(ask.pool, Pool(""))
+    def _policy(self, node: Node) -> Pool:
+        return self.pools.get(node.pool, Pool(""))
 
     def _score(self, ask: Ask, node: Node) -> float:
-        weights = self._policy(ask).weights
+        weights = self._policy(node).weights
         total = self._standing(ask, node)
         for term, sign in _wishes(ask):
             if self.near(node, term.groups, term.key):
@@ -233,7 +233,8 @@ class Oracle:
         return total + self._filled(ask, node)
 
     def _standing(self, ask: Ask, node: Node) -> float:
-        weights, preferred = self._policy(ask).weights, ask.preferred_architectures
+        pool, preferred = self._policy(node), ask.preferred_architectures
+        weights = pool.weights
         place = preferred.index(node.architecture) if node.architecture in preferred else len(preferred)
         wished = 1 - place / len(preferred) if preferred else 0.0
         unwelcome = sum(
@@ -241,11 +242,12 @@ class Oracle:
             for taint in node.taints
         )
         total = grid(weights.architecture * wished - weights.taints * unwelcome)
+        total += weights.use if pool.strategy == "Spread" else 0  # empty to spread is as good as full to pack
         total += weights.locality * (node.name in ask.local) + weights.failback * (node.name in ask.homes)
         return total - weights.taints * (node.name in ask.refused)
 
     def _filled(self, ask: Ask, node: Node) -> float:
-        policy, shares = self._policy(ask), self._shares(ask, node)
+        policy, shares = self._policy(node), self._shares(ask, node)
         weights, total = policy.weights, 0.0
         if policy.strategy == "Pack":
             total = weights.use * max(shares.values())

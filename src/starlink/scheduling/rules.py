@@ -9,6 +9,7 @@ from starlink.scheduling import filters, score
 from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask, Scores
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.policy import Weight, policy, weight_at
 from starlink.scheduling.pool import UNLIMITED
 
 
@@ -22,6 +23,11 @@ class Rule(ABC):
     def look_at(self, servers: Indices) -> None:
         """From here on, positions are those in `servers`."""
         self.codes = self.codes[servers]
+
+    @property
+    def lanes(self) -> Codes:
+        """What tells servers apart for which the rule judges differently; -1 is a lane too."""
+        return self.codes
 
     @abstractmethod
     def judge(self, scores: Scores) -> Scores:
@@ -122,27 +128,46 @@ class Even(Rule):
             self._shut[code] = -np.inf
 
 
-class Balanced(Rule):
+class Wish(Rule):
+    """What is no must, and weighs so much on each server."""
+
+    def __init__(self, codes: Codes, weight: Weight) -> None:
+        super().__init__(codes)
+        self._weight = weight
+
+    def look_at(self, servers: Indices) -> None:
+        super().look_at(servers)
+        self._weight = weight_at(self._weight, servers)
+
+    @property
+    def lanes(self) -> Codes:
+        if not isinstance(self._weight, np.ndarray):
+            return self.codes
+        kinds = np.unique(self._weight, return_inverse=True)[1]
+        lanes: Codes = kinds * (int(self.codes.max(initial=0)) + 2) + self.codes + 1
+        return lanes
+
+
+class Balanced(Wish):
     """The wish for domains of about equal numbers."""
 
-    def __init__(self, codes: Codes, counts: Amounts, among: Mask, weight: float) -> None:
-        super().__init__(codes)
-        self._counts, self._among, self._weight = counts, among, weight
+    def __init__(self, codes: Codes, counts: Amounts, among: Mask, weight: Weight) -> None:
+        super().__init__(codes, weight)
+        self._counts, self._among = counts, among
 
     def judge(self, scores: Scores) -> Scores:
-        return scores + score.skew(self._counts, self._among, self._weight)[self.codes]
+        return scores - self._weight * score.skew(self._counts, self._among)[self.codes]
 
     def took(self, position: int) -> None:
         if self.codes[position] >= 0:
             self._counts[self.codes[position]] += 1
 
 
-class Company(Rule):
+class Company(Wish):
     """The wish to be near to the group's own instances, or apart from them."""
 
-    def __init__(self, codes: Codes, counts: Amounts, weight: float) -> None:
-        super().__init__(codes)
-        self._weight = weight
+    def __init__(self, codes: Codes, counts: Amounts, weight: Weight) -> None:
+        super().__init__(codes, weight)
         self._met = np.append(counts > 0, np.False_)
 
     def judge(self, scores: Scores) -> Scores:
@@ -164,14 +189,13 @@ def rules_of(fleet: Fleet, ask: Ask, servers: Indices) -> Iterator[Rule]:
     for term in ask.affinity:
         if concerns_itself(ask, term) and not any(fleet.groups.get(one) for one in term.groups):
             yield Together(fleet.domains(term.key).codes)
-    weights = score.policy(fleet, ask).weights
     for spread in ask.spread:
         domains = fleet.domains(spread.key)
         counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, domains)
         if spread.required:
             yield Even(domains.codes, counts, among, spread.max_skew)
         else:
-            yield Balanced(domains.codes, counts, among, weights.spread)
+            yield Balanced(domains.codes, counts, among, policy(fleet, ask).spread)
     for term, weight in score.wishes(fleet, ask, own=True):
         yield Company(fleet.domains(term.key).codes, fleet.counts(term.groups, term.key), weight)
 

@@ -8,7 +8,7 @@ gives the same scores to the last bit, and what is equal on paper is a tie.
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,41 +16,37 @@ from starlink.scheduling.arrays import ALL, Amounts, At, Codes, Indices, Mask
 from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.fleet import Fleet, Taint
-from starlink.scheduling.pool import Pool, Weights
+from starlink.scheduling.policy import Policy, Weight, policy, weight_at
 from starlink.scheduling.taints import tolerated
 
 _FEW = 1_000  # servers, for which all resources at once are faster than one after the other
 _HUNDRED = 100.0  # the largest weight of a term
 _GRID = 2.0**24
-
-
-def policy(fleet: Fleet, ask: Ask) -> Pool:
-    """The pool whose strategy and weights count: the one that is asked for, else the default of both."""
-    return fleet.pools.get(ask.pool) or Pool("")
+Weighed = TypeVar("Weighed", float, Scores, Weight)
 
 
 def standing(fleet: Fleet, ask: Ask) -> Scores:
-    """What placing changes nothing of: architecture, artifacts, earlier attempts, and soft taints."""
-    weights = policy(fleet, ask).weights
+    """What placing changes nothing of: architecture, artifacts, earlier attempts, soft taints, and the strategy."""
+    weights = policy(fleet, ask)
     scores = fleet.remembered(
-        ("standing", weights, ask.preferred_architectures, ask.tolerations),
+        ("standing", weights.key, ask.preferred_architectures, ask.tolerations),
         lambda: _of_kind(fleet, ask, weights),
     )
     known = ((ask.local, weights.locality), (ask.homes, weights.failback), (ask.refused, -weights.taints))
     for names, weight in known:
-        if names and weight:
+        if names and np.any(weight):
             scores = scores.copy()
-            scores[[fleet.index[name] for name in names if name in fleet.index]] += weight
+            servers = np.array([fleet.index[name] for name in names if name in fleet.index], np.intp)
+            scores[servers] += weight_at(weight, servers)
     return scores
 
 
-def _of_kind(fleet: Fleet, ask: Ask, weights: Weights) -> Scores:
-    scores = [
-        weights.architecture * _preferred(ask, node.architecture)
-        - weights.taints * sum(_is_unwelcome(taint, ask.tolerations) for taint in node.taints)
-        for node in fleet.nodes
-    ]
-    return _to_grid(np.array(scores, np.float64))
+def _of_kind(fleet: Fleet, ask: Ask, weights: Policy) -> Scores:
+    preferred = np.array([_preferred(ask, node.architecture) for node in fleet.nodes], np.float64)
+    unwelcome = np.array(
+        [sum(_is_unwelcome(taint, ask.tolerations) for taint in node.taints) for node in fleet.nodes], np.float64
+    )
+    return _to_grid(weights.architecture * preferred - weights.taints * unwelcome) + weights.empty
 
 
 def _preferred(ask: Ask, architecture: str) -> float:
@@ -73,9 +69,9 @@ class Filled(NamedTuple):
 def first(fleet: Fleet, ask: Ask) -> Scores:
     """What `filled` gives for the first instance, for all servers. It is kept for all asks that request the same, but
     for servers that have some of the group: it is not to be written to, and good until the next charge."""
-    pool, requests = policy(fleet, ask), ask.load.requests
+    requests = ask.load.requests
     scores = fleet.upkeep.array(
-        ("filled", requests, pool.strategy, pool.weights), lambda at: filled(fleet, ask, at, 0, 0.0).scores
+        ("filled", requests, policy(fleet, ask).key), lambda at: filled(fleet, ask, at, 0, 0.0).scores
     )
     if holders := fleet.groups.get(ask.load.group):
         servers = np.fromiter(holders, np.intp, len(holders))
@@ -88,14 +84,13 @@ def first(fleet: Fleet, ask: Ask) -> Scores:
 def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     """For each of the servers, with one instance after `more` others that are placed now. `own` is how many of the
     group each had at first."""
-    pool = policy(fleet, ask)
-    weights = pool.weights
+    weights = policy(fleet, ask)
     use, cpu, memory = _shares(fleet, ask, at, more)
-    scores = weights.use * use if pool.strategy == "Pack" else -weights.use * use
-    if pool.strategy == "Spread":
-        scores = scores - weights.own * (own + more)
-    if weights.balance:
-        scores = scores + weights.balance * (1.0 - np.abs(cpu - memory))
+    scores: Scores = weight_at(weights.use, at) * use
+    if np.any(weights.own):
+        scores = scores - weight_at(weights.own, at) * (own + more)
+    if np.any(weights.balance):
+        scores = scores + weight_at(weights.balance, at) * (1.0 - np.abs(cpu - memory))
     return Filled(_to_grid(scores), use)
 
 
@@ -117,14 +112,14 @@ def _shares(fleet: Fleet, ask: Ask, at: At, more: Indices | int) -> _Shares:
     return _Shares(functools.reduce(np.maximum, rows), rows[0], rows[1])
 
 
-def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, float]]:
+def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, Weight]]:
     """The wishes to be near to others or apart, and what each counts: those about the group itself, which placing
     changes, or all others."""
-    weight = policy(fleet, ask).weights.affinity
+    weight = policy(fleet, ask).affinity
     for terms, sign in ((ask.affinity, 1.0), (ask.anti_affinity, -1.0)):
         for term in terms:
             if term.weight is not None and (ask.load.group in term.groups) == own:
-                yield term, round(sign * weight * (term.weight / _HUNDRED) * _GRID) / _GRID
+                yield term, _to_grid(sign * weight * (term.weight / _HUNDRED))
 
 
 def company(fleet: Fleet, ask: Ask) -> Scores | None:
@@ -144,9 +139,18 @@ def companies(fleet: Fleet, ask: Ask) -> list[Met]:
     """What each of the wishes about other groups comes to."""
     found = []
     for term, weight in wishes(fleet, ask, own=False):
-        present = np.append(fleet.counts(term.groups, term.key) > 0, np.False_)
-        found.append(Met(weight * present.astype(np.float64), fleet.domains(term.key).codes))
+        present = np.append(fleet.counts(term.groups, term.key) > 0, np.False_).astype(np.float64)
+        found.append(_met(present, fleet.domains(term.key).codes, weight))
     return found
+
+
+def _met(present: Scores, codes: Codes, weight: Weight) -> Met:
+    """Where servers weigh it differently, what is worth as much is told from the rest like a domain of its own."""
+    if not isinstance(weight, np.ndarray):
+        return Met(weight * present, codes)
+    weights, kinds = np.unique(weight, return_inverse=True)
+    last = len(present) - 1
+    return Met(np.outer(weights, present).ravel(), kinds * len(present) + np.where(codes < 0, last, codes))
 
 
 def together(met: Iterable[Met], at: At) -> Scores:
@@ -154,15 +158,14 @@ def together(met: Iterable[Met], at: At) -> Scores:
     return functools.reduce(np.add, (one.worth[one.codes[at]] for one in met))
 
 
-def skew(counts: Amounts, among: Mask, weight: float) -> Scores:
-    """What each domain's skew costs, by its code, and at the end what it costs to be in none: more than any domain."""
+def skew(counts: Amounts, among: Mask) -> Scores:
+    """Each domain's skew, by its code, and at the end that of being in none: more than any domain's."""
     lowest = counts[among].min() if among.any() else 0
-    over = np.append(counts - lowest, counts.max(initial=lowest) - lowest + 1)
-    scores: Scores = -weight * over
-    return scores
+    over: Scores = np.append(counts - lowest, counts.max(initial=lowest) - lowest + 1).astype(np.float64)
+    return over
 
 
-def _to_grid(scores: Scores) -> Scores:
+def _to_grid(scores: Weighed) -> Weighed:
     """The nearest multiples of 2^-24."""
-    near: Scores = np.rint(scores * _GRID) / _GRID
+    near: Weighed = np.rint(scores * _GRID) / _GRID
     return near

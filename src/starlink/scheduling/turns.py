@@ -232,7 +232,7 @@ def _candidates(batch: _Batch, rules: Sequence[Rule], count: int) -> Indices:
     servers = batch.servers
     lanes = np.zeros(len(servers), np.int64)
     for rule in rules:
-        codes = rule.codes[servers] + 1
+        codes = rule.lanes[servers] + 1
         lanes = lanes * (int(codes.max()) + 1) + codes
         if int(lanes.max()) > _MANY_LANES:
             lanes = np.unique(lanes, return_inverse=True)[1]
