@@ -1,12 +1,14 @@
 """Servers for what a task wants: placed, or by making others go, or refused with the reason."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starlink.api.assignment import Assignment
-from starlink.engine.budgets import budgets
+from starlink.api.meta import ObjectKey
+from starlink.engine.budgets import budgets, obstacle
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.reservations import Held, Reservations
 from starlink.planning.health import Health
@@ -17,11 +19,13 @@ from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, explain
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import Placed, place, reason
+from starlink.scheduling.pool import UNLIMITED
 from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.preemption.roster import Roster
 
 _MOST_SEARCHES = 200
-"""For victims, in one round. What is left over is looked at in the next."""
+"""For victims, in one round, and as many for those whom only budgets protect. What is left over is looked at in the
+next."""
 _MOST_NAMED = 5
 
 
@@ -46,7 +50,7 @@ class Placer:
         self._reservations, self._fleet = reservations, reservations.fleet
         self._budgets: dict[str, int] | None = None
         self._told: set[str] = set()  # who was told to go in this round
-        self._searches = 0
+        self._searches = self._explanations = 0
         self._roster: Roster | None = None
         self._by_uid: dict[str, Assignment] | None = None
 
@@ -58,7 +62,8 @@ class Placer:
         outcome = self._fill(examined, batches, held)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
-        told = "; ".join(filter(None, (self._waits_in_words(outcome.waiting), refusal)))
+        blocked = "; ".join(dict.fromkeys(outcome.blocked))
+        told = "; ".join(filter(None, (self._waits_in_words(outcome.waiting), refusal, blocked)))
         placement = Placement(tuple(outcome.servers), told, outcome.wait_for, tuple(filter(None, victims)))
         held = self._held(examined, outcome.waiting)
         return Found(placement, outcome.removed, tuple(outcome.reasons), len(outcome.waiting), held)
@@ -123,6 +128,23 @@ class Placer:
         if placed.refusal is not None and len(made) < len(left):
             outcome.refusals.append(explain(self._fleet, ask, len(left) - len(made)) if made else placed.refusal)
         self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
+        if makes_room and len(made) < len(left):
+            outcome.blocked += self._blocked(ask, len(left) if ask.gang else 1)
+
+    def _blocked(self, ask: Ask, count: int) -> list[str]:
+        """Which budgets alone keep others from making room for more."""
+        if self._budgets is None or self._explanations >= _MOST_SEARCHES or not self._may_preempt(ask):
+            return []
+        self._explanations += 1
+        endless = dict.fromkeys(self._budgets, UNLIMITED)
+        with self._fleet.trial():
+            made = preempt(self._fleet, ask, count, endless, self._told, self._roster)
+        victims = Counter(map(self._task_of, (uid for one in made for uid in one.victims)))
+        told = Counter(map(self._task_of, self._told))
+        return list(filter(None, (obstacle(self._world, self._health, victims, told),)))
+
+    def _task_of(self, uid: str) -> ObjectKey:
+        return ObjectKey(*self._fleet.charges[uid].load.group.split("/", 1))
 
     def _take(self, numbers: list[int], placed: Placed, outcome: "_Outcome") -> None:
         outcome.removed = outcome.removed or placed.removed
@@ -161,7 +183,8 @@ class Placer:
         if not waiting:
             return None
         servers = [self._fleet.nodes[one.server] for one in waiting]
-        return Held(self._ask(examined, "").load, servers[0].pool, tuple(node.name for node in servers))
+        borrows = any(one.borrows for one in waiting)
+        return Held(self._ask(examined, "").load, servers[0].pool, tuple(node.name for node in servers), borrows)
 
     def _waits_in_words(self, waiting: Sequence[Preemption]) -> str:
         if not waiting:
@@ -200,6 +223,7 @@ class _Outcome:
         self.victims: list[str] = []
         self.waiting: list[Preemption] = []
         self.refusals = list(refusals)
+        self.blocked: list[str] = []
         self.removed = removed
 
     def take(self, number: int, server: str, reason: str) -> None:

@@ -39,11 +39,12 @@ class _Group(NamedTuple):
 
 class Held(NamedTuple):
     """What is kept for a task that waits for others to stop: an instance's load on each of the servers, for quota of
-    the pool."""
+    the pool, which `borrows` it or has it of its own."""
 
     load: Load
     pool: str
     servers: tuple[str, ...]
+    borrows: bool = False
 
 
 class Reservations:

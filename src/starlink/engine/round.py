@@ -83,8 +83,9 @@ def _placed(
 
 
 def _in_turn(examined: Mapping[ObjectKey, Examined], reservations: Reservations) -> list[ObjectKey]:
-    """The highest priority first; whoever waits before others as high, and before all who could borrow in other pools
-    of the cohort what is being freed for it: they would have to give it back."""
+    """The highest priority first; whoever waits for quota of its own pool before others as high, and before all who
+    could borrow in other pools of the cohort what is being freed for it: they would have to give it back. One that
+    itself would borrow has no such right: others may have that quota for their own."""
     waiting, pools = reservations.waiting, reservations.fleet.pools
     ranks = {key: one.task.spec.placement.priority for key, one in examined.items()}
     highest: dict[str, int] = {}
@@ -92,11 +93,14 @@ def _in_turn(examined: Mapping[ObjectKey, Examined], reservations: Reservations)
         pool = one.task.spec.placement.pool
         highest[pool] = max(ranks[key], highest.get(pool, ranks[key]))
     for key, held in waiting.items():
+        ranks[key] = held.load.priority
+        if held.borrows:
+            continue
         cohort = pools[held.pool].cohort if held.pool in pools else ""
         rivals = [pool for pool in highest if not pool or (pool in pools and pools[pool].cohort == cohort)]
         others = [highest[pool] for pool in rivals if cohort and pool != held.pool]
         ranks[key] = max([held.load.priority, *others])
-    return sorted(ranks, key=lambda key: (-ranks[key], key not in waiting, key))
+    return sorted(ranks, key=lambda key: (-ranks[key], key not in waiting or waiting[key].borrows, key))
 
 
 def _wants_servers(examined: Examined) -> bool:

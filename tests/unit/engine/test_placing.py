@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.world import Cluster
@@ -210,3 +211,40 @@ def _told(fleet: Fleet) -> tuple[object, ...]:
         fleet.nodes, amounts, capacity, charges, fleet.groups, fleet.repelled, fleet.ports, fleet.instances.tolist(),
         fleet.pools, used, dict(sorted(fleet.priorities.items())),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("most", "replicas", "told", "way_out"),
+    [
+        (1, 5, "maxUnavailable is 1 and 1 of its 5 instances is missing: raise it to 2, or lower its replicas to 4",
+         {"update": {"maxUnavailable": 2}}),
+        (1, 5, "or lower its replicas to 4", {"replicas": 4}),
+        (0, 4, "default/low's update.maxUnavailable is 0: raise it to 1", {"update": {"maxUnavailable": 1}}),
+        ("25%", 5, "maxUnavailable is 25% and 1 of its 5 instances is missing: raise it to 2",
+         {"update": {"maxUnavailable": 2}}),
+    ],
+)  # fmt: skip
+def test_where_only_a_budget_is_in_the_way_that_is_said_and_the_way_out_helps(
+    most: int | str, replicas: int, told: str, way_out: dict[str, Any]
+) -> None:
+    cluster = Cluster()
+    for name in ("s1", "s2"):
+        cluster.server(name, cpu="2")
+    low = cluster.task("low", template=template(), replicas=replicas, update={"maxUnavailable": most})
+    cluster.settle()
+    cluster.task("high", template=template(), placement={"priority": 1000})
+    cluster.settle()
+    assert "high" not in running(cluster) and told in scheduled(cluster, "high")
+    cluster.change(low, **way_out)
+    cluster.settle()
+    assert len(running(cluster)["high"]) == 1
+
+
+def test_no_budget_is_named_where_nobody_could_make_room() -> None:
+    cluster = full_cluster(update={"maxUnavailable": 0})
+    cluster.task("high", template=template("3"), placement={"priority": 10})
+    cluster.settle()
+    assert "maxUnavailable" not in scheduled(cluster, "high")
+    cluster.task("alike", template=template())
+    cluster.settle()
+    assert "maxUnavailable" not in scheduled(cluster, "alike")

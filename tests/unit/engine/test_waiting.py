@@ -204,3 +204,24 @@ def test_the_quota_of_one_that_is_lost_while_it_stops_is_not_waited_for() -> Non
     cluster.silence["s1"] = 60.0
     leader.round("high")
     assert len(of(cluster, "high")) == 1
+
+
+def test_who_would_borrow_has_no_right_to_what_another_pool_has_for_its_own() -> None:
+    """The lower priority waits for the quota of its own instance that stops; its pool has none for it."""
+    cluster = Cluster()
+    cluster.pool("pa", quota={"cpu": 2}, cohort="all", lend={"cpu": 1})
+    cluster.pool("pb", quota={"cpu": 1}, cohort="all")
+    cluster.server("s1", pool="pa")
+    cluster.server("s2", pool="pb")
+    cluster.task("b", template=template("500m"), replicas=4, placement={"pool": "pb"})
+    cluster.settle()
+    cluster.task("a", template=template("500m"), replicas=4, placement={"pool": "pa", "priority": 50})
+    cluster.settle()
+    assert (running(cluster, "a"), running(cluster, "b")) == (3, 3)
+    assert "default/b's update.maxUnavailable is 1 and 1 of its 4 instances is missing" in scheduled(cluster, "a")[1]
+    leader = Leader(cluster)
+    cluster.delete(cluster.objects["Assignment", "default", of(cluster, "b")[0].name])
+    leader.round("b")
+    cluster.agents()
+    leader.round("a", "b")
+    assert (running(cluster, "a"), running(cluster, "b")) == (4, 2)

@@ -21,12 +21,13 @@ from starlink.scheduling.preemption.roster import Roster
 @dataclass(frozen=True, slots=True)
 class Choice:
     """An instance's place. `awaited` are going anyway. `waits`: the quota has room only once these and the victims have
-    gone, wherever they are; else the awaited are on the server."""
+    gone, wherever they are; else the awaited are on the server. `borrows`: the pool then takes more than its own."""
 
     server: int
     victims: list[Leaver]
     awaited: list[Leaver]
     waits: bool
+    borrows: bool = False
 
 
 class _Present(NamedTuple):
@@ -163,7 +164,9 @@ class Choices:
         if self._ledger.fits_now(pool):
             return Choice(server, victims, awaited, waits=False)
         others = self._ledger.awaited(pool, [*victims, *awaited])
-        return Choice(server, victims, awaited + [one for one in others if one not in awaited], waits=True)
+        awaited += [one for one in others if one not in awaited]
+        borrows = not self._ledger.is_within(self._ledger.usage(victims), pool)
+        return Choice(server, victims, awaited, waits=True, borrows=borrows)
 
     def _awaited(self, left: Sequence[int], going: Sequence[Leaver]) -> list[Leaver]:
         """Those of the server without whom there is not enough."""

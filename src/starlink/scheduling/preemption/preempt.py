@@ -34,12 +34,13 @@ class Preemption:
     """A place for one instance. `victims` are to be stopped, wherever they are. The instance may be created now, and
     may start once the victims that are on its own server have stopped, and `wait_for`: those there that were stopping
     before. One that `waits` may not be created before all of them have stopped, wherever they are: its pool's quota has
-    no room until then."""
+    no room until then. `borrows`: its pool takes more than its own quota with it."""
 
     server: int
     victims: tuple[str, ...]
     wait_for: tuple[str, ...] = ()
     waits: bool = False
+    borrows: bool = False
 
 
 def preempt(
@@ -109,7 +110,7 @@ class _Search:
         while (choice := self._best()) is not None:
             self._commit(choice)
             awaited = _uids(choice.awaited)
-            yield Preemption(choice.server, _uids(choice.victims), awaited, choice.waits)
+            yield Preemption(choice.server, _uids(choice.victims), awaited, choice.waits, choice.borrows)
 
     def _best(self) -> Choice | None:
         """Where quotas are short, what one server needs says little of the next, and only some are compared."""

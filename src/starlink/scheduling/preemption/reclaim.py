@@ -91,15 +91,15 @@ class Ledger:
         if not any(name == key and given for name, given in one.quota):
             return False
         borrows = borrowed(self._fleet.pools, usage, theirs, key) > 0
-        return theirs == pool or (borrows and self._is_within(usage, pool))
+        return theirs == pool or (borrows and self.is_within(usage, pool))
 
-    def _is_within(self, usage: Usage, pool: str) -> bool:
+    def is_within(self, usage: Usage, pool: str) -> bool:
         """Whether the pool keeps to its own quota with an instance more."""
         quota = self._fleet.pools[pool].quota
         return all(usage[pool].get(key, 0) + amount <= quota[key] for key, amount in self._wanted if key in quota)
 
     def _is_entitled(self, usage: Usage, pool: str, one: Leaver) -> bool:
-        return self.pool_of(one.server) == pool or self._is_within(usage, pool)
+        return self.pool_of(one.server) == pool or self.is_within(usage, pool)
 
     def candidates(self, pool: str, budgets: Mapping[str, int]) -> Iterator[Leaver]:
         """All who may have to go for the pool's quota, the lowest priority first."""
