@@ -14,15 +14,16 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import ArtifactFinding, Task
 from starlink.client.cache import Change
-from starlink.client.errors import ClientError
+from starlink.client.errors import ClientError, Invalid
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.health import SUSPECT_AFTER
-from starlink.planning.plan import Plan
+from starlink.planning.plan import Plan, RecordEvent
 from starlink.planning.world import World
 from starlink_operator.apply import Applier
 from starlink_operator.findings import Findings
 from starlink_operator.observed import Observed, task_of
+from starlink_operator.refusals import Refusals
 from starlink_operator.telling import Subject, Teller
 from starlink_operator.writer import NotLeading, Writer
 
@@ -35,6 +36,8 @@ ALLOCATED_EACH = 0.05
 """So many seconds more between two statuses that tell what is allocated, for each server."""
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
+PLAN_REFUSED = "PlanRefused"
+"""The reason of the Event that says that the API takes no plan for a task."""
 MOST_IN_A_ROUND = 200
 """It bounds how long a round, which nothing interrupts, keeps the leadership from being renewed."""
 
@@ -51,6 +54,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._reservations = Reservations()
         self._findings = Findings(self.mark, allow_local)
+        self._refusals = Refusals(self.mark)
         self._dirty: set[ObjectKey] = set()
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
@@ -70,6 +74,8 @@ class Reconciler:
         self._wake.set()
 
     def _task_changed(self, change: Change[Task]) -> None:
+        if change.old is None or change.new is None or _generation(change.old) != _generation(change.new):
+            self._refusals.forget(change.key)
         self.mark(change.key)
 
     def _assignment_changed(self, change: Change[Assignment]) -> None:
@@ -164,6 +170,8 @@ class Reconciler:
             await self._applier.apply(plan)
         except NotLeading:
             self._recheck(plan.subject, RETRY_SECONDS)
+        except Invalid as error:
+            self._refused(plan.subject, error)
         except ClientError as error:
             log.info("a plan was overtaken: %s", error, extra={"subject": str(plan.subject)})
             self._recheck(plan.subject, RETRY_SECONDS)
@@ -171,10 +179,22 @@ class Reconciler:
             log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
             self._recheck(plan.subject, 10 * RETRY_SECONDS)
 
-    def _not_told(self, subject: Subject) -> None:
+    def _refused(self, key: ObjectKey, error: Invalid) -> None:
+        """The same plan would be refused again, so it is tried ever more seldom; the task is told by an Event, for its
+        status may be what is refused."""
+        seconds = self._refusals.refused(key)
+        log.warning("a plan was refused: %s", error, extra={"subject": str(key), "next_try_seconds": seconds})
+        task = self._observed.tasks.objects.get(key)
+        if task is not None:
+            told = RecordEvent(TASK, key, task.uid, "Warning", PLAN_REFUSED, f"the API refuses its plan: {error}")
+            self._teller.tell(Plan(TASK, key, (told,)))
+
+    def _not_told(self, subject: Subject, error: Exception) -> None:
         """Servers and pools are looked at every second anyway."""
         kind, key = subject
-        if kind == TASK:
+        if kind == TASK and isinstance(error, Invalid):
+            self._refused(key, error)
+        elif kind == TASK:
             self._recheck(key, RETRY_SECONDS)
 
     async def _tick(self) -> None:
@@ -220,6 +240,11 @@ class Reconciler:
 def priority(task: Task | None) -> int:
     """A task's priority; that of one that is gone is the lowest, for there is only something to clean up."""
     return task.spec.placement.priority if task else -(2**31)
+
+
+def _generation(task: Task) -> tuple[str, int]:
+    """What tells a spec from an earlier one."""
+    return task.uid, task.metadata.generation
 
 
 def _what_matters(server: Server) -> tuple[object, ...]:

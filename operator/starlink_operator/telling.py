@@ -38,10 +38,10 @@ class _News:
 
 class Teller:
     """`tell` never waits; `run` sends: one object's news at a time, the oldest first, and of statuses the latest only.
-    When one can't be written, `failed` is called with the object, which is to be looked at again.
+    When one can't be written, `failed` is called with the object, which is to be looked at again, and the reason.
     """
 
-    def __init__(self, writer: Writes, failed: Callable[[Subject], None]) -> None:
+    def __init__(self, writer: Writes, failed: Callable[[Subject, Exception], None]) -> None:
         self._writer = writer
         self._failed = failed
         self._waiting: dict[Subject, _News] = {}
@@ -104,10 +104,10 @@ class Teller:
                 await self._writer.write(event)
         except (ClientError, NotLeading) as error:
             log.info("not told: %s", error, extra={"subject": str(subject[1])})
-            self._failed(subject)
-        except Exception:
+            self._failed(subject, error)
+        except Exception as error:
             log.exception("could not be told", extra={"subject": str(subject[1])})
-            self._failed(subject)
+            self._failed(subject, error)
 
 
 def _merged(waiting: _News | None, sending: _News | None, plan: Plan) -> _News:

@@ -18,6 +18,8 @@ _FACTOR = {
 Quantity = int | float | str
 
 CPU = "cpu"
+MOST = 2**61
+"""Of what `amount` counts: sums of some of them still are integers of 64 bits."""
 _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
 
 
@@ -41,8 +43,11 @@ def count_bytes(value: Quantity) -> int:
 
 def amount(resource: str, value: Quantity) -> int:
     """What a quantity of a resource counts: cpu in millicores, everything else in whole units, both rounded up.
-    Raises ValueError."""
-    return millicores(value) if resource == CPU else count_bytes(value)
+    Raises ValueError, also for more than MOST."""
+    counted = millicores(value) if resource == CPU else count_bytes(value)
+    if counted > MOST:
+        raise ValueError(f"{value!r} is more than can be counted; write less, at most 999Ti")
+    return counted
 
 
 def format_amount(resource: str, value: int) -> str:

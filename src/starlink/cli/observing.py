@@ -18,6 +18,7 @@ from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.errors import Forbidden
 from starlink.client.kube import Client
+from starlink.planning.containing import Faults
 from starlink.planning.world import World
 
 T = TypeVar("T", bound=Object)
@@ -88,7 +89,19 @@ async def _readable(client: Client, kind: Kind, view: type[T], namespaces: Itera
 
 
 async def _all(client: Client, kind: Kind, view: type[T], namespace: str = "") -> Sequence[T]:
-    return [msgspec.json.decode(item, type=view) for item in (await client.list(kind, namespace)).items]
+    items = (await client.list(kind, namespace)).items
+    return [obj for obj in (_read(kind, view, item) for item in items) if obj is not None]
+
+
+def _read(kind: Kind, view: type[T], item: msgspec.Raw) -> T | None:
+    """An object that can't be read is told of and passed over, as by the operator."""
+    try:
+        return msgspec.json.decode(item, type=view)
+    except msgspec.ValidationError as error:
+        metadata = msgspec.json.decode(item)["metadata"]
+        key = ObjectKey(metadata.get("namespace", ""), metadata["name"])
+        click.echo(f"{kind.kind} {key} can't be read and is left out: {error}", err=True)
+        return None
 
 
 def _world(
@@ -97,7 +110,7 @@ def _world(
     groups: dict[ObjectKey, list[Assignment]] = {}
     for assignment in assignments:
         groups.setdefault(ObjectKey(assignment.metadata.namespace, assignment.task), []).append(assignment)
-    return World(
+    world = World(
         tasks={task.key: task for task in tasks},
         assignments={key: tuple(group) for key, group in groups.items()},
         pools={pool.name: pool for pool in pools},
@@ -105,6 +118,7 @@ def _world(
         silence={server.name: _silence(server) for server in servers},
         now=time.time(),
     )
+    return Faults().contain(world).world
 
 
 def _silence(server: Server) -> float:

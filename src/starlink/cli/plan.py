@@ -18,6 +18,8 @@ from starlink.cli.observing import Sight, engine_for, look
 from starlink.cli.tables import aligned, slot_ranges, some
 from starlink.client.errors import Forbidden, NotFound
 from starlink.client.kube import Client
+from starlink.planning.faults import task_fault
+from starlink.planning.status import INVALID_SPEC
 
 if TYPE_CHECKING:
     from starlink.engine.headroom import Estimate
@@ -56,7 +58,16 @@ def command(
     added = _parsed(additions)
 
     async def work(client: Client) -> tuple[str, bool]:
-        tasks, unchecked = await _declared(client, manifests, namespace)
+        declared, unchecked = await _declared(client, manifests, namespace)
+        faults = {task.key: fault for task in declared if (fault := task_fault(task))}
+        wrong = "".join(f"task {key}: {INVALID_SPEC}: {fault}\n" for key, fault in faults.items())
+        tasks = [task for task in declared if task.key not in faults]
+        if wrong and not tasks:
+            return wrong, True
+        text, short = await judge(client, tasks, unchecked)
+        return wrong + text, short or bool(wrong)
+
+    async def judge(client: Client, tasks: list[Task], unchecked: list[str]) -> tuple[str, bool]:
         sight = await look(client, {namespace, *(task.metadata.namespace for task in tasks)})
         if added:
             _demand(sight, pool)
@@ -135,15 +146,19 @@ async def _dry_run(client: Client, body: dict[str, Any], namespace: str) -> Task
         answered = await client.patch(TASK, name, patch, namespace, query=query)
     except NotFound:
         answered = await client.create(TASK, body, namespace, query=query)
-    return msgspec.convert(answered, Task)
+    return _converted(answered, f"task {namespace}/{name}")
 
 
 def _as_written(manifest: Manifest, namespace: str) -> Task:
     body = {**manifest.body, "metadata": {**manifest.body["metadata"], "namespace": namespace}}
+    return _converted(body, manifest.where)
+
+
+def _converted(body: Any, where: str) -> Task:
     try:
         return msgspec.convert(body, Task)
     except msgspec.ValidationError as error:
-        raise click.ClickException(f"{manifest.where}: {error}") from None
+        raise click.ClickException(f"{where}: {error}") from None
 
 
 def _unseen(sight: Sight) -> str:

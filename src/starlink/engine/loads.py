@@ -41,15 +41,16 @@ class Loads:
         return load
 
     def charge(self, assignment: Assignment, task: Task | None, repels: tuple[Term, ...]) -> Charge:
-        """What an unfinished assignment is charged with. One whose task is gone has the lowest priority."""
-        template = assignment.spec.template
-        load = self.of(
-            f"{assignment.metadata.namespace}/{assignment.task}",
-            task.spec.placement.priority if task else 0,
-            template.resources.requests,
-            _ports(assignment),
-            repels,
-        )
+        """What an unfinished assignment is charged with. One whose task is gone has the lowest priority; one whose
+        requests can't be read takes none, for no agent starts it."""
+        requests = assignment.spec.template.resources.requests
+        group = f"{assignment.metadata.namespace}/{assignment.task}"
+        priority = task.spec.placement.priority if task else 0
+        ports = _ports(assignment)
+        try:
+            load = self.of(group, priority, requests, ports, repels)
+        except ValueError:
+            load = self.of(group, priority, {}, ports, repels)
         lost = assignment.spec.reason == SERVER_LOST
         return Charge(assignment.spec.server, load, counted=not lost, stopping=assignment.stopping)
 

@@ -7,6 +7,7 @@ What is held for those that wait follows once all tasks have been looked at.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from starlink.api import quantity
@@ -18,6 +19,7 @@ from starlink.api.task import Task
 from starlink.engine.loads import Loads, repels
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.pools import scheduling_pool, use_of
+from starlink.planning.containing import Faults
 from starlink.planning.health import Health
 from starlink.planning.world import World
 from starlink.scheduling.ask import Load, Term
@@ -54,6 +56,7 @@ class Reservations:
     def __init__(self) -> None:
         self.fleet = Fleet(())
         self.loads = Loads()
+        self.faults = Faults()
         self.waiting: dict[ObjectKey, Held] = {}
         self._servers: dict[str, tuple[Server, str, bool, Overcommit]] = {}
         self._groups: dict[ObjectKey, _Group] = {}
@@ -162,10 +165,19 @@ def _lost(servers: frozenset[str], task: Task | None, health: Health) -> frozens
     return frozenset(name for name in servers if health.is_lost(name, lost_after))
 
 
+def _offered(server: Server) -> dict[str, int]:
+    """What instances may request there; what the agent reported in words that can't be read is not offered."""
+    offered: dict[str, int] = {}
+    for name, value in server.status.allocatable.items():
+        with suppress(ValueError):
+            offered[name] = quantity.amount(name, value)
+    return offered
+
+
 def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit) -> Node:
-    allocatable = {name: quantity.amount(name, value) for name, value in server.status.allocatable.items()}
+    allocatable = _offered(server)
     if "cpu" in allocatable:
-        allocatable["cpu"] = allocatable["cpu"] * overcommit.cpu // 100
+        allocatable["cpu"] = min(allocatable["cpu"] * overcommit.cpu // 100, quantity.MOST)
     return Node(
         name=server.name,
         architecture=server.status.architecture,

@@ -15,7 +15,7 @@ from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
 from starlink.planning.server import Charged, plan_server
 from starlink.planning.service import MustMove
-from starlink.planning.task import Examined, Placement, abandon, complete, examine
+from starlink.planning.task import Examined, Placement, abandon, complete, examine, invalid
 from starlink.planning.world import World
 from starlink.scheduling.taints import tolerated
 
@@ -37,15 +37,17 @@ def plan_round(
     """Plans the tasks named, or all; by namespace and name, the same for the same world. Servers are found for the
     highest priority first; what a task waits for is kept for it also in rounds in which it is not looked at.
     `reservations` have followed earlier worlds of the same cluster, or none."""
+    reservations = reservations or Reservations()
+    declared, contained = world.tasks, reservations.faults.contain(world)
+    world = contained.world
     pools = effective_pools(world)
     health = assess(world, pools)
     keys = sorted({*world.tasks, *world.assignments} if dirty is None else dirty)
     examined = {
         key: examine(task, world, health, must_move(task, world, pools))
         for key in keys
-        if (task := world.tasks.get(key))
+        if key not in contained.tasks and (task := world.tasks.get(key))
     }
-    reservations = reservations or Reservations()
     placements: dict[ObjectKey, Placement] = {}
     for key in keys:
         if key not in examined or not examined[key].decision.wants:
@@ -54,12 +56,16 @@ def plan_round(
         neighbours = Neighbours(world.tasks)
         reservations.follow(world, pools, health, neighbours)
         placements = _placed(examined, Placer(world, health, reservations, neighbours), reservations)
-    plans = [
-        complete(examined[key], placements.get(key, Placement()), world, health)
-        if key in examined
-        else abandon(key, world.assignments.get(key, ()), health)
-        for key in keys
-    ]
+
+    def plan(key: ObjectKey) -> Plan:
+        if key in examined:
+            return complete(examined[key], placements.get(key, Placement()), world, health)
+        assignments = world.assignments.get(key, ())
+        if key in contained.tasks:
+            return invalid(declared[key], contained.tasks[key], assignments, health, world.now)
+        return abandon(key, assignments, health)
+
+    plans = [plan(key) for key in keys]
     return Round(plans, frozenset(key for key, placement in placements.items() if placement.refusal))
 
 
@@ -109,9 +115,11 @@ def _wants_servers(examined: Examined) -> bool:
 
 def plan_fleet(world: World, reservations: Reservations | None = None, *, allocated: bool = True) -> Sequence[Plan]:
     """The plans of all servers and pools. What is allocated changes often and is told only with `allocated`."""
+    reservations = reservations or Reservations()
+    contained = reservations.faults.contain(world)
+    world = contained.world
     pools = effective_pools(world)
     health = assess(world, pools)
-    reservations = reservations or Reservations()
     fleet = reservations.follow(world, pools, health, Neighbours(world.tasks))
     plans = []
     for name in sorted(world.servers):
@@ -120,8 +128,8 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
         charged = Charged(int(fleet.instances[index]), amounts)
         plans.append(plan_server(world.servers[name], world, pools, health, charged))
     return plans + [
-        plan_pool(world.pools[name], world, pools, health, pool_use(fleet, world.pools[name]))
-        for name in sorted(world.pools)
+        plan_pool(pool, world, pools, health, pool_use(fleet, pool), contained.pools.get(name, ""))
+        for name, pool in sorted(world.pools.items())
     ]
 
 

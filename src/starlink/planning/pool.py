@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from starlink.api import conditions, labels, quantity
 from starlink.api.kinds import POOL
@@ -12,6 +12,7 @@ from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
+from starlink.planning.status import INVALID_SPEC
 from starlink.planning.world import World
 
 
@@ -43,11 +44,14 @@ class PoolUse:
     above: tuple[str, ...] = ()
 
 
-def plan_pool(pool: Pool, world: World, pools: Mapping[str, str], health: Health, use: PoolUse) -> Plan:
-    """The pool's status, when it changed. A plan that changes amounts alone has the reason `allocated`."""
+def plan_pool(
+    pool: Pool, world: World, pools: Mapping[str, str], health: Health, use: PoolUse, fault: str = ""
+) -> Plan:
+    """The pool's status, when it changed. A plan that changes amounts alone has the reason `allocated`.
+    `fault` says why its spec can't be used."""
     members = sorted(name for name, its in pools.items() if its == pool.name)
     ready = [name for name in members if not health.is_unknown(name) and not health.is_gone(name)]
-    told = _conditions(pool, members, ready, health, use, world.now)
+    told = _conditions(pool, members, ready, health, use, fault, world.now)
     status: dict[str, Any] = {
         "observedGeneration": pool.metadata.generation,
         "servers": len(members),
@@ -97,11 +101,13 @@ def _present(pool: Pool) -> dict[str, Any]:
 
 
 def _conditions(
-    pool: Pool, members: list[str], ready: list[str], health: Health, use: PoolUse, now: float
+    pool: Pool, members: list[str], ready: list[str], health: Health, use: PoolUse, fault: str, now: float
 ) -> tuple[Condition, ...]:
     braked = [name for name in members if name in health.braked]
     generation = pool.metadata.generation
-    if braked:
+    if fault:
+        well = Condition(type="Ready", status="False", reason=INVALID_SPEC, message=fault)
+    elif braked:
         message = (
             f"{len(braked)} of {len(members)} servers fell silent within a minute ({', '.join(braked[:5])}); nothing "
             f"of them is replaced until they return or are annotated {labels.GONE_ANNOTATION}=true"
@@ -114,14 +120,20 @@ def _conditions(
         message = f"{len(ready)} of {len(members)} servers are ready"
         well = Condition(type="Ready", status="True", reason="ServersReady", message=message)
     rest = (
-        _quota(use),
+        _unreadable("QuotaAvailable", "False", fault) if fault else _quota(use),
         _watermark(use),
         Condition(type="Reconciling", status="False", reason="Settled"),
-        Condition(type="Stalled", status="False", reason="NotStalled"),
+        _unreadable("Stalled", "True", fault)
+        if fault
+        else Condition(type="Stalled", status="False", reason="NotStalled"),
     )
     return conditions.merge(
         pool.status.conditions, conditions.of_generation((well, *rest), generation), now=format_time(now)
     )
+
+
+def _unreadable(type_: str, status: Literal["True", "False"], fault: str) -> Condition:
+    return Condition(type=type_, status=status, reason=INVALID_SPEC, message=f"{fault}; nothing more is placed here")
 
 
 def _quota(use: PoolUse) -> Condition:

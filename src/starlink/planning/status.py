@@ -15,9 +15,12 @@ from starlink.planning.health import Health
 from starlink.planning.observed import Observed, failed, ready_now
 
 if TYPE_CHECKING:
+    from starlink.api.task import Task
     from starlink.planning.task import Examined, Placement
 
 Truth = Literal["True", "False", "Unknown"]
+INVALID_SPEC = "InvalidSpec"
+"""The reason of Ready and Stalled where a spec has what can't be used."""
 
 
 def task_status(examined: Examined, placement: Placement, health: Health, now: float) -> dict[str, Any]:
@@ -45,6 +48,26 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
     }
     old = _present(examined)
     changed = {name: value for name, value in wanted.items() if old.get(name) != value}
+    if kept != task.status.conditions:
+        changed["conditions"] = [conditions.entry(condition) for condition in kept]
+    return changed
+
+
+def invalid_status(task: Task, why: str, now: float) -> dict[str, Any]:
+    """The fields of status that changed, for a task whose spec can't be used."""
+    found = (
+        _condition("Ready", False, INVALID_SPEC, why),
+        _condition("Reconciling", False, INVALID_SPEC, ""),
+        _condition("Stalled", True, INVALID_SPEC, why),
+        _condition("Scheduled", False, INVALID_SPEC, why),
+    )
+    of_now = conditions.of_generation(found, task.metadata.generation)
+    kept = conditions.merge(task.status.conditions, of_now, now=format_time(now))
+    changed: dict[str, Any] = {}
+    if task.status.observed_generation != task.metadata.generation:
+        changed["observedGeneration"] = task.metadata.generation
+    if not task.status.phase:
+        changed["phase"] = "Pending"
     if kept != task.status.conditions:
         changed["conditions"] = [conditions.entry(condition) for condition in kept]
     return changed

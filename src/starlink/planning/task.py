@@ -34,7 +34,7 @@ from starlink.planning.plan import (
     UpdateStatus,
 )
 from starlink.planning.service import MustMove
-from starlink.planning.status import task_status
+from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
 from starlink.planning.world import World
 
 
@@ -106,6 +106,16 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     if decision.more and not placement.refusal:
         recheck = 0.0
     return Plan(TASK, task.key, tuple(actions), _reason(removals, creations), recheck)
+
+
+def invalid(task: Task, why: str, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
+    """The plan for a task whose spec can't be used, for a reason: what it has goes on, and it is told."""
+    releases = [_release(a) for a in assignments if a.metadata.deleting and _may_go(a, health)]
+    status = invalid_status(task, why, now)
+    told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
+    if status.get("conditions"):
+        told.append(RecordEvent(TASK, task.key, task.uid, "Warning", INVALID_SPEC, why))
+    return Plan(TASK, task.key, (*releases, *told), why)
 
 
 def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health) -> Plan:

@@ -37,7 +37,7 @@ def placed(**placement: Any) -> Obj:
     return {"template": RUN, "placement": placement}
 
 
-def unavailable(value: int | str) -> Obj:
+def unavailable(value: float | str) -> Obj:
     return {"template": RUN, "update": {"maxUnavailable": value}}
 
 

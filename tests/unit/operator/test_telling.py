@@ -56,7 +56,7 @@ async def test_acts_end_where_only_telling_is_left() -> None:
 
 async def test_only_the_latest_status_is_sent_and_each_event_once() -> None:
     api, failed = Api(), list[Subject]()
-    teller = Teller(api, failed.append)
+    teller = Teller(api, lambda subject, _: failed.append(subject))
     teller.tell(plan(status(phase="Pending"), event("one")))
     teller.tell(plan(status(phase="Running"), event("one"), event("two")))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
@@ -71,7 +71,7 @@ async def test_only_the_latest_status_is_sent_and_each_event_once() -> None:
 
 async def test_news_of_an_object_wait_for_what_is_under_way_and_do_not_repeat_it() -> None:
     api = Api()
-    teller = Teller(api, lambda _: None)
+    teller = Teller(api, lambda _, __: None)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         running = group.create_task(teller.run())
         teller.tell(plan(status(phase="Pending"), event("one")))
@@ -87,7 +87,7 @@ async def test_news_of_an_object_wait_for_what_is_under_way_and_do_not_repeat_it
 
 async def test_a_status_that_is_no_longer_so_is_not_sent() -> None:
     api = Api()
-    teller = Teller(api, lambda _: None)
+    teller = Teller(api, lambda _, __: None)
     other = ObjectKey("default", "other")
     teller.tell(plan(status(phase="Degraded")))
     teller.tell(plan())
@@ -105,7 +105,8 @@ async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
     api.refuses = True
     all_failed = asyncio.Event()
 
-    def note(subject: Subject) -> None:
+    def note(subject: Subject, error: Exception) -> None:
+        assert isinstance(error, Unreachable)
         failed.append(subject)
         if len(failed) == objects:
             all_failed.set()
