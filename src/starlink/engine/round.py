@@ -1,7 +1,7 @@
 """A round: all that is to be looked at, against one fleet, in a fixed order."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
@@ -59,7 +59,8 @@ def plan_round(
 
     def plan(key: ObjectKey) -> Plan:
         if key in examined:
-            return complete(examined[key], placements.get(key, Placement()), world, health)
+            placement = _explained(placements.get(key, Placement()), examined[key].task, contained.pools)
+            return complete(examined[key], placement, world, health)
         assignments = world.assignments.get(key, ())
         if key in contained.tasks:
             return invalid(declared[key], contained.tasks[key], assignments, health, world.now)
@@ -67,6 +68,14 @@ def plan_round(
 
     plans = [plan(key) for key in keys]
     return Round(plans, frozenset(key for key, placement in placements.items() if placement.refusal))
+
+
+def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
+    """In a pool that can't be used, `pools` with the reasons, nothing helps but to put its spec right."""
+    fault = pools.get(task.spec.placement.pool)
+    if not fault or not placement.refusal:
+        return placement
+    return replace(placement, refusal=f"pool {task.spec.placement.pool} can't be used: {fault}")
 
 
 def _placed(

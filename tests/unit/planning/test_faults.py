@@ -113,9 +113,11 @@ def test_a_pool_that_is_wrong_takes_nothing_and_harms_no_other(spec: dict[str, A
     bad = cluster.pool("bad", **spec)
     cluster.pool("good")
     cluster.task("anywhere", replicas=2)
-    cluster.task("there", placement={"pool": "bad"})
+    there = cluster.task("there", placement={"pool": "bad"})
     cluster.settle()
     assert {(a.task, a.spec.server) for a in cluster.assignments()} == {("anywhere", "s2")}
+    scheduled = next(one for one in there["status"]["conditions"] if one["type"] == "Scheduled")
+    assert scheduled["message"].startswith(f"pool bad can't be used: {told}")
     conditions = {one["type"]: one for one in bad["status"]["conditions"]}
     assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("False", "InvalidSpec")
     assert (conditions["Stalled"]["status"], conditions["QuotaAvailable"]["status"]) == ("True", "False")
