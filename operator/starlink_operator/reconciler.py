@@ -6,10 +6,11 @@ import heapq
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import TASK
-from starlink.api.meta import ObjectKey
+from starlink.api.kinds import POOL, SERVER, TASK, Kind
+from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import ArtifactFinding, Task
@@ -37,7 +38,7 @@ ALLOCATED_EACH = 0.05
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 PLAN_REFUSED = "PlanRefused"
-"""The reason of the Event that says that the API takes no plan for a task."""
+"""The reason of the Event that says that the API does not take the plan for an object."""
 MOST_IN_A_ROUND = 200
 """It bounds how long a round, which nothing interrupts, keeps the leadership from being renewed."""
 
@@ -54,7 +55,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._reservations = Reservations()
         self._findings = Findings(self.mark, allow_local)
-        self._refusals = Refusals(self.mark)
+        self._refusals = Refusals(self._look_again)
         self._dirty: set[ObjectKey] = set()
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
@@ -73,9 +74,19 @@ class Reconciler:
         self._dirty.update(keys)
         self._wake.set()
 
-    def _task_changed(self, change: Change[Task]) -> None:
+    def _look_again(self, subject: Subject) -> None:
+        """Servers and pools are looked at every second anyway."""
+        kind, key = subject
+        if kind == TASK:
+            self.mark(key)
+
+    def _heed(self, kind: Kind, change: Change[Any]) -> None:
+        """What was refused of an object may be taken of another."""
         if change.old is None or change.new is None or _generation(change.old) != _generation(change.new):
-            self._refusals.forget(change.key)
+            self._refusals.forget((kind, change.key))
+
+    def _task_changed(self, change: Change[Task]) -> None:
+        self._heed(TASK, change)
         self.mark(change.key)
 
     def _assignment_changed(self, change: Change[Assignment]) -> None:
@@ -86,11 +97,13 @@ class Reconciler:
             self.mark(*self._unplaced)
 
     def _server_changed(self, change: Change[Server]) -> None:
+        self._heed(SERVER, change)
         self._fleet_wake.set()
         if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
             self.mark(*self._unplaced, *self._observed.tasks_on(change.key.name))
 
-    def _pool_changed(self, _: Change[Pool]) -> None:
+    def _pool_changed(self, change: Change[Pool]) -> None:
+        self._heed(POOL, change)
         self._fleet_wake.set()
         self.mark(*self._unplaced)
 
@@ -171,7 +184,7 @@ class Reconciler:
         except NotLeading:
             self._recheck(plan.subject, RETRY_SECONDS)
         except Invalid as error:
-            self._refused(plan.subject, error)
+            self._refused((plan.kind, plan.subject), error)
         except ClientError as error:
             log.info("a plan was overtaken: %s", error, extra={"subject": str(plan.subject)})
             self._recheck(plan.subject, RETRY_SECONDS)
@@ -179,21 +192,21 @@ class Reconciler:
             log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
             self._recheck(plan.subject, 10 * RETRY_SECONDS)
 
-    def _refused(self, key: ObjectKey, error: Invalid) -> None:
-        """The same plan would be refused again, so it is tried ever more seldom; the task is told by an Event, for its
-        status may be what is refused."""
-        seconds = self._refusals.refused(key)
+    def _refused(self, subject: Subject, error: Invalid) -> None:
+        """The same plan would be refused again, so it is tried ever more seldom; the object is told by an Event, for
+        its status may be what is refused."""
+        kind, key = subject
+        seconds = self._refusals.refused(subject)
         log.warning("a plan was refused: %s", error, extra={"subject": str(key), "next_try_seconds": seconds})
-        task = self._observed.tasks.objects.get(key)
-        if task is not None:
-            told = RecordEvent(TASK, key, task.uid, "Warning", PLAN_REFUSED, f"the API refuses its plan: {error}")
-            self._teller.tell(Plan(TASK, key, (told,)))
+        known = self._observed.cache(kind).objects.get(key)
+        if known is not None:
+            told = RecordEvent(kind, key, known.uid, "Warning", PLAN_REFUSED, f"the API refuses its plan: {error}")
+            self._teller.tell(Plan(kind, key, (told,)))
 
     def _not_told(self, subject: Subject, error: Exception) -> None:
-        """Servers and pools are looked at every second anyway."""
         kind, key = subject
-        if kind == TASK and isinstance(error, Invalid):
-            self._refused(key, error)
+        if isinstance(error, Invalid):
+            self._refused(subject, error)
         elif kind == TASK:
             self._recheck(key, RETRY_SECONDS)
 
@@ -221,7 +234,11 @@ class Reconciler:
         pause = max(ALLOCATED_SECONDS, ALLOCATED_EACH * len(world.servers))
         with_allocated = now - self._allocated_at >= pause
         planned = plan_fleet(world, self._reservations, allocated=with_allocated)
-        plans = [plan for plan in planned if with_allocated or plan.reason != "allocated"]
+        plans = [
+            plan
+            for plan in planned
+            if (with_allocated or plan.reason != "allocated") and not self._refusals.waits((plan.kind, plan.subject))
+        ]
         if with_allocated:
             self._allocated_at = now
         await self._apply(plans, self._apply_to_fleet)
@@ -242,9 +259,9 @@ def priority(task: Task | None) -> int:
     return task.spec.placement.priority if task else -(2**31)
 
 
-def _generation(task: Task) -> tuple[str, int]:
+def _generation(obj: Object) -> tuple[str, int]:
     """What tells a spec from an earlier one."""
-    return task.uid, task.metadata.generation
+    return obj.uid, obj.metadata.generation
 
 
 def _what_matters(server: Server) -> tuple[object, ...]:

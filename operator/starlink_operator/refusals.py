@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from starlink.api.meta import ObjectKey
+from starlink_operator.telling import Subject
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
 
@@ -19,22 +19,27 @@ class Refusals:
     The same plan is refused again until the object, or what the API takes, is another.
     """
 
-    def __init__(self, look: Callable[[ObjectKey], None]) -> None:
+    def __init__(self, look: Callable[[Subject], None]) -> None:
         self._look = look
-        self._known: dict[ObjectKey, tuple[int, asyncio.TimerHandle]] = {}
+        self._known: dict[Subject, tuple[int, asyncio.TimerHandle]] = {}
 
-    def refused(self, key: ObjectKey) -> float:
+    def refused(self, subject: Subject) -> float:
         """Counts a refusal. Returns the seconds until the next try, which takes the place of one that was due."""
-        before = self._known.get(key)
+        before = self._known.get(subject)
         if before is not None:
             before[1].cancel()
         number = before[0] + 1 if before else 1
         seconds = pause(number)
-        self._known[key] = number, asyncio.get_running_loop().call_later(seconds, self._look, key)
+        self._known[subject] = number, asyncio.get_running_loop().call_later(seconds, self._look, subject)
         return seconds
 
-    def forget(self, key: ObjectKey) -> None:
+    def waits(self, subject: Subject) -> bool:
+        """Whether its next try is still to come."""
+        known = self._known.get(subject)
+        return known is not None and known[1].when() > asyncio.get_running_loop().time()
+
+    def forget(self, subject: Subject) -> None:
         """The object is another, or gone."""
-        before = self._known.pop(key, None)
+        before = self._known.pop(subject, None)
         if before is not None:
             before[1].cancel()

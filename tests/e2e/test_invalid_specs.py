@@ -36,13 +36,17 @@ def loose(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def lenient(starlink: Starlink) -> Iterator[Starlink]:
-    """Its API takes what CRDs of an earlier version took, and no Task's status with more than one instance desired."""
+    """Its API takes what CRDs of an earlier version took, and no status of a Task with more than one instance
+    desired, nor one of a Pool with a server."""
     crds = {plural: definition(plural) for plural in (TASKS, POOLS)}
     for crd in copy.deepcopy(crds).values():
         version = crd["spec"]["versions"][0]
         version["schema"]["openAPIV3Schema"] = loose(schema(crd))
+        status = schema(crd)["properties"]["status"]["properties"]
         if crd["spec"]["names"]["plural"] == TASKS:
-            schema(crd)["properties"]["status"]["properties"]["desired"]["maximum"] = 1
+            status["desired"]["maximum"] = 1
+        else:
+            status["servers"]["maximum"] = 0
         starlink.apply(crd)
     yield starlink
     starlink.apply(*crds.values())
@@ -94,6 +98,11 @@ def test_a_plan_that_the_api_refuses_is_told_and_not_tried_all_the_time(lenient:
     lenient.apply(task("pair", replicas=2))
     told = eventually(lambda: events(lenient, "pair", "PlanRefused"), "an Event says so")
     assert "status.desired in body should be less than or equal to 1" in told[0]["message"]
+    spec = {"selector": {"kubernetes.io/os": "linux"}}
+    lenient.apply({"apiVersion": "starlink.dev/v1alpha1", "kind": "Pool", "metadata": {"name": "all"}, "spec": spec})
+    told = eventually(lambda: events(lenient, "all", "PlanRefused"), "an Event says so of a pool too")
+    assert "status.servers in body should be less than or equal to 0" in told[0]["message"]
+    lenient.cli("delete", "pool", "all")
     lenient.apply(task("pair", replicas=1))
     eventually(lambda: lenient.condition("task", "pair", "Ready") == "True", "the task is ready once it is another")
     lenient.cli("delete", "task", "pair")
