@@ -43,6 +43,11 @@ def weight_at(weight: Weight, servers: At) -> Weight:
     return weight[servers] if isinstance(weight, np.ndarray) else weight
 
 
+def weighs(weight: Weight) -> bool:
+    """Whether the weight is other than 0 anywhere; what differs from server to server is."""
+    return isinstance(weight, np.ndarray) or bool(weight)
+
+
 def _policy(fleet: Fleet, pool: str) -> Policy:
     named = pool in fleet.pool_names[1:]
     codes = [fleet.pool_names.index(pool)] if named else np.unique(fleet.pool_codes).tolist() or [0]

@@ -16,7 +16,7 @@ from starlink.scheduling.arrays import ALL, Amounts, At, Codes, Indices, Mask
 from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.fleet import Fleet, Taint
-from starlink.scheduling.policy import Policy, Weight, policy, weight_at
+from starlink.scheduling.policy import Policy, Weight, policy, weighs, weight_at
 from starlink.scheduling.taints import tolerated
 
 _FEW = 1_000  # servers, for which all resources at once are faster than one after the other
@@ -34,7 +34,7 @@ def standing(fleet: Fleet, ask: Ask) -> Scores:
     )
     known = ((ask.local, weights.locality), (ask.homes, weights.failback), (ask.refused, -weights.taints))
     for names, weight in known:
-        if names and np.any(weight):
+        if names and weighs(weight):
             scores = scores.copy()
             servers = np.array([fleet.index[name] for name in names if name in fleet.index], np.intp)
             scores[servers] += weight_at(weight, servers)
@@ -87,9 +87,9 @@ def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | fl
     weights = policy(fleet, ask)
     use, cpu, memory = _shares(fleet, ask, at, more)
     scores: Scores = weight_at(weights.use, at) * use
-    if np.any(weights.own):
+    if weighs(weights.own):
         scores = scores - weight_at(weights.own, at) * (own + more)
-    if np.any(weights.balance):
+    if weighs(weights.balance):
         scores = scores + weight_at(weights.balance, at) * (1.0 - np.abs(cpu - memory))
     return Filled(_to_grid(scores), use)
 
