@@ -30,14 +30,16 @@ class Proposal:
 
 
 def proposals(world: World, most: int) -> list[Proposal]:
-    """At most so many moves that pay, the best first, within the tasks' `update.maxUnavailable`.
+    """At most so many moves that pay, the best first. They are made one after another, each once the one before is
+    ready again, so that a task whose `update.maxUnavailable` lets one go now may have several.
 
     A Batch is left alone, for its instances would lose their work, and so are fixed counts, which have no other server.
     """
     trial = Trial(world)
     asks = {group_of(key): _ask(trial, task) for key, task in world.tasks.items() if _may_move(world, task)}
     with trial.fleet.trial():
-        moves = rebalance(trial.fleet, asks, budgets(world, trial.health), most)
+        may_go = {group: most for group, left in budgets(world, trial.health).items() if left}
+        moves = rebalance(trial.fleet, asks, may_go, most)
     by_uid = {a.uid: (key, a) for key, group in world.assignments.items() for a in group}
     found = []
     for move in moves:
