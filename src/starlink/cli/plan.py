@@ -181,7 +181,7 @@ def render(preview: Preview, most: int | None = None) -> str:
     lines = [f"task {preview.task.key}{_kind(preview.task)}: {_summary(preview)}"]
     if preview.rows:
         shown = preview.rows[:most]
-        rows = [(slot_ranges(row.slots), row.action, row.server, row.reason) for row in shown]
+        rows = [(slot_ranges(row.slots), row.action, row.server, row.reason or _WHY[row.action]) for row in shown]
         lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
         hidden = len(preview.rows) - len(shown)
         lines += [f"  and {hidden} more rows; --all shows them"] if hidden else []
@@ -199,6 +199,9 @@ def render(preview: Preview, most: int | None = None) -> str:
     elif preview.more:
         lines.append("  more follow once these are placed")
     return "\n".join(lines) + "\n"
+
+
+_WHY = {"keep": "nothing of it changes", "replace": "its template changes", "create": "", "stop": ""}
 
 
 def _kind(task: Task) -> str:

@@ -47,10 +47,15 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         **(_batch(facts, now) if task.is_batch else {}),
     }
     old = _present(examined)
-    changed = {name: value for name, value in wanted.items() if old.get(name) != value}
+    first = () if task.status.phase else _COUNTED
+    changed = {name: value for name, value in wanted.items() if old.get(name) != value or name in first}
     if kept != task.status.conditions:
         changed["conditions"] = [conditions.entry(condition) for condition in kept]
     return changed
+
+
+_COUNTED = frozenset({"desired", "ready", "succeeded"})
+"""What `kubectl get` shows: told at first also where it is 0, for what is absent is shown as nothing."""
 
 
 def invalid_status(task: Task, why: str, now: float) -> dict[str, Any]:
