@@ -35,6 +35,8 @@ SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at tog
 ALLOCATED_SECONDS = 10.0
 ALLOCATED_EACH = 0.05
 """So many seconds more between two statuses that tell what is allocated, for each server."""
+POOLS_SECONDS = 1.0
+"""Between two statuses of a pool that tell amounts alone: who can't read servers plans by them, and pools are few."""
 FULL_ROUND_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 PLAN_REFUSED = "PlanRefused"
@@ -60,7 +62,7 @@ class Reconciler:
         self._unplaced: frozenset[ObjectKey] = frozenset()
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
-        self._allocated_at = float("-inf")
+        self._allocated_at = self._pools_at = float("-inf")
         self._unhealthy: frozenset[str] = frozenset()
         observed.tasks.subscribe(self._task_changed)
         observed.pools.subscribe(self._pool_changed)
@@ -234,13 +236,17 @@ class Reconciler:
         pause = max(ALLOCATED_SECONDS, ALLOCATED_EACH * len(world.servers))
         with_allocated = now - self._allocated_at >= pause
         planned = plan_fleet(world, self._reservations, allocated=with_allocated)
+        with_pools = now - self._pools_at >= POOLS_SECONDS
+        due = {SERVER: with_allocated, POOL: with_pools}
         plans = [
             plan
             for plan in planned
-            if (with_allocated or plan.reason != "allocated") and not self._refusals.waits((plan.kind, plan.subject))
+            if (due[plan.kind] or plan.reason != "allocated") and not self._refusals.waits((plan.kind, plan.subject))
         ]
         if with_allocated:
             self._allocated_at = now
+        if with_pools:
+            self._pools_at = now
         await self._apply(plans, self._apply_to_fleet)
         silent = frozenset(name for name, seconds in world.silence.items() if seconds >= SUSPECT_AFTER)
         for name in silent | self._unhealthy:

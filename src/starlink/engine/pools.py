@@ -11,7 +11,7 @@ from starlink.engine.loads import quota_key
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
 from starlink.scheduling.arrays import Mask
-from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.fleet import Fleet, Node
 
 BELOW_WATERMARK = "BelowWatermark"
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}
@@ -67,7 +67,7 @@ def use_of(fleet: Fleet, pool: str) -> dict[str, float]:
 def pool_use(fleet: Fleet, pool: Pool) -> PoolUse:
     """How full a pool is."""
     members = _members(fleet, pool.name)
-    usable = members & fleet.mask(lambda node: node.ready and node.schedulable)
+    usable = members & fleet.mask(lambda node: _may_take(pool, node))
     charged = fleet.quota_used.get(pool.name, {})
     free = {name: _sum(np.maximum(fleet.free(name), 0), usable) for name in fleet.capacity}
     return PoolUse(
@@ -80,13 +80,41 @@ def pool_use(fleet: Fleet, pool: Pool) -> PoolUse:
     )
 
 
+def _may_take(pool: Pool, node: Node) -> bool:
+    """Whether anything may be placed on a server of the pool."""
+    taken = pool.spec.architectures
+    return node.ready and node.schedulable and (not taken or node.architecture in taken)
+
+
 def _exhausted(fleet: Fleet, pool: Pool) -> Iterator[str]:
     used = fleet.quota_used.get(pool.name, {})
     for key, limit in amounts(pool.spec.quota).items():
         if scheduling.room(fleet.pools, fleet.quota_used, pool.name, key) <= 0:
-            resource = _resource(key)
-            told = quantity.format_amount(resource, used.get(key, 0)), quantity.format_amount(resource, limit)
-            yield f"{key}: {told[0]} of {told[1]} are used"
+            yield _full(fleet, pool.name, key, used.get(key, 0), limit)
+
+
+def _full(fleet: Fleet, pool: str, key: str, used: int, limit: int) -> str:
+    def told(amount: int) -> str:
+        return quantity.format_amount(_resource(key), amount)
+
+    said = f"{key}: {told(used)} of {told(limit)} are used"
+    if used < limit:
+        takers = [
+            name for name in _cohort(fleet, pool) if scheduling.borrowed(fleet.pools, fleet.quota_used, name, key)
+        ]
+        by = f" by pool{'s' if len(takers) > 1 else ''} {', '.join(takers)}" if takers else ""
+        return (
+            f"{said} here, and {told(limit - used)} that the pool lends is used{by}: an instance that needs it has it "
+            "back, as far as the borrowers' update.maxUnavailable allows"
+        )
+    borrowed = f", {told(used - limit)} of it borrowed" if used > limit and _cohort(fleet, pool) else ""
+    return f"{said}{borrowed}: nothing more is placed until something stops or spec.quota.{key} is raised"
+
+
+def _cohort(fleet: Fleet, pool: str) -> list[str]:
+    """The other pools of the cohort."""
+    cohort = fleet.pools[pool].cohort
+    return [one.name for one in fleet.pools.values() if cohort and one.cohort == cohort and one.name != pool]
 
 
 def _above(fleet: Fleet, pool: Pool) -> Iterator[str]:

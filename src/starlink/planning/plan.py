@@ -5,6 +5,7 @@ fails; the next round observes again. Each action is conditional on what was obs
 resourceVersion), so that a plan made from an old view changes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Any, Literal
@@ -71,6 +72,12 @@ class RecordEvent:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+
+def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch of a map from what it is to what it is to be: it takes away only what it names with null
+    (https://www.rfc-editor.org/rfc/rfc7396)."""
+    return {**{name: None for name in before if name not in now}, **now}
 
 
 Action = CreateAssignment | StopAssignment | DeleteAssignment | ReleaseFinalizer | UpdateStatus | RecordEvent

@@ -11,7 +11,7 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
+from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus, replacing
 from starlink.planning.status import INVALID_SPEC
 from starlink.planning.world import World
 
@@ -33,7 +33,8 @@ class PoolUse:
     """How full a pool is, by resource: cpu in millicores, everything else in whole units.
 
     `capacity` may be requested of its servers in all, `allocated` is, `headroom` is what quota and servers leave.
-    `exhausted` are the keys of the quota of which nothing is left, each as a person reads it, `above` the watermarks.
+    `exhausted` are the keys of the quota of which nothing is left, each as a person reads it with the way out, `above`
+    the watermarks.
     """
 
     capacity: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +52,8 @@ def plan_pool(
     `fault` says why its spec can't be used."""
     members = sorted(name for name, its in pools.items() if its == pool.name)
     ready = [name for name in members if not health.is_unknown(name) and not health.is_gone(name)]
-    told = _conditions(pool, members, ready, health, use, fault, world.now)
+    well = _ready(pool, members, ready, world, pools, health, fault)
+    told = _conditions(pool, well, use, fault, world.now)
     status: dict[str, Any] = {
         "observedGeneration": pool.metadata.generation,
         "servers": len(members),
@@ -66,7 +68,7 @@ def plan_pool(
     changed = {name for name, value in status.items() if before.get(name) != value}
     if not changed:
         return Plan(POOL, pool.key)
-    patch = {**status, **{name: _patch(before[name], status[name]) for name in _AMOUNTS}}
+    patch = {**status, **{name: replacing(before[name], status[name]) for name in _AMOUNTS}}
     actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, patch)]
     actions += _events(pool, told)
     return Plan(POOL, pool.key, tuple(actions), "allocated" if changed <= _COALESCED else "its servers changed")
@@ -78,11 +80,6 @@ _COALESCED = {*_AMOUNTS, "assignments"}
 
 def _told(amounts: Mapping[str, int]) -> dict[str, Any]:
     return {name: quantity.format_amount(name, amount) for name, amount in sorted(amounts.items())}
-
-
-def _patch(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """A merge patch takes away only what it names."""
-    return {**{name: None for name in before if name not in now}, **now}
 
 
 def _present(pool: Pool) -> dict[str, Any]:
@@ -100,27 +97,65 @@ def _present(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _conditions(
-    pool: Pool, members: list[str], ready: list[str], health: Health, use: PoolUse, fault: str, now: float
-) -> tuple[Condition, ...]:
+def _ready(
+    pool: Pool,
+    members: list[str],
+    ready: list[str],
+    world: World,
+    pools: Mapping[str, str],
+    health: Health,
+    fault: str,
+) -> Condition:
     braked = [name for name in members if name in health.braked]
-    generation = pool.metadata.generation
     if fault:
-        well = Condition(type="Ready", status="False", reason=INVALID_SPEC, message=fault)
-    elif braked:
+        return Condition(type="Ready", status="False", reason=INVALID_SPEC, message=fault)
+    if braked:
         message = (
             f"{len(braked)} of {len(members)} servers fell silent within a minute ({', '.join(braked[:5])}); nothing "
             f"of them is replaced until they return or are annotated {labels.GONE_ANNOTATION}=true"
         )
-        well = Condition(type="Ready", status="False", reason="StormBrake", message=message)
-    elif not ready:
-        message = "no server of the pool is ready" if members else "no server belongs to the pool"
-        well = Condition(type="Ready", status="False", reason="NoReadyServers", message=message)
-    else:
-        message = f"{len(ready)} of {len(members)} servers are ready"
-        well = Condition(type="Ready", status="True", reason="ServersReady", message=message)
+        return Condition(type="Ready", status="False", reason="StormBrake", message=message)
+    if not ready:
+        message = "no server of the pool is ready" if members else _empty(pool, world, pools)
+        return Condition(type="Ready", status="False", reason="NoReadyServers", message=message)
+    message = f"{len(ready)} of {len(members)} servers are ready{_idle(pool, ready, world)}"
+    return Condition(type="Ready", status="True", reason="ServersReady", message=message)
+
+
+def _idle(pool: Pool, ready: list[str], world: World) -> str:
+    """Which of the ready servers take nothing all the same."""
+    servers, taken = [world.servers[name] for name in ready], pool.spec.architectures
+    cordoned = sum(1 for server in servers if server.spec.unschedulable or server.metadata.deleting)
+    others = sum(1 for server in servers if taken and server.status.architecture not in taken)
+    told = [f"{cordoned} of them cordoned or leaving"] if cordoned else []
+    told += [f"{others} of an architecture that the pool does not take ({', '.join(taken)})"] if others else []
+    return "".join(f", {one}" for one in told)
+
+
+def _empty(pool: Pool, world: World, pools: Mapping[str, str]) -> str:
+    """Why no server belongs to the pool, and the way out."""
+    selector, none = pool.spec.selector, "no server belongs to the pool"
+    if not selector:
+        return f"{none}: it has no spec.selector; write its name into spec.pool of servers (`starlink pool move`)"
+    alike = [name for name in sorted(pools) if labels.selects(selector, world.servers[name].metadata.labels)]
+    if not alike:
+        wanted = ", ".join(f"{key}={value}" for key, value in sorted(selector.items())[:_MOST_NAMED])
+        return f"{none}: none has the labels of its selector ({wanted})"
+    told = ", ".join(f"{name} is in pool {pools[name]}" for name in alike[:_MOST_NAMED])
+    more = f" and {len(alike) - _MOST_NAMED} more" if len(alike) > _MOST_NAMED else ""
+    return (
+        f"{none}: those that its selector matches are others' ({told}{more}); of several selectors the first pool by "
+        f"name adopts: make them differ, or `starlink pool move {alike[0]} {pool.name}`"
+    )
+
+
+_MOST_NAMED = 3
+
+
+def _conditions(pool: Pool, well: Condition, use: PoolUse, fault: str, now: float) -> tuple[Condition, ...]:
+    generation = pool.metadata.generation
     rest = (
-        _unreadable("QuotaAvailable", "False", fault) if fault else _quota(use),
+        _unreadable("QuotaAvailable", "False", fault) if fault else _quota(pool, use),
         _watermark(use),
         Condition(type="Reconciling", status="False", reason="Settled"),
         _unreadable("Stalled", "True", fault)
@@ -136,11 +171,14 @@ def _unreadable(type_: str, status: Literal["True", "False"], fault: str) -> Con
     return Condition(type=type_, status=status, reason=INVALID_SPEC, message=f"{fault}; nothing more is placed here")
 
 
-def _quota(use: PoolUse) -> Condition:
+def _quota(pool: Pool, use: PoolUse) -> Condition:
     if use.exhausted:
-        message = f"{', '.join(use.exhausted)}; nothing more is placed until something stops or spec.quota is raised"
+        message = "; ".join(use.exhausted)
         return Condition(type="QuotaAvailable", status="False", reason="QuotaExhausted", message=message)
-    return Condition(type="QuotaAvailable", status="True", reason="WithinQuota")
+    limits = {name: getattr(pool.spec.quota, name) for name in pool.spec.quota.__struct_fields__}
+    told = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
+    message = f"there is room for more of all that spec.quota limits: {told}" if told else "spec.quota limits nothing"
+    return Condition(type="QuotaAvailable", status="True", reason="WithinQuota", message=message)
 
 
 def _watermark(use: PoolUse) -> Condition:

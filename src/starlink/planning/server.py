@@ -1,6 +1,6 @@
 """Servers: what the operator says of each, and when one that is being deleted may go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +10,11 @@ from starlink.api.meta import Condition
 from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
+from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
 from starlink.planning.world import World
+
+POOL_NOT_FOUND = "PoolNotFound"
+_MOST_POOLS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
 
     A plan that changes `allocated` alone has the reason `allocated`.
     """
-    told = _conditions(server, charged, health, world.now)
+    stray = bool(server.spec.pool) and server.spec.pool not in world.pools
+    told = _conditions(server, _ready(server, charged, health, sorted(world.pools) if stray else None), world.now)
     allocated = server.status.allocated if charged.amounts is None else _allocated(charged.amounts, charged.instances)
     pool = pools.get(server.name, "")
     actions: list[Action] = []
@@ -36,7 +40,7 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
     if changed or server.status.allocated != allocated:
         status = {
             "pool": pool,
-            "allocated": allocated,
+            "allocated": replacing(server.status.allocated, allocated),
             "conditions": [conditions.entry(condition) for condition in told],
         }
         actions.append(UpdateStatus(SERVER, server.key, server.uid, status))
@@ -60,7 +64,8 @@ def _allocated(charged: Mapping[str, int], instances: int) -> dict[str, Any]:
 Told = tuple[Literal["True", "False", "Unknown"], str, str]
 
 
-def _ready(server: Server, charged: Charged, health: Health) -> Told:
+def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str] | None) -> Told:
+    """`pools` are those there are, if the server's is not among them."""
     if server.declared_gone:
         return (
             "False",
@@ -75,13 +80,24 @@ def _ready(server: Server, charged: Charged, health: Health) -> Told:
         return "Unknown", "HeartbeatMissed", "its agent has not been heard for 15s or longer"
     if not server.status.architecture:
         return "Unknown", "Registering", "its agent has not reported the machine yet"
+    heard = "its agent is heard"
     if server.spec.unschedulable:
-        return "True", "Cordoned", "its agent is heard; spec.unschedulable keeps new instances away"
-    return "True", "AgentHeard", "its agent is heard"
+        heard += "; spec.unschedulable keeps new instances away"
+    if pools is not None:
+        return "True", POOL_NOT_FOUND, f"{heard}; {_stray(server.spec.pool, pools)}"
+    return "True", "Cordoned" if server.spec.unschedulable else "AgentHeard", heard
 
 
-def _conditions(server: Server, charged: Charged, health: Health, now: float) -> tuple[Condition, ...]:
-    status, reason, message = _ready(server, charged, health)
+def _stray(pool: str, pools: Sequence[str]) -> str:
+    known = ", ".join(pools[:_MOST_POOLS]) + (", …" if len(pools) > _MOST_POOLS else "")
+    return (
+        f"spec.pool names pool {pool!r}, which does not exist (pools: {known or 'none'}): no quota or policy holds "
+        "here, and only tasks that name no pool come; create it, or name another in spec.pool"
+    )
+
+
+def _conditions(server: Server, ready: Told, now: float) -> tuple[Condition, ...]:
+    status, reason, message = ready
     if _is_told(server, status, reason, message):
         return server.status.conditions
     leaving = server.metadata.deleting
@@ -93,7 +109,9 @@ def _conditions(server: Server, charged: Charged, health: Health, now: float) ->
             reason="Draining" if leaving else "Settled",
             message=message if leaving else "",
         ),
-        Condition(type="Stalled", status="False", reason="NotStalled"),
+        Condition(type="Stalled", status="True", reason=reason, message=message)
+        if reason == POOL_NOT_FOUND
+        else Condition(type="Stalled", status="False", reason="NotStalled"),
     )
     of_now = conditions.of_generation(found, server.metadata.generation)
     return conditions.merge(server.status.conditions, of_now, now=format_time(now))
@@ -111,7 +129,8 @@ def _events(server: Server, told: tuple[Condition, ...]) -> list[Action]:
     assert new is not None
     if (old.reason if old else "Registering") == new.reason:
         return []
-    kind: Literal["Normal", "Warning"] = "Normal" if new.status == "True" or new.reason == "Draining" else "Warning"
+    is_well = new.reason == "Draining" or (new.status == "True" and new.reason != POOL_NOT_FOUND)
+    kind: Literal["Normal", "Warning"] = "Normal" if is_well else "Warning"
     return [RecordEvent(SERVER, server.key, server.uid, kind, new.reason, new.message)]
 
 

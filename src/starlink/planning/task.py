@@ -99,7 +99,7 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     creations = [*_creations(examined, placement, world.servers), *_preemptions(placement)]
     status = task_status(examined, placement, health, world.now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
-    events = _events(examined, placement, status)
+    events = _events(examined, placement, status, world.tasks)
     loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
     actions = [*told, *removals, *creations, *events] if loses else [*removals, *creations, *told, *events]
     recheck = decision.recheck_after
@@ -233,7 +233,25 @@ def _for_architecture(template: Template, architecture: str) -> Template:
     return msgspec.structs.replace(template, artifact=Artifact(url=variant.url, sha256=variant.sha256))
 
 
-def _events(examined: Examined, placement: Placement, status: Mapping[str, Any]) -> list[Action]:
+def _told_to_victims(task: Task, victims: Sequence[Assignment], tasks: Mapping[ObjectKey, Task]) -> list[Action]:
+    """For each task that loses some, which, and to whom."""
+    losses: dict[tuple[ObjectKey, str], list[Assignment]] = {}
+    for a in victims:
+        losses.setdefault((ObjectKey(a.metadata.namespace, a.task), a.metadata.controller_uid), []).append(a)
+    priority = task.spec.placement.priority
+    taker = f"task {task.key} (priority {priority})"
+    events: list[Action] = []
+    for (key, uid), lost in losses.items():
+        its = tasks[key].spec.placement.priority if key in tasks else priority
+        why = "makes room for" if its < priority else "gives back what its pool has borrowed, to"
+        names = _listed([f"{a.name} on {a.spec.server}" for a in lost])
+        events.append(RecordEvent(TASK, key, uid, "Warning", PREEMPTED, f"{names} {why} {taker}"))
+    return events
+
+
+def _events(
+    examined: Examined, placement: Placement, status: Mapping[str, Any], tasks: Mapping[ObjectKey, Task]
+) -> list[Action]:
     task = examined.task
     events: list[Action] = []
 
@@ -251,6 +269,7 @@ def _events(examined: Examined, placement: Placement, status: Mapping[str, Any])
         tell("Normal", "Placed", f"placed {len(placed)} on {_listed(sorted(set(placed)))}")
     if placement.victims:
         tell("Normal", "Preempting", f"making room: {_listed([str(a.key) for a in placement.victims])}")
+        events += _told_to_victims(task, placement.victims, tasks)
     for word in ("Scheduled", "Ready", "Complete", "Failed"):
         told = _became(task, status, word)
         if told is not None:

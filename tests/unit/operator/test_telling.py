@@ -126,7 +126,7 @@ async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
 
 async def test_one_at_a_time_is_told_while_something_is_done() -> None:
     api = Api()
-    teller = Teller(api, lambda _: None)
+    teller = Teller(api, lambda *_: None)
     for number in range(2 * AT_ONCE):
         teller.tell(plan(status(phase="Running"), key=ObjectKey("default", f"web-{number}")))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
