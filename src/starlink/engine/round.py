@@ -10,6 +10,7 @@ from starlink.engine.neighbours import Neighbours
 from starlink.engine.placing import Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
+from starlink.engine.turns import in_turn
 from starlink.planning.health import assess
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
@@ -84,7 +85,7 @@ def _placed(
     """What is found for each, in turn."""
     waiting, placements = reservations.waiting, dict[ObjectKey, Placement]()
     with reservations.fleet.trial():
-        for key in _in_turn(examined, reservations):
+        for key in in_turn(examined, reservations):
             if key not in examined:
                 placer.hold(waiting[key])
                 continue
@@ -95,27 +96,6 @@ def _placed(
             else:
                 waiting[key] = found.held
     return placements
-
-
-def _in_turn(examined: Mapping[ObjectKey, Examined], reservations: Reservations) -> list[ObjectKey]:
-    """The highest priority first; whoever waits for quota of its own pool before others as high, and before all who
-    could borrow in other pools of the cohort what is being freed for it: they would have to give it back. One that
-    itself would borrow has no such right: others may have that quota for their own."""
-    waiting, pools = reservations.waiting, reservations.fleet.pools
-    ranks = {key: one.task.spec.placement.priority for key, one in examined.items()}
-    highest: dict[str, int] = {}
-    for key, one in examined.items():
-        pool = one.task.spec.placement.pool
-        highest[pool] = max(ranks[key], highest.get(pool, ranks[key]))
-    for key, held in waiting.items():
-        ranks[key] = held.load.priority
-        if held.borrows:
-            continue
-        cohort = pools[held.pool].cohort if held.pool in pools else ""
-        rivals = [pool for pool in highest if not pool or (pool in pools and pools[pool].cohort == cohort)]
-        others = [highest[pool] for pool in rivals if cohort and pool != held.pool]
-        ranks[key] = max([held.load.priority, *others])
-    return sorted(ranks, key=lambda key: (-ranks[key], key not in waiting or waiting[key].borrows, key))
 
 
 def _wants_servers(examined: Examined) -> bool:

@@ -225,3 +225,29 @@ def test_who_would_borrow_has_no_right_to_what_another_pool_has_for_its_own() ->
     cluster.agents()
     leader.round("a", "b")
     assert (running(cluster, "a"), running(cluster, "b")) == (4, 2)
+
+
+def test_who_waits_to_borrow_is_not_robbed_for_ever_by_others_who_borrow() -> None:
+    """Three pools' worth of wishes that go round in a circle when the highest priority always comes first."""
+    cluster = Cluster()
+    cluster.pool("p", quota={"assignments": 1, "cpu": 4}, cohort="c", lend={"cpu": 2})
+    cluster.pool("q", quota={"assignments": 3, "cpu": 3}, cohort="c", lend={"assignments": 2, "cpu": 1})
+    for name, cpu, pool in (("s0", "3", "p"), ("s1", "4", "q"), ("s2", "4", "p")):
+        cluster.server(name, cpu=cpu, pool=pool)
+
+    def task(name: str, replicas: int, cpu: str, priority: int, most: int, **pool: str) -> None:
+        placement = {"priority": priority, **pool}
+        cluster.task(
+            name, template=template(cpu), replicas=replicas, placement=placement, update={"maxUnavailable": most}
+        )
+
+    task("t1", 3, "2", 0, 1, pool="q")
+    task("t2", 1, "2", 0, 3, pool="q")
+    task("t3", 2, "2", 1, 2, pool="q")
+    task("t4", 2, "500m", 0, 3)
+    task("t5", 3, "2", 3, 2, pool="p")
+    leader = Leader(cluster)
+    for _ in range(20):
+        leader.round()
+        cluster.agents()
+    assert not any(plan.acts for plan in leader.round().plans)
