@@ -1,14 +1,16 @@
 """What the pools' headroom says of tasks, for those who can't read servers."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from starlink.api import conditions, quantity
 from starlink.api.pool import Pool
 from starlink.api.task import Task
-from starlink.engine.pools import BELOW_WATERMARK
+from starlink.engine.loads import quota_key
+from starlink.engine.pools import BELOW_WATERMARK, amounts
 from starlink.planning.world import World
 from starlink.scheduling.explaining.amounts import quantity as written
+from starlink.scheduling.pool import UNLIMITED
 
 ASSIGNMENTS = "assignments"
 
@@ -24,17 +26,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A task, how many instances it still wants, and the pools that they may go to; `refusal` when there is none."""
+    """A task, how many instances it still wants, and the pools that they may go to, which take `together` at most;
+    `refusal` says what keeps some away beside the shares."""
 
     task: Task
     wanted: int
     shares: tuple[Share, ...]
     refusal: str = ""
+    together: int = UNLIMITED
 
     @property
     def fits(self) -> int:
         """How many instances the headroom takes; a gang is taken whole or not at all."""
-        fits = min(self.wanted, sum(share.instances for share in self.shares))
+        fits = min(self.wanted, self.together, sum(share.instances for share in self.shares))
         return 0 if self.task.spec.placement.gang and fits < self.wanted else fits
 
 
@@ -42,10 +46,12 @@ def estimates(world: World, tasks: Sequence[Task]) -> list[Estimate]:
     """The estimates of tasks that are applied together, in the order given: the highest priority takes first, and each
     task sees what those before it took. Servers are not looked at, so that fewer may fit."""
     left = {name: _left(pool) for name, pool in world.pools.items()}
+    cohorts = _cohorts(world.pools.values())
     made = {}
     for task in sorted(tasks, key=lambda task: (-task.spec.placement.priority, task.key)):
-        made[task.key] = estimate = _estimate(world, task, left)
+        made[task.key] = estimate = _within(_estimate(world, task, left), cohorts)
         _take(estimate, left)
+        _take_of_cohorts(estimate, cohorts)
     return [made[task.key] for task in tasks]
 
 
@@ -57,6 +63,71 @@ def _left(pool: Pool) -> dict[str, int]:
     left = {name: quantity.amount(name, value) for name, value in pool.status.headroom.items()}
     limit = pool.spec.quota.assignments
     return left if limit is None else {**left, ASSIGNMENTS: max(0, limit - pool.status.assignments)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cohort:
+    """Pools that lend each other what they do not use, and what the quotas of all of them leave together, by key."""
+
+    pools: tuple[str, ...]
+    left: dict[str, int]
+
+
+def _cohorts(pools: Iterable[Pool]) -> list[_Cohort]:
+    """The headroom of each of them counts what is lent as its own."""
+    members: dict[str, list[Pool]] = {}
+    for pool in pools:
+        members.setdefault(pool.spec.cohort, []).append(pool)
+    found = []
+    for name, group in sorted(members.items()):
+        quotas = [amounts(pool.spec.quota) for pool in group]
+        keys = set[str].intersection(*map(set, quotas)) if name else ()
+        left = {key: sum(quota[key] for quota in quotas) - sum(_used(pool, key) for pool in group) for key in keys}
+        found.append(_Cohort(tuple(sorted(pool.name for pool in group)), left))
+    return found
+
+
+def _used(pool: Pool, key: str) -> int:
+    given = {name: quantity.amount(name, value) for name, value in pool.status.allocated.items()}
+    return (
+        pool.status.assignments
+        if key == ASSIGNMENTS
+        else sum(amount for name, amount in given.items() if quota_key(name) == key)
+    )
+
+
+def _within(estimate: Estimate, cohorts: Iterable[_Cohort]) -> Estimate:
+    """The estimate, where pools of a cohort together take less than each alone."""
+    together, told = 0, []
+    shares = {share.pool: share.instances for share in estimate.shares}
+    asked = _asked_of_quota(estimate.task)
+    for cohort in cohorts:
+        alone = sum(shares.get(name, 0) for name in cohort.pools)
+        most = min((max(0, left) // asked[key] for key, left in cohort.left.items() if asked.get(key)), default=alone)
+        together += min(alone, most)
+        if most < alone:
+            told.append(f"pools {', '.join(cohort.pools)} lend each other the same quota: together at most {most}")
+    return replace(estimate, together=together, refusal="; ".join(told)) if told else estimate
+
+
+def _take_of_cohorts(estimate: Estimate, cohorts: Iterable[_Cohort]) -> None:
+    """From the first pools, as their shares are taken."""
+    open_ = estimate.fits
+    shares = {share.pool: share.instances for share in estimate.shares}
+    for cohort in cohorts:
+        taken = min(open_, sum(shares.get(name, 0) for name in cohort.pools))
+        open_ -= taken
+        for key, amount in _asked_of_quota(estimate.task).items():
+            if key in cohort.left:
+                cohort.left[key] -= amount * taken
+
+
+def _asked_of_quota(task: Task) -> dict[str, int]:
+    asked = {ASSIGNMENTS: 1}
+    for name, amount in _asked(task).items():
+        if key := quota_key(name):
+            asked[key] = asked.get(key, 0) + amount
+    return asked
 
 
 def _estimate(world: World, task: Task, left: Left) -> Estimate:
