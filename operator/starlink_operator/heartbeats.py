@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 BEAT_GAP = 5.0
 """A pause of this length between two looks means that we slept, or were starved: silence did not count."""
+ASK_AFTER = 3.0
+"""When nothing was heard of any Lease for so long, the API is asked: its answer shows that the servers are silent, and
+that it is not us who can't hear."""
 
 
 class Heartbeats:
@@ -23,8 +26,8 @@ class Heartbeats:
         self._seen.pop(server, None)
 
     def look(self, now: float, heard: float) -> None:
-        """Called every second. `heard` is when the watch of the Leases last said anything: while it is mute, and
-        while we sleep, everybody's silence starts again."""
+        """Called every second. `heard` is when the API last said anything of the Leases, unasked or asked: while it is
+        mute, and while we sleep, everybody's silence starts again."""
         slept = now - self._looked > BEAT_GAP
         if self._looked and (slept or (self._seen and now - heard > BEAT_GAP)):
             self.start_again(now)

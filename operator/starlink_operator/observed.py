@@ -1,9 +1,12 @@
 """What the operator sees: caches of every kind that planning looks at, as one World."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, LEASE, POOL, SERVER, TASK, Kind
@@ -14,10 +17,13 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.cache import Cache, Change
+from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink.planning.world import World
-from starlink_operator.heartbeats import Heartbeats
+from starlink_operator.heartbeats import ASK_AFTER, Heartbeats
 from starlink_operator.lean import AssignmentDecoder
+
+LISTEN_SECONDS = 0.5
 
 
 class Observed:
@@ -58,6 +64,7 @@ class Observed:
         async with asyncio.TaskGroup() as group:
             for cache in self._followed:
                 group.create_task(cache.run())
+            group.create_task(self._listen())
 
     async def synced(self) -> None:
         """Waits for the first list of everything. Raises ClientError."""
@@ -103,6 +110,21 @@ class Observed:
             self._heartbeats.forget(change.key.name)
         else:
             self._heartbeats.renewed(change.key.name, change.new.metadata.resource_version, self._monotonic())
+
+    async def _listen(self) -> None:
+        await self._leases.synced()
+        while True:
+            due = await self.ask()
+            await asyncio.sleep(max(due, LISTEN_SECONDS))
+
+    async def ask(self) -> float:
+        """Lists the Leases when nothing was heard of them for a while; gives in how many seconds to ask again."""
+        due = self._leases.last_heard + ASK_AFTER - self._monotonic()
+        if due > 0 or not self.servers.objects:
+            return due
+        with contextlib.suppress(ClientError, msgspec.MsgspecError):
+            await self._leases.refresh()
+        return ASK_AFTER
 
     def look(self) -> None:
         """Called every second: tells silence of servers from silence of our own."""

@@ -1,0 +1,118 @@
+"""Whose silence it is when no Lease is renewed: the API is asked. A real server and watch; the clock is the test's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.conftest import soon
+from tests.integration.conftest import Wire
+
+from starlink.api.kinds import SERVER
+from starlink.apiserver import encoding
+from starlink.apiserver.handler import Api
+from starlink.apiserver.http.server import HttpServer
+from starlink.apiserver.http.tls import TlsContext
+from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.client.kube import Client
+from starlink_nodeagent.heartbeat import renew
+from starlink_operator.observed import Observed
+
+NAMES = ("s1", "s2", "s3")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Deaf:
+    """An API that answers, and then does not."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.hears = asyncio.Event()
+        self.hears.set()
+
+    async def __call__(self, request: Any) -> Any:
+        await self.hears.wait()
+        return await self.api.handle(request)
+
+
+@pytest.fixture
+def deaf(api: Api) -> Deaf:
+    return Deaf(api)
+
+
+@pytest.fixture
+async def client(api: Api, deaf: Deaf, pki: Pki) -> AsyncIterator[Client]:
+    certificate, key = pki.server(["127.0.0.1"])
+    server = HttpServer(deaf, Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time))
+    port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
+    async with Client(Wire(port, pki).config(), timeout=0.5) as made:
+        yield made
+    await server.stop()
+
+
+async def beat(client: Client, *names: str) -> None:
+    for name in names:
+        await renew(client, name, time.time())
+
+
+async def following(client: Client, clock: Clock) -> tuple[Observed, "asyncio.Task[None]"]:
+    for name in NAMES:
+        server = {"apiVersion": SERVER.api_version, "kind": "Server", "metadata": {"name": name}, "spec": {}}
+        await client.create(SERVER, server)
+    await beat(client, *NAMES)
+    observed = Observed(client, clock, time.time, lambda: 1.0)
+    running = asyncio.create_task(observed.run())
+    await observed.synced()
+    await soon(lambda: len(observed.world().servers) == 3, "the servers are seen")
+    return observed, running
+
+
+async def pass_seconds(observed: Observed, clock: Clock, seconds: int) -> dict[str, float]:
+    """A look and, when it is due, a question each second."""
+    for _ in range(seconds):
+        clock.now += 1.0
+        await observed.ask()
+        observed.look()
+    return dict(observed.world().silence)
+
+
+async def end(running: "asyncio.Task[None]") -> None:
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_when_all_fall_silent_it_is_theirs(client: Client) -> None:
+    clock = Clock()
+    observed, running = await following(client, clock)
+    observed.look()
+    silence = await pass_seconds(observed, clock, 20)
+    assert all(silence[name] >= 19.0 for name in NAMES)
+    await beat(client, "s2")
+    await soon(lambda: observed.world().silence["s2"] < 1.0, "one is heard again")
+    silence = await pass_seconds(observed, clock, 3)
+    assert silence["s1"] >= 22.0 and silence["s2"] <= 3.0
+    await end(running)
+
+
+async def test_when_the_api_does_not_answer_it_is_ours(client: Client, deaf: Deaf) -> None:
+    clock = Clock()
+    observed, running = await following(client, clock)
+    observed.look()
+    deaf.hears.clear()
+    silence = await pass_seconds(observed, clock, 12)
+    assert all(seconds <= 6.0 for seconds in silence.values())
+    deaf.hears.set()
+    silence = await pass_seconds(observed, clock, 10)
+    assert all(9.0 <= seconds <= 16.0 for seconds in silence.values())
+    await end(running)
