@@ -89,8 +89,8 @@ class Findings:
     def wanted(self, task: Task) -> Pending | ArtifactFinding | None:
         """What is known of the task's artifact, and asks for it when that is nothing; None when it does not matter.
 
-        A finding without architectures says in `source` why there is none; one without a digest is a failure, which
-        is tried again for as long as the task wants it.
+        A finding without architectures says in `source` why there is none: with a digest it is for no server, without
+        one a failure, which is tried again for as long as the task wants it.
         """
         artifact = asked(task)
         known = self._known(task, artifact) if artifact else None
@@ -109,11 +109,12 @@ class Findings:
             del self._looks[_key(look.artifact)]
 
     def _known(self, task: Task, artifact: Artifact) -> ArtifactFinding | None:
-        """Found by us, or by who led before us: the status has it."""
+        """Found by us, or by who led before us: the status has it. That it runs nowhere is looked for anew: who led
+        before may have known fewer architectures."""
         if artifact.url.startswith("file:"):
             return ON_SERVERS
         told = task.status.artifact
-        if told is not None and told.digest == artifact.sha256:
+        if told is not None and told.digest == artifact.sha256 and told.architectures:
             return told
         return self._found.get(artifact.sha256)
 

@@ -1,6 +1,6 @@
 """Task: a workload."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -96,11 +96,23 @@ class SlotStatus(View, frozen=True):
 
 
 class ArtifactFinding(View, frozen=True):
-    """What was found inside an artifact, and by what: `digest` is its SHA-256 in hexadecimal digits."""
+    """What was found inside an artifact, and by what: `digest` is its SHA-256 in hexadecimal digits, "" when nobody
+    could look."""
 
     digest: str = ""
     architectures: tuple[Architecture, ...] = ()
     source: str = ""
+
+    @property
+    def nowhere(self) -> str:
+        """Why no server can run the artifact, and the way out; "" when one may."""
+        if not self.digest or self.architectures:
+            return ""
+        known = " or ".join(get_args(Architecture))
+        return (
+            f"no server can run its artifact ({self.source}); pack one for {known}, or name in placement.architectures "
+            "where it runs all the same"
+        )
 
 
 class TaskStatus(View, frozen=True):
@@ -177,10 +189,15 @@ class Task(Object, frozen=True):
         """Those that will do, declared, else of the artifact's variants or found inside it; empty when all will."""
         if self.spec.placement.architectures:
             return self.spec.placement.architectures
+        if self.finding is not None:
+            return self.finding.architectures
         artifact = self.spec.template.artifact
-        if artifact is None:
-            return ()
-        found = self.status.artifact
-        if not artifact.variants and found is not None and found.digest == artifact.sha256:
-            return found.architectures
-        return tuple(variant.architecture for variant in artifact.variants)
+        return tuple(variant.architecture for variant in artifact.variants) if artifact else ()
+
+    @property
+    def finding(self) -> ArtifactFinding | None:
+        """What its status says of the artifact that it has now; None when it does not, or when the spec decides."""
+        artifact, found = self.spec.template.artifact, self.status.artifact
+        if artifact is None or artifact.variants or self.spec.placement.architectures or found is None:
+            return None
+        return found if found.digest == artifact.sha256 else None

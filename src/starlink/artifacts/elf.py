@@ -97,10 +97,12 @@ def _interpreter(head: bytes, wide: bool, order: str) -> bool:
 
 
 def judge(binaries: Sequence[Binary]) -> tuple[tuple[Architecture, ...], str]:
-    """Where a package with these ELF files runs, and how that is known; no architecture where they disagree.
+    """Where a package with these ELF files may run, and how that is known; no architecture when all are for machines
+    that no server is.
 
     Programs decide; libraries do where there is no program. What lies under a path that names its architecture is
-    one of several choices, so such ones add up; all others are run everywhere, so those must agree.
+    one of several choices, so such ones add up; all others are run everywhere, so those should agree. Where they do
+    not, which of them is run isn't known, and any machine that one of them is for may do.
     """
     programs = [binary for binary in binaries if not binary.library]
     judged = programs or list(binaries)
@@ -110,13 +112,12 @@ def judge(binaries: Sequence[Binary]) -> tuple[tuple[Architecture, ...], str]:
     everywhere = [binary for binary in judged if not binary.labelled]
     deciding = everywhere or judged
     found = {binary.elf.architecture for binary in deciding}
-    if everywhere and len(found) > 1:
-        return (), f"{source} disagree: {_told(deciding)}; name their folders by architecture, or split the package"
     architectures = tuple(name for name in ARCHITECTURES if name in found)
-    return (
-        architectures,
-        source if architectures else f"{source}: {_told(deciding)}; servers are {', '.join(ARCHITECTURES)}",
-    )
+    if not architectures:
+        source = f"{source}: {_told(deciding)}; servers are {', '.join(ARCHITECTURES)}"
+    elif everywhere and len(found) > 1:
+        source += f" disagree: {_told(deciding)}; name their folders by architecture, or split the package"
+    return architectures, source
 
 
 def _told(binaries: Sequence[Binary]) -> str:

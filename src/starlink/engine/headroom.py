@@ -136,6 +136,8 @@ def _estimate(world: World, task: Task, left: Left) -> Estimate:
         known = ", ".join(sorted(world.pools)) or "none"
         refusal = f"pool {named!r} does not exist (pools: {known}); create it, or name another in placement.pool"
         return Estimate(task, wanted, (), refusal)
+    if task.finding is not None and task.finding.nowhere:
+        return Estimate(task, wanted, (), task.finding.nowhere)
     pools = [world.pools[named]] if named else [world.pools[name] for name in sorted(world.pools)]
     if not pools:
         return Estimate(task, wanted, (), "there is no pool to judge by; ask someone who may read servers")

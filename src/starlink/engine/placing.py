@@ -56,6 +56,8 @@ class Placer:
 
     def place(self, examined: Examined, held: Held | None = None) -> Found:
         """Finds servers for what the task wants, in the order of its wants; `held` is what it has waited for."""
+        if examined.nowhere and examined.decision.wants:
+            return Found(Placement(refusal=examined.nowhere))
         batches: dict[str, list[int]] = {}
         for number, want in enumerate(examined.decision.wants):
             batches.setdefault(want.server, []).append(number)

@@ -94,7 +94,9 @@ def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
         refusal=found.placement.refusal,
         victims=tuple(_victim(trial.world, a) for a in found.placement.victims),
         more=examined.decision.more,
-        unknown=examined.task.spec.template.artifact is not None and not examined.architectures,
+        unknown=examined.task.spec.template.artifact is not None
+        and not examined.architectures
+        and not examined.nowhere,
     )
 
 

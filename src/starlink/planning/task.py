@@ -54,6 +54,12 @@ class Examined:
         """Those that will do; empty when all will."""
         return self.task.architectures or (self.finding.architectures if self.finding else ())
 
+    @property
+    def nowhere(self) -> str:
+        """Why no server can run its artifact, and the way out; "" when one may."""
+        finding = self.finding or self.task.finding
+        return finding.nowhere if finding else ""
+
 
 def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Examined:
     """The first step."""

@@ -75,9 +75,15 @@ def test_mangled_headers_do_no_harm(noise: bytes, start: int) -> None:
      "ELF headers of 3 executables"),
     ([binary("prebuilds/linux-x64/a.node", "amd64"), binary("prebuilds/linux-arm/a.node", "arm")], ("amd64",),
      "ELF headers of 2 executables"),
-    ([binary("bin/arm64/a", "amd64"), binary("bin/amd64/a", "arm64")], (),
+    ([binary("a", "amd64"), binary("firmware", 8)], ("amd64",),
+     "ELF headers of 2 executables disagree: firmware is for MIPS (64-bit, little-endian), a is for amd64; "
+     "name their folders by architecture, or split the package"),
+    ([binary("bin/arm64/a", "amd64"), binary("bin/amd64/a", "arm64")], ("amd64", "arm64"),
      "ELF headers of 2 executables disagree: bin/arm64/a is for amd64, bin/amd64/a is for arm64; "
      "name their folders by architecture, or split the package"),
+    ([binary("a", "i386"), binary("b", 8)], (),
+     "ELF headers of 2 executables: a is for Intel 80386 (32-bit, little-endian), b is for MIPS (64-bit, little-endian); "
+     "servers are amd64, arm64, riscv64"),
     ([binary("a", "i386")], (),
      "ELF headers of 1 executable: a is for Intel 80386 (32-bit, little-endian); servers are amd64, arm64, riscv64"),
 ])  # fmt: skip

@@ -11,6 +11,7 @@ from tests.world import Cluster
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding
 from starlink.engine.neighbours import Neighbours
+from starlink.engine.preview import previews
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_round
 from starlink.planning.health import assess
@@ -144,6 +145,25 @@ def test_nothing_is_placed_while_its_artifact_is_looked_into_and_then_where_it_r
     assert created({}, frozenset({key})) == []
     finding = ArtifactFinding("a" * 64, ("arm64",), "ELF headers of 1 executable")
     assert created({key: finding}, frozenset()) == ["arm"]
+
+
+def test_an_artifact_for_other_machines_is_placed_nowhere_unless_the_task_says_where_it_runs() -> None:
+    cluster = Cluster()
+    cluster.server("amd", arch="amd64")
+    digest, source = "a" * 64, "ELF headers of 1 executable: bin/p is for MIPS (32-bit, big-endian)"
+    foreign = {"digest": digest, "architectures": [], "source": source}
+    body = template(artifact={"url": "https://example.com/a.zip", "sha256": digest})
+    cluster.task("app", template=body)
+    cluster.objects["Task", "default", "app"]["status"] = {"artifact": foreign}
+    (examined,) = previews(cluster.world(), [cluster.world().tasks[ObjectKey("default", "app")]])
+    assert examined.unplaced == 1 and not examined.unknown and source in examined.refusal
+    cluster.settle()
+    told = scheduled(cluster, "app")
+    assert not cluster.assignments() and source in told
+    assert "pack one for amd64 or arm64 or riscv64, or name in placement.architectures" in told
+    cluster.task("told", template=body, placement={"architectures": ["amd64"]})
+    cluster.settle()
+    assert running(cluster) == {"told": ["amd"]}
 
 
 steps = st.lists(

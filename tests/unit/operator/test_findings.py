@@ -140,6 +140,19 @@ async def test_what_an_earlier_leader_found_is_not_looked_for_again(shop: Shop) 
         assert findings.wanted(task("b", url, sha256(SCRIPTS), status={"artifact": known})) is PENDING
 
 
+async def test_that_an_artifact_runs_nowhere_is_found_anew(shop: Shop) -> None:
+    """Who led before may have known fewer architectures."""
+    shop.goods["/old.zip"] = zipped({"bin/app": elf("i386")})
+    digest = sha256(shop.goods["/old.zip"])
+    known = {"digest": digest, "source": "ELF headers of 1 executable"}
+    async with looking() as (findings, told):
+        found = await settled(findings, told, task("a", shop.url("/old.zip"), digest, status={"artifact": known}))
+        assert found.architectures == () and "no server can run its artifact (ELF headers" in found.nowhere
+        declared = {"placement": {"architectures": ["amd64"]}, "status": {"artifact": known}}
+        assert findings.wanted(task("b", shop.url("/old.zip"), digest, **declared)) is None
+    assert not ON_SERVERS.nowhere and not ArtifactFinding(source="could not be read: x").nowhere
+
+
 async def test_loopback_is_refused_unless_allowed(shop: Shop) -> None:
     async with looking(allow_local=False) as (findings, told):
         found = await settled(findings, told, task("a", shop.url("/package.zip"), sha256(PACKAGE)))
