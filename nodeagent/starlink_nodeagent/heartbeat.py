@@ -34,11 +34,11 @@ async def renew(client: Client, server: str, now: float) -> None:
     """One beat. Raises ClientError."""
     spec = {"holderIdentity": server, "leaseDurationSeconds": DURATION_SECONDS, "renewTime": format_micro_time(now)}
     try:
-        await client.patch(LEASE, server, {"spec": spec}, SERVER_NAMESPACE)
+        await client.patch_raw(LEASE, server, {"spec": spec}, SERVER_NAMESPACE)
     except NotFound:
         lease = {"metadata": {"name": server}, "spec": spec}
         with contextlib.suppress(AlreadyExists):
-            await client.create(LEASE, lease, SERVER_NAMESPACE)
+            await client.create_raw(LEASE, lease, SERVER_NAMESPACE)
 
 
 async def renew_token(client: Client, server: str, token_file: Path) -> None:

@@ -39,7 +39,7 @@ async def register(client: Client, name: str, machine: Machine, extra_labels: di
         )
     uid = str(server["metadata"]["uid"])
     patch = {"metadata": {"uid": uid}, "status": status(machine, server.get("status") or {})}
-    await client.patch(SERVER, name, patch, subresource="status")
+    await client.patch_raw(SERVER, name, patch, subresource="status")
     return uid
 
 

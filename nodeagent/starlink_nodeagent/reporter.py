@@ -91,7 +91,7 @@ class Reporter:
 
     async def _patch(self, uid: str, key: ObjectKey, status: Status) -> None:
         patch = {"metadata": {"uid": uid}, "status": status}
-        await self._client.patch(ASSIGNMENT, key.name, patch, key.namespace, subresource="status")
+        await self._client.patch_raw(ASSIGNMENT, key.name, patch, key.namespace, subresource="status")
 
     async def _send_event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
         now = format_time(self._now())
@@ -116,4 +116,4 @@ class Reporter:
             "reportingInstance": self._server,
         }
         with contextlib.suppress(ClientError):
-            await self._client.create(EVENT, event, namespace)
+            await self._client.create_raw(EVENT, event, namespace)
