@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from starlink.api import quantity
 from starlink.api.assignment import Assignment
 from starlink.api.template import Template
+from starlink_nodeagent.faults import INVALID_SPEC, fault
 from starlink_nodeagent.plan import Wait
 from starlink_nodeagent.resources import CPU, Amounts, requested
 
@@ -58,7 +59,8 @@ def judge(
 ) -> list[Verdict]:
     """What of `fresh` may start beside what is `held` and unfinished, the oldest first.
 
-    One that waits for others takes their place when they have stopped, so a younger one must fit before and after.
+    One that waits for others takes their place when they have stopped, so a younger one must fit before and after. One
+    whose template can't be used takes nothing.
     """
     leaving = {uid for wait in waits for uid in wait.blockers}
     before = _Ledger(allocatable, held)
@@ -66,6 +68,11 @@ def judge(
     waiting = {wait.assignment.uid for wait in waits}
     verdicts = []
     for assignment in sorted((*fresh, *(wait.assignment for wait in waits)), key=_age):
+        unusable = fault(assignment.spec.template)
+        if unusable:
+            if assignment.uid not in waiting:
+                verdicts.append(Verdict(assignment, Refusal(INVALID_SPEC, unusable)))
+            continue
         asked = claim(assignment.uid, str(assignment.key), assignment.spec.template)
         if assignment.uid in waiting:
             after.take(asked)

@@ -12,6 +12,7 @@ from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink_nodeagent import admission, heartbeat
+from starlink_nodeagent.faults import fault
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.journal import Record, record_of
@@ -63,7 +64,7 @@ class Agent:
         self._uid = ""
         self._orphans: tuple[str, ...] = ()
         self._waiting: frozenset[str] = frozenset()
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._forgetting: dict[str, asyncio.Task[None]] = {}
         host.ports_of_others = self._ports_of_others
 
     async def run(self) -> None:
@@ -168,8 +169,7 @@ class Agent:
 
     def _act(self, plan: Plan) -> None:
         for uid in plan.stop:
-            self._instances[uid].stop()
-            self._tell(self._instances[uid].record)
+            self._stop(self._instances[uid])
         for uid in plan.forget:
             self._forget(uid)
         for assignment in plan.disown:
@@ -182,6 +182,15 @@ class Agent:
             log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
         self._orphans = plan.orphans
 
+    def _stop(self, instance: Instance) -> None:
+        """Stops it, and says so once for each generation of its Assignment."""
+        record, assignment = instance.record, self._assignments.objects.get(instance.record.key)
+        begun = record.stopping or record.finished
+        if begun and assignment is not None and assignment.metadata.generation == record.generation:
+            return
+        instance.stop()
+        self._tell(record)
+
     def _keep_waiting(self, waits: Iterable[Wait]) -> None:
         for wait in waits:
             self._tell_of(wait.assignment, "Pending", "WaitingFor", wait.message)
@@ -190,20 +199,21 @@ class Agent:
             self._reporter.forget(uid)
 
     def _start(self, plan: Plan) -> None:
-        """Starts what the server has room for. A refusal is kept like an end, so that it stands."""
+        """Starts what the server has room for. A refusal is kept like an end, so that it stands; what starts writes
+        its own first record."""
         if not plan.start:
             return
         held = [
             admission.claim(uid, str(record.key), record.template, record.ports.values())
             for uid, record in self._records()
-            if not record.finished
+            if not record.finished and not fault(record.template)
         ]
         for verdict in admission.judge(plan.start, plan.wait, held, self._machine.allocatable):
             record = record_of(verdict.assignment, self._cluster)
             if verdict.refusal is not None:
                 record.phase, record.finished_at = "Failed", self._host.now()
                 record.reason, record.message = verdict.refusal.reason, verdict.refusal.message
-            self._host.journal.save(record)
+                self._host.journal.save(record)
             self._hold(record)
             if record.finished:
                 self._report(self._instances[record.uid])
@@ -220,15 +230,16 @@ class Agent:
 
     def _forget(self, uid: str) -> None:
         """Stops an instance whose Assignment is gone, and removes what is left of it."""
-        task = asyncio.create_task(self._stop_and_forget(uid))
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
+        if uid not in self._forgetting:
+            task = self._forgetting[uid] = asyncio.create_task(self._stop_and_forget(uid))
+            task.add_done_callback(lambda _: self._forgetting.pop(uid))
 
     async def _stop_and_forget(self, uid: str) -> None:
         instance = self._instances[uid]
         instance.stop()
         await instance.over()
-        if self._instances.pop(uid, None) is not None:
+        if instance.record.finished:  # else the agent goes, and the next one needs the record
+            del self._instances[uid]
             self._reporter.forget(uid)
             await asyncio.to_thread(self._host.journal.forget, uid)
             self._wake.set()
@@ -278,7 +289,7 @@ class Agent:
             return
         patch = {"metadata": {"uid": self._uid}, "status": {"orphans": list(self._orphans) or None}}
         try:
-            await self._client.patch(SERVER, self._host.server, patch, subresource="status")
+            await self._client.patch_raw(SERVER, self._host.server, patch, subresource="status")
         except ClientError as error:
             log.warning("the orphans could not be reported: %s", error)
 

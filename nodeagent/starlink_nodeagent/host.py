@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.user import TaskUser
 
 
@@ -22,7 +23,9 @@ class Host:
     path: str
     now: Callable[[], float]
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
+    processes: Processes = field(default_factory=Processes)
     _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def ports_in_use(self, uid: str) -> set[int]:
         """The ports that other instances of this server have."""
@@ -31,3 +34,9 @@ class Host:
     def fetching(self, sha256: str) -> asyncio.Lock:
         """Held while an archive is fetched, so that instances share one fetch."""
         return self._fetching[sha256]
+
+    async def turn(self) -> None:
+        """Waits for a turn of the event loop: of all that wait, one goes on each time, so that a hundred steps that
+        write to the disk let a heartbeat through in between."""
+        async with self._turns:
+            await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from starlink.api import duration, quantity
 from starlink.api.template import Probe
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import logs, ports, probes, restarts, supervisor
+from starlink_nodeagent import faults, logs, ports, probes, restarts, supervisor
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Record
@@ -41,6 +41,7 @@ class Instance:
         self._host = host
         self._changed = changed
         self._directory = host.journal.directory(record.uid)
+        self._fault = faults.fault(record.template)
         self._run: Run | None = None
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -58,7 +59,8 @@ class Instance:
         """Asks it to end for good."""
         if not self.record.stopping and not self.record.finished:
             self.record.stopping = True
-            self._save()
+            if self._run is None:  # else who attends the run saves it, before the signal
+                self._save()
             self._stop.set()
 
     async def over(self) -> None:
@@ -72,14 +74,16 @@ class Instance:
             self._task.cancel()
 
     def rotate_logs(self) -> None:
-        """Rotates its logs when they have grown."""
+        """Rotates its logs when they have grown, unless its template can't be used."""
         limits = self.record.template.logs
-        logs.rotate(self._directory / "logs", quantity.count_bytes(limits.max_size), limits.max_files)
+        if not self._fault:
+            logs.rotate(self._directory / "logs", quantity.count_bytes(limits.max_size), limits.max_files)
 
     # Its life
 
     async def _live(self) -> None:
         try:
+            await self._check()
             await self._prepare()
             await self._run_until_over()
         except (Failure, ArtifactError, ports.PortTrouble) as failure:
@@ -88,10 +92,17 @@ class Instance:
             log.exception("an instance failed", extra={"assignment": str(self.record.key)})
             self._finish("Failed", "AgentError", f"the agent could not carry it out: {error}")
 
+    async def _check(self) -> None:
+        """Raises Failure for a template that can't be used. What an earlier agent started of it is ended first."""
+        if self._fault:
+            await supervisor.sweep(self._marker(), None, self._host.processes)
+            raise Failure(faults.INVALID_SPEC, self._fault)
+
     async def _prepare(self) -> None:
         record = self.record
         if record.prepared or self._stop.is_set():
             return
+        await self._host.turn()
         self._enter("Preparing", "", "")
         self._check_probes()
         work = self._directory / "work"
@@ -101,6 +112,7 @@ class Instance:
             work.mkdir(parents=True)
         else:
             await self._unpack(artifact.url, artifact.sha256, work)
+            await self._host.turn()
         self._host.user.own_tree(work)
         (self._directory / "logs").mkdir(mode=0o700, exist_ok=True)
         record.ports = ports.assign(record.template.ports, record.uid, self._host.ports_in_use(record.uid))
@@ -127,7 +139,7 @@ class Instance:
         record = self.record
         exit_: Exit | None = None
         if record.run and not record.parked:
-            self._run = supervisor.adopt(self._run_directory(), self._marker())
+            self._run = await supervisor.adopt(self._run_directory(), self._marker(), self._host.processes)
             if self._run is None:
                 exit_ = supervisor.exit_of(self._run_directory())
         while True:
@@ -135,12 +147,14 @@ class Instance:
                 if self._stop.is_set():
                     self._finish("Stopped", "Stopped", "it was stopped before it was started")
                     return
+                await self._host.turn()
                 self._start()
             if self._run is not None:
                 exit_ = await self._attend(self._run)
                 self._run = None
             assert exit_ is not None
-            await supervisor.sweep(self._marker(), None)
+            await supervisor.sweep(self._marker(), None, self._host.processes)
+            await self._host.turn()
             if self._stop.is_set():
                 self._note_exit(exit_)
                 self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
@@ -216,9 +230,12 @@ class Instance:
         unwell = asyncio.create_task(verdict.get())
         try:
             await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await self._host.turn()
             if ended.done():
                 return supervisor.exit_of(run.directory)
-            self._set_ready(False, "Stopping" if self._stop.is_set() else self.record.phase)
+            self.record.ready = False
+            self._enter("Stopping" if self._stop.is_set() else self.record.phase, "", "")
             await self._end(run)
             exit_ = supervisor.exit_of(run.directory)
             if not self._stop.is_set() and unwell.done():
@@ -232,7 +249,8 @@ class Instance:
 
     async def _end(self, run: Run) -> None:
         how = self.record.template.stop
-        await supervisor.stop(run, signal.Signals[how.signal], duration.seconds(how.grace_period))
+        grace = duration.seconds(how.grace_period)
+        await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
 
     async def _probe(self, verdict: "asyncio.Queue[Exit]") -> None:
         """Runs the probes of a run; startup goes before the others."""

@@ -7,22 +7,24 @@ from pathlib import Path
 from starlink.api import duration
 from starlink_nodeagent import supervisor
 from starlink_nodeagent.journal import Journal, Record
+from starlink_nodeagent.processes import Processes
 
 
 async def park_all(data_dir: Path) -> int:
     """Stops every instance, all at once, and notes that the next start is no restart; gives how many there were."""
     journal = Journal(data_dir / "instances")
     running = [record for record in journal.load() if record.run and not record.finished]
-    await asyncio.gather(*(_park(journal, record) for record in running))
+    processes = Processes()
+    await asyncio.gather(*(_park(journal, record, processes) for record in running))
     return len(running)
 
 
-async def _park(journal: Journal, record: Record) -> None:
+async def _park(journal: Journal, record: Record, processes: Processes) -> None:
     marker = f"{record.uid}/{record.run}"
-    run = supervisor.adopt(journal.directory(record.uid) / "runs" / str(record.run), marker)
+    run = await supervisor.adopt(journal.directory(record.uid) / "runs" / str(record.run), marker, processes)
     if run is not None:
         how = record.template.stop
-        await supervisor.stop(run, signal.Signals[how.signal], duration.seconds(how.grace_period))
-    await supervisor.sweep(marker, None)
+        await supervisor.stop(run, signal.Signals[how.signal], duration.seconds(how.grace_period), processes)
+    await supervisor.sweep(marker, None, processes)
     record.parked, record.ready = True, False
     journal.save(record)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlink_nodeagent.environment import RUN_MARKER
+from starlink_nodeagent.processes import Processes, marker_of, send, session_of
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.user import TaskUser
 
@@ -63,13 +63,13 @@ def start(
     return Run(child.pid, marker, directory, child)
 
 
-def adopt(directory: Path, marker: str) -> Run | None:
+async def adopt(directory: Path, marker: str, processes: Processes) -> Run | None:
     """The run that an earlier agent started, None when its supervisor does not live."""
     pid = _number(directory / "pid")
     if pid is None:
-        found = [p for p in members(marker, None) if _is_supervisor(p)]
+        found = [p for p in await processes.members(marker, None) if _is_supervisor(p)]
         pid = found[0] if found else None
-    if pid is None or not _marked(pid, marker):
+    if pid is None or marker_of(pid) != marker:
         return None
     return Run(pid, marker, directory)
 
@@ -103,83 +103,40 @@ async def ended(run: Run) -> None:
             run.child.poll()
 
 
-async def stop(run: Run, number: signal.Signals, grace: float) -> None:
-    """Signals the group, and after `grace` seconds kills what is left of the run, wherever it went."""
+async def stop(run: Run, number: signal.Signals, grace: float, processes: Processes) -> None:
+    """Signals the group, and after `grace` seconds kills what is left of the run, wherever it went. Nothing of it is
+    left afterwards."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(run.pid, number)
-    for pid in members(run.marker, run.pid):
+    for pid in await processes.members(run.marker, run.pid):
         if not _in_group(pid, run.pid):
-            _send(pid, number)
-    with contextlib.suppress(TimeoutError):
+            send(pid, run.marker, run.pid, number)
+    try:
         async with asyncio.timeout(grace):
             await ended(run)
-            await _emptied(run)
-    await sweep(run.marker, run.pid)
+            await _emptied(run, processes)
+    except TimeoutError:
+        await sweep(run.marker, run.pid, processes)
 
 
-async def _emptied(run: Run) -> None:
+async def _emptied(run: Run, processes: Processes) -> None:
     """Waits until no process of the run is left; polled, for strangers' children can't be waited for."""
     pause = 0.02
-    while members(run.marker, run.pid):
+    while await processes.members(run.marker, run.pid):
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.5)
 
 
-async def sweep(marker: str, session: int | None) -> None:
+async def sweep(marker: str, session: int | None, processes: Processes) -> None:
     """Kills every process of a run, until none is left."""
-    while pids := members(marker, session):
+    while pids := await processes.members(marker, session):
         for pid in pids:
-            _send(pid, signal.SIGKILL)
-        await asyncio.sleep(0.02)
-
-
-def members(marker: str, session: int | None) -> list[int]:
-    """The living processes of a run: in its session, or with its marker in their environment."""
-    return [pid for pid in _all() if _belongs(pid, marker, session)]
-
-
-def _all() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
-
-
-def _belongs(pid: int, marker: str, session: int | None) -> bool:
-    state, its_session = _state(pid)
-    if state in ("Z", "X", ""):
-        return False
-    if session is not None and its_session == session:
-        value = _marker(pid)
-        return value is None or value == marker  # a session's number may be used again
-    return _marked(pid, marker)
-
-
-def _state(pid: int) -> tuple[str, int]:
-    """A process's state and session, "" when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return "", 0
-    return fields[0], int(fields[3])
-
-
-def _marker(pid: int) -> str | None:
-    try:
-        content = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return None
-    prefix = f"{RUN_MARKER}=".encode()
-    for entry in content.split(b"\0"):
-        if entry.startswith(prefix):
-            return entry[len(prefix) :].decode(errors="replace")
-    return None
-
-
-def _marked(pid: int, marker: str) -> bool:
-    return _marker(pid) == marker
+            send(pid, marker, session, signal.SIGKILL)
 
 
 def _is_supervisor(pid: int) -> bool:
     try:
-        return b"starlink-run" in Path(f"/proc/{pid}/cmdline").read_bytes() and _state(pid)[1] == pid
+        return b"starlink-run" in Path(f"/proc/{pid}/cmdline").read_bytes() and session_of(pid) == pid
     except OSError:
         return False
 
@@ -189,11 +146,6 @@ def _in_group(pid: int, group: int) -> bool:
         return os.getpgid(pid) == group
     except ProcessLookupError:
         return True
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
 
 
 def _number(path: Path) -> int | None:

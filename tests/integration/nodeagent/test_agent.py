@@ -1,0 +1,165 @@
+"""An agent with a real API server and real processes, all in this process: many stop at once, and one can't be used."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.conftest import _let_pass, soon
+
+from starlink.api.kinds import ASSIGNMENT, Kind
+from starlink.client.kube import Client
+from starlink_nodeagent import heartbeat, machine
+from starlink_nodeagent.agent import Agent
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.instance import Instance
+from starlink_nodeagent.journal import Journal, Record
+from starlink_nodeagent.processes import Processes
+from starlink_nodeagent.user import task_user
+
+CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+MANY = 100
+
+
+def assignment(name: str, **template: Any) -> dict[str, Any]:
+    body = {"command": ["sh", "-c", "exec sleep 100000"], **template}
+    return {
+        "apiVersion": ASSIGNMENT.api_version,
+        "kind": ASSIGNMENT.kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"server": "s1", "slot": "0", "attempt": 1, "desired": "Running", "template": body},
+    }
+
+
+class Site:
+    """What the API says of the agent's assignments, and what went wrong unheard."""
+
+    def __init__(self, client: Client, host: Host) -> None:
+        self.client, self.host = client, host
+        self.unheard: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.unheard.append(context))
+
+    async def phases(self) -> dict[str, dict[str, Any]]:
+        listing = await self.client.list(ASSIGNMENT, "default")
+        found = [msgspec.json.decode(item) for item in listing.items]
+        return {a["metadata"]["name"]: a.get("status", {}) for a in found}
+
+    async def until(self, phase: str, count: int) -> None:
+        async with asyncio.timeout(120):
+            while sum(status.get("phase") == phase for status in (await self.phases()).values()) < count:
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    _let_pass(tmp_path)
+    journal, path = Journal(tmp_path / "instances"), os.environ["PATH"]
+    return Host("s1", journal, tmp_path / "artifacts", None, task_user(None), path, time.time)
+
+
+@pytest.fixture
+async def site(client: Client, host: Host, tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(client, host)
+    facts = machine.observe(tmp_path, "127.0.0.1", {})
+    agent = Agent(client, host, facts, {}, time.monotonic, lambda: 1.0)
+    running = asyncio.create_task(agent.run())
+    try:
+        yield made
+        assert not running.done()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await _clear(host.journal)
+
+
+async def _clear(journal: Journal) -> None:
+    processes = Processes()
+    for record in journal.load():
+        while pids := await processes.members(f"{record.uid}/{record.run}", None):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+
+
+async def test_heartbeats_get_through_while_a_hundred_stop(site: Site) -> None:
+    names = [f"many-{number}" for number in range(MANY)]
+    await asyncio.gather(*(site.client.create(ASSIGNMENT, assignment(name), "default") for name in names))
+    await site.until("Running", MANY)
+    stopped_at_beats: list[int] = []
+
+    async def beats() -> None:
+        while True:
+            await heartbeat.renew(site.client, "s1", time.time())
+            records = site.host.journal.folder.glob("*/record.json")
+            stopped_at_beats.append(sum(b'"phase":"Stopped"' in path.read_bytes() for path in records))
+
+    beating = asyncio.create_task(beats())
+    begun = site.host.processes.scans
+    stop = {"spec": {"desired": "Stopped"}}
+    await asyncio.gather(*(site.client.patch(ASSIGNMENT, name, stop, "default") for name in names))
+    await site.until("Stopped", MANY)
+    scans = site.host.processes.scans - begun
+    beating.cancel()
+    between = [later - earlier for earlier, later in itertools.pairwise(stopped_at_beats)]
+    assert max(between) <= MANY / 4, "so many stopped without a heartbeat in between"
+    assert scans < MANY, "each reading of /proc serves all that stop"
+    await asyncio.gather(*(site.client.delete(ASSIGNMENT, name, "default") for name in names))
+    await soon(lambda: not any(site.host.journal.folder.iterdir()), "all is forgotten")
+    assert site.unheard == []
+
+
+async def test_what_cannot_be_used_fails_alone(site: Site) -> None:
+    """An API server with an earlier schema lets such numbers through."""
+    crd = await site.client.get(CRD, "assignments.starlink.dev")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"]
+    schema["properties"]["logs"]["properties"]["maxSize"].pop("pattern", None)
+    schema["properties"]["resources"].pop("x-kubernetes-validations", None)
+    schema["properties"]["resources"]["properties"]["requests"].pop("x-kubernetes-validations", None)
+    schema["properties"]["resources"]["properties"]["requests"]["additionalProperties"] = {
+        "x-kubernetes-int-or-string": True
+    }
+    await site.client.replace(CRD, crd)
+    bad = {"logs": {"maxSize": "endless"}}, {"resources": {"requests": {"cpu": "lots"}}}
+    for name, template in (("size", bad[0]), ("cpu", bad[1]), ("well", {})):
+        await site.client.create(ASSIGNMENT, assignment(name, **template), "default")
+    await site.until("Running", 1)
+    await site.until("Failed", 2)
+    phases = await site.phases()
+    assert phases["well"]["phase"] == "Running"
+    assert {phases[name]["reason"] for name in ("size", "cpu")} == {"InvalidSpec"}
+    assert "template.logs.maxSize: 'endless' is not a quantity" in phases["size"]["message"]
+    assert "template.resources.requests.cpu: 'lots' is not a quantity" in phases["cpu"]["message"]
+
+
+async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
+    record = msgspec.convert(
+        {
+            "uid": "0d9ba4e5-5c2a-4a0c-9f0e-0000000000f2", "namespace": "default", "name": "old", "task": "old",
+            "slot": "0", "cluster": "c", "resource_version": 1, "generation": 1,
+            "template": {"command": ["sleep", "100000"]},
+        },
+        Record,
+    )  # fmt: skip
+    first = Instance(record, host, lambda _: None)
+    first.begin()
+    await soon(lambda: record.phase == "Running", "it runs")
+    first.leave()
+    await first.over()
+    (known,) = host.journal.load()
+    known.template = msgspec.structs.replace(
+        known.template, logs=msgspec.structs.replace(known.template.logs, max_size=1e30)
+    )
+    second = Instance(known, host, lambda _: None)
+    second.rotate_logs()
+    second.begin()
+    await second.over()
+    second.rotate_logs()
+    assert (known.phase, known.reason) == ("Failed", "InvalidSpec") and "logs.maxSize: 1e+30" in known.message
+    assert await host.processes.members(f"{known.uid}/{known.run}", None) == []

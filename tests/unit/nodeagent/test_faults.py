@@ -1,0 +1,65 @@
+"""What of a template an agent can't use is named, and nothing else."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.nodeagent.test_admission import assignment
+
+from starlink.api.template import Template
+from starlink_nodeagent.admission import judge
+from starlink_nodeagent.faults import INVALID_SPEC, fault
+
+
+def template(**fields: Any) -> Template:
+    return msgspec.convert(fields, Template)
+
+
+def probe(**fields: Any) -> dict[str, Any]:
+    return {"probes": {"liveness": {"exec": {"command": ["true"]}, **fields}}}
+
+
+def test_what_is_as_it_should_be_has_no_fault() -> None:
+    usual = {"requests": {"cpu": "500m", "memory": "1Gi", "example.com/dongle": 1}}
+    ports = [{"name": "http"}, {"name": "fixed", "port": 80}]
+    assert fault(Template()) == "" == fault(template(resources=usual, ports=ports, **probe(period="1m30s")))
+
+
+@pytest.mark.parametrize(("fields", "told"), [
+    ({"logs": {"maxSize": 1e30}}, "template.logs.maxSize: 1e+30 is not a quantity; write a number with an optional unit"),
+    ({"logs": {"maxFiles": 10**9}}, "template.logs.maxFiles: 1000000000 is out of range; write a number from 1 to 100"),
+    ({"resources": {"requests": {"cpu": "lots"}}}, "template.resources.requests.cpu: 'lots' is not a quantity"),
+    ({"stop": {"gracePeriod": "soon"}}, "template.stop.gracePeriod: 'soon' is not a duration; write it as 30s"),
+    ({"stop": {"gracePeriod": "9" * 400 + "h"}}, "is too long a duration"),
+    ({"stop": {"signal": "SIGNIFICANT"}}, "template.stop.signal: 'SIGNIFICANT' is no signal; write SIGTERM"),
+    ({"restart": {"backoff": {"initial": "1"}}}, "template.restart.backoff.initial: '1' is not a duration"),
+    ({"restart": {"backoff": {"max": ""}}}, "template.restart.backoff.max: '' is not a duration"),
+    ({"restart": {"backoff": {"factor": 1e300}}}, "template.restart.backoff.factor: 1e+300 is out of range"),
+    ({"ports": [{"name": "http", "port": 70_000}]}, "template.ports.http: 70000 is out of range"),
+    (probe(period="x"), "template.probes.liveness.period: 'x' is not a duration"),
+    (probe(timeout="x"), "template.probes.liveness.timeout: 'x' is not a duration"),
+    (probe(initialDelay="x"), "template.probes.liveness.initialDelay: 'x' is not a duration"),
+])  # fmt: skip
+def test_a_fault_names_field_value_and_what_would_be_right(fields: dict[str, Any], told: str) -> None:
+    assert told in fault(template(**fields))
+
+
+anything = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(max_size=20))
+
+
+@given(anything, anything, st.text(max_size=20), st.text(max_size=20))
+def test_whatever_comes_is_told_and_not_raised(size: Any, cpu: Any, grace: str, signal: str) -> None:
+    made = template(
+        logs={"maxSize": size}, resources={"requests": {"cpu": cpu}}, stop={"gracePeriod": grace, "signal": signal}
+    )
+    assert fault(made).startswith(("template.", ""))
+
+
+def test_one_that_cannot_be_used_is_refused_and_the_others_are_not() -> None:
+    bad, good = assignment("bad", {"cpu": "lots"}), assignment("good", {"cpu": "1"})
+    verdicts = {v.assignment.uid: v.refusal for v in judge([bad, good], [], [], {"cpu": 2000})}
+    refusal = verdicts["bad"]
+    assert verdicts["good"] is None and refusal is not None and refusal.reason == INVALID_SPEC
+    assert "template.resources.requests.cpu: 'lots'" in refusal.message
