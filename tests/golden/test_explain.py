@@ -92,6 +92,7 @@ def ask(given: Mapping[str, Any]) -> Ask:
         pool=given.get("pool", ""),
         namespace=given.get("namespace", "default"),
         architectures=tuple(given.get("architectures", ())),
+        architectures_from=given.get("architecturesFrom", "placement.architectures"),
         runtime=given.get("runtime", "Process"),
         features=frozenset(given.get("features", ())),
         selector=given.get("selector", {}),
@@ -100,6 +101,7 @@ def ask(given: Mapping[str, Any]) -> Ask:
         anti_affinity=terms(given.get("antiAffinity", [])),
         spread=tuple(Spread(one["key"], one.get("maxSkew", 1)) for one in given.get("spread", ())),
         gang=given.get("gang", False),
+        unknown=frozenset(given.get("unknown", ())),
     )
 
 
@@ -108,7 +110,8 @@ def told(given: Mapping[str, Any]) -> str:
     fleet = Fleet([node for one in given.get("servers", ()) for node in nodes(one)], map(pool, given.get("pools", ())))
     for number, running in enumerate(given.get("running", ())):
         for copy in range(running.get("times", 1)):
-            fleet.charge(f"{number}-{copy}", Charge(running["server"], load({"group": "default/other", **running})))
+            taken = load({"group": "default/other", **running})
+            fleet.charge(f"{number}-{copy}", Charge(running["server"], taken, stopping=running.get("stopping", False)))
     with fleet.trial():
         placed = place(fleet, ask(given["ask"]), given["ask"].get("replicas", 1))
     refusal = placed.refusal

@@ -192,6 +192,8 @@ def render(preview: Preview, most: int | None = None) -> str:
         lines.append("  any architecture is taken here: the operator looks inside the artifact once it is applied")
     removed = [f"{name} {count}" for name, count in preview.removed if count]
     lines.append(f"  filters removed, of {preview.servers} servers: {', '.join(removed) or 'none'}")
+    if preview.unplaced and preview.more:
+        lines.append(f"  of {preview.desired} instances only the next {preview.looked_at} are looked at")
     if preview.unplaced:
         lines.append(f"  {preview.unplaced} can't be placed: {preview.refusal}")
     elif preview.waiting:

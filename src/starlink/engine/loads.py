@@ -60,13 +60,14 @@ class Loads:
         neighbours: Neighbours,
         *,
         architectures: Sequence[str] | None = None,
+        source: str = "",
         server: str = "",
         homes: frozenset[str] = frozenset(),
         refused: frozenset[str] = frozenset(),
         local: frozenset[str] = frozenset(),
     ) -> Ask:
         """What one instance of the task asks; `server` is the only one that will do, `architectures` those, if it is
-        not what the task says."""
+        not what the task says, found as `source` says."""
         placement, template = task.spec.placement, task.spec.template
         apart = neighbours.terms(task, placement.anti_affinity)
         ports = (port.port for port in template.ports if port.port)
@@ -77,6 +78,7 @@ class Loads:
             pool=placement.pool,
             namespace=task.metadata.namespace,
             architectures=tuple(task.architectures if architectures is None else architectures),
+            architectures_from=architectures_from(task, source),
             preferred_architectures=placement.preferred_architectures,
             runtime=template.runtime,
             features=frozenset(placement.features),
@@ -92,7 +94,20 @@ class Loads:
             homes=homes,
             refused=refused,
             gang=placement.gang,
+            unknown=neighbours.unknown(task),
         )
+
+
+def architectures_from(task: Task, source: str = "") -> str:
+    """Where the architectures of a task are from: the field that declares them, else what was looked into, as the
+    status or `source` says."""
+    artifact, found = task.spec.template.artifact, task.status.artifact
+    if task.spec.placement.architectures or artifact is None:
+        return "placement.architectures"
+    if artifact.variants:
+        return "artifact.variants"
+    told = found.source if found is not None and found.digest == artifact.sha256 else source
+    return f"the artifact's {told}" if told else "the artifact"
 
 
 def _amounts(requests: Mapping[str, Quantity]) -> tuple[tuple[str, int], ...]:

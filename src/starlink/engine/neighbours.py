@@ -22,6 +22,11 @@ class Neighbours:
         namespace = task.metadata.namespace
         return tuple(Term(self._groups(namespace, one), one.topology_key, one.weight) for one in affinities)
 
+    def unknown(self, task: Task) -> frozenset[str]:
+        """The groups that the task's affinities name and that there is no task of."""
+        named = {ObjectKey(task.metadata.namespace, one.task) for one in task.spec.placement.affinity if one.task}
+        return frozenset(group_of(key) for key in named if key not in self._tasks)
+
     def _groups(self, namespace: str, affinity: Affinity) -> frozenset[str]:
         if affinity.task:
             return frozenset({group_of(ObjectKey(namespace, affinity.task))})

@@ -112,6 +112,7 @@ class Placer:
             examined.task,
             self._neighbours,
             architectures=examined.architectures,
+            source=examined.finding.source if examined.finding else "",
             server=server,
             homes=frozenset(a.spec.server for a in before if not was_refused(a)),
             refused=frozenset(a.spec.server for a in before if was_refused(a)),

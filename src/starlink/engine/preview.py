@@ -40,7 +40,8 @@ class Victim:
 @dataclass(frozen=True, slots=True)
 class Preview:
     """`removed` counts the servers that each filter removed; `unplaced` instances found none, and `waiting` ones
-    are created once others have stopped, as `refusal` says. `more`: further instances follow once these are placed.
+    are created once others have stopped, as `refusal` says. `more`: further instances follow once these are placed;
+    of those `desired` only so many are `looked_at`.
     `unknown`: which architectures the artifact runs on is not known before the operator has looked inside, so that
     any is taken here."""
 
@@ -53,6 +54,8 @@ class Preview:
     refusal: str = ""
     victims: Sequence[Victim] = ()
     more: bool = False
+    desired: int = 0
+    looked_at: int = 0
     unknown: bool = False
 
 
@@ -94,6 +97,8 @@ def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
         refusal=found.placement.refusal,
         victims=tuple(_victim(trial.world, a) for a in found.placement.victims),
         more=examined.decision.more,
+        desired=examined.task.completions if examined.task.is_batch else examined.task.replicas,
+        looked_at=len(examined.decision.wants),
         unknown=examined.task.spec.template.artifact is not None
         and not examined.architectures
         and not examined.nowhere,

@@ -15,12 +15,14 @@ from starlink.engine.preview import with_applied
 from starlink.engine.trial import Trial, missing
 from starlink.planning.task import Examined, Placement
 from starlink.planning.world import World
+from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, is_key, is_value
 
 EXAMPLE = "arch=arm64,cpu=16,memory=64Gi"
 MOST_SERVERS = 10_000
 _RESOURCES = ("cpu", "memory", "ephemeral-storage", "gpu")
 _IN_PARTS = ("cpu", "memory", "ephemeral-storage")
 _NEEDED = ("arch", "cpu", "memory")
+_LARGEST = 2**50  # so that thousands of servers' sums stay within 64 bits
 _NOTHING = Found(Placement())
 
 
@@ -80,7 +82,7 @@ def addition(text: str) -> Addition:
     return Addition(
         architecture=_architecture(words.pop("arch")),
         count=_count(words.pop("count", "1")),
-        labels={name.removeprefix("label."): words.pop(name) for name in list(words) if name.startswith("label.")},
+        labels=dict(_label(name, words.pop(name)) for name in list(words) if name.startswith("label.")),
         features=tuple(features),
         allocatable={name: _amount(name, value) for name, value in words.items()},
     )
@@ -104,11 +106,24 @@ def _amount(name: str, value: str) -> str:
         raise ValueError(f"{name}={value}: no such word; write {known}, or DOMAIN/NAME for an extended resource")
     if name not in _IN_PARTS and not value.isdecimal():
         raise ValueError(f"{name}={value}: write a whole number")
+    if "/" in name and not is_key(name):
+        raise ValueError(f"{name}={value}: {name} is no name of a resource; write such as nvidia.com/gpu")
     try:
-        quantity.amount(name, value)
+        counted = quantity.amount(name, value)
     except ValueError as error:
         raise ValueError(f"{name}={value}: {error}") from None
+    if counted > _LARGEST or (not counted and name in _NEEDED):
+        raise ValueError(f"{name}={value}: write more than 0, and at most {quantity.format_amount(name, _LARGEST)}")
     return value
+
+
+def _label(name: str, value: str) -> tuple[str, str]:
+    key = name.removeprefix("label.")
+    if not (is_key(key) and is_value(value)):
+        raise ValueError(f"{name}={value}: no label that Kubernetes takes; write such as label.zone=a")
+    if key in OF_THE_MACHINE:
+        raise ValueError(f"{name}={value}: a server sets {key} itself; arch= says its architecture")
+    return key, value
 
 
 def what_if(world: World, tasks: Sequence[Task], pool: str, additions: Sequence[Addition]) -> WhatIf:
@@ -117,13 +132,15 @@ def what_if(world: World, tasks: Sequence[Task], pool: str, additions: Sequence[
     world = with_applied(world, tasks)
     servers = _servers(world, pool, additions)
     silence = {**world.silence, **dict.fromkeys(servers, 0.0)}
-    now, then = _tried(world), _tried(replace(world, servers={**world.servers, **servers}, silence=silence))
+    more = replace(world, servers={**world.servers, **servers}, silence=silence)
+    now, then = _tried(world), _tried(more, frozenset(servers))
     short = sorted(key for key, (examined, found) in now.items() if missing(examined, found))
     return WhatIf(tuple(servers), tuple(_outcome(key, now[key], then[key], servers) for key in short))
 
 
-def _tried(world: World) -> dict[ObjectKey, tuple[Examined, Found]]:
+def _tried(world: World, planned: frozenset[str] = frozenset()) -> dict[ObjectKey, tuple[Examined, Found]]:
     trial = Trial(world)
+    trial.fleet.planned = planned
     examined = [trial.examine(task) for task in world.tasks.values()]
     found = trial.place(one for one in examined if one.decision.wants)
     return {one.task.key: (one, found.get(one.task.key, _NOTHING)) for one in examined}

@@ -87,6 +87,7 @@ class _Facts:
         self.examined = examined
         self.task = task
         self.refusal = placement.refusal
+        self.wants = len(examined.decision.wants)
         self.unplaced = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
         self.live = len(observed.live)
         self.ready = sum(1 for a in observed.live.values() if ready(a))
@@ -158,7 +159,7 @@ def _service_ready(facts: _Facts) -> Condition:
     if facts.task.spec.suspend:
         return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
     if facts.refusal:
-        return not_ready("Unplaceable", f"{tally}; {facts.unplaced} can't be placed: {facts.refusal}")
+        return not_ready("Unplaceable", f"{tally}; {_unplaced(facts)} can't be placed: {facts.refusal}")
     if facts.braked:
         return not_ready(
             "StormBrake", f"{tally}; servers {', '.join(facts.braked[:5])} fell silent with most of their pool"
@@ -172,6 +173,11 @@ def _service_ready(facts: _Facts) -> Condition:
     if facts.live > facts.desired or facts.stopping:
         return not_ready("Stopping", f"{tally}; {facts.stopping + max(facts.live - facts.desired, 0)} are stopping")
     return not_ready("Starting", f"{tally}{_starting(facts)}")
+
+
+def _unplaced(facts: _Facts) -> str:
+    """How many, and of how many, where not all that are missing have been looked at."""
+    return f"{facts.unplaced} of the next {facts.wants}" if facts.examined.decision.more else str(facts.unplaced)
 
 
 def _starting(facts: _Facts) -> str:
@@ -221,7 +227,9 @@ def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
 
 def _scheduled(facts: _Facts) -> Condition:
     if facts.refusal:
-        return _condition("Scheduled", False, "Unplaceable", facts.refusal)
+        first = f"of {facts.desired} instances only the next {facts.wants} are looked at: "
+        told = f"{first if facts.examined.decision.more else ''}{facts.refusal}"
+        return _condition("Scheduled", False, "Unplaceable", told)
     return _condition("Scheduled", True, "AllPlaced", "every instance that is wanted now has a server")
 
 

@@ -59,13 +59,15 @@ class Load:
 class Ask:
     """The needs of each of some identical instances. `pool` "" means any; `server` "" too. `local` are the servers that
     have the artifact already, `homes` those that had an instance of the group before, `refused` those whose agent would
-    not start one."""
+    not start one. `architectures_from` is where the architectures are from, `unknown` the groups of the terms of which
+    there is no task: both are only told."""
 
     load: Load = Load()
     server: str = ""
     pool: str = ""
     namespace: str = ""
     architectures: tuple[str, ...] = ()
+    architectures_from: str = "placement.architectures"
     preferred_architectures: tuple[str, ...] = ()
     runtime: str = ""
     features: frozenset[str] = frozenset()
@@ -78,3 +80,4 @@ class Ask:
     homes: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     gang: bool = False
+    unknown: frozenset[str] = frozenset()

@@ -68,6 +68,7 @@ class Fleet:
         self._nodes = {node.name: node for node in nodes}
         self.pools: dict[str, Pool] = {}
         self.charges: dict[str, Charge] = {}
+        self.planned: frozenset[str] = frozenset()  # servers that are only thought of
         self.priorities: tally.Tally[int] = {}  # how many charges have each
         self._trial: list[tuple[Indices, Load, Amounts]] | None = None
         self._set_pools(pools)

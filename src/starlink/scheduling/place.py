@@ -53,7 +53,7 @@ def place(fleet: Fleet, ask: Ask, count: int) -> Placed:
     if ask.gang and len(found.servers) < count:
         with fleet.trial():
             fleet.place(found.servers, ask.load)
-            refusal = explain(fleet, ask, count - len(found.servers))
+            refusal = explain(fleet, ask, count - len(found.servers), found.servers)
         return Placed(_NONE, np.zeros(0), fit, before.removed, refusal)
     fleet.place(found.servers, ask.load)
     refused = explain(fleet, ask, count - len(found.servers)) if len(found.servers) < count else None

@@ -27,6 +27,17 @@ def test_all_words_are_read() -> None:
         ("arch=arm64,cpu=1,memory=1Gi,ram=2", "ram=2: no such word; write arch, count, cpu"),
         ("arch=arm64,cpu=1,memory=1Gi,gpu=0.5", "gpu=0.5: write a whole number"),
         ("arch=arm64,cpu=1,memory=1Gi,count=0", "count=0: write a number from 1 to 10000"),
+        (
+            "arch=arm64,cpu=999999999999999999999,memory=1Gi",
+            "cpu=999999999999999999999: write more than 0, and at most",
+        ),
+        ("arch=arm64,cpu=1,memory=9999999999Ti", "memory=9999999999Ti: write more than 0, and at most 1024Ti"),
+        ("arch=arm64,cpu=0,memory=1Gi", "cpu=0: write more than 0"),
+        ("arch=arm64,cpu=1,memory=0", "memory=0: write more than 0"),
+        ("arch=arm64,cpu=1,memory=1Gi,label.=x", "label.=x: no label that Kubernetes takes"),
+        ("arch=arm64,cpu=1,memory=1Gi,label.zone=ü!", "label.zone=ü!: no label that Kubernetes takes"),
+        ("arch=arm64,cpu=1,memory=1Gi,label.kubernetes.io/arch=amd64", "a server sets kubernetes.io/arch itself"),
+        ("arch=arm64,cpu=1,memory=1Gi,/x=1", "/x is no name of a resource"),
         ("arch=arm64,cpu=1,memory=1Gi,count=²", "count=²: write a number"),
     ],
 )

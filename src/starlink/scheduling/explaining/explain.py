@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
+from starlink.scheduling.explaining.asking_less import NO_MATES
 from starlink.scheduling.explaining.reasons import lack, listed, reason
 from starlink.scheduling.explaining.remedy import remedy
 from starlink.scheduling.explaining.verdicts import Verdicts, judge, nearest
@@ -26,8 +28,9 @@ class Refusal:
     message: str
 
 
-def explain(fleet: Fleet, ask: Ask, missing: int) -> Refusal:
-    """The refusal of the instances that are missing, with all that was placed charged to the fleet."""
+def explain(fleet: Fleet, ask: Ask, missing: int, mates: Indices = NO_MATES) -> Refusal:
+    """The refusal of the instances that are missing, with all that was placed charged to the fleet; `mates` are the
+    servers of those of the same gang that would fit."""
     verdicts = judge(fleet, ask)
     removed = tuple((name, len(servers)) for name, servers in verdicts.removed)
     if absent := _absent(fleet, ask):
@@ -36,8 +39,9 @@ def explain(fleet: Fleet, ask: Ask, missing: int) -> Refusal:
     server = nearest(verdicts)
     lacks = tuple(lack(fleet, ask, name, server) for name in verdicts.failing(server)) if server >= 0 else ()
     best = fleet.names[server] if server >= 0 else ""
-    way = remedy(verdicts, server, missing)
-    return Refusal(removed, best, lacks, way, _message(verdicts, missing, best, lacks, way))
+    way = remedy(verdicts, server, missing, mates)
+    asked = _instances(ask, missing, len(mates))
+    return Refusal(removed, best, lacks, way, _message(verdicts, asked, best, lacks, way))
 
 
 def affinity_cycle(groups: Sequence[str]) -> str:
@@ -60,24 +64,24 @@ def _absent(fleet: Fleet, ask: Ask) -> tuple[str, str] | None:
     return None
 
 
-def _message(verdicts: Verdicts, missing: int, best: str, lacks: tuple[str, ...], way: str) -> str:
+def _message(verdicts: Verdicts, asked: str, best: str, lacks: tuple[str, ...], way: str) -> str:
     """The longest of the variants that is not too long, else the last."""
     lacking = listed(lacks, " and ")
     if verdicts.ask.server:
         lacking = lacking or "room for all of them"
-        return f"server {best} does not fit {_instances(verdicts.ask, missing)}: it lacks {lacking}; {way}"
+        return f"server {best} does not fit {asked}: it lacks {lacking}; {way}"
     close = f"nearest: {best} lacks {lacking}; " if lacks else ""
-    variants = [f"{reasons}; {close}{way}" for reasons in _reasons(verdicts, missing)]
+    variants = [f"{reasons}; {close}{way}" for reasons in _reasons(verdicts, asked)]
     variants.append(variants[-1].replace(close, "") if close else variants[-1])
     return next((text for text in variants if len(text) <= _LONG), variants[-1])
 
 
-def _reasons(verdicts: Verdicts, missing: int) -> Iterator[str]:
+def _reasons(verdicts: Verdicts, asked: str) -> Iterator[str]:
     """How many servers fit and why the others do not, ever shorter: of the fewest servers, reasons go first."""
     fleet, ask = verdicts.fleet, verdicts.ask
     counted = [(len(servers), name, servers) for name, servers in verdicts.removed if len(servers)]
     fit = len(fleet) - sum(count for count, _, _ in counted)
-    head = f"{fit} of {len(fleet)} servers fit {_instances(ask, missing)}"
+    head = f"{fit} of {len(fleet)} servers fit {asked}"
     words = {name: f"{count} {reason(fleet, ask, name, servers)}" for count, name, servers in counted}
     by_size = sorted(counted, key=lambda one: -one[0])
     for shown in range(len(counted), min(0, len(counted) - 1), -1):
@@ -88,6 +92,7 @@ def _reasons(verdicts: Verdicts, missing: int) -> Iterator[str]:
         yield f"{head}: {', '.join(told)}" if told else head
 
 
-def _instances(ask: Ask, missing: int) -> str:
+def _instances(ask: Ask, missing: int, mates: int) -> str:
     words = "1 more instance" if missing == 1 else f"{missing} more instances"
-    return f"{words} of the gang, so that none of it is placed" if ask.gang else words
+    beside = f" beside the {mates} that would fit" if mates else ""
+    return f"{words} of the gang{beside}, so that none of it is placed" if ask.gang else words

@@ -7,6 +7,7 @@ import numpy as np
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
+from starlink.scheduling.explaining.labelling import few_labels, missing_labels, unlabelled
 from starlink.scheduling.explaining.shortage import shortages
 from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, skews
 from starlink.scheduling.fleet import Fleet
@@ -36,38 +37,37 @@ def lack(fleet: Fleet, ask: Ask, name: str, server: int) -> str:
     if words:
         return words(fleet, ask, server)
     resource = resource_of(ask, name)
-    asked = dict(ask.load.requests)[resource]
-    return sized(resource, asked - int(fleet.free(resource)[server]))
+    return sized(resource, shortfall(fleet, ask, resource, server))
+
+
+def shortfall(fleet: Fleet, ask: Ask, resource: str, server: int) -> int:
+    """How much of a resource has to be freed or offered on a server. What stops there goes anyway: where a newcomer has
+    been given its room already, that room is charged twice until it has stopped. What would then be enough is all
+    wanting until then."""
+    asked, free = dict(ask.load.requests)[resource], int(fleet.free(resource)[server])
+    if free < 0:
+        free += _stopping(fleet, resource, fleet.names[server])
+    return asked - free if asked > free else asked
+
+
+def _stopping(fleet: Fleet, resource: str, server: str) -> int:
+    there = (charge for charge in fleet.charges.values() if charge.stopping and charge.server == server)
+    return sum(dict(charge.load.requests).get(resource, 0) for charge in there)
 
 
 # By what a server is
 
 
-def labels(pairs: Iterable[tuple[str, str]]) -> str:
-    """Labels as kubectl takes them."""
-    return ",".join(f"{key}={value}" for key, value in sorted(pairs))
-
-
-def missing_labels(fleet: Fleet, ask: Ask, server: int) -> list[tuple[str, str]]:
-    """The wanted labels that a server does not have."""
-    has = fleet.nodes[server].labels
-    return [(key, value) for key, value in sorted(ask.selector.items()) if has.get(key) != value]
-
-
 def _lacks_labels(fleet: Fleet, ask: Ask, server: int) -> str:
     missing = missing_labels(fleet, ask, server)
-    return f"the label{'s' if missing[1:] else ''} {labels(missing)}"
-
-
-def unlabelled(fleet: Fleet, keys: Iterable[str]) -> list[str]:
-    """The topology keys that no server has a label of."""
-    return [key for key in dict.fromkeys(keys) if key != HOSTNAME and not fleet.domains(key).names]
+    return f"the label{'s' if missing[1:] else ''} {few_labels(missing)}"
 
 
 def _selector(fleet: Fleet, ask: Ask, servers: Indices) -> str:
+    wanted = few_labels(ask.selector.items())
     if unknown := unlabelled(fleet, sorted(ask.selector)):
-        return f"without the labels {labels(ask.selector.items())} (no server has the label {listed(unknown)})"
-    return f"without the labels {labels(ask.selector.items())}"
+        return f"without the labels {wanted} (no server has the label {listed(unknown)})"
+    return f"without the labels {wanted}"
 
 
 def taints(fleet: Fleet, ask: Ask, server: int) -> list[str]:
@@ -91,14 +91,19 @@ def missing_features(fleet: Fleet, ask: Ask, server: int) -> list[str]:
 
 def _features(fleet: Fleet, ask: Ask, servers: Indices) -> str:
     offered = fleet.remembered("features", lambda: {feature for node in fleet.nodes for feature in node.features})
+    wanted = listed(sorted(ask.features))
     if unknown := sorted(ask.features - offered):
-        return f"without the features {', '.join(sorted(ask.features))} (no server offers {listed(unknown)})"
-    return f"without the features {', '.join(sorted(ask.features))}"
+        return f"without the features {wanted} (no server offers {listed(unknown)})"
+    return f"without the features {wanted}"
 
 
 def pools(fleet: Fleet, servers: Indices) -> str:
     """The names of the servers' pools."""
     return listed(fleet.pool_names[code] or "no pool" for code in np.unique(fleet.pool_codes[servers]))
+
+
+def _architecture(fleet: Fleet, ask: Ask, servers: Indices) -> str:
+    return f"of another architecture (wants {' or '.join(ask.architectures)}: {ask.architectures_from})"
 
 
 def _pool_architecture(fleet: Fleet, ask: Ask, servers: Indices) -> str:
@@ -189,6 +194,7 @@ def _affinity(fleet: Fleet, ask: Ask, servers: Indices) -> str:
         return f"not near {groups(term.groups)} (no server has the label {term.key})"
     if not is_placed(fleet, term):
         none = "no instance is placed" if term.groups else "none matches"
+        none = "there is no such task" if term.groups and term.groups <= ask.unknown else none
         return f"not near {groups(term.groups)} ({none})"
     return f"not {_within(term.key)} with {groups(term.groups)}"
 
@@ -258,7 +264,7 @@ _REASONS: dict[str, Callable[[Fleet, Ask, Indices], str]] = {
     "Namespace": lambda fleet, ask, at: f"in pools closed to namespace {ask.namespace} ({pools(fleet, at)})",
     "PoolArchitecture": _pool_architecture,
     "Watermark": lambda fleet, _, servers: f"in pools above their high watermark ({pools(fleet, servers)})",
-    "Architecture": lambda fleet, ask, _: f"of another architecture (wants {' or '.join(ask.architectures)})",
+    "Architecture": _architecture,
     "Runtime": lambda fleet, ask, _: f"without the runtime {ask.runtime}",
     "Features": _features,
     "Selector": _selector,

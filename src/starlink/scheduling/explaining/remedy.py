@@ -1,83 +1,105 @@
 """The smallest change that would let an instance fit."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from starlink.scheduling.arrays import Amounts, Indices
-from starlink.scheduling.ask import HOSTNAME, Ask, Spread, Term
+from starlink.scheduling.arrays import Indices
+from starlink.scheduling.ask import Spread, Term
+from starlink.scheduling.explaining.adding import words_to_add
 from starlink.scheduling.explaining.amounts import quantity, sized
-from starlink.scheduling.explaining.newcomer import newcomer
+from starlink.scheduling.explaining.asking_less import Case, fitting, is_independent, places_on
+from starlink.scheduling.explaining.contradiction import contradiction, is_forbidden
+from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
+from starlink.scheduling.explaining.newcomer import domain_for, keys_of, newcomer
 from starlink.scheduling.explaining.reasons import (
     groups,
+    is_first,
     is_placed,
-    labels,
     listed,
     missing_features,
-    missing_labels,
     place_of,
+    shortfall,
     taints,
     taken_ports,
-    unlabelled,
     unmet,
     violated,
 )
 from starlink.scheduling.explaining.shortage import change, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, capacity_of, resource_of, skews
 from starlink.scheduling.filters import quota_left
-from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.rules import concerns_itself
 
-_CURED_BY_A_SERVER = frozenset({"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity"})
+_CURED_BY_A_SERVER = frozenset(
+    {"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity", "Selector"}
+)
+_NEIGHBOURLY = frozenset({"Affinity", "AntiAffinity", "Spread"})  # what other changes do to these is not foreseen
 _CHANGES = 3
+_DECLARED = "placement.architectures"
 
 Ways = tuple[str, ...]
 """The smallest change first, others that would do as well after it."""
 
 
-class Case(NamedTuple):
-    """A server that does not fit, and how many instances are missing."""
-
-    verdicts: Verdicts
-    server: int
-    missing: int
-
-    @property
-    def fleet(self) -> Fleet:
-        return self.verdicts.fleet
-
-    @property
-    def ask(self) -> Ask:
-        return self.verdicts.ask
-
-    @property
-    def name(self) -> str:
-        return self.fleet.names[self.server]
-
-    @property
-    def pool(self) -> str:
-        """The pool in which the server would be."""
-        return self.ask.pool or self.fleet.nodes[self.server].pool
-
-
-def remedy(verdicts: Verdicts, server: int, missing: int) -> str:
-    """The way out for the nearest server: past its one filter, or else a new server, or past each of its filters."""
+def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices) -> str:
+    """The way out for the nearest server: past its one filter, or else a new server, or past each of its filters; for a
+    gang only what lets all of it fit. Where demands contradict one another, which."""
+    if server >= 0 and (found := contradiction(verdicts.fleet, verdicts.ask)):
+        alone = not verdicts.ask.gang and found.filters.issuperset(verdicts.failing(server))
+        return f"{found.problem}; {'' if alone else 'begin with: '}{found.way}"
     added = newcomer(verdicts.fleet, verdicts.ask, missing)
     if server < 0:
-        return added or "ask fewer instances"
-    failing = verdicts.failing(server)
+        return added or _fewer(missing, verdicts.ask.server)
+    case = Case(verdicts, server, missing, mates)
+    if words := words_to_add(case):
+        return words
+    return _for_the_gang(case, added) if verdicts.ask.gang else _for_one(case, added)
+
+
+def _for_one(case: Case, added: str) -> str:
+    failing = case.verdicts.failing(case.server)
     if len(failing) > 1 and added:
         return added
-    changes = [_ways(Case(verdicts, server, missing), name) for name in failing]
+    changes = [_ways(case, name) for name in failing]
     if len(changes) != 1:
-        return _all_of([change for change, *_ in changes])
+        together = _all_of([change for change, *_ in changes]) or "ask fewer instances"
+        return f"begin with: {together}" if len(changes) > 1 and not _NEIGHBOURLY.isdisjoint(failing) else together
     return ", or ".join((*changes[0], added) if added and _is_cured_by_a_server(failing[0]) else changes[0])
 
 
-def _all_of(changes: list[str]) -> str:
+def _for_the_gang(case: Case, added: str) -> str:
+    failing = case.verdicts.failing(case.server)
+    ways = list(_ways(case, failing[0])) if len(failing) == 1 and _helps_all(case, failing[0]) else []
+    ways += [added] if added else []
+    ways += [_fewer(case.missing, case.ask.server)] if len(case.mates) else []
+    if ways:
+        return ", or ".join(ways)
+    first = _all_of([_ways(case, name)[0] for name in failing]) or "ask fewer instances"
+    return f"no one change lets the whole gang fit; begin with: {first}"
+
+
+def _helps_all(case: Case, name: str) -> bool:
+    """Whether getting past this filter alone gives a place to all of the gang that are missing."""
+    if not is_independent(case.ask):
+        return False
+    if name == "Quota":
+        return _with_room(case) >= case.missing
+    if name not in _WAYS and (case.missing == 1 or fitting(case, name)[0]):
+        return True
+    pool = case.fleet.pool_names.index(case.pool)
+    here = np.array([case.server])
+    but = "" if name in _WAYS else resource_of(case.ask, name)
+    room = int((places_on(case, here, but) - case.mates_on(here))[0])
+    return name in _WAYS and min(room, int(quota_left(case.fleet, case.ask)[pool])) >= case.missing
+
+
+def _fewer(missing: int, server: str) -> str:
+    return f"ask {missing} {'instance' if missing == 1 else 'instances'} less{f' on {server}' if server else ''}"
+
+
+def _all_of(changes: Iterable[str]) -> str:
+    changes = list(dict.fromkeys(changes))
     more = f" and {len(changes) - _CHANGES} changes more" if changes[_CHANGES:] else ""
-    return (" and ".join(changes[:_CHANGES]) or "ask fewer instances") + more
+    return " and ".join(changes[:_CHANGES]) + more
 
 
 def _is_cured_by_a_server(name: str) -> bool:
@@ -102,69 +124,27 @@ def _ask_less(case: Case, name: str) -> str:
 
 
 def _make_room(case: Case, resource: str) -> str:
-    asked = dict(case.ask.load.requests)[resource]
-    short = sized(resource, asked - int(case.fleet.free(resource)[case.server]))
-    could = capacity_of(case.fleet, resource)[case.server] >= asked
-    return f"free {short} on {case.name}" if could else f"offer {short} more on {case.name}"
-
-
-def fitting(case: Case, name: str) -> tuple[int, int]:
-    """The most of a filter's resource that could be asked, and for how many: for all that are missing where that takes
-    no less than half of what is asked, else for one."""
-    resource = resource_of(case.ask, name)
-    asked, free = dict(case.ask.load.requests)[resource], case.fleet.free(resource)
-    servers = case.verdicts.only(name)
-    if case.missing > 1 and len(servers) and _is_unlimited(case, servers):
-        places = _places(case, servers, but=resource)
-        if (amount := _largest(free[servers], places, case.missing, asked)) * 2 >= asked:
-            return amount, case.missing
-    return max(0, int(free[case.server])), 1
-
-
-def _largest(free: Amounts, places: Amounts, count: int, asked: int) -> int:
-    """The largest amount that fits `count` times; of no more servers than that can more matter. 0 if there is none."""
-    most = np.argpartition(-free, count)[:count] if count < len(free) else np.arange(len(free))
-    free, places = free[most], places[most]
-    low, high = 0, asked
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = int(np.minimum(places, np.maximum(free, 0) // middle).sum()) >= count
-        low, high = (middle, high) if fits else (low, middle)
-    return low
-
-
-def _places(case: Case, servers: Indices, but: str = "") -> Amounts:
-    """How many of the missing each server has room for, but for one resource."""
-    alone = case.ask.load.ports or any(concerns_itself(case.ask, term) for term in case.ask.anti_affinity)
-    places = np.full(len(servers), 1 if alone else case.missing, np.int64)
-    for key, amount in case.ask.load.requests:
-        if amount and key != but:
-            np.minimum(places, case.fleet.free(key)[servers] // amount, out=places)
-    return places
-
-
-def _is_unlimited(case: Case, servers: Indices) -> bool:
-    """Whether servers are filled each for itself, with quota for all that are missing."""
-    left = quota_left(case.fleet, case.ask)[case.fleet.pool_codes[servers]]
-    return _is_independent(case.ask) and bool((left >= case.missing).all())
-
-
-def _is_independent(ask: Ask) -> bool:
-    """Whether placing one instance leaves the other servers as they are."""
-    apart = any(concerns_itself(ask, term) and term.key != HOSTNAME for term in ask.anti_affinity)
-    together = any(concerns_itself(ask, term) for term in ask.affinity)
-    return not (apart or together or any(spread.required for spread in ask.spread))
+    """What the gang itself would take there can't be freed for it."""
+    asked, short = dict(case.ask.load.requests)[resource], shortfall(case.fleet, case.ask, resource, case.server)
+    mates = asked * int(case.mates_on(np.array([case.server]))[0])
+    could = int(capacity_of(case.fleet, resource)[case.server]) - mates >= asked
+    return f"{'free' if could else 'offer'} {sized(resource, short)}{'' if could else ' more'} on {case.name}"
 
 
 # Change a pool
 
 
-def _quota(case: Case) -> Ways:
+def _with_room(case: Case) -> int:
+    """How many have room on the servers of the pool that only its quota closes."""
     servers, codes = case.verdicts.only("Quota"), case.fleet.pool_codes
     servers = servers[codes[servers] == codes[case.server]]
+    return int((places_on(case, servers) - case.mates_on(servers)).sum())
+
+
+def _quota(case: Case) -> Ways:
     instances = 1
-    if case.missing > 1 and len(servers) and _is_independent(case.ask):
-        instances = max(1, min(case.missing, int(_places(case, servers).sum())))
+    if case.missing > 1 and is_independent(case.ask):
+        instances = max(1, min(case.missing, _with_room(case)))
     short = shortages(case.fleet, case.ask, case.pool, instances)
     changes = listed((change(case.fleet, one) for one in short), " and ")
     return (changes if instances == case.missing else f"{changes} for {instances} of the {case.missing}",)
@@ -190,12 +170,31 @@ def _features(case: Case) -> Ways:
 
 
 def _selector(case: Case) -> Ways:
-    wanted = labels(missing_labels(case.fleet, case.ask, case.server))
-    return f"label {case.name} {wanted}", "change placement.serverSelector"
+    missing = missing_labels(case.fleet, case.ask, case.server)
+    take_out = f"take {few_labels(missing)} out of placement.serverSelector"
+    return (f"label {case.name} {few_labels(missing)}", take_out) if _could_have(case, missing) else (take_out,)
+
+
+def _could_have(case: Case, missing: Iterable[tuple[str, str]]) -> bool:
+    """Whether labels would say nothing false of a server, nor put it into a domain that is closed."""
+    has = case.fleet.nodes[case.server].labels
+    closed = [key for key, _ in missing if key in keys_of(case.fleet, case.ask) and not _domain(case, key)]
+    return not closed and not any(key in OF_THE_MACHINE or key in has for key, _ in missing)
+
+
+def _domain(case: Case, key: str) -> str:
+    """The label that puts a server that has none into a domain that would do, "" where none would."""
+    where = domain_for(case.fleet, case.ask, key)
+    if where is None:
+        return ""
+    return f"{key}={where.domain}" if where.domain else f"with a {key} of its own"
 
 
 def _architecture(case: Case) -> Ways:
-    return (f"add an artifact variant for {case.fleet.nodes[case.server].architecture}",)
+    architecture = case.fleet.nodes[case.server].architecture
+    if case.ask.architectures_from == _DECLARED:
+        return (f"add {architecture} to {_DECLARED}",)
+    return (f"add an artifact variant for {architecture}",)
 
 
 # Change a rule
@@ -211,28 +210,57 @@ def _ports(case: Case) -> Ways:
 
 
 def _affinity(case: Case) -> Ways:
-    term = unmet(case.fleet, case.ask, case.server)[0]
+    terms = unmet(case.fleet, case.ask, case.server)
+    first, *others = [_company(case, term) for term in terms]
+    change = _all_of([first[0], *(other[0] for other in others)])
+    labelled = all(place_of(case.fleet, term.key, case.server) for term in terms)
+    weight = f"give the {'affinities' if others else 'affinity'} a weight"
+    return tuple(dict.fromkeys((change, weight))) if labelled else (change,)
+
+
+def _company(case: Case, term: Term) -> Ways:
+    if not term.groups:
+        return ("create a task that its taskSelector matches",)
+    if term.groups <= case.ask.unknown:
+        return (f"create task {groups(term.groups)}",)
+    if is_forbidden(case.ask, term) or _keeps_away(case, term):
+        return ("give the affinity a weight",)
+    if not is_first(case.fleet, case.ask, term) and not is_placed(case.fleet, term):
+        return (f"place {groups(term.groups)} first",)
     if unlabelled(case.fleet, (term.key,)):
         return (f"label servers with {term.key}",)
     where = place_of(case.fleet, term.key, case.server)
     if not where:
-        return (f"label {case.name} with {term.key}",)
-    return _company(case.fleet, term, where), "give the affinity a weight"
+        label = _domain(case, term.key)
+        return (f"label {case.name} {label}" if label else "give the affinity a weight",)
+    return (f"place an instance of {groups(term.groups)} {where}",)
 
 
-def _company(fleet: Fleet, term: Term, where: str) -> str:
-    if not term.groups:
-        return "create a task that its taskSelector matches"
-    if not is_placed(fleet, term):
-        return f"place {groups(term.groups)} first"
-    return f"place an instance of {groups(term.groups)} {where}"
+def _keeps_away(case: Case, term: Term) -> bool:
+    """Whether instances of the term's groups keep the asking one away themselves."""
+    holders = {server for group in term.groups for server in case.fleet.groups.get(group, ())}
+    repelling = case.fleet.repelled.get(case.ask.load.group, {})
+    return any(not holders.isdisjoint(servers) for servers in repelling.values())
 
 
 def _anti_affinity(case: Case) -> Ways:
-    terms = violated(case.fleet, case.ask, case.server)
-    if not terms:
-        return (f"give the antiAffinity to {case.ask.load.group} of the tasks near {case.name} a weight",)
-    return (f"give the antiAffinity to {groups(terms[0].groups)} a weight",)
+    near = frozenset(group for term in violated(case.fleet, case.ask, case.server) for group in term.groups)
+    changes = [f"give the antiAffinity to {groups(near)} a weight"] if near else []
+    if _is_kept_away(case):
+        changes.append(f"give the antiAffinity to {case.ask.load.group} of the tasks near {case.name} a weight")
+    return (_all_of(changes),)
+
+
+def _is_kept_away(case: Case) -> bool:
+    """Whether another task's antiAffinity keeps the ask away; what its own instances repel, its own term says."""
+    own = [term for term in case.ask.load.repels if case.ask.load.group in term.groups]
+    for key, holders in case.fleet.repelled.get(case.ask.load.group, {}).items():
+        codes = case.fleet.domains(key).codes
+        there = [server for server in holders if codes[server] == codes[case.server] >= 0]
+        itself = case.fleet.groups.get(case.ask.load.group, {}) if any(term.key == key for term in own) else {}
+        if any(server not in itself for server in there):
+            return True
+    return False
 
 
 def _spread(case: Case) -> Ways:
@@ -247,7 +275,8 @@ def _spread(case: Case) -> Ways:
 def _wider(case: Case, spread: Spread, found: Skews) -> Ways:
     code = found.domains.codes[case.server]
     if code < 0:
-        return (f"label {case.name} with {spread.key}",)
+        label = _domain(case, spread.key)
+        return (f"label {case.name} {label}" if label else f"let the spread over {spread.key} be ScheduleAnyway",)
     if found.skews[code] <= spread.max_skew:
         return ()
     return f"raise the maxSkew of {spread.key} to {found.skews[code]}", f"make room in {found.emptiest}"

@@ -9,17 +9,19 @@ from starlink.scheduling import filters
 from starlink.scheduling.arrays import Amounts, Indices, Mask
 from starlink.scheduling.ask import Ask, Spread
 from starlink.scheduling.domains import Domains
+from starlink.scheduling.explaining.labelling import OF_THE_MACHINE
 from starlink.scheduling.explaining.shortage import missing_shares
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.score import Scores
 
 _EFFORTS = {
-    "Quota": 2.0, "Taints": 2.0, "Spread": 2.0, "Watermark": 2.5, "Ports": 2.5, "Namespace": 3.0, "Selector": 3.0,
-    "Schedulable": 3.0, "PoolArchitecture": 3.0, "Pool": 3.5, "Affinity": 4.0, "AntiAffinity": 4.0, "Ready": 4.0,
-    "Runtime": 4.0, "Features": 4.0, "Architecture": 5.0, "Named": 50.0,
+    "Quota": 2.0, "Taints": 2.0, "Spread": 2.0, "Watermark": 2.5, "Ports": 2.5, "Namespace": 3.0, "Schedulable": 3.0,
+    "PoolArchitecture": 3.0, "Pool": 3.5, "Affinity": 4.0, "AntiAffinity": 4.0, "Ready": 4.0, "Runtime": 4.0,
+    "Features": 4.0, "Selector": 4.5, "Architecture": 5.0, "Named": 50.0,
 }  # fmt: skip
 """How much it takes to get past a filter: least where its user can change the ask or a number, most where it takes
-another machine. A resource takes 1, and up to 4 more for the share of it that is missing."""
+another machine. Labels say what a server is, and are changed after that only. A resource takes 1, and up to 4 more for
+the share of it that is missing."""
 
 _NOTHING_FREE = 5.0
 _TOO_SMALL = 6.0
@@ -141,23 +143,30 @@ def _could_be_even(fleet: Fleet, ask: Ask) -> Mask:
 
 def nearest(verdicts: Verdicts) -> int:
     """The server that the fewest filters do not keep, of these the one that it takes least to get past them, of these
-    the first; the one that is asked for by name; -1 if there is none that does not fit."""
+    the first; the one that is asked for by name; of those that are planned, where any are; -1 if there is none that
+    does not fit."""
     fleet, ask = verdicts.fleet, verdicts.ask
     if ask.server:
         return fleet.index.get(ask.server, -1)
-    if not verdicts.fails.any():
+    unfit = verdicts.fails > 0
+    if fleet.planned:
+        planned = unfit & fleet.mask(lambda node: node.name in fleet.planned)
+        unfit = planned if planned.any() else unfit
+    if not unfit.any():
         return -1
     distance = _FAILING_ONE_MORE * verdicts.fails
     for name, kept in verdicts.near.items():
         if not kept.all():
             distance = distance + ~kept * _effort(verdicts, name)
-    return int(np.argmin(np.where(verdicts.fails > 0, distance, np.inf)))
+    return int(np.argmin(np.where(unfit, distance, np.inf)))
 
 
 def _effort(verdicts: Verdicts, name: str) -> Scores | float:
     fleet, ask = verdicts.fleet, verdicts.ask
     if name == "Quota":
         return _EFFORTS[name] + missing_shares(fleet, ask)[_pool_codes(verdicts)]
+    if name == "Selector":
+        return _EFFORTS[name] + _mislabelled(fleet, ask)
     if name in _EFFORTS:
         return _EFFORTS[name]
     resource = resource_of(ask, name)
@@ -165,6 +174,17 @@ def _effort(verdicts: Verdicts, name: str) -> Scores | float:
     nothing = np.where(capacity_of(fleet, resource) >= asked, _NOTHING_FREE, _TOO_SMALL)
     effort: Scores = np.where(free > 0, 1.0 + 4.0 * (asked - free) / asked, nothing)
     return effort
+
+
+def _mislabelled(fleet: Fleet, ask: Ask) -> Scores:
+    """How many of the wanted labels each server has other values of, or half as bad, none of, 0 to 1; much more where
+    nobody can give it the one that is wanted."""
+    efforts = np.zeros(len(fleet))
+    for key, value in ask.selector.items():
+        codes, names = fleet.labelled(key)
+        wrong = (codes >= 0) & (codes != (names.index(value) if value in names else -1))
+        efforts += wrong * (_EFFORTS["Named"] if key in OF_THE_MACHINE else 1.0) + 0.5 * (codes < 0)
+    return efforts / max(1, len(ask.selector))
 
 
 def capacity_of(fleet: Fleet, resource: str) -> Amounts:

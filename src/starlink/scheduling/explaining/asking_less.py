@@ -1,0 +1,98 @@
+"""How much could be asked for instances to fit."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from starlink.scheduling.arrays import Amounts, Indices
+from starlink.scheduling.ask import HOSTNAME, Ask
+from starlink.scheduling.explaining.verdicts import Verdicts, resource_of
+from starlink.scheduling.filters import quota_left
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.rules import concerns_itself
+
+NO_MATES: Indices = np.zeros(0, np.intp)
+
+
+class Case(NamedTuple):
+    """A server that does not fit, and how many instances are missing. `mates` are the servers of those of the same gang
+    that have found one, which are charged to the fleet."""
+
+    verdicts: Verdicts
+    server: int
+    missing: int
+    mates: Indices
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.verdicts.fleet
+
+    @property
+    def ask(self) -> Ask:
+        return self.verdicts.ask
+
+    @property
+    def name(self) -> str:
+        return self.fleet.names[self.server]
+
+    @property
+    def pool(self) -> str:
+        """The pool in which the server would be."""
+        return self.ask.pool or self.fleet.nodes[self.server].pool
+
+    def mates_on(self, servers: Indices) -> Amounts:
+        """How many of the gang each of the servers has."""
+        counts: Amounts = np.bincount(self.mates, minlength=len(self.fleet))[servers]
+        return counts
+
+
+def fitting(case: Case, name: str) -> tuple[int, int]:
+    """The most of a filter's resource that could be asked, and for how many: for all that are missing where that takes
+    no less than half of what is asked, else for one; of a gang for all or none."""
+    resource = resource_of(case.ask, name)
+    asked, free = dict(case.ask.load.requests)[resource], case.fleet.free(resource)
+    servers = case.verdicts.only(name)
+    if (case.missing > 1 or case.ask.gang) and len(servers) and _is_unlimited(case, servers):
+        mates = case.mates_on(servers)
+        places = places_on(case, servers, but=resource)
+        amount = _largest(free[servers] + mates * asked, places, case.missing + int(mates.sum()), asked)
+        if amount * 2 >= asked:
+            return amount, case.missing
+    return (0 if case.ask.gang else max(0, int(free[case.server]))), 1
+
+
+def _largest(free: Amounts, places: Amounts, count: int, asked: int) -> int:
+    """The largest amount that fits `count` times; of no more servers than that can more matter. 0 if there is none."""
+    most = np.argpartition(-free, count)[:count] if count < len(free) else np.arange(len(free))
+    free, places = free[most], places[most]
+    low, high = 0, asked
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = int(np.minimum(places, np.maximum(free, 0) // middle).sum()) >= count
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def places_on(case: Case, servers: Indices, but: str = "") -> Amounts:
+    """How many each server has room for, but for one resource: of the missing, and of the gang what it has of it."""
+    mates = case.mates_on(servers)
+    alone = case.ask.load.ports or any(concerns_itself(case.ask, term) for term in case.ask.anti_affinity)
+    places = np.full(len(servers), 1, np.int64) if alone else case.missing + mates
+    for key, amount in case.ask.load.requests:
+        if amount and key != but:
+            free = np.maximum(0, case.fleet.free(key)[servers] + mates * amount)
+            np.minimum(places, free // amount, out=places)
+    return places
+
+
+def _is_unlimited(case: Case, servers: Indices) -> bool:
+    """Whether servers are filled each for itself, with quota for all that are missing."""
+    left = quota_left(case.fleet, case.ask)[case.fleet.pool_codes[servers]]
+    return is_independent(case.ask) and bool((left >= case.missing).all())
+
+
+def is_independent(ask: Ask) -> bool:
+    """Whether placing one instance leaves the other servers as they are."""
+    apart = any(concerns_itself(ask, term) and term.key != HOSTNAME for term in ask.anti_affinity)
+    together = any(concerns_itself(ask, term) for term in ask.affinity)
+    return not (apart or together or any(spread.required for spread in ask.spread))
