@@ -83,6 +83,8 @@ class Instance:
 
     async def _live(self) -> None:
         try:
+            # One turn up to the process: in several, each phase on the way would be a report of its own.
+            await self._host.turn()
             await self._check()
             await self._prepare()
             await self._run_until_over()
@@ -102,7 +104,6 @@ class Instance:
         record = self.record
         if record.prepared or self._stop.is_set():
             return
-        await self._host.turn()
         self._enter("Preparing", "", "")
         self._check_probes()
         work = self._directory / "work"
@@ -147,7 +148,6 @@ class Instance:
                 if self._stop.is_set():
                     self._finish("Stopped", "Stopped", "it was stopped before it was started")
                     return
-                await self._host.turn()
                 self._start()
             if self._run is not None:
                 exit_ = await self._attend(self._run)
