@@ -100,7 +100,7 @@ class Situation:
             case ["bring", "back", "the", "agent", "on", name]:
                 self._node(name, ready=True)
             case ["offer", amount, resource, "more", "on", name]:
-                self._let_stop(name)
+                self._let_stop(name, resource)
                 had = self.nodes[name].allocatable
                 self._node(name, allocatable={**had, resource: had.get(resource, 0) + worth(resource, amount)})
             case ["offer", feature, "on", name]:
@@ -121,7 +121,7 @@ class Situation:
                 unpaid = [c._replace(load=replace(c.load, quota=())) if c.server == name else c for c in self.charges]
                 self.charges = unpaid  # what is there was never in the pool's quota
             case ["free", amount, resource, "on", name]:
-                self._let_stop(name)
+                self._let_stop(name, resource)
                 self._free(name, resource, worth(resource, amount))
             case ["add", architecture, "to", "placement.architectures"]:
                 self.ask = replace(ask, architectures=(*ask.architectures, architecture))
@@ -131,7 +131,7 @@ class Situation:
             case ["tolerate", taint, *_]:
                 key = taint.partition(":")[0]
                 self.ask = replace(ask, tolerations=(*ask.tolerations, Toleration(key=key, operator="Exists")))
-            case ["take", "it", "off", _] | ["place", _, "first"] | ["create", "task", *_]:
+            case ["take", "it", "off", _] | ["place", _, "first"] | ["create", "task", *_] | ["wait", *_]:
                 raise Vague(words)
             case ["raise", "the", "maxSkew", "of", key, "to", skew]:
                 self.ask = replace(ask, spread=(*(s for s in ask.spread if s.key != key), Spread(key, int(skew))))
@@ -162,14 +162,16 @@ class Situation:
         left = tuple(term for term in self.ask.anti_affinity if not term.groups & named)
         load = replace(self.ask.load, repels=tuple(term for term in self.ask.load.repels if not term.groups & named))
         self.ask = replace(self.ask, anti_affinity=left, load=load)
-        self.charges = [c._replace(load=load) if c.load.group == "web" and c.load.repels else c for c in self.charges]
+        running = (replace(c.load, repels=load.repels) if c.load.group == "web" else c.load for c in self.charges)
+        self.charges = [c._replace(load=borne) for c, borne in zip(self.charges, running, strict=True)]
 
-    def _let_stop(self, server: str) -> None:
-        """On a server with more than it has room for, what stops has stopped before anything else counts."""
-        taken = [dict(charge.load.requests) for charge in self.charges if charge.server == server]
-        has = self.nodes[server].allocatable
-        if any(sum(needs.get(key, 0) for needs in taken) > has.get(key, 0) for key in ("cpu", "gpu")):
-            self.charges = [charge for charge in self.charges if not (charge.stopping and charge.server == server)]
+    def _let_stop(self, server: str, resource: str) -> None:
+        """Where more of a resource is taken than there is, what stops has stopped before anything else counts."""
+        taken = sum(dict(c.load.requests).get(resource, 0) for c in self.charges if c.server == server)
+        if taken > self.nodes[server].allocatable.get(resource, 0):
+            gone = [c.stopping and c.server == server for c in self.charges]
+            empty = [c._replace(load=replace(c.load, requests=())) for c in self.charges]
+            self.charges = [new if out else old for old, new, out in zip(self.charges, empty, gone, strict=True)]
 
     def _free(self, server: str, resource: str, amount: int) -> None:
         """Others give up that much there, and nothing else."""

@@ -6,7 +6,9 @@ import numpy as np
 
 from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask
-from starlink.scheduling.explaining.verdicts import Verdicts, resource_of
+from starlink.scheduling.explaining.amounts import sized
+from starlink.scheduling.explaining.reasons import shortfall
+from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
 from starlink.scheduling.filters import quota_left
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.rules import concerns_itself
@@ -83,6 +85,23 @@ def places_on(case: Case, servers: Indices, but: str = "") -> Amounts:
             free = np.maximum(0, case.fleet.free(key)[servers] + mates * amount)
             np.minimum(places, free // amount, out=places)
     return places
+
+
+def make_room(case: Case, resource: str) -> str:
+    """What to free, or to offer, on the server. What the gang itself would take there can't be freed for it."""
+    asked, short = dict(case.ask.load.requests)[resource], shortfall(case.fleet, case.ask, resource, case.server)
+    if not short:
+        return f"wait until what stops on {case.name} has stopped"
+    mates = asked * int(case.mates_on(np.array([case.server]))[0])
+    could = int(capacity_of(case.fleet, resource)[case.server]) - mates >= asked
+    return f"{'free' if could else 'offer'} {sized(resource, short)}{'' if could else ' more'} on {case.name}"
+
+
+def room_but_for_quota(case: Case) -> int:
+    """How many have room on the servers of the pool that only its quota closes."""
+    servers, codes = case.verdicts.only("Quota"), case.fleet.pool_codes
+    servers = servers[codes[servers] == codes[case.server]]
+    return int((places_on(case, servers) - case.mates_on(servers)).sum())
 
 
 def _is_unlimited(case: Case, servers: Indices) -> bool:

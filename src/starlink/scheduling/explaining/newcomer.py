@@ -139,6 +139,13 @@ def domain_for(fleet: Fleet, ask: Ask, key: str) -> Where | None:
     return of_its_own
 
 
+def is_shunned(fleet: Fleet, ask: Ask, key: str, server: int | None = None) -> bool:
+    """Whether a server, or any, has what would keep the ask away from a domain that it joined, or what it spreads."""
+    shunned = (ask.load.group, *(group for term in ask.anti_affinity if term.key == key for group in term.groups))
+    holders = (fleet.repelled.get(ask.load.group, {}).get(key, {}), *(fleet.groups.get(one, {}) for one in shunned))
+    return any(held if server is None else server in held for held in holders)
+
+
 def _rooms(fleet: Fleet, ask: Ask, key: str, domains: Domains) -> Amounts:
     """How many newcomers' instances each domain of a key could take, were there such servers."""
     rooms = np.full(len(domains.names), _ANY_NUMBER, np.int64)

@@ -37,17 +37,17 @@ def lack(fleet: Fleet, ask: Ask, name: str, server: int) -> str:
     if words:
         return words(fleet, ask, server)
     resource = resource_of(ask, name)
-    return sized(resource, shortfall(fleet, ask, resource, server))
+    asked = dict(ask.load.requests)[resource]
+    return sized(resource, shortfall(fleet, ask, resource, server) or asked)
 
 
 def shortfall(fleet: Fleet, ask: Ask, resource: str, server: int) -> int:
-    """How much of a resource has to be freed or offered on a server. What stops there goes anyway: where a newcomer has
-    been given its room already, that room is charged twice until it has stopped. What would then be enough is all
-    wanting until then."""
+    """How much of a resource has to be freed or offered on a server; 0 where it is enough that what stops there has
+    stopped. Where a newcomer has been given its room already, that room is charged twice until then."""
     asked, free = dict(ask.load.requests)[resource], int(fleet.free(resource)[server])
     if free < 0:
         free += _stopping(fleet, resource, fleet.names[server])
-    return asked - free if asked > free else asked
+    return max(0, asked - free)
 
 
 def _stopping(fleet: Fleet, resource: str, server: str) -> int:

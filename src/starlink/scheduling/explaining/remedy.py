@@ -7,11 +7,18 @@ import numpy as np
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Spread, Term
 from starlink.scheduling.explaining.adding import words_to_add
-from starlink.scheduling.explaining.amounts import quantity, sized
-from starlink.scheduling.explaining.asking_less import Case, fitting, is_independent, places_on
+from starlink.scheduling.explaining.amounts import quantity
+from starlink.scheduling.explaining.asking_less import (
+    Case,
+    fitting,
+    is_independent,
+    make_room,
+    places_on,
+    room_but_for_quota,
+)
 from starlink.scheduling.explaining.contradiction import contradiction, is_forbidden
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
-from starlink.scheduling.explaining.newcomer import domain_for, keys_of, newcomer
+from starlink.scheduling.explaining.newcomer import domain_for, is_shunned, keys_of, newcomer
 from starlink.scheduling.explaining.reasons import (
     groups,
     is_first,
@@ -19,14 +26,13 @@ from starlink.scheduling.explaining.reasons import (
     listed,
     missing_features,
     place_of,
-    shortfall,
     taints,
     taken_ports,
     unmet,
     violated,
 )
 from starlink.scheduling.explaining.shortage import change, shortages
-from starlink.scheduling.explaining.verdicts import Skews, Verdicts, capacity_of, resource_of, skews
+from starlink.scheduling.explaining.verdicts import Skews, Verdicts, resource_of, skews
 from starlink.scheduling.filters import quota_left
 
 _CURED_BY_A_SERVER = frozenset(
@@ -82,7 +88,7 @@ def _helps_all(case: Case, name: str) -> bool:
     if not is_independent(case.ask):
         return False
     if name == "Quota":
-        return _with_room(case) >= case.missing
+        return room_but_for_quota(case) >= case.missing
     if name not in _WAYS and (case.missing == 1 or fitting(case, name)[0]):
         return True
     pool = case.fleet.pool_names.index(case.pool)
@@ -118,33 +124,18 @@ def _ask_less(case: Case, name: str) -> str:
     resource = resource_of(case.ask, name)
     amount, instances = fitting(case, name)
     if not amount:
-        return _make_room(case, resource)
+        return make_room(case, resource)
     words = f"ask {quantity(resource, amount)} {resource}"
     return words if instances == case.missing else f"{words} for {instances} of the {case.missing}"
-
-
-def _make_room(case: Case, resource: str) -> str:
-    """What the gang itself would take there can't be freed for it."""
-    asked, short = dict(case.ask.load.requests)[resource], shortfall(case.fleet, case.ask, resource, case.server)
-    mates = asked * int(case.mates_on(np.array([case.server]))[0])
-    could = int(capacity_of(case.fleet, resource)[case.server]) - mates >= asked
-    return f"{'free' if could else 'offer'} {sized(resource, short)}{'' if could else ' more'} on {case.name}"
 
 
 # Change a pool
 
 
-def _with_room(case: Case) -> int:
-    """How many have room on the servers of the pool that only its quota closes."""
-    servers, codes = case.verdicts.only("Quota"), case.fleet.pool_codes
-    servers = servers[codes[servers] == codes[case.server]]
-    return int((places_on(case, servers) - case.mates_on(servers)).sum())
-
-
 def _quota(case: Case) -> Ways:
     instances = 1
     if case.missing > 1 and is_independent(case.ask):
-        instances = max(1, min(case.missing, _with_room(case)))
+        instances = max(1, min(case.missing, room_but_for_quota(case)))
     short = shortages(case.fleet, case.ask, case.pool, instances)
     changes = listed((change(case.fleet, one) for one in short), " and ")
     return (changes if instances == case.missing else f"{changes} for {instances} of the {case.missing}",)
@@ -185,7 +176,7 @@ def _could_have(case: Case, missing: Iterable[tuple[str, str]]) -> bool:
 def _domain(case: Case, key: str) -> str:
     """The label that puts a server that has none into a domain that would do, "" where none would."""
     where = domain_for(case.fleet, case.ask, key)
-    if where is None:
+    if where is None or is_shunned(case.fleet, case.ask, key, case.server):
         return ""
     return f"{key}={where.domain}" if where.domain else f"with a {key} of its own"
 
@@ -228,7 +219,8 @@ def _company(case: Case, term: Term) -> Ways:
     if not is_first(case.fleet, case.ask, term) and not is_placed(case.fleet, term):
         return (f"place {groups(term.groups)} first",)
     if unlabelled(case.fleet, (term.key,)):
-        return (f"label servers with {term.key}",)
+        closed = is_shunned(case.fleet, case.ask, term.key)
+        return ("give the affinity a weight" if closed else f"label servers with {term.key}",)
     where = place_of(case.fleet, term.key, case.server)
     if not where:
         label = _domain(case, term.key)
@@ -266,6 +258,8 @@ def _is_kept_away(case: Case) -> bool:
 def _spread(case: Case) -> Ways:
     musts = [spread for spread in case.ask.spread if spread.required]
     if unknown := unlabelled(case.fleet, (spread.key for spread in musts)):
+        if any(is_shunned(case.fleet, case.ask, key) for key in unknown):
+            return (f"let the spread over {listed(unknown, ' and ')} be ScheduleAnyway",)
         return (f"label servers with {listed(unknown, ' and ')}",)
     changes = (_wider(case, spread, skews(case.fleet, case.ask, spread)) for spread in musts)
     change, *others = (one for one in changes if one)
