@@ -398,6 +398,7 @@ async def test_an_etcd_that_lost_its_data_is_read_again(tmp_path: Path) -> None:
             shutil.rmtree(server.data(0))
             await asyncio.to_thread(server.restart, 0)
             await soon(lambda: store.get(A) is None, "the store to see it")
+            await soon(lambda: told.end is not None, "the watch to be told")
             assert isinstance(told.end, Expired)
             assert (await store.put(A, b"x", expect=0)).revision == server.revision()
 

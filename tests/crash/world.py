@@ -153,8 +153,9 @@ class Writer:
 
     def back_after(self, moment: float) -> float:
         """How long after `moment` writes were acknowledged again: the end of the longest gap."""
-        times = [at for at in self.times if at > moment - 1]
-        gaps = [(later - earlier, later) for earlier, later in itertools.pairwise(times) if later > moment]
+        before = [at for at in self.times if moment - 1 < at <= moment][-1:] or [moment]
+        times = [*before, *(at for at in self.times if at > moment)]
+        gaps = [(later - earlier, later) for earlier, later in itertools.pairwise(times)]
         return max(gaps)[1] - moment if gaps else float("inf")
 
 
