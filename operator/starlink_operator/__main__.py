@@ -28,6 +28,8 @@ from starlink_operator.writer import Writer
 log = logging.getLogger("starlink_operator")
 
 CONNECTIONS = apply.AT_ONCE + telling.AT_ONCE
+KOPF_SECONDS = 3.0
+"""In which kopf ends its watches by itself."""
 
 
 def main() -> None:
@@ -65,20 +67,21 @@ async def _run(arguments: argparse.Namespace) -> None:
     observed = Observed(client, time.monotonic, time.time, _jitter)
     stop = asyncio.Event()
     running = asyncio.create_task(_lead(client, leadership, observed, stop, arguments.allow_local_artifacts))
-    kopf_running = asyncio.create_task(handlers.run(config, observed, stop))
-    await asyncio.sleep(0)
+    spawned, others = await handlers.spawn(config, observed, stop)
     loop = asyncio.get_running_loop()
-    stopped = asyncio.create_task(stop.wait())
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT):  # in place of kopf's, which would let the rest run on for a while
         loop.add_signal_handler(number, stop.set)
+    kopf_running = asyncio.create_task(handlers.run(spawned, others))
+    stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((running, kopf_running, stopped), return_when=asyncio.FIRST_COMPLETED)
     over = running.done()
     stop.set()
-    for task in (running, kopf_running):
-        task.cancel()
-    results = await asyncio.gather(running, kopf_running, return_exceptions=True)
+    running.cancel()
+    results = await asyncio.gather(running, return_exceptions=True)
     if leadership.leads:
         await leadership.give_back()
+    kopf_running.cancel()
+    await asyncio.wait((kopf_running,), timeout=KOPF_SECONDS)
     client.close()
     beats.close()
     if over and isinstance(results[0], BaseException):

@@ -5,6 +5,7 @@ No finalizers, no annotations, no daemons: an event says that something changed,
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import kopf
@@ -48,12 +49,23 @@ def settings() -> kopf.OperatorSettings:
     return chosen
 
 
-async def run(config: Config, observed: Observed, stop: asyncio.Event) -> None:
-    """Runs kopf until `stop` is set."""
-    await kopf.operator(
+Tasks = Collection["asyncio.Task[Any]"]
+
+
+async def spawn(config: Config, observed: Observed, stop: asyncio.Event) -> tuple[Tasks, Tasks]:
+    """Begins kopf, which ends when `stop` is set or it is told to by a signal. Gives its tasks, and those that there
+    were before."""
+    others = asyncio.all_tasks()
+    spawned = await kopf.spawn_tasks(
         registry=registry(config, observed),
         settings=settings(),
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
     )
+    return spawned, others
+
+
+async def run(spawned: Tasks, others: Tasks) -> None:
+    """Goes on with what was begun until its end, when it cancels whatever runs but the `others`."""
+    await kopf.run_tasks(spawned, ignored=others)

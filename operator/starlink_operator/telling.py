@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 4
 """One while something is being done, so that a burst of placements is not held up by telling of it."""
 MOST_EVENTS = 20
+PAUSE = 0.5
 
 Subject = tuple[Kind, ObjectKey]
 
@@ -102,7 +103,10 @@ class Teller:
                 await self._writer.write(news.status)
             for event in news.events:
                 await self._writer.write(event)
-        except (ClientError, NotLeading) as error:
+        except NotLeading as error:
+            self._failed(subject, error)
+            await asyncio.sleep(PAUSE)  # or all that waits would fail in one turn of the loop
+        except ClientError as error:
             log.info("not told: %s", error, extra={"subject": str(subject[1])})
             self._failed(subject, error)
         except Exception as error:
