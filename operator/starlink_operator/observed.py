@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -67,10 +68,12 @@ class Observed:
             group.create_task(self._listen())
 
     async def synced(self) -> None:
-        """Waits for the first list of everything. Raises ClientError."""
-        for cache in self._followed:
-            await cache.synced()
-        await self.pools.refresh()
+        """Waits for the first list of everything. Raises ClientError. All that it brings is kept, so the garbage
+        collector, which would walk it again and again, rests."""
+        with _no_collection():
+            for cache in self._followed:
+                await cache.synced()
+            await self.pools.refresh()
 
     def _index(self, change: Change[Assignment]) -> None:
         if change.old is not None:
@@ -141,6 +144,17 @@ class Observed:
             silence=self._heartbeats.silence(servers, self._monotonic()),
             now=self._wall(),
         )
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def task_of(assignment: Assignment) -> ObjectKey:
