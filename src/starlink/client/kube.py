@@ -1,5 +1,6 @@
 """The verbs of the Kubernetes API, for any kind."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,14 +104,25 @@ class Client:
     async def pages(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> AsyncIterator[Listing]:
-        """The same, page by page, at least one."""
+        """The same, page by page, at least one. While a page is looked at, the server makes the next."""
         query = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
-        while True:
-            page = _page_decoder.decode(await self.raw("GET", url(kind, namespace), query=query))
-            yield Listing(tuple(page.items), page.metadata.resource_version)
-            if not page.metadata.continue_:
-                return
-            query["continue"] = page.metadata.continue_
+        asked = asyncio.create_task(self._page(kind, namespace, query))
+        try:
+            while True:
+                page = await asked
+                if page.metadata.continue_:
+                    following = query | {"continue": page.metadata.continue_}
+                    asked = asyncio.create_task(self._page(kind, namespace, following))
+                    await asyncio.sleep(0)  # or it would go out only once the page has been looked at
+                yield Listing(tuple(page.items), page.metadata.resource_version)
+                if not page.metadata.continue_:
+                    return
+        finally:
+            if not asked.cancel() and not asked.cancelled():
+                asked.exception()  # nobody else asks for it
+
+    async def _page(self, kind: Kind, namespace: str, query: Mapping[str, str]) -> _Page:
+        return _page_decoder.decode(await self.raw("GET", url(kind, namespace), query=query))
 
     async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:
         return await self._object("POST", url(kind, namespace), body=obj, query=query)
