@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import msgspec
@@ -61,19 +62,29 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Seconds from the first request until the last Assignment was seen, and of CPU that the parts took; renewals of
-    Leases that failed; how evenly the servers were filled."""
+    """Seconds from the first request until the last Assignment was seen, and of CPU that the parts took; the share of
+    the machine's CPUs that nobody used; renewals of Leases that failed; how evenly the servers were filled."""
 
     seconds: float
     applied: float
     apiserver: float
     operator: float
+    fleet: float
+    idle: float
     missed: int
     spread: str
 
     def __str__(self) -> str:
-        cpu = f"CPU {self.apiserver:.1f} s API server, {self.operator:.1f} s operator"
-        return f"{self.seconds:.1f} s, {cpu}, {self.spread}, {self.missed} renewals failed"
+        cpu = f"CPU {self.apiserver:.1f} s API server, {self.operator:.1f} s operator, {self.fleet:.1f} s fleet"
+        return f"{self.seconds:.1f} s, {cpu}, {self.idle:.0%} idle, {self.spread}, {self.missed} renewals failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The process of the simulated agents, and our end of its pipe."""
+
+    process: BaseProcess
+    end: Connection
 
 
 def main() -> None:
@@ -98,6 +109,8 @@ def measure(servers: int, shape: Shape, rounds: int, goal: float | None = None) 
         result(f"{label}: all tasks created, {CONNECTIONS} connections", "s", [one.applied for one in found]),
         result(f"{label}: API server CPU", "ms/assignment", [one.apiserver * each for one in found]),
         result(f"{label}: operator CPU", "ms/assignment", [one.operator * each for one in found]),
+        result(f"{label}: simulated fleet's CPU", "ms/assignment", [one.fleet * each for one in found]),
+        result(f"{label}: the machine's {os.cpu_count()} CPUs idle", "%", [one.idle * 100 for one in found]),
         result(f"{label}: renewals of Leases that failed", "", [one.missed for one in found]),
     ]  # fmt: skip
 
@@ -115,7 +128,7 @@ async def _round(servers: int, shape: Shape) -> Round:
         theirs.close()
         try:
             await _told(ours, READY_SECONDS)
-            return await _measured(standalone, ours, servers, shape)
+            return await _measured(standalone, Fleet(process, ours), servers, shape)
         finally:
             process.kill()
             process.join()
@@ -136,19 +149,21 @@ async def _told(fleet_end: Connection, seconds: float) -> object:
     return fleet_end.recv()
 
 
-async def _measured(standalone: Standalone, fleet_end: Connection, servers: int, shape: Shape) -> Round:
+async def _measured(standalone: Standalone, agents: Fleet, servers: int, shape: Shape) -> Round:
     async with Client(load_config(standalone.data.admin_kubeconfig)) as client:
         await _all_ready(client, servers)
-        before = _cpu(standalone)
+        before = Usage.now(standalone, agents)
         began = time.monotonic()
         applied = await asyncio.to_thread(_apply, standalone, shape)
-        seen = await _told(fleet_end, SEEN_SECONDS)
-        after = _cpu(standalone)
+        seen = await _told(agents.end, SEEN_SECONDS)
+        after = Usage.now(standalone, agents)
         assert isinstance(seen, fleet.Seen)
         await _check(client, seen.counts, shape)
     seconds = seen.at - began
-    apiserver, operator = (_used(standalone, part, before, after) for part in ("apiserver", "operator"))
-    return Round(seconds, applied, apiserver, operator, seen.missed, fleet.spread(seen.counts))
+    apiserver, operator = (_used(standalone, part, before.parts, after.parts) for part in ("apiserver", "operator"))
+    idle = (after.idle - before.idle) / (after.total - before.total)
+    used = after.fleet - before.fleet
+    return Round(seconds, applied, apiserver, operator, used, idle, seen.missed, fleet.spread(seen.counts))
 
 
 async def _all_ready(client: Client, servers: int) -> None:
@@ -197,8 +212,21 @@ Cpu = dict[tuple[str, int], float]
 """By a part's name and process."""
 
 
-def _cpu(standalone: Standalone) -> Cpu:
-    return {(child.name, child.pid): _cpu_seconds(child.pid) for child in standalone.children if child.pid is not None}
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds of CPU since they started: of the standalone's parts and of the fleet; of all CPUs, idle and in all."""
+
+    parts: Cpu
+    fleet: float
+    idle: float
+    total: float
+
+    @classmethod
+    def now(cls, standalone: Standalone, agents: Fleet) -> "Usage":
+        parts = {(child.name, child.pid): _cpu_seconds(child.pid) for child in standalone.children if child.pid}
+        # user, nice, system, idle, iowait, irq, softirq, steal: proc(5)
+        ticks = [int(field) for field in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+        return cls(parts, _cpu_seconds(agents.process.pid or 0), _seconds(ticks[3] + ticks[4]), _seconds(sum(ticks)))
 
 
 def _used(standalone: Standalone, part: str, before: Cpu, after: Cpu) -> float:
@@ -213,4 +241,8 @@ def _used(standalone: Standalone, part: str, before: Cpu, after: Cpu) -> float:
 def _cpu_seconds(pid: int) -> float:
     """Of one core, since it started."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return _seconds(int(fields[11]) + int(fields[12]))
+
+
+def _seconds(ticks: int) -> float:
+    return ticks / os.sysconf("SC_CLK_TCK")
