@@ -1,5 +1,6 @@
 """Durations as Go and Kubernetes write them: `30s`, `1m30s`, `500ms`."""
 
+import functools
 import re
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -7,6 +8,7 @@ _WHOLE = re.compile(r"^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+@functools.lru_cache(maxsize=1024)
 def seconds(value: str) -> float:
     """Seconds. Raises ValueError naming the value."""
     if not _WHOLE.match(value):

@@ -23,7 +23,6 @@ MOST = 2**61
 _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
 
 
-@functools.lru_cache(maxsize=4096)
 def _parse(value: Quantity) -> Decimal:
     match = _FORM.match(str(value))
     if match is None:
@@ -31,11 +30,13 @@ def _parse(value: Quantity) -> Decimal:
     return Decimal(match[1]) * _FACTOR[match[2] or ""]
 
 
+@functools.lru_cache(maxsize=4096)
 def millicores(value: Quantity) -> int:
     """Thousandths of a core, rounded up: `0.5` → 500. Raises ValueError."""
     return int((_parse(value) * 1000).to_integral_value(ROUND_CEILING))
 
 
+@functools.lru_cache(maxsize=4096)
 def count_bytes(value: Quantity) -> int:
     """Whole bytes, rounded up: `1Ki` → 1024. Raises ValueError."""
     return int(_parse(value).to_integral_value(ROUND_CEILING))
