@@ -10,10 +10,17 @@ from starlink.cli.apply import last_applied, three_way, with_annotation
 from starlink.cli.child import next_pause
 from starlink.cli.get import render
 
-values = st.recursive(
-    st.integers() | st.text(max_size=3), lambda v: st.dictionaries(st.sampled_from("abc"), v, max_size=3), max_leaves=8
-)
-objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
+_LEVELS = 5
+
+
+def nested(levels: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects in objects. Of a leaf only its equality to another matters, so a few are enough, and meet often."""
+    leaf = st.sampled_from((0, 1, -1, "", "x", "0"))
+    values = leaf | nested(levels - 1) if levels > 1 else leaf
+    return st.fixed_dictionaries({}, optional=dict.fromkeys("abc", values))
+
+
+objects = nested(_LEVELS)
 
 
 def contains(found: Any, wanted: Any) -> bool:
