@@ -153,7 +153,7 @@ async def proxy(etcd: EtcdServer) -> AsyncIterator[Proxy]:
 
 
 class Collector:
-    """Gathers the events of a watch."""
+    """Gathers the events of a watch, by a task of its own: it has them some turns of the loop after the store."""
 
     def __init__(self, watch: Watch) -> None:
         self.events: list[Event] = []
@@ -170,6 +170,14 @@ class Collector:
     @property
     def revisions(self) -> list[int]:
         return [event.record.revision for event in self.events]
+
+    async def reaches(self, revision: int) -> None:
+        """Waits until it was told the event of a revision, or a later one."""
+        await soon(lambda: self.revisions[-1:] >= [revision], f"the event of revision {revision}")
+
+    async def ends(self) -> None:
+        """Waits until the watch has ended."""
+        await soon(lambda: self.end is not None, "the end of the watch")
 
 
 async def put(store: Store, key: Key, body: bytes) -> Record:
@@ -273,13 +281,14 @@ async def test_a_write_whose_answer_is_lost_is_known_to_be_done(
             store.delete(A, expect=before) if change == "delete" else store.put(A, b"2", expect=before)
         )
         await soon(lambda: other.revision > before and (other.get(A) is None) is (change == "delete"), "the write")
-        done = other.revision
+        done = last = other.revision
         if change == "overwritten":
-            await other.put(A, b"3", expect=done)
+            last = (await other.put(A, b"3", expect=done)).revision
         proxy.cut()
         proxy.heal()
         record = await writing
         assert record == Record(A, done, b"1" if change == "delete" else b"2")
+        await told.reaches(last)
         assert len(told.events) == {"create": 1, "overwritten": 3}.get(change, 2)
         await soon(lambda: store.revision == other.revision, "the store to catch up")
         assert store.get(A) == other.get(A) == store.latest(A)
@@ -334,6 +343,7 @@ async def test_a_restart_of_the_only_member_is_resumed(tmp_path: Path) -> None:
             await asyncio.to_thread(server.restart, 0)
             second = await writing
             third = await store.put(A, b"3", expect=second.revision)
+            await told.reaches(third.revision)
             assert [event.record for event in told.events] == [first, second, third]
             assert told.end is None
 
@@ -352,6 +362,7 @@ async def test_a_compaction_while_the_watch_is_broken_makes_watchers_list_again(
         etcd.compact(other.revision)
         proxy.heal()
         await soon(lambda: store.revision >= other.revision, "the store to catch up")
+        await told.ends()
         assert isinstance(told.end, Expired) and told.events == []
         assert store.get(A) is None and store.list("g/things") == other.list("g/things")
         with pytest.raises(Expired):
@@ -370,7 +381,7 @@ async def test_a_compaction_behind_a_broken_watch_costs_nothing(etcd: EtcdServer
         later = [await put(other, B, str(number).encode()) for number in range(30)]
         proxy.heal()
         await soon(lambda: store.revision == other.revision, "the store to catch up")
-        await asyncio.sleep(0)
+        await told.reaches(later[-1].revision)
         assert [event.record for event in told.events] == later and told.end is None
 
 
@@ -385,6 +396,7 @@ async def test_progress_without_events_is_followed(tmp_path: Path) -> None:
             server.kill(0)
             await asyncio.to_thread(server.restart, 0)
             record = await store.put(A, b"1", expect=0)
+            await told.reaches(record.revision)
             assert [event.record for event in told.events] == [record] and told.end is None
 
 
@@ -398,7 +410,7 @@ async def test_an_etcd_that_lost_its_data_is_read_again(tmp_path: Path) -> None:
             shutil.rmtree(server.data(0))
             await asyncio.to_thread(server.restart, 0)
             await soon(lambda: store.get(A) is None, "the store to see it")
-            await soon(lambda: told.end is not None, "the watch to be told")
+            await told.ends()
             assert isinstance(told.end, Expired)
             assert (await store.put(A, b"x", expect=0)).revision == server.revision()
 
