@@ -22,8 +22,8 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tests.contract.test_etcd_store import certificates
 from tests.etcd_server import EtcdServer
+from tests.etcd_tls import certificates
 
 from bench import load, watchers
 from bench.grpc_puts import GrpcPuts, put

@@ -13,23 +13,14 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from tests.etcd_tls import Tls
 
 START_SECONDS = 30.0
 CALL_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files: a CA, and a certificate with its key that members and clients show alike."""
-
-    ca: Path
-    cert: Path
-    key: Path
 
 
 def etcd_binary() -> str:

@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.contract.stores import A, B, take
 
 from starlink.store.base import Change, Conflict, Event, Expired, Key, Store, StoreUnavailable, Topic
 from starlink.store.memory import MemoryStore
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import StoreRefused
-
-A, B = Key("g/things", "ns", "a"), Key("g/things", "ns", "b")
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -26,16 +25,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.open()
     yield made
     await made.close()
-
-
-async def take(watch: object, count: int) -> list[Event]:
-    found: list[Event] = []
-    async with asyncio.timeout(5):
-        async for batch in watch:  # type: ignore[attr-defined]
-            found += batch
-            if len(found) >= count:
-                return found
-    raise AssertionError("the watch ended")
 
 
 async def test_write_read_delete(store: Store) -> None:

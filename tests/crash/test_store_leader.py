@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import soon
-from tests.contract.test_etcd_store import Collector, opened
+from tests.contract.etcd_stores import opened
+from tests.contract.stores import Collector
 from tests.etcd_server import EtcdServer
 
 from starlink.store.base import Change, Conflict, Key, Record, StoreUnavailable
