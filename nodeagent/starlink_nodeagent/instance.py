@@ -6,31 +6,23 @@ Each step is in the journal before it is taken, so that the life goes on after t
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from starlink.api import duration, quantity
-from starlink.api.template import Probe
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import faults, logs, ports, probes, restarts, supervisor
+from starlink_nodeagent import faults, logs, ports, preparation, probes, probing, restarts, supervisor
+from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
+from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.supervisor import Run
 
 log = logging.getLogger(__name__)
-
-
-class Failure(Exception):
-    """What no restart cures: a CamelCase reason and a message."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Instance:
@@ -41,6 +33,8 @@ class Instance:
         self._host = host
         self._changed = changed
         self._directory = host.journal.directory(record.uid)
+        self._work = self._directory / preparation.WORK
+        self._logs = self._directory / preparation.LOGS
         self._fault = faults.fault(record.template)
         self._run: Run | None = None
         self._stop = asyncio.Event()
@@ -77,7 +71,7 @@ class Instance:
         """Rotates its logs when they have grown, unless its template can't be used."""
         limits = self.record.template.logs
         if not self._fault:
-            logs.rotate(self._directory / "logs", quantity.count_bytes(limits.max_size), limits.max_files)
+            logs.rotate(self._logs, quantity.count_bytes(limits.max_size), limits.max_files)
 
     # Its life
 
@@ -88,7 +82,7 @@ class Instance:
             await self._check()
             await self._prepare()
             await self._run_until_over()
-        except (Failure, ArtifactError, ports.PortTrouble) as failure:
+        except (Failure, ArtifactError) as failure:
             self._finish("Failed", failure.reason, str(failure))
         except Exception as error:
             log.exception("an instance failed", extra={"assignment": str(self.record.key)})
@@ -101,40 +95,11 @@ class Instance:
             raise Failure(faults.INVALID_SPEC, self._fault)
 
     async def _prepare(self) -> None:
-        record = self.record
-        if record.prepared or self._stop.is_set():
+        if self.record.prepared or self._stop.is_set():
             return
         self._enter("Preparing", "", "")
-        self._check_probes()
-        work = self._directory / "work"
-        artifact = record.template.artifact
-        if artifact is None:
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
-        else:
-            await self._unpack(artifact.url, artifact.sha256, work)
-            await self._host.turn()
-        self._host.user.own_tree(work)
-        (self._directory / "logs").mkdir(mode=0o700, exist_ok=True)
-        record.ports = ports.assign(record.template.ports, record.uid, self._host.ports_in_use(record.uid))
-        record.prepared = True
+        await preparation.prepare(self.record, self._directory, self._host)
         self._save()
-
-    def _check_probes(self) -> None:
-        try:
-            probes.check(self.record.template)
-        except probes.ProbePortMissing as error:
-            raise Failure("ProbePortMissing", str(error)) from None
-
-    async def _unpack(self, url: str, sha256: str, work: Path) -> None:
-        # Imported when first needed: an agent without artifacts stays small.
-        from starlink.artifacts.fetch import fetch
-        from starlink.artifacts.unpack import unpack
-
-        async with self._host.fetching(sha256):
-            archive = await asyncio.to_thread(fetch, url, sha256, self._host.cache, self._host.artifact_dir)
-            shutil.rmtree(work, ignore_errors=True)
-            await asyncio.to_thread(unpack, archive, work, url)
 
     async def _run_until_over(self) -> None:
         record = self.record
@@ -175,39 +140,17 @@ class Instance:
         directory = self._run_directory()
         shutil.rmtree(directory, ignore_errors=True)
         env = self._environment()
-        self._run = supervisor.start(
-            directory, command, work, self._marker(), env, self._directory / "logs" / logs.CURRENT, self._host.user
-        )
+        log_file = self._logs / logs.CURRENT
+        self._run = supervisor.start(directory, command, work, self._marker(), env, log_file, self._host.user)
         shutil.rmtree(self._directory / "runs" / str(record.run - 2), ignore_errors=True)
 
     def _command(self) -> tuple[list[str], str]:
         """The command and where it starts. Raises Failure when either is not there."""
         template = self.record.template
-        work = self._directory / "work" / template.working_dir if template.working_dir else self._directory / "work"
-        if not work.is_dir():
-            raise Failure(
-                "WorkingDirNotFound",
-                f"workingDir {template.working_dir!r} is no directory; the artifact has none of that name",
-            )
-        command = [*(template.command or ("./start.sh",)), *template.args]
-        self._check_command(command[0], work)
-        return command, str(work) if template.working_dir.startswith("/") else f"../../work/{template.working_dir}"
-
-    def _check_command(self, name: str, work: Path) -> None:
-        if "/" in name:
-            path = work / name
-            if not path.is_file():
-                raise Failure(
-                    "CommandNotFound", f"{name} is not there; the command is looked for in the instance's directory"
-                )
-            if not os.access(path, os.X_OK):
-                raise Failure("CommandNotExecutable", f"{name} is not executable; pack it with its x bit")
-            return
-        path_variable = self._environment()["PATH"]
-        if shutil.which(name, path=path_variable) is None:
-            raise Failure(
-                "CommandNotFound", f"{name} is not found in PATH ({path_variable}); install it, or give its path"
-            )
+        directory = directory_of(template, self._work)
+        command = command_of(template, directory, self._environment()["PATH"])
+        below = f"../../{preparation.WORK}/{template.working_dir}"  # as the run's directory sees it
+        return command, str(directory) if template.working_dir.startswith("/") else below
 
     def _environment(self) -> dict[str, str]:
         record = self.record
@@ -218,13 +161,12 @@ class Instance:
             "SLOT": record.slot,
             "SERVER": self._host.server,
         }
-        home = str(self._directory / "work")
-        return environment(record.template, names, record.ports, self._marker(), self._host.path, home)
+        return environment(record.template, names, record.ports, self._marker(), self._host.path, str(self._work))
 
     async def _attend(self, run: Run) -> Exit:
         """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up."""
         verdict: asyncio.Queue[Exit] = asyncio.Queue()
-        probing = asyncio.create_task(self._probe(verdict))
+        probed = asyncio.create_task(self._probe(verdict.put_nowait))
         ended = asyncio.create_task(supervisor.ended(run))
         stopped = asyncio.create_task(self._stop.wait())
         unwell = asyncio.create_task(verdict.get())
@@ -242,7 +184,7 @@ class Instance:
                 return unwell.result()
             return exit_
         finally:
-            tasks = (probing, ended, stopped, unwell)
+            tasks = (probed, ended, stopped, unwell)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -252,39 +194,15 @@ class Instance:
         grace = duration.seconds(how.grace_period)
         await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
 
-    async def _probe(self, verdict: "asyncio.Queue[Exit]") -> None:
-        """Runs the probes of a run; startup goes before the others."""
-        spec = self.record.template.probes
-        target = probes.Target(
-            self.record.ports, self._environment(), self._directory / "work", self._host.user.popen()
-        )
-        if spec.startup is not None:
-            await self._started(spec.startup, target, verdict)
-        if spec.readiness is None:
+    async def _probe(self, give_up: probing.GiveUp) -> None:
+        target = probes.Target(self.record.ports, self._environment(), self._work, self._host.user.popen())
+        await probing.attend(self.record.template.probes, target, self._started, self._readiness, give_up)
+
+    def _started(self) -> None:
+        if self.record.template.probes.readiness is None:
             self._set_ready(True, "Running")
         elif self.record.phase != "Running":
             self._enter("Running", "", "")
-        async with asyncio.TaskGroup() as group:
-            if spec.readiness is not None:
-                group.create_task(probes.follow(spec.readiness, target, self._readiness))
-            if spec.liveness is not None:
-                group.create_task(probes.follow(spec.liveness, target, _unwell(verdict, "LivenessFailed", "liveness")))
-
-    async def _started(self, probe: Probe, target: probes.Target, verdict: "asyncio.Queue[Exit]") -> None:
-        succeeded = asyncio.Event()
-        give_up = _unwell(verdict, "StartupFailed", "startup")
-
-        def tell(well: bool, why: str) -> None:
-            if well:
-                succeeded.set()
-            else:
-                give_up(well, why)
-
-        following = asyncio.create_task(probes.follow(probe, target, tell))
-        try:
-            await succeeded.wait()
-        finally:
-            following.cancel()
 
     def _readiness(self, well: bool, why: str) -> None:
         self._set_ready(
@@ -344,13 +262,3 @@ class Instance:
 
     def _run_directory(self) -> Path:
         return self._directory / "runs" / str(self.record.run)
-
-
-def _unwell(verdict: "asyncio.Queue[Exit]", reason: str, probe: str) -> Callable[[bool, str], None]:
-    """A probe's listener that gives the run up when the probe fails for good."""
-
-    def tell(well: bool, why: str) -> None:
-        if not well:
-            verdict.put_nowait(Exit(None, "", reason, f"the {probe} probe failed: {why}"))
-
-    return tell

@@ -4,20 +4,13 @@ import socket
 from collections.abc import Iterable
 
 from starlink.api.template import Port
+from starlink_nodeagent.failure import Failure
 
 FIRST, LAST = 20_000, 29_999
 
 
-class PortTrouble(Exception):
-    """`reason` is PortInUse or PortRangeExhausted."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def assign(ports: Iterable[Port], uid: str, taken: Iterable[int]) -> dict[str, int]:
-    """A number for each port. Picks start at a place that the UID gives. Raises PortTrouble."""
+    """A number for each port. Picks start at a place that the UID gives. Raises Failure (PortRangeExhausted)."""
     used = set(taken)
     assigned: dict[str, int] = {}
     for port in ports:
@@ -34,14 +27,14 @@ def _pick(uid: str, used: set[int]) -> int:
         number = FIRST + (start + step) % size
         if number not in used and is_free(number):
             return number
-    raise PortTrouble("PortRangeExhausted", f"no port from {FIRST} to {LAST} is free on this server")
+    raise Failure("PortRangeExhausted", f"no port from {FIRST} to {LAST} is free on this server")
 
 
 def check_fixed(ports: Iterable[Port]) -> None:
-    """Raises PortTrouble when a fixed port is taken."""
+    """Raises Failure (PortInUse) when a fixed port is taken."""
     for port in ports:
         if port.port and not is_free(port.port):
-            raise PortTrouble(
+            raise Failure(
                 "PortInUse",
                 f"port {port.port} ({port.name}) is in use by another process of this server; "
                 "free it, give another number, or 0 to have one picked",

@@ -11,13 +11,10 @@ from typing import Any
 
 from starlink.api import duration
 from starlink.api.template import Probe, Template
+from starlink_nodeagent.failure import Failure
 
 FIRST_PAUSE = 0.05
 _STATUS_LINE = 4096
-
-
-class ProbePortMissing(Exception):
-    """A probe needs a port that the template does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ Try = Callable[[], Awaitable[str]]
 
 
 def check(template: Template) -> None:
-    """Raises ProbePortMissing when a probe names no port that there is."""
+    """Raises Failure (ProbePortMissing) when a probe names no port that there is."""
     probes = template.probes
     names = [port.name for port in template.ports]
     for which in ("startup", "liveness", "readiness"):
@@ -45,8 +42,9 @@ def check(template: Template) -> None:
             continue
         if (action.port is None and not names) or (action.port is not None and action.port not in names):
             wanted = action.port or "(the first)"
-            raise ProbePortMissing(
-                f"probes.{which} asks port {wanted}, but template.ports has {', '.join(names) or 'none'}"
+            raise Failure(
+                "ProbePortMissing",
+                f"probes.{which} asks port {wanted}, but template.ports has {', '.join(names) or 'none'}",
             )
 
 
