@@ -10,26 +10,24 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.api.labels import GONE_ANNOTATION
-from starlink.api.server import Server
-from starlink.api.task import Task
 from starlink.artifacts.pack import pack
 from starlink.assets import asset_dir
+from starlink.cli import instances
 from starlink.cli.apply import apply_one
 from starlink.cli.datadir import DataDir
 from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
 from starlink.cli.manifests import read
+from starlink.cli.progress import NotReached, Progress
 from starlink.cli.resources import Resources
 from starlink.client.config import load
 from starlink.client.errors import ClientError
@@ -37,6 +35,7 @@ from starlink.client.kube import Client
 
 STEP_SECONDS = 45.0
 NAMESPACE = "default"
+SERVERS = ("s1", "s2")
 
 
 class DemoFailed(Exception):
@@ -51,7 +50,7 @@ def command(keep: bool) -> None:
     folder.chmod(0o711)
     try:
         asyncio.run(_demo(folder, keep))
-    except (DemoFailed, NotStarted, ClientError) as error:
+    except (DemoFailed, NotReached, NotStarted, ClientError) as error:
         raise click.ClickException(f"the demo failed: {error}") from None
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; everything the demo started is stopped") from None
@@ -63,7 +62,7 @@ async def _demo(folder: Path, keep: bool) -> None:
     artifacts = folder / "artifacts"
     artifacts.mkdir()
     data = DataDir(folder / "starlink")
-    agents = [AgentOptions(name, folder / name, artifacts, user) for name in ("s1", "s2")]
+    agents = [AgentOptions(name, folder / name, artifacts, user) for name in SERVERS]
     standalone = Standalone(data, "", agents)
     stop = asyncio.current_task()
     assert stop is not None
@@ -82,7 +81,8 @@ async def _demo(folder: Path, keep: bool) -> None:
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await standalone.stop()
-        _kill_instances(folder)
+        for process in instances.below(folder):
+            process.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -92,12 +92,13 @@ class Demo:
     def __init__(self, console: Console, client: Client, standalone: Standalone, folder: Path) -> None:
         self._console = console
         self._client = client
+        self._progress = Progress(client, NAMESPACE, STEP_SECONDS)
         self._standalone = standalone
         self._folder = folder
         self._began = time.monotonic()
 
     async def run(self) -> None:
-        """All steps. Raises DemoFailed with what did not work."""
+        """All steps. Raises DemoFailed, NotReached or ClientError with what did not work."""
         await self._servers()
         await self._apply()
         await self._web_answers()
@@ -123,13 +124,11 @@ class Demo:
 
     async def _servers(self) -> None:
         async with self._step("API server, operator and two agents are up; both servers are ready"):
-            await self._until(self._all_servers_ready, "the servers did not become ready")
+            await self._progress.until(self._all_servers_ready, "the servers did not become ready")
         self._detail(f"listening at {self._standalone.url}, everything in {self._folder}")
 
     async def _all_servers_ready(self) -> bool:
-        servers = [msgspec.json.decode(item, type=Server) for item in (await self._client.list(SERVER)).items]
-        ready = [s for s in servers if any(c.type == "Ready" and c.status == "True" for c in s.status.conditions)]
-        return len(ready) == 2
+        return await self._progress.ready_servers() == len(SERVERS)
 
     async def _apply(self) -> None:
         root = asset_dir("examples")
@@ -142,8 +141,8 @@ class Demo:
 
     async def _web_answers(self) -> None:
         async with self._step("web: 3 replicas are ready, each answers"):
-            await self._ready("web", 3)
-            for assignment in await self._assignments("web"):
+            await self._progress.until_ready("web", 3)
+            for assignment in await self._progress.assignments("web"):
                 said = await self._ask(assignment)
                 self._detail(f"http://{self._address(assignment)}/ → {json.dumps(said)}")
 
@@ -166,8 +165,10 @@ class Demo:
 
     async def _words(self) -> None:
         async with self._step("wordcount: the batch is complete"):
-            await self._until(lambda: self._condition("wordcount", "Complete"), "wordcount did not complete")
-            (assignment,) = await self._assignments("wordcount")
+            await self._progress.until(
+                lambda: self._progress.condition("wordcount", "Complete"), "wordcount did not complete"
+            )
+            (assignment,) = await self._progress.assignments("wordcount")
         log = self._instance(assignment) / "logs" / "current.log"
         for line in log.read_text().splitlines()[:4]:
             self._detail(line.strip())
@@ -176,25 +177,25 @@ class Demo:
         return self._folder / assignment.spec.server / "instances" / assignment.uid
 
     async def _crash(self) -> None:
-        victim = (await self._assignments("web"))[0]
-        (pid,) = [
-            pid
-            for pid, env in instances(self._folder)
-            if env.get("STARLINK_ASSIGNMENT") == victim.name and _is_web(pid)
-        ]
-        async with self._step(f"killed {victim.name} (pid {pid}, SIGKILL); it came back"):
-            os.kill(pid, signal.SIGKILL)
+        victim = (await self._progress.assignments("web"))[0]
+        (process,) = (
+            one
+            for one in instances.below(self._folder)
+            if one.env.get("STARLINK_ASSIGNMENT") == victim.name and b"server.py" in one.command  # not its supervisor
+        )
+        async with self._step(f"killed {victim.name} (pid {process.pid}, SIGKILL); it came back"):
+            process.kill()
             restarted: list[Assignment] = []
 
             async def came_back() -> bool:
-                restarted[:] = [a for a in await self._assignments("web") if a.uid == victim.uid]
+                restarted[:] = [a for a in await self._progress.assignments("web") if a.uid == victim.uid]
                 return (
                     bool(restarted)
                     and restarted[0].status.restarts == victim.status.restarts + 1
                     and restarted[0].status.ready
                 )
 
-            await self._until(came_back, f"{victim.name} did not come back")
+            await self._progress.until(came_back, f"{victim.name} did not come back")
             await self._ask(restarted[0])
         self._detail(f"the same assignment, restarts {victim.status.restarts} → {restarted[0].status.restarts}")
 
@@ -202,28 +203,27 @@ class Demo:
         for count in (5, 2):
             async with self._step(f"scaled web to {count}"):
                 await self._client.patch(TASK, "web", {"spec": {"replicas": count}}, NAMESPACE)
-                await self._ready("web", count)
-                await self._until(partial(self._has, "web", count), f"web has not {count} assignments")
+                await self._progress.until_ready("web", count)
+                await self._progress.until(partial(self._has, "web", count), f"web has not {count} assignments")
 
     async def _has(self, task: str, count: int) -> bool:
-        return len(await self._assignments(task)) == count
+        return len(await self._progress.assignments(task)) == count
 
     async def _failover(self) -> None:
         agent = next(child for child in self._standalone.children if child.name == "agent-s2")
-        before = [a.name for a in await self._assignments("web") if a.spec.server == "s2"]
+        before = [a.name for a in await self._progress.assignments("web") if a.spec.server == "s2"]
         async with self._step(f"killed agent s2 and its processes ({', '.join(before)}); its work moved to s1"):
             await self._standalone.kill_child(agent)
-            for pid, env in instances(self._folder):
-                if env.get("STARLINK_SERVER") == "s2":
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+            for process in instances.below(self._folder):
+                if process.env.get("STARLINK_SERVER") == "s2":
+                    process.kill()
 
             async def moved() -> bool:
-                ready = [a for a in await self._assignments("web") if a.status.ready and a.spec.server == "s1"]
-                return len(ready) == 2 and await self._condition("web", "Ready")
+                ready = [a for a in await self._progress.assignments("web") if a.status.ready and a.spec.server == "s1"]
+                return len(ready) == 2 and await self._progress.condition("web", "Ready")
 
-            await self._until(moved, "the work did not move")
-        for assignment in await self._assignments("web"):
+            await self._progress.until(moved, "the work did not move")
+        for assignment in await self._progress.assignments("web"):
             if assignment.spec.server == "s1":
                 await self._ask(assignment)
                 self._detail(f"{assignment.name} on s1 answers at {self._address(assignment)}")
@@ -237,81 +237,9 @@ class Demo:
 
             async def nothing_left() -> bool:
                 left = (await self._client.list(ASSIGNMENT)).items
-                return not left and not instances(self._folder)
+                return not left and not instances.below(self._folder)
 
-            await self._until(nothing_left, "something is left running")
-
-    # Waiting
-
-    async def _ready(self, task: str, count: int) -> None:
-        async def so() -> bool:
-            found = await self._task(task)
-            ready = found.status.ready == count == found.status.desired
-            return (
-                ready
-                and found.status.observed_generation == found.metadata.generation
-                and await self._condition(task, "Ready")
-            )
-
-        await self._until(so, f"{task} has not {count} ready replicas")
-
-    async def _condition(self, task: str, type_: str) -> bool:
-        return any(c.type == type_ and c.status == "True" for c in (await self._task(task)).status.conditions)
-
-    async def _task(self, name: str) -> Task:
-        return msgspec.convert(await self._client.get(TASK, name, NAMESPACE), Task)
-
-    async def _assignments(self, task: str) -> list[Assignment]:
-        listing = await self._client.list(ASSIGNMENT, NAMESPACE, label_selector=f"starlink.dev/task={task}")
-        return sorted((msgspec.json.decode(item, type=Assignment) for item in listing.items), key=lambda a: a.name)
-
-    async def _until(self, condition: Callable[[], Any], otherwise: str) -> None:
-        """Waits for a condition. Raises DemoFailed with the tasks' own words."""
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                while not await condition():  # noqa: ASYNC110 - what is waited for happens elsewhere
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            raise DemoFailed(f"{otherwise} within {STEP_SECONDS:g} s\n{await self._why()}") from None
-
-    async def _why(self) -> str:
-        lines = []
-        for item in (await self._client.list(TASK)).items:
-            task = msgspec.json.decode(item, type=Task)
-            lines += [f"  {task.name}: {c.type} {c.status} {c.reason}: {c.message}" for c in task.status.conditions[:1]]
-        for item in (await self._client.list(ASSIGNMENT)).items:
-            a = msgspec.json.decode(item, type=Assignment)
-            lines.append(f"  {a.name} on {a.spec.server}: {a.status.phase} {a.status.reason} {a.status.message}")
-        return "\n".join(lines)
-
-
-def instances(folder: Path) -> list[tuple[int, dict[str, str]]]:
-    """The processes of instances that lie below `folder`, with their environment."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            pairs = (
-                part.split("=", 1)
-                for part in (entry / "environ").read_text(errors="replace").split("\0")
-                if "=" in part
-            )
-            env = dict(pairs)
-            if "STARLINK_RUN" in env and env.get("HOME", "").startswith(f"{folder}/"):
-                found.append((int(entry.name), env))
-    return found
-
-
-def _is_web(pid: int) -> bool:
-    """Whether it is the service itself, not its supervisor."""
-    return b"server.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def _kill_instances(folder: Path) -> None:
-    for pid, _ in instances(folder):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            await self._progress.until(nothing_left, "something is left running")
 
 
 def _next_steps(data: DataDir, kept: bool) -> str:
