@@ -9,17 +9,11 @@ import contextlib
 import datetime
 import itertools
 import json
-import os
 import shutil
-import signal
-import socket
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.etcd_server import EtcdServer
@@ -27,16 +21,17 @@ from tests.etcd_tls import certificates
 
 from bench import load, watchers
 from bench.grpc_puts import GrpcPuts, put
+from bench.load import request
 from bench.report import Result, against, publish, result
+from bench.server import CONNECTIONS, Server
+from bench.widgets import GROUP, PATH, PLURAL, SCHEMA, widget
 from starlink.apiserver import encoding
-from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.reading import listing
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema.compiled import StructuralSchema
 from starlink.store.base import Key, Record
 
 ROUNDS = 5
-CONNECTIONS = 32
 WRITES = 6_000
 READS = 40_000
 LISTED = 10_000
@@ -44,57 +39,6 @@ MANY = 100_000
 WATCHERS = 1_000
 LEASES = 10_000
 LEASE_SECONDS = 20.0
-READY_SECONDS = 60.0
-GROUP, PLURAL = "bench.example.com", "widgets"
-PATH = f"/apis/{GROUP}/v1/namespaces/default/{PLURAL}"
-
-_SPEC = {
-    "type": "object",
-    "properties": {
-        "size": {"type": "integer", "minimum": 0},
-        "at": {"type": "integer"},
-        "color": {"type": "string", "enum": ["red", "green", "blue"]},
-        "tags": {"type": "array", "items": {"type": "string"}},
-        "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
-        "payload": {"type": "string"},
-    },
-    "required": ["size"],
-}
-_STATUS = {"type": "object", "properties": {"phase": {"type": "string"}, "count": {"type": "integer"}}}
-_WIDGET = {"type": "object", "properties": {"spec": _SPEC, "status": _STATUS}}
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": f"{PLURAL}.{GROUP}"},
-    "spec": {
-        "group": GROUP,
-        "scope": "Namespaced",
-        "names": {"plural": PLURAL, "singular": "widget", "kind": "Widget"},
-        "versions": [{
-            "name": "v1",
-            "served": True,
-            "storage": True,
-            "subresources": {"status": {}},
-            "schema": {"openAPIV3Schema": _WIDGET},
-        }],
-    },
-}  # fmt: skip
-
-
-def widget(name: str) -> bytes:
-    """A custom resource of 1 KB."""
-    return json.dumps({
-        "apiVersion": f"{GROUP}/v1",
-        "kind": "Widget",
-        "metadata": {"name": name, "labels": {"app": "bench"}},
-        "spec": {
-            "size": 1,
-            "color": "red",
-            "tags": ["a", "b", "c"],
-            "parameters": {f"key-{number}": "v" * 10 for number in range(8)},
-            "payload": "x" * 620,
-        },
-    }).encode()  # fmt: skip
 
 
 def main() -> None:
@@ -121,101 +65,6 @@ def _measure(folder: Path) -> Iterator[Result]:
     yield from _leases(folder)
     yield from _watching(folder)
     yield from _many(folder)
-
-
-class Server:
-    """An API server of its own, with one CRD and clients' certificates."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self._pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
-        self._client = self._pki.client("bench", ["system:masters"])
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
-        self.process = self._start()
-        self.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json.dumps(CRD).encode())
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop(signal.SIGTERM)
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        words = [sys.executable, "-m", "starlink.apiserver", "--data-dir", str(self.folder)]
-        log = (self.folder / "log").open("ab")
-        process = subprocess.Popen([*words, "--listen", f"127.0.0.1:{self.port}"], stdout=log, stderr=log)
-        log.close()
-        end = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self.call("GET", "/readyz")
-                return process
-            except OSError:
-                if process.poll() is not None or time.monotonic() > end:
-                    raise RuntimeError((self.folder / "log").read_text()[-2000:]) from None
-                time.sleep(0.01)
-
-    def stop(self, with_signal: signal.Signals) -> None:
-        """Ends the process."""
-        self.process.send_signal(with_signal)
-        self.process.wait(timeout=30)
-
-    def restart(self) -> float:
-        """Kills it and starts it again; gives the seconds until it is ready."""
-        self.stop(signal.SIGKILL)
-        began = time.perf_counter()
-        self.process = self._start()
-        return time.perf_counter() - began
-
-    @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """The CA, and an administrator's certificate and key."""
-        return self._pki.ca, *self._client
-
-    def tls(self) -> ssl.SSLContext:
-        """An administrator's."""
-        return load.client_tls(*self.files, alpn="http/1.1")
-
-    def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """One request by itself. Raises OSError."""
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.tls())
-        )
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"https://127.0.0.1:{self.port}{path}", body, headers, method=method)
-        with opener.open(request, timeout=60) as answer:
-            read: bytes = answer.read()
-            return read
-
-    def run(self, make: Callable[[int], bytes], numbers: Iterator[int], connections: int = CONNECTIONS) -> load.Tally:
-        """Load from new connections. Raises RuntimeError when a request is refused."""
-        context = self.tls()
-        with contextlib.ExitStack() as stack:
-            wires = [stack.enter_context(load.connect(self.port, context)) for _ in range(connections)]
-            tally = load.run(wires, [load.Http(make) for _ in wires], numbers)
-        if refused := {status for status in tally.statuses if not status.startswith("2")}:
-            raise RuntimeError(f"requests were refused: {refused}")
-        return tally
-
-    def resident(self) -> float:
-        """Resident memory in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    def cpu_seconds(self) -> float:
-        """Of one core, since it started."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def request(method: str, path: str, body: bytes = b"", media: str = "application/json") -> bytes:
-    """A request's bytes."""
-    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench/1\r\n"
-    if body:
-        head += f"content-type: {media}\r\ncontent-length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
 
 
 def _create(number: int) -> bytes:
@@ -278,7 +127,7 @@ def _reads(server: Server) -> list[Result]:
 
 def _encoded_lists() -> list[float]:
     """The milliseconds that the server takes for the bytes of a list, from what is in its memory."""
-    resource = Resource(GROUP, "v1", PLURAL, "widget", "Widget", True, StructuralSchema(_WIDGET))
+    resource = Resource(GROUP, "v1", PLURAL, "widget", "Widget", True, StructuralSchema(SCHEMA))
     objects = (json.loads(widget(f"w-{number:07}")) for number in range(LISTED))
     records = [Record(Key(resource.storage, "", str(n)), n, encoding.to_stored(o)) for n, o in enumerate(objects)]
     times = []

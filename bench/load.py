@@ -156,3 +156,11 @@ def _advance(connection: _Connection, numbers: Iterator[int], tally: Tally) -> i
             tally.latencies.append(time.perf_counter() - connection.sent_at)
             return 1 - _send_next(connection, numbers)
     return 0
+
+
+def request(method: str, path: str, body: bytes = b"", media: str = "application/json") -> bytes:
+    """A request's bytes."""
+    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench/1\r\n"
+    if body:
+        head += f"content-type: {media}\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.apiserver import Server, request
+from bench.load import request
+from bench.server import Server
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 
 SERVERS, ASSIGNMENTS, TASKS = 10_000, 100_000, 1_000

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from bench import fleet, load
-from bench.apiserver import request
+from bench.load import request
 from bench.report import Result, publish, result
 from starlink.api import conditions
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
