@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Topic, Watch
+from starlink.store.base import Change, Event, Key, Record, StoreUnavailable
 from starlink.store.history import DEFAULT_KEPT
+from starlink.store.reads import Reads
 from starlink.store.seal import Plain, Seal
 from starlink.store.sqlite_file import Durability, SqliteFile
-from starlink.store.state import State
 
 MAX_GROUP = 512
 ENOUGH = 16  # writes to begin with while the loop is still busy with others
@@ -29,7 +29,7 @@ class _Write(NamedTuple):
     generation: int
 
 
-class SqliteStore:
+class SqliteStore(Reads):
     """`base.Store` over the database `path`; `kept` events can be resumed from.
 
     `seal` stands between memory, which holds plain bodies, and the disk.
@@ -43,8 +43,8 @@ class SqliteStore:
         seal: Seal = _PLAIN,
         durability: Durability = Durability.FULL,
     ) -> None:
+        super().__init__(kept)
         self._file = SqliteFile(path, kept, seal, durability)
-        self._state = State(kept)
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._staged: list[_Write] = []
         self._committing = False  # whether the writer thread has a group
@@ -52,10 +52,6 @@ class SqliteStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: StoreUnavailable | None = None
         self._generation = 0
-
-    @property
-    def revision(self) -> int:
-        return self._state.revision
 
     async def open(self) -> None:
         """Reads everything into memory. Raises StoreRefused with what to do."""
@@ -80,21 +76,6 @@ class SqliteStore:
         self._failed = StoreUnavailable("the store is closed")
         self._state.history.close()
         self._file.close()
-
-    def get(self, key: Key) -> Record | None:
-        return self._state.get(key)
-
-    def latest(self, key: Key) -> Record | None:
-        return self._state.latest(key)
-
-    def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
-        return self._state.list(resource, namespace)
-
-    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
-        return self._state.list_at(resource, namespace, revision)
-
-    def resources(self) -> Sequence[str]:
-        return self._state.resources()
 
     async def put(self, key: Key, body: bytes, *, expect: int) -> Record:
         return await self._write(Change.PUT, key, body, expect)
@@ -131,12 +112,6 @@ class SqliteStore:
             group, self._staged = self._staged[:MAX_GROUP], self._staged[MAX_GROUP:]
             self._committing = True
             self._queue.put(group)
-
-    def watch(self, resource: str | None, namespace: str | None, since: int, topic: Topic | None = None) -> Watch:
-        return self._state.history.watch(resource, namespace, since, topic)
-
-    async def reaches(self, revision: int, seconds: float) -> bool:
-        return revision <= self._state.revision
 
     def _write_groups(self) -> None:
         """The writer thread: one transaction for each group."""
