@@ -24,6 +24,7 @@ from starlink.apiserver.access.agent_access import SERVER_NAMESPACE
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import certificates
 from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER
+from starlink.apiserver.identity.extensions import authority_identifier, key_usage
 from starlink.apiserver.identity.subject import UID_OID, Account, account, organizations
 from starlink.apiserver.message import ADMIN_GROUP
 
@@ -181,31 +182,13 @@ def _signed(asked: Issue, authority: x509.Certificate, key: ec.EllipticCurvePriv
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(asked.usages), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(_identifier(authority, key), critical=False)
+        .add_extension(authority_identifier(authority, key), critical=False)
     )
     if asked.names is not None:
         builder = builder.add_extension(asked.names, critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
-def _identifier(authority: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
-    try:
-        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
-
-
 def _key_usage(usages: Sequence[str]) -> x509.KeyUsage:
     plain = "digital signature" not in usages and "key encipherment" not in usages
-    return x509.KeyUsage(
-        digital_signature=plain or "digital signature" in usages,
-        content_commitment=False,
-        key_encipherment="key encipherment" in usages,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    return key_usage(signature=plain or "digital signature" in usages, encipherment="key encipherment" in usages)
