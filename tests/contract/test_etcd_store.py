@@ -8,6 +8,7 @@ import pytest
 from tests.contract.etcd_stores import opened
 from tests.contract.stores import A, put, take
 from tests.contract.test_store import (  # noqa: F401 - the contract, with the `store` of this module
+    test_a_list_as_it_was,
     test_a_topic_needs_its_resource,
     test_a_watch_by_topic_outlasts_what_does_not_concern_it,
     test_a_watch_by_topic_sees_what_enters_stays_and_leaves,
