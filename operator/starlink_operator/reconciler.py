@@ -26,6 +26,7 @@ from starlink_operator.findings import Findings
 from starlink_operator.observed import Observed, task_of
 from starlink_operator.refusals import Refusals
 from starlink_operator.telling import Subject, Teller
+from starlink_operator.unplaced import Unplaced
 from starlink_operator.writer import NotLeading, Writer
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Reconciler:
         self._findings = Findings(self.mark, allow_local)
         self._refusals = Refusals(self._look_again)
         self._dirty: set[ObjectKey] = set()
-        self._unplaced: frozenset[ObjectKey] = frozenset()
+        self._unplaced = Unplaced()
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
         self._allocated_at = self._pools_at = float("-inf")
@@ -89,25 +90,28 @@ class Reconciler:
 
     def _task_changed(self, change: Change[Task]) -> None:
         self._heed(TASK, change)
+        self._unplaced.task_changed(change)
         self.mark(change.key)
 
     def _assignment_changed(self, change: Change[Assignment]) -> None:
         for assignment in filter(None, (change.old, change.new)):
             self.mark(task_of(assignment))
+        self._unplaced.assignment_changed(change)
         freed = change.new is None or (change.new.finished and not (change.old and change.old.finished))
         if freed:
-            self.mark(*self._unplaced)
+            self.mark(*self._unplaced.keys)
 
     def _server_changed(self, change: Change[Server]) -> None:
         self._heed(SERVER, change)
         self._fleet_wake.set()
         if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
-            self.mark(*self._unplaced, *self._observed.tasks_on(change.key.name))
+            self.mark(*self._unplaced.keys, *self._observed.tasks_on(change.key.name))
 
     def _pool_changed(self, change: Change[Pool]) -> None:
         self._heed(POOL, change)
         self._fleet_wake.set()
-        self.mark(*self._unplaced)
+        if change.old is None or change.new is None or _generation(change.old) != _generation(change.new):
+            self.mark_all()  # its selector may have servers change their pools, with all that is on them
 
     def mark_all(self) -> None:
         """Everything is to be looked at."""
@@ -132,7 +136,7 @@ class Reconciler:
             return
         world = self._with_findings(self._observed.world(), dirty)
         planned = plan_round(world, dirty, self._reservations)
-        self._unplaced = (self._unplaced - dirty) | planned.unplaced
+        self._unplaced.looked_at(dirty, planned.unplaced)
         await self._apply(planned.plans, self._apply_to_task)
         for plan in planned.plans:
             if plan.recheck_after is not None:
@@ -222,6 +226,7 @@ class Reconciler:
                     await asyncio.sleep(SETTLE_SECONDS)
             self._fleet_wake.clear()
             self._observed.look()
+            self.mark(*self._unplaced.due(self._monotonic()))
             await self._fleet()
             if self._monotonic() >= full_round:
                 full_round = self._monotonic() + FULL_ROUND_SECONDS
@@ -252,7 +257,7 @@ class Reconciler:
         for name in silent | self._unhealthy:
             self.mark(*self._observed.tasks_on(name))
         if silent != self._unhealthy:
-            self.mark(*self._unplaced)
+            self.mark(*self._unplaced.keys)
         self._unhealthy = silent
 
     async def _apply_to_fleet(self, plan: Plan) -> None:
