@@ -11,3 +11,8 @@ Scores = npt.NDArray[np.float64]
 At = Indices | slice
 """Some servers: their indices, or a part of the order of names."""
 ALL = slice(None)
+
+
+def distinct(codes: Codes) -> Codes:
+    """The different ones among small numbers, in rising order."""
+    return np.flatnonzero(np.bincount(codes))

@@ -32,7 +32,8 @@ def by_domain(domains: Domains, holders: Iterable[Mapping[int, int]]) -> Amounts
 
 def in_domains(domains: Domains, wanted: Mask, at: At = ALL) -> Mask:
     """Which of the servers are in one of the wanted domains."""
-    known = np.append(wanted, np.False_)
+    known = np.zeros(len(wanted) + 1, np.bool_)  # the last one is for servers without the label
+    known[:-1] = wanted
     mask: Mask = known[domains.codes[at]]
     return mask
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from starlink.scheduling import firsts
 from starlink.scheduling.arrays import ALL, Amounts, At, Indices, Mask
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.domains import Domains, even, in_domains
@@ -164,8 +165,12 @@ class _OfKind(NamedTuple):
 
 
 def _by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
-    alike = tuple([kind.given(ask) for kind in BY_KIND])
-    return fleet.remembered(("filters", alike), lambda: _count_by_kind(fleet, ask))
+    return fleet.remembered(("filters", _alike(ask)), lambda: _count_by_kind(fleet, ask))
+
+
+def _alike(ask: Ask) -> tuple[Hashable, ...]:
+    """What asks have in common for which servers of the same kinds would do."""
+    return tuple([kind.given(ask) for kind in BY_KIND])
 
 
 def _count_by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
@@ -191,12 +196,10 @@ def resource_filter(resource: str) -> str:
 def _with_room(fleet: Fleet, ask: Ask, servers: Indices) -> tuple[Indices, Removed]:
     """Those of the servers that have what is requested, and how many each resource's filter removed."""
     needs = fleet.needs(ask.load.requests)
-    lacking = fleet.upkeep.array(
-        ("lacking", ask.load.requests), lambda at: needs.lacking(fleet.capacities, fleet.uses, at)
-    )[servers]
-    names = map(resource_filter, needs.resources)
-    *counts, _ = np.bincount(lacking, minlength=len(needs.resources) + 1).tolist()
-    return servers[lacking == len(needs.resources)], tuple(zip(names, counts, strict=True))
+    lacking = firsts.lacking(fleet, ask)[servers]
+    *counts, fit = np.bincount(lacking, minlength=len(needs.resources) + 1).tolist()
+    left = servers if fit == len(servers) else servers[lacking == len(needs.resources)]
+    return left, tuple(zip(map(resource_filter, needs.resources), counts, strict=True))
 
 
 def _has(fleet: Fleet, ask: Ask, resource: str) -> Mask:
@@ -217,7 +220,8 @@ def _by_company(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
     if any(spread.required for spread in ask.spread):
         yield "Spread", lambda at: _even(fleet, ask, at)
     if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
-        yield "Quota", lambda at: (quota_left(fleet, ask) > 0)[fleet.pool_codes[at]]
+        open_ = quota_left(fleet, ask) > 0
+        yield "Quota", lambda at: open_[fleet.pool_codes[at]]
 
 
 def _all(fleet: Fleet, at: At) -> Mask:
@@ -266,12 +270,17 @@ def _even(fleet: Fleet, ask: Ask, at: At) -> Mask:
         if spread.required:
             domains = fleet.domains(spread.key)
             counts = fleet.counts((ask.load.group,), spread.key)
-            mask &= in_domains(domains, even(counts, eligible(fleet, ask, domains), spread.max_skew), at)
+            mask &= in_domains(domains, even(counts, eligible(fleet, ask, spread.key), spread.max_skew), at)
     return mask
 
 
-def eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
-    """The domains in which there is a server of a kind that would do: only these are compared when spreading."""
+def eligible(fleet: Fleet, ask: Ask, key: str) -> Mask:
+    """The domains of a topology key in which there is a server of a kind that would do: only these are compared when
+    spreading. Not to be written to."""
+    return fleet.remembered(("eligible", key, _alike(ask)), lambda: _eligible(fleet, ask, fleet.domains(key)))
+
+
+def _eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
     found = np.zeros(len(domains.names) + 1, np.bool_)
     found[domains.codes[_by_kind(fleet, ask).servers]] = True
     mask: Mask = found[:-1]

@@ -1,5 +1,6 @@
 """All servers as arrays, in the order of their names, with what is charged to them."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ Held = Sequence[tuple[int, int]]
 """Servers, and how many instances more each has."""
 
 _MOST_REMEMBERED = 2_000
+_FEW = 100  # instances, for which a loop is faster than arrays
 
 
 class Taint(Protocol):
@@ -248,9 +250,7 @@ class Fleet:
         outside a trial: what lasts is charged by uid."""
         if self._trial is None:
             raise RuntimeError("instances are placed in a trial only")
-        numbers = np.bincount(servers, minlength=1)
-        indices = np.flatnonzero(numbers)
-        numbers = numbers[indices]
+        indices, numbers = _numbers(servers)
         self._place(indices, load, numbers)
         self._trial.append((indices, load, numbers))
 
@@ -290,6 +290,16 @@ class Fleet:
         for index, number in self.groups.get(group, {}).items():
             found[index] = number
         return found
+
+
+def _numbers(servers: Indices) -> tuple[Indices, Amounts]:
+    """Each of the servers once, in rising order, and how often it is there."""
+    if len(servers) < _FEW:
+        indices, numbers = np.array(sorted(Counter(servers.tolist()).items()), np.intp).reshape(-1, 2).T
+        return indices, numbers
+    numbers = np.bincount(servers)
+    indices = np.flatnonzero(numbers)
+    return indices, numbers[indices]
 
 
 def _is_as_large(old: Node | None, new: Node) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from starlink.scheduling import filters, score
-from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask, Scores
+from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask, Scores, distinct
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.policy import Weight, policy, weight_at
@@ -44,7 +44,7 @@ class Quota(Rule):
     def __init__(self, fleet: Fleet, ask: Ask, servers: Indices) -> None:
         super().__init__(fleet.pool_codes)
         self._fleet, self._ask = fleet, ask
-        self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else np.unique(fleet.pool_codes[servers])
+        self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else distinct(fleet.pool_codes[servers])
         self._used: dict[str, dict[str, int]] | None = None
         self._left = filters.quota_left(fleet, ask)
 
@@ -55,7 +55,7 @@ class Quota(Rule):
 
     @property
     def limits(self) -> bool:
-        return bool((self._left[self._concerned] < UNLIMITED).any())
+        return min(self._left[self._concerned].tolist(), default=UNLIMITED) < UNLIMITED
 
     def judge(self, scores: Scores) -> Scores:
         return np.where(self._left[self.codes] > 0, scores, -np.inf)
@@ -103,29 +103,16 @@ class Even(Rule):
 
     def __init__(self, codes: Codes, counts: Amounts, among: Mask, max_skew: int) -> None:
         super().__init__(codes)
-        self._counts, self._among, self._max_skew = counts, among, max_skew
-        self._shut: Scores = np.full(len(counts) + 1, -np.inf)
-        self._level(int(counts[among].min()) if among.any() else 0)
-
-    def _level(self, lowest: int) -> None:
-        """What is open, seen from the emptiest domains, and how many of these there are."""
-        self._lowest = lowest
-        self._emptiest = int(np.count_nonzero(self._counts[self._among] == lowest))
-        open_ = self._among & (self._counts < self._lowest + self._max_skew)
-        self._shut[:-1] = np.where(open_, 0.0, -np.inf)
+        self._counts: Scores = np.full(len(counts) + 1, np.inf)  # where none may go, and in no domain, at the end
+        self._counts[:-1][among] = counts[among]
+        self._max_skew = max_skew
 
     def judge(self, scores: Scores) -> Scores:
-        judged: Scores = scores + self._shut[self.codes]
-        return judged
+        lowest = self._counts[self._counts.argmin()]
+        return np.where(self._counts[self.codes] < lowest + self._max_skew, scores, -np.inf)
 
     def took(self, position: int) -> None:
-        code = self.codes[position]
-        self._emptiest -= int(self._counts[code] == self._lowest)
-        self._counts[code] += 1
-        if not self._emptiest:
-            self._level(self._lowest + 1)
-        elif self._counts[code] + 1 - self._lowest > self._max_skew:
-            self._shut[code] = -np.inf
+        self._counts[self.codes[position]] += 1
 
 
 class Wish(Rule):
@@ -191,7 +178,7 @@ def rules_of(fleet: Fleet, ask: Ask, servers: Indices) -> Iterator[Rule]:
             yield Together(fleet.domains(term.key).codes)
     for spread in ask.spread:
         domains = fleet.domains(spread.key)
-        counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, domains)
+        counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, spread.key)
         if spread.required:
             yield Even(domains.codes, counts, among, spread.max_skew)
         else:

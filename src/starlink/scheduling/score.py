@@ -66,21 +66,6 @@ class Filled(NamedTuple):
     use: Scores
 
 
-def first(fleet: Fleet, ask: Ask) -> Scores:
-    """What `filled` gives for the first instance, for all servers. It is kept for all asks that request the same, but
-    for servers that have some of the group: it is not to be written to, and good until the next charge."""
-    requests = ask.load.requests
-    scores = fleet.upkeep.array(
-        ("filled", requests, policy(fleet, ask).key), lambda at: filled(fleet, ask, at, 0, 0.0).scores
-    )
-    if holders := fleet.groups.get(ask.load.group):
-        servers = np.fromiter(holders, np.intp, len(holders))
-        own = np.fromiter(holders.values(), np.float64, len(holders))
-        scores = scores.copy()
-        scores[servers] = filled(fleet, ask, servers, 0, own).scores
-    return scores
-
-
 def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
     """For each of the servers, with one instance after `more` others that are placed now. `own` is how many of the
     group each had at first."""
@@ -139,8 +124,10 @@ def companies(fleet: Fleet, ask: Ask) -> list[Met]:
     """What each of the wishes about other groups comes to."""
     found = []
     for term, weight in wishes(fleet, ask, own=False):
-        present = np.append(fleet.counts(term.groups, term.key) > 0, np.False_).astype(np.float64)
-        found.append(_met(present, fleet.domains(term.key).codes, weight))
+        domains = fleet.domains(term.key)
+        present = np.zeros(len(domains.names) + 1)
+        present[:-1] = fleet.counts(term.groups, term.key) > 0
+        found.append(_met(present, domains.codes, weight))
     return found
 
 

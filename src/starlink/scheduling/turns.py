@@ -10,17 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starlink.scheduling import score
-from starlink.scheduling.arrays import Indices, Mask, Scores
+from starlink.scheduling import firsts, score
+from starlink.scheduling.arrays import Indices, Mask, Scores, distinct
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.rules import Quota, Rule, concerns_itself, rules_of
 
 _NONE = np.zeros(0, np.intp)
-_TWO_TURNS = np.arange(2)
 _FEW_LANES = 64
-_MANY_LANES = 2**31
-_FEW_TURNS, _MANY_TURNS = 2, 32
+_MANY_LANES = 2**16
+_MANY_TURNS = 32
 
 
 class Scored(NamedTuple):
@@ -60,13 +59,19 @@ class _Batch:
         self.fleet, self.ask, self.count = fleet, ask, count
         self._own = fleet.on_servers(ask.load.group).astype(np.float64) if ask.load.group in fleet.groups else None
         self._standing, self._companies = score.standing(fleet, ask), score.companies(fleet, ask)
+        self._firsts = firsts.filled(fleet, ask)
         self.servers = servers
-        self.keys: Scores = self._base(servers) + score.first(fleet, ask)[servers]
+        self.keys: Scores = self._base(servers) + self._firsts.scores[0][servers]
 
     def _base(self, servers: Indices) -> Scores:
         """What no turn changes."""
         standing: Scores = self._standing[servers]
         return standing + score.together(self._companies, servers) if self._companies else standing
+
+    def two_turns(self, servers: Indices) -> Scored:
+        """The scores of servers for their first turn and for their second, and how full they then are, as two rows."""
+        scores, use = (array.take(servers, axis=1) for array in self._firsts)
+        return Scored(self._base(servers) + scores, use)
 
     def turn(self, servers: Indices, more: Indices | int) -> Scored:
         """The scores of servers after `more` turns of their own, and how full they then are."""
@@ -91,20 +96,20 @@ def _once_each(batch: _Batch, count: int) -> Turns | None:
     these, or there are too few."""
     if not 0 < count <= len(batch.keys):
         return None
-    best = np.sort(_first(batch.keys, count))
+    best = _first(batch.keys, count)
     servers, keys = batch.servers[best], batch.keys[best]
-    scores, use = batch.turn(np.concatenate((servers, servers)), np.repeat(_TWO_TURNS, count))
-    if scores[count:].max() >= keys.min():
+    scores, use = batch.two_turns(servers)
+    if scores[1].max() >= keys.min():
         return None
-    order = np.argsort(-keys, kind="stable")
-    return Turns(servers[order], use[order])
+    order = (-keys).argsort(kind="stable")
+    return Turns(servers[order], use[0][order])
 
 
 def _sorted(batch: _Batch, count: int) -> Turns:
     """Merges the servers' sequences of scores. A server's turn comes when its score is the highest of all, and so does
     a later turn of its own that scores higher than an earlier one: its key is the lowest score so far. Only the `count`
     whose first keys are the highest can have a turn."""
-    servers = batch.servers[np.sort(_first(batch.keys, count))]
+    servers = batch.servers[_first(batch.keys, count)]
     places = batch.places(servers)
     depth = np.minimum(places, -(-2 * count // max(len(servers), 1)))
     while True:
@@ -114,7 +119,7 @@ def _sorted(batch: _Batch, count: int) -> Turns:
         chosen = _first(keys, count)
         deeper = _may_go_deeper(depth, places, chosen, count)
         if not deeper.any():
-            order = chosen[np.lexsort((chosen, -keys[chosen]))]
+            order = chosen[(-keys[chosen]).argsort(kind="stable")]
             return Turns(servers[at[order]], use[order])
         depth = np.where(deeper, np.minimum(places, np.maximum(depth * 4, 16)), depth)
 
@@ -140,14 +145,16 @@ def _lowest_so_far(scores: Scores, depth: Indices) -> Scores:
 
 
 def _first(keys: Scores, count: int) -> Indices:
-    """The positions of the `count` highest keys, of equal ones the first."""
+    """The positions of the `count` highest keys, of equal ones the first, in rising order."""
     if count >= len(keys):
         return np.arange(len(keys))
     if count == 1:
         return np.array([np.argmax(keys)])
     least = np.partition(keys, len(keys) - count)[len(keys) - count]
     (higher,), (equal,) = (keys > least).nonzero(), (keys == least).nonzero()
-    return np.concatenate((higher, equal[: count - len(higher)]))
+    chosen = np.concatenate((higher, equal[: count - len(higher)]))
+    chosen.sort(kind="stable")
+    return chosen
 
 
 def _may_go_deeper(depth: Indices, places: Indices, chosen: Indices, count: int) -> Mask:
@@ -194,26 +201,22 @@ def _one_by_one(batch: _Batch, rules: Sequence[Rule], count: int) -> Turns:
 
 
 class _Ahead:
-    """The scores of servers' turns, worked out for some in advance, for each call has a cost of its own: at first a few
+    """The scores of servers' turns, worked out for some in advance, for each call has a cost of its own: at first two
     of all servers, and then many of a server whose own are used up."""
 
     def __init__(self, batch: _Batch, servers: Indices, places: Indices) -> None:
         self._batch, self._servers, self._places = batch, servers, places
-        depth = np.minimum(places, _FEW_TURNS)
-        at, more = _pairs(depth)
-        self._scores, self._use = batch.turn(servers[at], more)
-        self._starts, self._ends = np.cumsum(depth) - depth, depth
+        self._scores, self._use = batch.two_turns(servers)
         self._later: dict[int, tuple[int, Scored]] = {}
 
     def first(self) -> Scored:
         """The first turn of each server."""
-        return Scored(self._scores[self._starts], self._use[self._starts])
+        return Scored(self._scores[0].copy(), self._use[0].copy())
 
     def turn(self, position: int, more: int) -> tuple[float, float]:
         """The score of a server after `more` turns of its own, and how full it then is."""
-        if more < self._ends[position]:
-            at = int(self._starts[position]) + more
-            return float(self._scores[at]), float(self._use[at])
+        if more < len(self._scores):
+            return float(self._scores[more, position]), float(self._use[more, position])
         begin, scored = self._later.get(position) or self._look(position, more)
         if more - begin >= len(scored.scores):
             begin, scored = self._look(position, more)
@@ -236,7 +239,7 @@ def _candidates(batch: _Batch, rules: Sequence[Rule], count: int) -> Indices:
         lanes = lanes * (int(codes.max()) + 1) + codes
         if int(lanes.max()) > _MANY_LANES:
             lanes = np.unique(lanes, return_inverse=True)[1]
-    different = np.unique(lanes)
+    different = distinct(lanes)
     if len(different) > _FEW_LANES:
         return servers
     members = (np.flatnonzero(lanes == lane) for lane in different)

@@ -168,7 +168,7 @@ def _rooms(fleet: Fleet, ask: Ask, key: str, domains: Domains) -> Amounts:
 
 def _even_room(fleet: Fleet, ask: Ask, domains: Domains, key: str, max_skew: int) -> Amounts:
     """How many each domain could take until it is too far ahead of the emptiest of the others."""
-    counts, among = fleet.counts((ask.load.group,), key), filters.eligible(fleet, ask, domains)
+    counts, among = fleet.counts((ask.load.group,), key), filters.eligible(fleet, ask, key)
     if not among.any():
         return np.full(len(counts), _ANY_NUMBER)
     two = np.sort(counts[among])[:2]

@@ -121,7 +121,7 @@ def skews(fleet: Fleet, ask: Ask, spread: Spread) -> Skews:
     """How far one more instance would lift each domain of a topology key above the emptiest."""
     domains = fleet.domains(spread.key)
     counts = fleet.counts((ask.load.group,), spread.key)
-    among = filters.eligible(fleet, ask, domains)
+    among = filters.eligible(fleet, ask, spread.key)
     if not among.any():
         return Skews(domains, np.ones(len(counts), np.int64), "")
     lowest = counts[among].min()

@@ -80,7 +80,7 @@ def _repelling(fleet: Fleet, group: str, key: str, holders: Amounts) -> Lack:
 def _uneven(fleet: Fleet, ask: Ask, spread: Spread) -> Lack:
     """How many of the group a domain has too many."""
     domains, group = fleet.domains(spread.key), ask.load.group
-    counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, domains)
+    counts, among = fleet.counts((group,), spread.key), filters.eligible(fleet, ask, spread.key)
     lowest = counts[among].min() if among.any() else 0
     over = np.where(among, counts + 1 - lowest - spread.max_skew, UNLIMITED)
     missing = np.append(over, UNLIMITED)[domains.codes]
