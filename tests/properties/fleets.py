@@ -253,10 +253,10 @@ def _some(dice: Random, names: list[str]) -> frozenset[str]:
 
 def scores_of(fleet: Fleet, ask: Ask) -> dict[str, float]:
     """The scores that the arrays give the servers that fit, for the next instance."""
-    servers = feasible(fleet, ask).servers
+    found = feasible(fleet, ask)
     company = score.company(fleet, ask)
     first = score.filled(fleet, ask, slice(None), 0, fleet.on_servers(ask.load.group).astype(np.float64))
     scores = score.standing(fleet, ask) + (0.0 if company is None else company) + first.scores
-    for rule in rules_of(fleet, ask, servers):
+    for rule in rules_of(fleet, ask, found):
         scores = rule.judge(scores)
-    return {fleet.names[i]: float(scores[i]) for i in servers if np.isfinite(scores[i])}
+    return {fleet.names[i]: float(scores[i]) for i in found.servers if np.isfinite(scores[i])}

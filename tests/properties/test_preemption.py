@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from tests.properties.fleets import Scenario, Shape, scenario, shapes
 
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.filters import every, quota_left
+from starlink.scheduling.filters import every
 from starlink.scheduling.fleet import Charge, Fleet
 from starlink.scheduling.place import place
 from starlink.scheduling.pool import borrowed
 from starlink.scheduling.preemption.preempt import Preemption, preempt
+from starlink.scheduling.quotas import quota_left
 
 SOME = settings(max_examples=1_500, deadline=None)
 TINY = settings(max_examples=1_000, deadline=None)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.properties.fleets import Scenario, Shape, charge, node, pool, scenario, scores_of, shapes
 from tests.properties.oracle import Oracle, own
 
+from starlink.scheduling import firsts, score
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.filters import Removed, feasible
 from starlink.scheduling.fleet import Fleet, Node
@@ -201,6 +202,26 @@ def test_what_is_kept_from_ask_to_ask_is_as_worked_out_anew(shape: Shape, steps:
                 _place_some(fleet, given_, dice)
             _place_some(fleet, given_, dice)
     assert _placed(fleet, given_) == _placed(given_.fleet(), given_)
+
+
+@SOME
+@given(shapes(), st.lists(st.integers(0, 2**32), max_size=12))
+def test_what_is_kept_of_two_turns_is_what_each_alone_comes_to(shape: Shape, steps: list[int]) -> None:
+    given_ = scenario(shape)
+    fleet = given_.fleet()
+    for step in steps:
+        _two_turns(fleet, given_)
+        given_ = _changed(fleet, given_, shape, step)
+    _two_turns(fleet, given_)
+
+
+def _two_turns(fleet: Fleet, given_: Scenario) -> None:
+    for ask, _ in given_.asks:
+        own = fleet.on_servers(ask.load.group).astype(np.float64)
+        scores, use = firsts.filled(fleet, ask)
+        for turn in (0, 1):
+            alone = score.filled(fleet, ask, np.arange(len(fleet)), turn, own)
+            assert (scores[turn].tolist(), use[turn].tolist()) == (alone.scores.tolist(), alone.use.tolist())
 
 
 def _placed(fleet: Fleet, given_: Scenario) -> list[object]:

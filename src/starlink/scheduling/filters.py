@@ -1,7 +1,8 @@
 """The filters, in the order in which they are counted; each says which servers it keeps."""
 
 import functools
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -9,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starlink.scheduling import firsts
-from starlink.scheduling.arrays import ALL, Amounts, At, Indices, Mask
+from starlink.scheduling.arrays import ALL, Amounts, At, Codes, Indices, Mask, distinct
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.domains import Domains, even, in_domains
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+from starlink.scheduling.quotas import quotas
 from starlink.scheduling.taints import keeps_out
 
 Removed = tuple[tuple[str, int], ...]
@@ -24,12 +25,14 @@ Keeps = Callable[[At], Mask] | None
 @dataclass(frozen=True, slots=True)
 class Feasible:
     """The servers that every filter keeps, and how many each removed that none before it had. `later` are those too
-    that only spreading closes: it opens them, once the emptier domains have filled."""
+    that only spreading closes: it opens them, once the emptier domains have filled. `quota_left` is how many more the
+    quota of each pool has room for, by its code; None if there are no quotas."""
 
     servers: Indices
     later: Indices
     removed: Removed
     among: int
+    quota_left: Amounts | None
 
     @property
     def mask(self) -> Mask:
@@ -43,8 +46,8 @@ def feasible(fleet: Fleet, ask: Ask) -> Feasible:
     """The servers that could take one instance now."""
     of_kind = _by_kind(fleet, ask)
     left, short = _with_room(fleet, ask, of_kind.servers)
-    counts, later = [*of_kind.removed, *short], None
-    for name, keeps in _by_company(fleet, ask):
+    counts, later, quota = [*of_kind.removed, *short], None, quotas(fleet, ask)
+    for name, keeps in _by_company(fleet, ask, quota, of_kind.pools):
         kept = left[keeps(left)] if keeps else left
         if name == "Spread":
             later = left
@@ -52,14 +55,15 @@ def feasible(fleet: Fleet, ask: Ask) -> Feasible:
             later = later[keeps(later)] if keeps else later
         counts.append((name, len(left) - len(kept)))
         left = kept
-    return Feasible(left, left if later is None else later, tuple(counts), len(fleet))
+    return Feasible(left, left if later is None else later, tuple(counts), len(fleet), quota)
 
 
 def every(fleet: Fleet, ask: Ask) -> tuple[tuple[str, Mask], ...]:
     """What each filter keeps whatever the others do, in the order of `feasible`."""
     of_kind = ((kind.name, kind.mask(fleet, ask)) for kind in BY_KIND)
     of_room = ((resource_filter(name), _has(fleet, ask, name)) for name in fleet.needs(ask.load.requests).resources)
-    company = ((name, keeps(ALL) if keeps else _all(fleet, ALL)) for name, keeps in _by_company(fleet, ask))
+    by_company = _by_company(fleet, ask, quotas(fleet, ask), ALL)
+    company = ((name, keeps(ALL) if keeps else _all(fleet, ALL)) for name, keeps in by_company)
     return (*of_kind, *of_room, *company)
 
 
@@ -160,7 +164,10 @@ BY_KIND = (
 
 
 class _OfKind(NamedTuple):
+    """The servers of the kinds that would do, the codes of their pools, and how many each filter removed."""
+
     servers: Indices
+    pools: Codes
     removed: Removed
 
 
@@ -180,7 +187,8 @@ def _count_by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
         kept = left & kind.mask(fleet, ask)
         removed.append((kind.name, int(np.count_nonzero(left) - np.count_nonzero(kept))))
         left = kept
-    return _OfKind(np.flatnonzero(left), tuple(removed))
+    servers = np.flatnonzero(left)
+    return _OfKind(servers, distinct(fleet.pool_codes[servers]), tuple(removed))
 
 
 # By what is on a server now
@@ -196,10 +204,12 @@ def resource_filter(resource: str) -> str:
 def _with_room(fleet: Fleet, ask: Ask, servers: Indices) -> tuple[Indices, Removed]:
     """Those of the servers that have what is requested, and how many each resource's filter removed."""
     needs = fleet.needs(ask.load.requests)
-    lacking = firsts.lacking(fleet, ask)[servers]
-    *counts, fit = np.bincount(lacking, minlength=len(needs.resources) + 1).tolist()
-    left = servers if fit == len(servers) else servers[lacking == len(needs.resources)]
-    return left, tuple(zip(map(resource_filter, needs.resources), counts, strict=True))
+    lacking, none = firsts.lacking(fleet, ask)[servers], len(needs.resources)
+    names = map(resource_filter, needs.resources)
+    if not len(servers) or lacking[lacking.argmin()] == none:  # mostly so, and faster than counting
+        return servers, tuple(zip(names, itertools.repeat(0)))
+    *counts, _ = np.bincount(lacking, minlength=none + 1).tolist()
+    return servers[lacking == none], tuple(zip(names, counts, strict=True))
 
 
 def _has(fleet: Fleet, ask: Ask, resource: str) -> Mask:
@@ -210,8 +220,9 @@ def _has(fleet: Fleet, ask: Ask, resource: str) -> Mask:
     return mask
 
 
-def _by_company(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
-    """By ports, neighbours and quotas: only those that the ask has any use for, and ports."""
+def _by_company(fleet: Fleet, ask: Ask, quota: Amounts | None, pools: At) -> Iterator[tuple[str, Keeps]]:
+    """By ports, neighbours and quotas: only those that the ask has any use for, and ports. The servers are of these
+    pools, by their codes."""
     yield "Ports", (lambda at: _ports_free(fleet, ask, at)) if ask.load.ports else None
     if ask.affinity:
         yield "Affinity", lambda at: _near(fleet, ask, at)
@@ -219,9 +230,9 @@ def _by_company(fleet: Fleet, ask: Ask) -> Iterator[tuple[str, Keeps]]:
         yield "AntiAffinity", lambda at: _apart(fleet, ask, at)
     if any(spread.required for spread in ask.spread):
         yield "Spread", lambda at: _even(fleet, ask, at)
-    if ask.load.quota and any(pool.quota for pool in fleet.pools.values()):
-        open_ = quota_left(fleet, ask) > 0
-        yield "Quota", lambda at: open_[fleet.pool_codes[at]]
+    if quota is not None:
+        is_open = min(quota[pools].tolist(), default=0) > 0
+        yield "Quota", None if is_open else lambda at: (quota > 0)[fleet.pool_codes[at]]
 
 
 def _all(fleet: Fleet, at: At) -> Mask:
@@ -285,19 +296,3 @@ def _eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
     found[domains.codes[_by_kind(fleet, ask).servers]] = True
     mask: Mask = found[:-1]
     return mask
-
-
-def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
-    """How many more instances the quota of each pool that is asked has room for, by pool code, with what is charged or
-    with `used`."""
-    usage = fleet.quota_used if used is None else used
-    left = [_instances(fleet.pools, usage, ask, name) if ask.pool in ("", name) else 0 for name in fleet.pool_names]
-    return np.array(left, np.int64)
-
-
-def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:
-    most = UNLIMITED
-    for key, amount in ask.load.quota:
-        if amount and (left := room(pools, usage, pool, key)) != UNLIMITED:
-            most = min(most, left // amount)
-    return max(0, most)

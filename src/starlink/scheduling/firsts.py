@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling import score
-from starlink.scheduling.arrays import At, Indices, Scores
+from starlink.scheduling.arrays import At, Scores
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.needs import Ranks
 from starlink.scheduling.policy import policy
 from starlink.scheduling.score import Filled
 
-_TURNS = np.arange(2)
+_TURNS = np.array([[0], [1]])
 
 
 class _Firsts(NamedTuple):
@@ -37,7 +37,7 @@ def filled(fleet: Fleet, ask: Ask) -> Filled:
         servers = np.fromiter(holders, np.intp, len(holders))
         own = np.fromiter(holders.values(), np.float64, len(holders))
         scores = scores.copy()
-        scores[:, servers] = _two(fleet, ask, servers, own).scores
+        scores[:, servers] = score.filled(fleet, ask, servers, _TURNS, own).scores
     return Filled(scores, use)
 
 
@@ -48,11 +48,4 @@ def _kept(fleet: Fleet, ask: Ask) -> _Firsts:
 
 def _worked_out(fleet: Fleet, ask: Ask, at: At) -> _Firsts:
     short = fleet.needs(ask.load.requests).lacking(fleet.capacities, fleet.uses, at)
-    servers = np.arange(len(fleet)) if isinstance(at, slice) else at
-    return _Firsts(short, *_two(fleet, ask, servers, np.zeros(len(servers))))
-
-
-def _two(fleet: Fleet, ask: Ask, servers: Indices, own: Scores) -> Filled:
-    at, more = np.concatenate((servers, servers)), _TURNS.repeat(len(servers))
-    scores, use = score.filled(fleet, ask, at, more, np.concatenate((own, own)))
-    return Filled(scores.reshape(2, -1), use.reshape(2, -1))
+    return _Firsts(short, *score.filled(fleet, ask, at, _TURNS, 0.0))

@@ -1,6 +1,5 @@
 """All servers as arrays, in the order of their names, with what is charged to them."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from starlink.scheduling import tally
-from starlink.scheduling.arrays import Amounts, Indices, Mask, Scores
+from starlink.scheduling.arrays import Amounts, Indices, Mask, Scores, counted
 from starlink.scheduling.ask import HOSTNAME, Load
 from starlink.scheduling.domains import Domains, by_domain
 from starlink.scheduling.needs import BASE, Needs, Requests, needs_of
@@ -21,7 +20,6 @@ Held = Sequence[tuple[int, int]]
 """Servers, and how many instances more each has."""
 
 _MOST_REMEMBERED = 2_000
-_FEW = 100  # instances, for which a loop is faster than arrays
 
 
 class Taint(Protocol):
@@ -63,7 +61,8 @@ class Fleet:
     """The servers, the pools, and what is charged to both. Servers that are unknown may be charged: the charge counts
     once they are there.
 
-    `capacity` and `used` are the rows of `capacities` and `uses` by resource. `upkeep` has what follows from the uses.
+    `capacities` and `uses` have a row for each server; `capacity` is what is in the columns of the one by resource, and
+    `used` are those of the other. `upkeep` has what follows from the uses.
     """
 
     def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool] = ()) -> None:
@@ -90,9 +89,9 @@ class Fleet:
         self.names = tuple(node.name for node in self.nodes)
         self.index = {name: number for number, name in enumerate(self.names)}
         resources = dict.fromkeys((*BASE, *(key for node in self.nodes for key in node.allocatable)))
-        self._rows = {key: number for number, key in enumerate(resources)}
-        self.capacities: Amounts = np.array([self._amounts(key) for key in resources])
-        self.capacity = dict(zip(resources, self.capacities, strict=True))
+        self._columns = {key: number for number, key in enumerate(resources)}
+        self.capacity = {key: self._amounts(key) for key in resources}
+        self.capacities: Amounts = np.stack(list(self.capacity.values()), axis=1)
         self._memo: dict[Hashable, object] = {}
         self._number_pools()
         self.recharge()
@@ -108,7 +107,7 @@ class Fleet:
     def recharge(self) -> None:
         """Counts all charges anew."""
         self.uses: Amounts = np.zeros_like(self.capacities)
-        self.used = dict(zip(self.capacity, self.uses, strict=True))
+        self.used = dict(zip(self.capacity, self.uses.T, strict=True))
         self.upkeep = Upkeep(len(self))
         self.instances = np.zeros(len(self), np.int64)
         self.ports: dict[int, dict[int, int]] = {}
@@ -133,8 +132,8 @@ class Fleet:
         return self.remembered("most", lambda: np.maximum(self.capacities, 1).astype(np.float64))
 
     def needs(self, requests: Requests) -> Needs:
-        """The requests as rows of `capacities` and `uses`."""
-        return self.remembered(("needs", requests), lambda: needs_of(requests, self._rows))
+        """The requests as columns of `capacities` and `uses`."""
+        return self.remembered(("needs", requests), lambda: needs_of(requests, self._columns))
 
     def mask(self, test: Callable[[Node], bool]) -> Mask:
         """Which servers pass a test."""
@@ -250,13 +249,12 @@ class Fleet:
         outside a trial: what lasts is charged by uid."""
         if self._trial is None:
             raise RuntimeError("instances are placed in a trial only")
-        indices, numbers = _numbers(servers)
+        indices, numbers = counted(servers)
         self._place(indices, load, numbers)
         self._trial.append((indices, load, numbers))
 
     def _place(self, indices: Indices, load: Load, numbers: Amounts) -> None:
-        rows, amounts = self.needs(load.requests).asked
-        self.uses[rows[:, None], indices] += numbers * amounts
+        self.uses[indices] += numbers[:, None] * self.needs(load.requests).amounts
         self.instances[indices] += numbers
         self.upkeep.touch(indices)
         self._join(list(zip(indices.tolist(), numbers.tolist(), strict=True)), load)
@@ -290,16 +288,6 @@ class Fleet:
         for index, number in self.groups.get(group, {}).items():
             found[index] = number
         return found
-
-
-def _numbers(servers: Indices) -> tuple[Indices, Amounts]:
-    """Each of the servers once, in rising order, and how often it is there."""
-    if len(servers) < _FEW:
-        indices, numbers = np.array(sorted(Counter(servers.tolist()).items()), np.intp).reshape(-1, 2).T
-        return indices, numbers
-    numbers = np.bincount(servers)
-    indices = np.flatnonzero(numbers)
-    return indices, numbers[indices]
 
 
 def _is_as_large(old: Node | None, new: Node) -> bool:

@@ -1,89 +1,75 @@
-"""The requests of an instance as rows of a fleet's tables, so that all resources are looked at in one go."""
+"""The requests of an instance as columns of a fleet's tables, so that all resources are looked at in one go."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from starlink.scheduling.arrays import Amounts, At, Indices
+from starlink.scheduling.arrays import Amounts, At, Indices, Scores
 
 Number = TypeVar("Number", np.int64, np.float64)
 Requests = tuple[tuple[str, int], ...]
 Ranks = npt.NDArray[np.int16]
 BASE = ("cpu", "memory")
-"""The resources that always count, and the first rows of every table."""
-
-
-class Rows(NamedTuple):
-    """Rows of the tables, in rising order, and how much an instance takes of each, as a column."""
-
-    rows: Indices
-    amounts: Amounts
-
-    def of(self, table: npt.NDArray[Number], at: At) -> npt.NDArray[Number]:
-        """The table's rows for some servers."""
-        count = len(self.rows)
-        if count and self.rows[-1] == count - 1:
-            return table[:count, at] if isinstance(at, slice) else table[:count].take(at, axis=1)
-        return table[:, at][self.rows] if isinstance(at, slice) else table.take(at, axis=1)[self.rows]
-
-    def each(self, table: npt.NDArray[Number], at: At) -> Iterator[npt.NDArray[Number]]:
-        """The same, one row after the other."""
-        for row in self.rows:
-            yield table[row][at]
+"""The resources that always count, and the first columns of every table."""
 
 
 class Needs(NamedTuple):
     """What an instance needs, by resource in the order in which they are counted: cpu, memory, then what is asked.
 
-    `asked` is all of which there is some to take, `ranks` its numbers in that order, as a column; `nowhere` is the
-    first number of what is asked for and no server has, as many as there are if there is none such. `weighed` is cpu,
-    memory and all that is asked.
+    By column of the tables, `amounts` is how much is taken, `ranks` the number of what is asked for, which is as many
+    as there are where nothing is asked, and `weighs` 1 where it counts how full a server is: cpu, memory and all that
+    is asked. `asked` are the columns of which there is some to take. `nowhere` is the first number of what is asked for
+    and no server has, as many as there are if there is none such.
     """
 
     resources: tuple[str, ...]
-    asked: Rows
+    amounts: Amounts
     ranks: Ranks
+    weighs: Scores
+    asked: Indices
     nowhere: int
-    weighed: Rows
 
     def lacking(self, capacity: Amounts, used: Amounts, at: At) -> Ranks:
         """For some servers, the number of the first resource that each has too little of; of none, as many as there
         are."""
         if isinstance(at, slice):
             return self._lacking_each(capacity, used, at)
-        short = self.asked.of(capacity, at) - self.asked.of(used, at) < self.asked.amounts
-        first: Ranks = np.where(short, self.ranks, np.int16(self.nowhere)).min(axis=0, initial=self.nowhere)
+        short = capacity.take(at, axis=0) - used.take(at, axis=0) < self.amounts
+        first = np.full(len(at), self.nowhere, np.int16)
+        if short.any():  # seldom so: most of what has changed still has room
+            np.where(short, self.ranks, first[:, None]).min(axis=1, initial=self.nowhere, out=first)
         return first
 
     def _lacking_each(self, capacity: Amounts, used: Amounts, at: slice) -> Ranks:
         """The same, a resource after the other, which is faster for many servers."""
-        first = np.full(capacity[0][at].shape, self.nowhere, np.int16)
-        each = zip(
-            self.asked.each(capacity, at), self.asked.each(used, at), self.asked.amounts, self.ranks, strict=True
-        )
-        for most, taken, amount, rank in each:
-            np.minimum(first, rank, out=first, where=most - taken < amount)
+        first = np.full(len(capacity[at]), self.nowhere, np.int16)
+        for number in self.asked:
+            short = capacity[at, number] - used[at, number] < self.amounts[number]
+            np.minimum(first, self.ranks[number], out=first, where=short)
         return first
 
 
+def columns(table: npt.NDArray[Number], numbers: Indices, at: At) -> Iterator[npt.NDArray[Number]]:
+    """Columns of a table for some servers, one after the other."""
+    for number in numbers:
+        column = table[:, number]
+        # Where servers repeat, a column in one piece is read faster
+        yield column.copy()[at] if not isinstance(at, slice) and len(at) > len(column) else column[at]
+
+
 def needs_of(requests: Requests, known: Mapping[str, int]) -> Needs:
-    """The needs of requests in tables whose rows are known by resource."""
-    amounts = dict.fromkeys(BASE, 0) | dict(requests)
-    asked = sorted((name for name, amount in amounts.items() if amount and name in known), key=known.__getitem__)
-    missing = [number for number, (name, amount) in enumerate(amounts.items()) if amount and name not in known]
-    numbers = {name: number for number, name in enumerate(amounts)}
-    return Needs(
-        tuple(amounts),
-        _rows(asked, amounts, known),
-        np.array([[numbers[name]] for name in asked], np.int16).reshape(-1, 1),
-        min(missing, default=len(amounts)),
-        _rows(dict.fromkeys((*BASE, *asked)), amounts, known),
-    )
-
-
-def _rows(names: Iterable[str], amounts: Mapping[str, int], known: Mapping[str, int]) -> Rows:
-    names = tuple(names)
-    taken = np.array([amounts[name] for name in names], np.int64).reshape(-1, 1)
-    return Rows(np.array([known[name] for name in names], np.intp), taken)
+    """The needs of requests in tables whose columns are known by resource."""
+    wanted = dict.fromkeys(BASE, 0) | dict(requests)
+    amounts, ranks = np.zeros(len(known), np.int64), np.full(len(known), len(wanted), np.int16)
+    missing = []
+    for number, (name, amount) in enumerate(wanted.items()):
+        if amount and name in known:
+            amounts[known[name]], ranks[known[name]] = amount, number
+        elif amount:
+            missing.append(number)
+    weighs = (amounts > 0).astype(np.float64)
+    weighs[[known[name] for name in BASE]] = 1.0
+    nowhere = min(missing, default=len(wanted))
+    return Needs(tuple(wanted), amounts, ranks, weighs, np.flatnonzero(amounts), nowhere)

@@ -49,7 +49,7 @@ def place(fleet: Fleet, ask: Ask, count: int) -> Placed:
     at all."""
     before = feasible(fleet, ask)
     fit = len(before.servers)
-    found = turns(fleet, ask, before.later, count)
+    found = turns(fleet, ask, before, count)
     if ask.gang and len(found.servers) < count:
         with fleet.trial():
             fleet.place(found.servers, ask.load)

@@ -164,7 +164,7 @@ def _view(fleet: Fleet, ask: Ask) -> _View:
     own = fleet.on_servers(ask.load.group).astype(np.float64)
     filled = score.filled(fleet, ask, slice(None), 0, own)
     scores = _base(fleet, ask) + filled.scores
-    for rule in rules_of(fleet, ask, fits.servers):
+    for rule in rules_of(fleet, ask, fits):
         scores = rule.judge(scores) if isinstance(rule, Balanced | Company) else scores
     return _View(fits.mask, scores, filled.use)
 

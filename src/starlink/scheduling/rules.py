@@ -11,6 +11,7 @@ from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.policy import Weight, policy, weight_at
 from starlink.scheduling.pool import UNLIMITED
+from starlink.scheduling.quotas import quota_left
 
 
 class Rule(ABC):
@@ -41,12 +42,12 @@ class Rule(ABC):
 class Quota(Rule):
     """The quotas of several pools, which may share."""
 
-    def __init__(self, fleet: Fleet, ask: Ask, servers: Indices) -> None:
+    def __init__(self, fleet: Fleet, ask: Ask, servers: Indices, left: Amounts) -> None:
         super().__init__(fleet.pool_codes)
         self._fleet, self._ask = fleet, ask
         self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else distinct(fleet.pool_codes[servers])
         self._used: dict[str, dict[str, int]] | None = None
-        self._left = filters.quota_left(fleet, ask)
+        self._left = left
 
     @property
     def limit(self) -> int | None:
@@ -66,7 +67,7 @@ class Quota(Rule):
         used = self._used[self._fleet.pool_names[self.codes[position]]]
         for key, amount in self._ask.load.quota:
             used[key] = used.get(key, 0) + amount
-        self._left = filters.quota_left(self._fleet, self._ask, self._used)
+        self._left = quota_left(self._fleet, self._ask, self._used)
 
 
 class Apart(Rule):
@@ -165,10 +166,10 @@ class Company(Wish):
             self._met[self.codes[position]] = True
 
 
-def rules_of(fleet: Fleet, ask: Ask, servers: Indices) -> Iterator[Rule]:
-    """The rules of a batch whose feasible servers are given."""
-    group = ask.load.group
-    if ask.load.quota and (quota := Quota(fleet, ask, servers)).limits:
+def rules_of(fleet: Fleet, ask: Ask, found: filters.Feasible) -> Iterator[Rule]:
+    """The rules of a batch, given the servers that are feasible for it."""
+    group, left = ask.load.group, found.quota_left
+    if left is not None and (quota := Quota(fleet, ask, found.later, left)).limits:
         yield quota
     for term in ask.anti_affinity:
         if concerns_itself(ask, term) and term.key != HOSTNAME:

@@ -16,6 +16,7 @@ from starlink.scheduling.arrays import ALL, Amounts, At, Codes, Indices, Mask
 from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.fleet import Fleet, Taint
+from starlink.scheduling.needs import columns
 from starlink.scheduling.policy import Policy, Weight, policy, weighs, weight_at
 from starlink.scheduling.taints import tolerated
 
@@ -67,8 +68,9 @@ class Filled(NamedTuple):
 
 
 def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | float) -> Filled:
-    """For each of the servers, with one instance after `more` others that are placed now. `own` is how many of the
-    group each had at first."""
+    """For each of the servers, with one instance after `more` others that are placed now: a number for all, one for
+    each, or a column of numbers for all, which gives a row for each number. `own` is how many of the group each had at
+    first."""
     weights = policy(fleet, ask)
     use, cpu, memory = _shares(fleet, ask, at, more)
     scores: Scores = weight_at(weights.use, at) * use
@@ -88,13 +90,16 @@ class _Shares(NamedTuple):
 
 
 def _shares(fleet: Fleet, ask: Ask, at: At, more: Indices | int) -> _Shares:
-    weighed = fleet.needs(ask.load.requests).weighed
+    needs = fleet.needs(ask.load.requests)
     if not isinstance(at, slice) and len(at) < _FEW:
-        shares = (weighed.of(fleet.uses, at) + (more + 1) * weighed.amounts) / weighed.of(fleet.most(), at)
-        return _Shares(shares.max(axis=0), shares[0], shares[1])
-    each = zip(weighed.each(fleet.uses, at), weighed.amounts.ravel(), weighed.each(fleet.most(), at), strict=True)
-    rows: list[Scores] = [(used + (more + 1) * amount) / most for used, amount, most in each]
-    return _Shares(functools.reduce(np.maximum, rows), rows[0], rows[1])
+        taken = fleet.uses.take(at, axis=0) + np.asarray(more + 1)[..., None] * needs.amounts
+        shares = taken / fleet.most().take(at, axis=0)
+        return _Shares((shares * needs.weighs).max(axis=-1), shares[..., 0], shares[..., 1])
+    weighed = np.flatnonzero(needs.weighs)
+    used, most = columns(fleet.uses, weighed, at), columns(fleet.most(), weighed, at)
+    each = zip(used, needs.amounts[weighed], most, strict=True)
+    found: list[Scores] = [(taken + (more + 1) * amount) / whole for taken, amount, whole in each]
+    return _Shares(functools.reduce(np.maximum, found), found[0], found[1])
 
 
 def wishes(fleet: Fleet, ask: Ask, *, own: bool) -> Iterator[tuple[Term, Weight]]:

@@ -13,6 +13,7 @@ import numpy as np
 from starlink.scheduling import firsts, score
 from starlink.scheduling.arrays import Indices, Mask, Scores, distinct
 from starlink.scheduling.ask import HOSTNAME, Ask
+from starlink.scheduling.filters import Feasible
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.rules import Quota, Rule, concerns_itself, rules_of
 
@@ -36,13 +37,13 @@ class Turns(NamedTuple):
     use: Scores
 
 
-def turns(fleet: Fleet, ask: Ask, servers: Indices, count: int) -> Turns:
-    """The turns of up to `count` instances on the servers, which are all that may have one now or later."""
-    if count < 1 or not len(servers):
+def turns(fleet: Fleet, ask: Ask, found: Feasible, count: int) -> Turns:
+    """The turns of up to `count` instances on the servers that may have one now or later."""
+    if count < 1 or not len(found.later):
         return Turns(_NONE, np.zeros(0))
-    batch = _Batch(fleet, ask, servers, count)
+    batch = _Batch(fleet, ask, found.later, count)
     rules = []
-    for rule in rules_of(fleet, ask, servers):
+    for rule in rules_of(fleet, ask, found):
         if isinstance(rule, Quota) and (limit := rule.limit) is not None:
             count = min(count, limit)
         else:
@@ -81,9 +82,10 @@ class _Batch:
 
     def places(self, servers: Indices) -> Indices:
         """How many more instances each server has room for, at most `count`."""
-        asked = self.fleet.needs(self.ask.load.requests).asked
-        free = asked.of(self.fleet.capacities, servers) - asked.of(self.fleet.uses, servers)
-        places: Indices = (free // asked.amounts).min(axis=0, initial=self.count)
+        needs = self.fleet.needs(self.ask.load.requests)
+        free = self.fleet.capacities.take(servers, axis=0) - self.fleet.uses.take(servers, axis=0)
+        fit = free[:, needs.asked] // needs.amounts[needs.asked]
+        places: Indices = fit.min(axis=1, initial=self.count)
         alone = any(concerns_itself(self.ask, term) and term.key == HOSTNAME for term in self.ask.anti_affinity)
         return np.minimum(places, 1) if self.ask.load.ports or alone else places
 
@@ -148,8 +150,9 @@ def _first(keys: Scores, count: int) -> Indices:
     """The positions of the `count` highest keys, of equal ones the first, in rising order."""
     if count >= len(keys):
         return np.arange(len(keys))
-    if count == 1:
-        return np.array([np.argmax(keys)])
+    best: Indices = np.flatnonzero(keys == keys[keys.argmax()])
+    if len(best) >= count:
+        return best[:count]
     least = np.partition(keys, len(keys) - count)[len(keys) - count]
     (higher,), (equal,) = (keys > least).nonzero(), (keys == least).nonzero()
     chosen = np.concatenate((higher, equal[: count - len(higher)]))

@@ -9,8 +9,8 @@ from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.explaining.reasons import shortfall
 from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
-from starlink.scheduling.filters import quota_left
 from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.rules import concerns_itself
 
 NO_MATES: Indices = np.zeros(0, np.intp)

@@ -15,6 +15,7 @@ from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels
 from starlink.scheduling.explaining.reasons import is_first, listed
 from starlink.scheduling.explaining.verdicts import welcome
 from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.rules import concerns_itself
 
 _EVERYWHERE = "Process"
@@ -65,7 +66,7 @@ def _quota(fleet: Fleet, ask: Ask) -> int:
     """For how many the asked pool has quota; a server in no pool needs none."""
     if ask.pool not in fleet.pools:
         return _ANY_NUMBER
-    return int(filters.quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)])
+    return int(quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)])
 
 
 def _parts(fleet: Fleet, ask: Ask, architectures: tuple[str, ...], domains: dict[str, str]) -> Iterator[str]:

@@ -33,7 +33,7 @@ from starlink.scheduling.explaining.reasons import (
 )
 from starlink.scheduling.explaining.shortage import change, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, resource_of, skews
-from starlink.scheduling.filters import quota_left
+from starlink.scheduling.quotas import quota_left
 
 _CURED_BY_A_SERVER = frozenset(
     {"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity", "Selector"}

@@ -12,6 +12,7 @@ from starlink.scheduling.domains import Domains
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE
 from starlink.scheduling.explaining.shortage import missing_shares
 from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.score import Scores
 
 _EFFORTS = {
@@ -95,7 +96,7 @@ def welcome(fleet: Fleet, ask: Ask) -> Welcome:
     pool = fleet.pools.get(ask.pool)
     if pool is None:
         return Welcome()
-    left = filters.quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)]
+    left = quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)]
     return Welcome(not pool.namespaces or ask.namespace in pool.namespaces, not pool.closed, bool(left > 0))
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.scheduling import score
+from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.preemption.bounds import NOBODY, least
@@ -95,7 +96,7 @@ class _Search:
         self._may_open = any(not lack.lasts for lack in self._choices.lacks)
         self._is_close = any(concerns_itself(ask, term) for term in ask.affinity)
         self._open = beyond_mending(fleet, ask)
-        self._scores = _scores(fleet, ask, slice(None))
+        self._scores = _scores(fleet, ask, np.arange(len(fleet)))
         self._heap = self._least()
 
     def _least(self) -> list[_Key]:
@@ -149,7 +150,7 @@ class _Search:
 
     def _rank_anew(self, server: int) -> None:
         """What its victims give back may be more than is needed: nothing is known of the server's next choice."""
-        one = slice(server, server + 1)
+        one = np.array([server])
         self._scores[one] = _scores(self._fleet, self._ask, one)
         heapq.heappush(self._heap, _Key(NOBODY, 0, 0, False, -np.inf, server))
 
@@ -158,10 +159,10 @@ def _uids(leavers: Sequence[Leaver]) -> tuple[str, ...]:
     return tuple(sorted(one.uid for one in leavers))
 
 
-def _scores(fleet: Fleet, ask: Ask, at: slice) -> Scores:
+def _scores(fleet: Fleet, ask: Ask, servers: Indices) -> Scores:
     """What the servers are to an instance now, with all that is there."""
-    standing, company = score.standing(fleet, ask)[at], score.company(fleet, ask)
+    standing, company = score.standing(fleet, ask)[servers], score.company(fleet, ask)
     present = fleet.groups.get(ask.load.group, {})
-    own = np.array([present.get(index, 0) for index in range(len(fleet))[at]], np.float64)
-    scores: Scores = standing + score.filled(fleet, ask, at, 0, own).scores
-    return scores if company is None else scores + company[at]
+    own = np.array([present.get(index, 0) for index in servers.tolist()], np.float64)
+    scores: Scores = standing + score.filled(fleet, ask, servers, 0, own).scores
+    return scores if company is None else scores + company[servers]

@@ -1,0 +1,31 @@
+"""How many more instances the quotas of pools have room for."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from starlink.scheduling.arrays import Amounts
+from starlink.scheduling.ask import Ask
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+
+
+def quotas(fleet: Fleet, ask: Ask) -> Amounts | None:
+    """What `quota_left` gives for what is charged; None where no quota concerns the ask."""
+    return quota_left(fleet, ask) if ask.load.quota and any(pool.quota for pool in fleet.pools.values()) else None
+
+
+def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
+    """How many more instances the quota of each pool that is asked has room for, by pool code, with what is charged or
+    with `used`."""
+    usage = fleet.quota_used if used is None else used
+    left = [_instances(fleet.pools, usage, ask, name) if ask.pool in ("", name) else 0 for name in fleet.pool_names]
+    return np.array(left, np.int64)
+
+
+def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:
+    most = UNLIMITED
+    for key, amount in ask.load.quota:
+        if amount and (left := room(pools, usage, pool, key)) != UNLIMITED:
+            most = min(most, left // amount)
+    return max(0, most)
