@@ -3,8 +3,8 @@
 `no`, `on` and `12:30` stay the strings that a person wrote, as kubectl reads them too.
 """
 
+import math
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import yaml
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ALIASES = 1_000
+MAX_VALUES = 1_000_000
+MAX_DEPTH = 300
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -21,21 +23,38 @@ class BadManifest(ValueError):
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """YAML 1.2's core schema, near enough, with duplicate keys refused."""
+    """YAML 1.2's core schema, near enough: what JSON can say, with duplicate keys refused."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    yaml_constructors: dict[Any, Any] = {  # noqa: RUF012
+        tag: constructor
+        for tag, constructor in _Base.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in ("null", "str", "seq", "map")
+    }
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable) or key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise _wrong(node, f"expected a mapping node, but found {node.id}")
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key in mapping:
+                raise _wrong(key_node, f"the key {key!r} stands twice")
+            mapping[key] = self.construct_object(value_node, deep=deep)
         return mapping
+
+    def _key(self, node: Any) -> str:
+        """A key as text, as kubectl takes numbers and truth values for it."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise _wrong(node, f"a {node.id} can't be a key; write text")
+        key = self.construct_object(node, deep=True)
+        if key is None:
+            raise _wrong(node, "null can't be a key; write it in quotes")
+        return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _wrong(node: Any, why: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, why, node.start_mark)
 
 
 for tag, pattern, first in (
@@ -51,11 +70,39 @@ for tag, pattern, first in (
         )
 
 
+_MOST_DIGITS = 20
+_LEAST_INT, _MOST_INT = -(2**63), 2**64 - 1
+
+
 def _int(loader: Any, node: Any) -> int:
-    return int(loader.construct_scalar(node))
+    text = loader.construct_scalar(node)
+    if not re.fullmatch("[-+]?[0-9]+", text):
+        raise _wrong(node, f"{text!r} is no whole number")
+    if len(text.lstrip("+-0")) > _MOST_DIGITS or not _LEAST_INT <= int(text) <= _MOST_INT:
+        raise _wrong(node, "the number has more than 64 bits; write a smaller one, or text in quotes")
+    return int(text)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+def _float(loader: Any, node: Any) -> float:
+    text = loader.construct_scalar(node)
+    try:
+        number = float(text)
+    except ValueError:
+        raise _wrong(node, f"{text!r} is no number") from None
+    if not math.isfinite(number):
+        raise _wrong(node, "the number is too large; write a smaller one, or text in quotes")
+    return number
+
+
+def _bool(loader: Any, node: Any) -> bool:
+    text = loader.construct_scalar(node)
+    if text.lower() not in ("true", "false"):
+        raise _wrong(node, f"{text!r} is neither true nor false")
+    return bool(text.lower() == "true")
+
+
+for name, constructor in (("int", _int), ("float", _float), ("bool", _bool)):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{name}", constructor)
 
 
 def load(path: Path) -> Any:
@@ -73,8 +120,25 @@ def load_all(text: str, source: str) -> list[Any]:
     try:
         if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)) > MAX_ALIASES:
             raise BadManifest(f"{source} has more than {MAX_ALIASES} aliases")
-        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
     except yaml.YAMLError as error:
         raise BadManifest(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise BadManifest(f"{source} is nested too deeply") from None
+    _measure(documents, source)
+    return documents
+
+
+def _measure(documents: list[Any], source: str) -> None:
+    """Each value counts as often as aliases bring it, for whoever writes it out writes all of them."""
+    waiting = [(document, 1) for document in documents]
+    count = 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if depth > MAX_DEPTH:
+            raise BadManifest(f"{source} is nested too deeply; at most {MAX_DEPTH} levels are read")
+        if count + len(waiting) > MAX_VALUES:
+            raise BadManifest(f"{source} has more than {MAX_VALUES} values, those that its aliases repeat included")
+        if isinstance(value, dict | list):
+            waiting += [(one, depth + 1) for one in (value.values() if isinstance(value, dict) else value)]

@@ -253,9 +253,29 @@ def test_yaml_means_what_a_person_wrote() -> None:
     ("a: [", "not valid YAML"),
     ("a: &x [1]\n" + "".join(f"b{n}: *x\n" for n in range(1100)), "aliases"),
     ("!!python/object/apply:os.system [ls]", "not valid YAML"),
+    ("a: !!binary aGk=", "could not determine a constructor"),
+    ("a: !!timestamp 2001-01-01", "could not determine a constructor"),
+    ("a: !!set {x}", "could not determine a constructor"),
+    ("a: !!int x", "'x' is no whole number"),
+    ("a: !!float x", "'x' is no number"),
+    ("a: !!bool x", "'x' is neither true nor false"),
+    ("a: !!map [b]", "expected a mapping node, but found sequence"),
+    ("a: " + "1" * 5000, "more than 64 bits"),
+    ("a: -9223372036854775809", "more than 64 bits"),
+    ("a: 1e999", "too large"),
+    ("? [a]\n: b", "a sequence can't be a key"),
+    ("null: b", "null can't be a key"),
+    ("1: a\n'1': b", "the key '1' stands twice"),
+    ("a: &a [*a]", "nested too deeply"),
+    ("[" * 400 + "]" * 400, "nested too deeply"),
+    ("\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)), "aliases repeat"),
 ])  # fmt: skip
 def test_bad_yaml_is_refused(text: str, why: str) -> None:
     with pytest.raises(BadManifest, match=why) as caught:
         load_all(text, "some.yaml")
     assert "some.yaml" in str(caught.value)
     assert json.dumps(str(caught.value))
+
+
+def test_keys_are_text_as_kubectl_makes_it() -> None:
+    assert load_all("1: a\ntrue: b\n2.5: c\n", "some.yaml") == [{"1": "a", "true": "b", "2.5": "c"}]
