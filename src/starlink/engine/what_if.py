@@ -22,6 +22,8 @@ MOST_SERVERS = 10_000
 _RESOURCES = ("cpu", "memory", "ephemeral-storage", "gpu")
 _IN_PARTS = ("cpu", "memory", "ephemeral-storage")
 _NEEDED = ("arch", "cpu", "memory")
+_IN_BYTES = ("memory", "ephemeral-storage")
+_LEAST_BYTES = 2**20
 _LARGEST = 2**50  # so that thousands of servers' sums stay within 64 bits
 _NOTHING = Found(Placement())
 
@@ -114,6 +116,9 @@ def _amount(name: str, value: str) -> str:
         raise ValueError(f"{name}={value}: {error}") from None
     if counted > _LARGEST or (not counted and name in _NEEDED):
         raise ValueError(f"{name}={value}: write more than 0, and at most {quantity.format_amount(name, _LARGEST)}")
+    if name in _IN_BYTES and 0 < counted < _LEAST_BYTES:
+        unit = f"{value}Gi" if value.isdecimal() else "64Gi"
+        raise ValueError(f"{name}={value}: that is {counted} bytes; write a unit, such as {name}={unit}")
     return value
 
 

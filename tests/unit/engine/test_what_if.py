@@ -34,6 +34,12 @@ def test_all_words_are_read() -> None:
         ("arch=arm64,cpu=1,memory=9999999999Ti", "memory=9999999999Ti: '9999999999Ti' is more than can be counted"),
         ("arch=arm64,cpu=0,memory=1Gi", "cpu=0: write more than 0"),
         ("arch=arm64,cpu=1,memory=0", "memory=0: write more than 0"),
+        ("arch=arm64,cpu=1,memory=64", "memory=64: that is 64 bytes; write a unit, such as memory=64Gi"),
+        ("arch=arm64,cpu=1,memory=64k", "memory=64k: that is 64000 bytes; write a unit, such as memory=64Gi"),
+        (
+            "arch=arm64,cpu=1,memory=1Gi,ephemeral-storage=1.5",
+            "that is 2 bytes; write a unit, such as ephemeral-storage=64Gi",
+        ),
         ("arch=arm64,cpu=1,memory=1Gi,label.=x", "label.=x: no label that Kubernetes takes"),
         ("arch=arm64,cpu=1,memory=1Gi,label.zone=ü!", "label.zone=ü!: no label that Kubernetes takes"),
         ("arch=arm64,cpu=1,memory=1Gi,label.kubernetes.io/arch=amd64", "a server sets kubernetes.io/arch itself"),
