@@ -79,7 +79,7 @@ def command(
             return text + _unseen(sight) + _unchecked(unchecked), any(one.unplaced for one in shown)
         judged = estimates(sight.world, tasks)
         text = render_estimates(judged, sight.lacking) + _unchecked(unchecked)
-        return text, any(one.fits < one.wanted for one in judged)
+        return text, any(one.short for one in judged)
 
     text, short = with_client(ctx, work)
     click.echo(text, nl=False)
@@ -181,7 +181,7 @@ def render(preview: Preview, most: int | None = None) -> str:
     lines = [f"task {preview.task.key}{_kind(preview.task)}: {_summary(preview)}"]
     if preview.rows:
         shown = preview.rows[:most]
-        rows = [(slot_ranges(row.slots), row.action, row.server, row.reason or _WHY[row.action]) for row in shown]
+        rows = [(slot_ranges(row.slots, row.server), row.action, row.server, row.reason or _WHY[row.action]) for row in shown]
         lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
         hidden = len(preview.rows) - len(shown)
         lines += [f"  and {hidden} more rows; --all shows them"] if hidden else []
@@ -232,7 +232,7 @@ def render_estimates(estimates: Sequence[Estimate], lacking: str) -> str:
     for one in estimates:
         lines.append(f"task {one.task.key}{_kind(one.task)}: {_judged(one)}")
         lines += [f"  pool {share.pool}: at most {share.instances} ({share.reason})" for share in one.shares]
-        lines += [f"  {one.refusal}"] if one.refusal else []
+        lines += [f"  {note}" for note in one.notes]
     lines.append(f"{lacking} can't be read by you: judged by the pools' headroom; labels, taints, ports and "
                  "neighbours may leave room for fewer")  # fmt: skip
     return "\n".join(lines) + "\n"

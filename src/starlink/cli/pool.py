@@ -116,7 +116,7 @@ def _leaving(leaving: Sequence[Leaving]) -> list[str]:
     together: dict[tuple[str, str, str], list[str]] = {}
     for one in leaving:
         together.setdefault((str(one.task), one.server, one.server_to or "nowhere"), []).append(one.slot)
-    rows = [(task, slot_ranges(slots), old, new) for (task, old, new), slots in together.items()]
+    rows = [(task, slot_ranges(slots, old), old, new) for (task, old, new), slots in together.items()]
     refusals = dict.fromkeys((str(one.task), one.reason) for one in leaving if not one.server_to)
     made_room = dict.fromkeys((str(one.task), one.reason) for one in leaving if one.reason.startswith("preempts"))
     told = [f"  {task}: {reason}" for task, reason in (*refusals, *made_room)]

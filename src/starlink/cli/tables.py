@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from starlink.api import slots
+from starlink.api.names import server_hash
 
 _FEW = 3
 
@@ -17,13 +18,15 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], indent: str = 
     ]
 
 
-def slot_ranges(names: Iterable[str]) -> str:
-    """Slots as ranges: `0-41`, `0,3,6-8`, those of a fixed count with its prefix; of many ranges the first few and how
-    many slots there are."""
+def slot_ranges(names: Iterable[str], server: str = "") -> str:
+    """Slots as ranges: `0-41`, `0,3,6-8`; of many ranges the first few and how many slots there are.
+
+    Those of a fixed count stand with the hash of their server, but for that of `server`, which is told beside them.
+    """
     numbers: dict[str, list[int]] = {}
     for name in names:
         prefix, number = slots.order(name)
-        numbers.setdefault(prefix, []).append(number)
+        numbers.setdefault("" if server and prefix == server_hash(server) else prefix, []).append(number)
     ranges = [
         f"{prefix}-{part}" if prefix else part
         for prefix, its in sorted(numbers.items())

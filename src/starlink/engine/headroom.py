@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from starlink.api import conditions, quantity
 from starlink.api.pool import Pool
 from starlink.api.task import Task
+from starlink.api.template import Template
 from starlink.engine.loads import quota_key
 from starlink.engine.pools import BELOW_WATERMARK, amounts
 from starlink.planning.world import World
@@ -26,20 +27,35 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A task, how many instances it still wants, and the pools that they may go to, which take `together` at most;
-    `refusal` says what keeps some away beside the shares."""
+    """A task, how many instances are to be placed, and the pools that they may go to, which take `together` at most.
+
+    `refusal` says what keeps some away beside the shares, `anew` which of the instances run now, and `unseen` what may
+    take more of them than the headroom tells."""
 
     task: Task
     wanted: int
     shares: tuple[Share, ...]
     refusal: str = ""
     together: int = UNLIMITED
+    anew: str = ""
+    unseen: str = ""
 
     @property
     def fits(self) -> int:
         """How many instances the headroom takes; a gang is taken whole or not at all."""
         fits = min(self.wanted, self.together, sum(share.instances for share in self.shares))
         return 0 if self.task.spec.placement.gang and fits < self.wanted else fits
+
+    @property
+    def short(self) -> bool:
+        """Whether it is certain that some have no place."""
+        return self.fits < self.wanted and not self.unseen
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known beside the shares, a sentence each."""
+        told = (self.anew, self.refusal, self.unseen if self.fits < self.wanted else "")
+        return tuple(filter(None, told))
 
 
 def estimates(world: World, tasks: Sequence[Task]) -> list[Estimate]:
@@ -49,6 +65,7 @@ def estimates(world: World, tasks: Sequence[Task]) -> list[Estimate]:
     cohorts = _cohorts(world.pools.values())
     made = {}
     for task in sorted(tasks, key=lambda task: (-task.spec.placement.priority, task.key)):
+        _release(_leaving(world, task), left, cohorts)
         made[task.key] = estimate = _within(_estimate(world, task, left), cohorts)
         _take(estimate, left)
         _take_of_cohorts(estimate, cohorts)
@@ -123,15 +140,20 @@ def _take_of_cohorts(estimate: Estimate, cohorts: Iterable[_Cohort]) -> None:
 
 
 def _asked_of_quota(task: Task) -> dict[str, int]:
+    return _of_quota(_asked(task))
+
+
+def _of_quota(amounts: Mapping[str, int]) -> dict[str, int]:
+    """What one instance takes of a quota, by its keys."""
     asked = {ASSIGNMENTS: 1}
-    for name, amount in _asked(task).items():
+    for name, amount in amounts.items():
         if key := quota_key(name):
             asked[key] = asked.get(key, 0) + amount
     return asked
 
 
 def _estimate(world: World, task: Task, left: Left) -> Estimate:
-    named, wanted = task.spec.placement.pool, _wanted(world, task)
+    named, wanted, anew = task.spec.placement.pool, _wanted(world, task), _told(_leaving(world, task))
     if named and named not in world.pools:
         known = ", ".join(sorted(world.pools)) or "none"
         refusal = f"pool {named!r} does not exist (pools: {known}); create it, or name another in placement.pool"
@@ -139,29 +161,103 @@ def _estimate(world: World, task: Task, left: Left) -> Estimate:
     if task.finding is not None and task.finding.nowhere:
         return Estimate(task, wanted, (), task.finding.nowhere)
     pools = [world.pools[named]] if named else [world.pools[name] for name in sorted(world.pools)]
-    if not pools:
-        return Estimate(task, wanted, (), "there is no pool to judge by; ask someone who may read servers")
-    return Estimate(task, wanted, tuple(_share(task, pool, left[pool.name], wanted) for pool in pools))
+    shares = tuple(_share(task, pool, left[pool.name], wanted) for pool in pools)
+    return Estimate(task, wanted, shares, anew=anew, unseen=_unseen(task, pools))
+
+
+def _unseen(task: Task, pools: Iterable[Pool]) -> str:
+    if not task.spec.placement.pool:
+        return "servers in no pool are in no pool's headroom: they may take more"
+    new = [pool.name for pool in pools if _is_new(pool) and not next(_closed(task, pool), "")]
+    return f"the operator has not told the headroom of pool {new[0]} yet: it may take more" if new else ""
+
+
+def _is_new(pool: Pool) -> bool:
+    return not pool.status.conditions
 
 
 def _wanted(world: World, task: Task) -> int:
     existing = world.tasks.get(task.key)
     status = existing.status if existing else task.status
-    mine = world.assignments.get(task.key)
-    there = status.replicas if mine is None else sum(1 for a in mine if not a.finished and not a.stopping)
     if task.spec.suspend:
         return 0
     open_ = task.completions - status.succeeded
-    return max(0, (min(task.parallelism, open_) if task.is_batch else task.replicas) - there)
+    staying = len(_running(world, task)) - len(_leaving(world, task).held)
+    return max(0, (min(task.parallelism, open_) if task.is_batch else task.replicas) - staying)
+
+
+# What runs now
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """What each instance holds that is to be placed anew, and the pool that gets it back: the one where they are, else,
+    where that can't be seen, the one where they are wanted."""
+
+    held: tuple[Mapping[str, int], ...] = ()
+    pool: str = ""
+    wanted: str = ""
+
+
+def _leaving(world: World, task: Task) -> _Leaving:
+    """A task of another pool, or with other requests, has its running instances replaced; a batch lets them finish."""
+    existing = world.tasks.get(task.key)
+    if existing is None or task.is_batch or task.spec.suspend:
+        return _Leaving()
+    before, wanted = existing.spec.placement.pool, task.spec.placement.pool
+    asked, moves = _asked(task), bool(wanted) and wanted != before
+    held = [one for one in _running(world, task) if moves or one != asked]
+    return _Leaving(tuple(held[: task.replicas]), before or wanted, wanted)
+
+
+def _running(world: World, task: Task) -> Sequence[Mapping[str, int]]:
+    """What each of its instances asks; by the task's status, where assignments can't be seen."""
+    mine, existing = world.assignments.get(task.key), world.tasks.get(task.key)
+    if mine is not None:
+        return [_requests(a.spec.template) for a in mine if not a.finished and not a.stopping]
+    return [_asked(existing)] * existing.status.replicas if existing else ()
+
+
+def _release(leaving: _Leaving, left: Left, cohorts: Iterable[_Cohort]) -> None:
+    """Gives back what they hold, for each is stopped before another is placed in its stead."""
+    if leaving.pool not in left:
+        return
+    its = left[leaving.pool]
+    for held in leaving.held:
+        for name, amount in held.items():
+            its[name] = its.get(name, 0) + amount
+        if ASSIGNMENTS in its:
+            its[ASSIGNMENTS] += 1
+        for cohort in cohorts:
+            if leaving.pool in cohort.pools:
+                for key in cohort.left:
+                    cohort.left[key] += _of_quota(held).get(key, 0)
+
+
+def _told(leaving: _Leaving) -> str:
+    count = len(leaving.held)
+    if not count:
+        return ""
+    told = "1 of them runs now, and is placed anew" if count == 1 else f"{count} of them run now, and are placed anew"
+    if not leaving.wanted:
+        return told
+    if leaving.pool != leaving.wanted:
+        return f"{told}: away from pool {leaving.pool}"
+    return f"{told}: what {'it holds' if count == 1 else 'they hold'} counts as left"
+
+
+# What a pool takes
 
 
 def _share(task: Task, pool: Pool, left: Mapping[str, int], wanted: int) -> Share:
     if closed := next(_closed(task, pool), ""):
         return Share(pool.name, 0, closed)
+    if _is_new(pool):
+        return Share(pool.name, 0, "new: the operator has not told its headroom yet")
     asked = {**_asked(task), **({ASSIGNMENTS: 1} if ASSIGNMENTS in left else {})}
     if not asked:
         return Share(pool.name, wanted, "asks no resource")
-    fits = {name: left.get(name, 0) // amount for name, amount in asked.items()}
+    fits = {name: max(0, left.get(name, 0)) // amount for name, amount in asked.items()}
     least = min(fits, key=lambda name: fits[name])
     told = f"{written(least, left.get(least, 0))} {least} left"
     if least != ASSIGNMENTS:
@@ -170,7 +266,11 @@ def _share(task: Task, pool: Pool, left: Mapping[str, int], wanted: int) -> Shar
 
 
 def _asked(task: Task) -> dict[str, int]:
-    requests = task.spec.template.resources.requests
+    return _requests(task.spec.template)
+
+
+def _requests(template: Template) -> dict[str, int]:
+    requests = template.resources.requests
     return {name: amount for name, value in requests.items() if (amount := quantity.amount(name, value))}
 
 

@@ -3,6 +3,7 @@
 import msgspec
 from tests.world import Cluster
 
+from starlink.api.names import server_hash
 from starlink.api.task import Task
 from starlink.cli.plan import MOST_ROWS, render
 from starlink.cli.tables import aligned, slot_ranges, some
@@ -15,6 +16,12 @@ def test_slots_are_ranges() -> None:
     assert slot_ranges([str(n) for n in range(0, 100, 10)]) == "0,10,20,... (10)"
     assert slot_ranges(["0a1b2c3d-0", "0a1b2c3d-1", "0a1b2c3d-3"]) == "0a1b2c3d-0-1,0a1b2c3d-3"
     assert slot_ranges([]) == ""
+
+
+def test_slots_of_a_fixed_count_need_no_hash_beside_their_server() -> None:
+    slots = [f"{server_hash(server)}-{number}" for server in ("s1", "s2") for number in range(2)]
+    assert slot_ranges(slots[:2], "s1") == "0-1"
+    assert slot_ranges(slots, "s1") == f"0-1,{server_hash('s2')}-0-1"
 
 
 def test_names_are_few() -> None:
