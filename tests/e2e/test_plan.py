@@ -112,6 +112,61 @@ def test_what_servers_would_help(two: Starlink) -> None:
     two.cli("delete", "pool", "edge")
 
 
+def server(name: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "labels": {"zone": "za"}}
+    return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Server", "metadata": metadata, "spec": spec}
+
+
+def test_the_pools_and_servers_of_the_file_are_planned_with(two: Starlink) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "far"}}
+    new = pool("new", selector={"zone": "za"}, quota={"assignments": 1})
+    wanted = task("web", replicas=2, placement={"pool": "new"})
+    given = (namespace, server("s2"), server("s9"), new, wanted, task("there", "far"))
+    done = two.cli("plan", "-f", "-", stdin="\n---\n".join(map(json.dumps, given)), check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr == (
+        "left out, for a plan is of Tasks, Pools and Servers: Namespace far; Server s9, of which no agent is seen\n"
+    )
+    web, there = done.stdout.split("\n\n")
+    assert "1 to create, 1 without a place" in web and "  0      create  s2 " in web and "quota.assignments" in web
+    assert there.startswith("task far/there: 1 to create")
+    assert "namespace far is not there yet: judged as written, not checked by the server" in there
+    assert not two.items("pools") and not two.items("tasks", "-A")
+
+    held = (server("s2", unschedulable=True), task("web", placement={"serverSelector": {"zone": "za"}}))
+    assert "1 can't be placed" in plan(two, *held, status=2)
+
+
+def test_a_file_without_tasks_says_what_it_has(two: Starlink) -> None:
+    text = json.dumps(pool("new"))
+    done = two.cli("plan", "-f", "-", stdin=text, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("Error: standard input: no Task in it, but 1 Pool; ")
+    wrong = {**task("web"), "apiVersion": "starlink.dev/v1"}
+    for words in ("plan", "apply", "delete"):
+        done = two.cli(words, "-f", "-", stdin=json.dumps(wrong), check=False)
+        assert done.returncode == 1 and done.stderr == (
+            "Error: standard input, document 1: apiVersion 'starlink.dev/v1', kind 'Task' is not served; "
+            "write apiVersion: starlink.dev/v1alpha1 and kind: Task\n"
+        )
+    done = two.cli("plan", "-f", "-", stdin=json.dumps({**task("web"), "spec": 5}), check=False)
+    assert (
+        done.returncode == 1 and done.stderr.startswith("Error: standard input, document 1: ") and "spec" in done.stderr
+    )
+    done = two.cli("plan", "--pool", "", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
+    assert done.returncode == 2 and "'' is no pool; name one, or leave --pool away" in done.stderr
+
+
+def test_what_a_scaled_task_keeps_is_what_apply_keeps(two: Starlink) -> None:
+    declared = task("web")
+    two.apply(declared)
+    two.apply({**declared, "spec": {**declared["spec"], "replicas": 2}})
+    shown = plan(two, {**declared, "spec": {**declared["spec"], "replicas": 2}})
+    assert "1 to create" in shown or "2 kept" in shown
+    eventually(lambda: sum(ready_on(two, "web").values()) == 2, "two run")
+    assert "1 to stop, 1 kept" in plan(two, declared)
+    two.cli("delete", "task", "web")
+
+
 # For one who may read little
 
 
@@ -171,6 +226,9 @@ def test_one_who_may_read_tasks_and_pools_alone(two: Starlink) -> None:
     assert "task team/there: 0 of 1 instance to place" in done.stdout
     assert "\nservers can't be read by you: judged by the pools' headroom" in done.stdout
     assert "you may not write tasks in team: judged as written" in done.stdout
+
+    done = two.cli(*as_reader, "plan", "-n", "team", "-f", "-", stdin=json.dumps(task("any", "team", replicas=9)))
+    assert "  servers in no pool are in no pool's headroom: they may take more\n" in done.stdout
 
     done = two.cli(*as_reader, "plan", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
     assert done.returncode == 1 and "--add needs to read servers, which you may not" in done.stderr

@@ -8,6 +8,7 @@ import click
 from starlink.api.kinds import Kind
 from starlink.cli.cluster import with_client
 from starlink.cli.manifests import Manifest, read
+from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.resources import Resources
 from starlink.client.errors import ClientError, NotFound
 from starlink.client.kube import Client
@@ -22,19 +23,23 @@ Obj = dict[str, Any]
 @click.option(
     "-f", "--filename", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
 )
-@click.option("-n", "--namespace", default="default", show_default=True, help="For objects that name none.")
+@namespace_option
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], namespace: str) -> None:
+def command(ctx: click.Context, files: tuple[str, ...], namespace: str | None) -> None:
     """Create or change what files declare."""
     manifests = read(files)
+    otherwise = namespace_of(ctx, namespace)
 
     async def work(client: Client) -> list[str]:
         resources = await Resources.discover(client)
-        kinds = [resources.of_manifest(manifest.body, manifest.where) for manifest in manifests]
+        kinds = [resources.of_manifest(manifest) for manifest in manifests]
+        places = [
+            otherwise.of(manifest) if kind.namespaced else "" for kind, manifest in zip(kinds, manifests, strict=True)
+        ]
         failures = []
-        for kind, manifest in zip(kinds, manifests, strict=True):
+        for kind, manifest, place in zip(kinds, manifests, places, strict=True):
             try:
-                done = await apply_one(client, kind, manifest, namespace)
+                done = await apply_one(client, kind, manifest, place)
             except ClientError as error:
                 failures.append(f"{manifest.where}: {error}")
                 continue
@@ -47,21 +52,26 @@ def command(ctx: click.Context, files: tuple[str, ...], namespace: str) -> None:
         raise click.ClickException("\n".join(failures))
 
 
-async def apply_one(client: Client, kind: Kind, manifest: Manifest, namespace: str = "default") -> str:
-    """Applies one object; gives created, configured or unchanged. Raises ClientError."""
+async def apply_one(client: Client, kind: Kind, manifest: Manifest, place: str) -> str:
+    """Applies one object to a namespace, "" for a cluster-wide one; gives created, configured or unchanged. Raises
+    ClientError."""
     wanted = with_annotation(manifest.body)
-    place = (wanted["metadata"].get("namespace") or namespace) if kind.namespaced else ""
     try:
         current = await client.get(kind, manifest.name, place)
     except NotFound:
         await client.create(kind, wanted, place, query=_STRICT)
         return "created"
-    patch = three_way(last_applied(current), wanted, current)
+    patch = patch_to(manifest, current)
     if not patch:
         return "unchanged"
     written = await client.patch(kind, manifest.name, patch, place, query=_STRICT)
     same = written["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"]
     return "unchanged" if same else "configured"
+
+
+def patch_to(manifest: Manifest, current: Obj) -> Obj:
+    """The merge patch that applies the manifest to the object as it is. Pure."""
+    return three_way(last_applied(current), with_annotation(manifest.body), current)
 
 
 def with_annotation(body: Obj) -> Obj:
@@ -99,3 +109,15 @@ def three_way(last: Obj, wanted: Obj, current: Obj) -> Obj:
         if key not in wanted and key in current:
             patch[key] = None
     return patch
+
+
+def merged(current: Obj, patch: Obj) -> Obj:
+    """The object with a merge patch applied: https://www.rfc-editor.org/rfc/rfc7386. Pure."""
+    found = {key: value for key, value in current.items() if patch.get(key, ...) is not None}
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            below = current.get(key)
+            found[key] = merged(below if isinstance(below, dict) else {}, value)
+        elif value is not None:
+            found[key] = value
+    return found

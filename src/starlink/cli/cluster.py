@@ -18,15 +18,22 @@ T = TypeVar("T")
 
 def kubeconfig_path(ctx: click.Context) -> Path:
     """--kubeconfig, $KUBECONFIG, or the data dir's, in that order and from nowhere else. Raises ClickException."""
-    given = ctx.obj["kubeconfig"] or os.environ.get("KUBECONFIG")
-    if given:
-        return Path(given)
-    path = DataDir.of(ctx.obj["data_dir"]).admin_kubeconfig
-    if not path.exists():
+    path = named_kubeconfig(ctx)
+    if not _given(ctx) and not path.exists():
         raise click.ClickException(
             f"no cluster: give --kubeconfig, set KUBECONFIG, or start one with `starlink up` ({path} is not there)"
         )
     return path
+
+
+def named_kubeconfig(ctx: click.Context) -> Path:
+    """The same, whether it is there or not."""
+    given = _given(ctx)
+    return Path(given) if given else DataDir.of(ctx.obj["data_dir"]).admin_kubeconfig
+
+
+def _given(ctx: click.Context) -> str:
+    return str(ctx.obj["kubeconfig"] or os.environ.get("KUBECONFIG") or "")
 
 
 def config_of(ctx: click.Context) -> Config:

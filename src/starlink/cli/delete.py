@@ -8,6 +8,7 @@ from starlink.api.kinds import SERVER, Kind
 from starlink.api.labels import GONE_ANNOTATION
 from starlink.cli.cluster import with_client
 from starlink.cli.manifests import read
+from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.resources import Resources
 from starlink.client.errors import NotFound
 from starlink.client.kube import Client
@@ -17,7 +18,7 @@ from starlink.client.kube import Client
 @click.argument("kind", required=False)
 @click.argument("names", nargs=-1)
 @click.option("-f", "--filename", "files", multiple=True, help="Delete what these files declare.")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Where to look.")
+@namespace_option
 @click.option("--wait/--no-wait", default=True, help="Wait until they are gone [yes].")
 @click.option("--force", is_flag=True, help="For servers: declare them gone, do not wait for them to drain.")
 @click.pass_context
@@ -26,29 +27,28 @@ def command(
     kind: str | None,
     names: tuple[str, ...],
     files: tuple[str, ...],
-    namespace: str,
+    namespace: str | None,
     wait: bool,
     force: bool,
 ) -> None:
     """Delete objects: KIND NAME…, or -f FILE."""
     if bool(files) == bool(kind) or (kind and not names):
         raise click.UsageError("give KIND and NAME…, or -f FILE")
+    otherwise = namespace_of(ctx, namespace)
 
     async def work(client: Client) -> None:
         resources = await Resources.discover(client)
         if files:
-            targets = [
-                (resources.of_manifest(m.body, m.where), m.name, m.body["metadata"].get("namespace") or namespace)
-                for m in read(files)
-            ]
+            declared = [(resources.of_manifest(manifest), manifest) for manifest in read(files)]
+            targets = [(found, m.name, otherwise.of(m) if found.namespaced else "") for found, m in declared]
         else:
             found = resources.named(kind or "")
-            targets = [(found, name, namespace) for name in names]
+            targets = [(found, name, otherwise.name if found.namespaced else "") for name in names]
         for found, name, place in targets:
-            await _delete(client, found, name, place if found.namespaced else "", force=force)
+            await _delete(client, found, name, place, force=force)
         if wait:
             for found, name, place in targets:
-                await _gone(client, found, name, place if found.namespaced else "")
+                await _gone(client, found, name, place)
 
     with_client(ctx, work)
 

@@ -136,8 +136,9 @@ class Demo:
         async with self._step("applied examples/"):
             resources = await Resources.discover(self._client)
             for manifest in read(files):
-                kind = resources.of_manifest(manifest.body, manifest.where)
-                self._detail(f"{kind.kind.lower()}/{manifest.name} {await apply_one(self._client, kind, manifest)}")
+                kind = resources.of_manifest(manifest)
+                done = await apply_one(self._client, kind, manifest, NAMESPACE)
+                self._detail(f"{kind.kind.lower()}/{manifest.name} {done}")
 
     async def _web_answers(self) -> None:
         async with self._step("web: 3 replicas are ready, each answers"):

@@ -9,6 +9,7 @@ import yaml
 
 from starlink.api.kinds import Kind
 from starlink.cli.cluster import with_client
+from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.resources import Resources
 from starlink.client.kube import Client, url
 
@@ -20,7 +21,7 @@ Obj = dict[str, Any]
 @click.command()
 @click.argument("kind")
 @click.argument("name", required=False)
-@click.option("-n", "--namespace", default="default", show_default=True, help="Where to look.")
+@namespace_option
 @click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")
 @click.option("-l", "--selector", default="", help="Only objects with these labels.")
 @click.option(
@@ -28,14 +29,20 @@ Obj = dict[str, Any]
 )
 @click.pass_context
 def command(
-    ctx: click.Context, kind: str, name: str | None, namespace: str, all_namespaces: bool, selector: str, output: str
+    ctx: click.Context,
+    kind: str,
+    name: str | None,
+    namespace: str | None,
+    all_namespaces: bool,
+    selector: str,
+    output: str,
 ) -> None:
     """Show objects of a KIND, such as tasks, servers or assignments."""
+    place = "" if all_namespaces else namespace_of(ctx, namespace).name
 
     async def work(client: Client) -> None:
         for number, word in enumerate(kind.split(",")):
             found = (await Resources.discover(client)).named(word)
-            place = "" if all_namespaces else namespace
             if output in ("yaml", "json"):
                 click.echo(await _document(client, found, place, name, selector, output), nl=False)
                 continue

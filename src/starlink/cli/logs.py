@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from starlink.cli.datadir import DataDir
+from starlink.cli.namespace import namespace_of, namespace_option
 
 POLL_SECONDS = 0.2
 
@@ -33,21 +34,23 @@ class Instance:
 
 @click.command()
 @click.argument("name")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Where the task is.")
+@namespace_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
 @click.option("--slot", help="Only this slot of the task.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where StarLink or the agent keeps everything.")
 @click.pass_context
 def command(
-    ctx: click.Context, name: str, namespace: str, follow: bool, slot: str | None, data_dir: Path | None
+    ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None, data_dir: Path | None
 ) -> None:
     """Show the output of a task's or an assignment's instances on this machine."""
-    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    ctx.obj["data_dir"] = data_dir or ctx.obj["data_dir"]
+    data = DataDir.of(ctx.obj["data_dir"])
+    place = namespace_of(ctx, namespace).name
     folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]
-    found = [i for i in _instances(folders) if _meant(i.record, name, namespace) and slot in (None, i.record.slot)]
+    found = [i for i in _instances(folders) if _meant(i.record, name, place) and slot in (None, i.record.slot)]
     if not found:
         raise click.ClickException(
-            f"no instance of {namespace}/{name} on this machine (looked in {data.root}); "
+            f"no instance of {place}/{name} on this machine (looked in {data.root}); "
             "kubectl get assignments shows where it runs"
         )
     prefixed = len(found) > 1

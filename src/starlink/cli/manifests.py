@@ -1,6 +1,8 @@
 """Manifests as people give them: files, folders, standard input."""
 
+import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,39 @@ import click
 
 from starlink.manifest import BadManifest, load_all
 
+STANDARD_INPUT = "standard input"
+_MOST_TOLD = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object and where it stands, for messages."""
+    """One object and where it stands, for messages. It has an apiVersion, a kind and a name; whatever else it holds is
+    for the server to judge."""
 
     where: str
     body: dict[str, Any]
 
     @property
+    def api_version(self) -> str:
+        return str(self.body["apiVersion"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.body["kind"])
+
+    @property
     def name(self) -> str:
         return str(self.body["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """What it names itself, "" when it does not."""
+        return self.body["metadata"].get("namespace") or ""
+
+
+def told(files: tuple[str, ...]) -> str:
+    """The files as messages name them."""
+    return ", ".join(STANDARD_INPUT if file == "-" else file for file in files)
 
 
 def read(files: tuple[str, ...]) -> list[Manifest]:
@@ -29,38 +53,85 @@ def read(files: tuple[str, ...]) -> list[Manifest]:
     """
     found = [manifest for file in files for source, text in _texts(file) for manifest in _objects(source, text)]
     if not found:
-        raise click.ClickException(f"{', '.join(files)}: no object in it")
+        raise click.ClickException(f"{told(files)}: no object in it; write one with apiVersion, kind and metadata")
     return found
 
 
 def _texts(file: str) -> list[tuple[str, str]]:
     if file == "-":
-        return [("standard input", sys.stdin.read())]
+        return [(STANDARD_INPUT, _decoded(STANDARD_INPUT, sys.stdin.buffer.read()))]
     path = Path(file)
     try:
-        if not path.is_dir():
-            return [(file, path.read_text())]
-        inside = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml", ".json"))
-        return [(str(p), p.read_text()) for p in inside]
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise click.ClickException(f"{file}: {why}") from None
+        inside = sorted(path.iterdir()) if path.is_dir() else None
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    if inside is None:
+        return [(file, _content(path))]
+    return [(str(p), _content(p)) for p in inside if p.suffix in (".yaml", ".yml", ".json")]
 
 
-def _objects(source: str, text: str) -> list[Manifest]:
+def _content(path: Path) -> str:
+    try:
+        return _decoded(str(path), path.read_bytes())
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+
+
+def _decoded(source: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{source}: byte {error.start} is not UTF-8; save it as UTF-8 text") from None
+
+
+def _objects(source: str, text: str) -> Iterator[Manifest]:
     try:
         documents = load_all(text, source)
     except BadManifest as error:
         raise click.ClickException(str(error)) from None
-    found = []
     for number, document in enumerate(documents, 1):
         where = f"{source}, document {number}"
-        if not isinstance(document, dict):
-            raise click.ClickException(f"{where}: an object with apiVersion, kind and metadata is wanted")
-        bodies = document["items"] if document.get("kind") == "List" else [document]
-        for body in bodies:
-            meta = body.get("metadata")
-            if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
-                raise click.ClickException(f"{where}: metadata.name is missing; give the object a name")
-            found.append(Manifest(where, body))
-    return found
+        if isinstance(document, dict) and (document.get("kind") == "List" or isinstance(document.get("items"), list)):
+            for index, item in enumerate(_items(where, document)):
+                yield _manifest(f"{where}, items[{index}]", item)
+        else:
+            yield _manifest(where, document)
+
+
+def _items(where: str, document: dict[str, Any]) -> list[Any]:
+    items = document.get("items")
+    if not isinstance(items, list):
+        raise click.ClickException(f"{where}: items {_found(items)}; write the list of the objects there")
+    return items
+
+
+def _manifest(where: str, body: Any) -> Manifest:
+    if not isinstance(body, dict):
+        raise click.ClickException(f"{where} {_found(body)}; write an object with apiVersion, kind and metadata")
+    for field, example in (("apiVersion", "starlink.dev/v1alpha1"), ("kind", "Task")):
+        _demand_text(where, field, body.get(field), f"write such as {field}: {example}")
+    meta = body.get("metadata")
+    if not isinstance(meta, dict):
+        raise click.ClickException(f"{where}: metadata {_found(meta)}; write a mapping with the object's name")
+    _demand_text(where, "metadata.name", meta.get("name"), "give the object a name")
+    if meta.get("namespace") not in (None, ""):
+        _demand_text(where, "metadata.namespace", meta["namespace"], "write the name of a namespace, or leave it away")
+    for field in ("labels", "annotations"):
+        if not isinstance(meta.get(field), dict | None):
+            raise click.ClickException(
+                f"{where}: metadata.{field} {_found(meta[field])}; write a mapping of text to text"
+            )
+    return Manifest(where, body)
+
+
+def _demand_text(where: str, field: str, value: Any, right: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise click.ClickException(f"{where}: {field} {_found(value)}; {right}")
+
+
+def _found(value: Any) -> str:
+    """What stands there, in a few words."""
+    if value is None:
+        return "is missing"
+    text = json.dumps(value, ensure_ascii=False)
+    return f"is {text if len(text) <= _MOST_TOLD else f'{text[:_MOST_TOLD]}...'}"

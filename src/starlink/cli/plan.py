@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from starlink.api.kinds import TASK
 from starlink.api.task import Task
-from starlink.cli.apply import three_way
 from starlink.cli.cluster import with_client
-from starlink.cli.manifests import Manifest, read
+from starlink.cli.declaring import Declared, declare
+from starlink.cli.manifests import read, told
+from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.observing import Sight, engine_for, look
 from starlink.cli.tables import aligned, slot_ranges, some
-from starlink.client.errors import Forbidden, NotFound
 from starlink.client.kube import Client
-from starlink.planning.faults import task_fault
-from starlink.planning.status import INVALID_SPEC
 
 if TYPE_CHECKING:
     from starlink.engine.headroom import Estimate
@@ -31,44 +28,62 @@ MOST_ROWS = 50
 _MOST_VICTIMS = 20
 
 
+def _named(_ctx: click.Context, _parameter: click.Parameter, pool: str | None) -> str:
+    """The pool that --pool names, "" where it is not given."""
+    if pool is not None and not pool.strip():
+        raise click.BadParameter(f"{pool!r} is no pool; name one, or leave --pool away for servers in none")
+    return pool or ""
+
+
 @click.command()
 @click.option("-f", "--filename", "files", multiple=True, help="A file, a folder, or - for standard input.")
-@click.option("-n", "--namespace", default="default", show_default=True, help="For tasks that name none.")
+@namespace_option
 @click.option("--add", "additions", multiple=True, help="What if there were such servers: arch=arm64,cpu=16,memory=64Gi"
               "[,count=N][,gpu=N][,label.KEY=VALUE][,feature=NAME][,DOMAIN/NAME=N].")  # fmt: skip
-@click.option("--pool", default="", help="The pool of the servers that --add adds.")
+@click.option("--pool", callback=_named, help="The pool of the servers that --add adds.")
 @click.option("--all", "every_row", is_flag=True, help=f"Show all rows of a task, not only {MOST_ROWS}.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[str, ...], namespace: str, additions: tuple[str, ...], pool: str, every_row: bool
+    ctx: click.Context,
+    files: tuple[str, ...],
+    namespace: str | None,
+    additions: tuple[str, ...],
+    pool: str,
+    every_row: bool,
 ) -> None:
     """Show what applying a file would do, or what further servers would.
 
-    The tasks of all files are planned together. Exits with 2 when something can't be placed.
+    The tasks of all files are planned together, with the pools and servers of those files as if applied. Exits with 2
+    when something can't be placed.
     """
     if not files and not additions:
         raise click.UsageError("give -f FILE, or --add 'arch=arm64,cpu=16,memory=64Gi', or both")
     if pool and not additions:
         raise click.UsageError("--pool is where --add adds servers; a task names its own in placement.pool")
     with engine_for("plan"):
+        from starlink.engine.assumed import assumed
         from starlink.engine.headroom import estimates
         from starlink.engine.preview import previews
         from starlink.engine.what_if import what_if
-    manifests = _tasks_in(files) if files else []
+    manifests = read(files) if files else []
     added = _parsed(additions)
+    otherwise = namespace_of(ctx, namespace)
 
     async def work(client: Client) -> tuple[str, bool]:
-        declared, unchecked = await _declared(client, manifests, namespace)
-        faults = {task.key: fault for task in declared if (fault := task_fault(task))}
-        wrong = "".join(f"task {key}: {INVALID_SPEC}: {fault}\n" for key, fault in faults.items())
-        tasks = [task for task in declared if task.key not in faults]
-        if wrong and not tasks:
+        found = await declare(client, manifests, otherwise) if manifests else Declared()
+        if not found.tasks and not added:
+            raise click.ClickException(f"{told(files)}: {found.without_task()}")
+        wrong = found.refuse()
+        if wrong and not found.tasks:
             return wrong, True
-        text, short = await judge(client, tasks, unchecked)
+        text, short = await judge(client, found)
         return wrong + text, short or bool(wrong)
 
-    async def judge(client: Client, tasks: list[Task], unchecked: list[str]) -> tuple[str, bool]:
-        sight = await look(client, {namespace, *(task.metadata.namespace for task in tasks)})
+    async def judge(client: Client, declared: Declared) -> tuple[str, bool]:
+        tasks = list(declared.tasks.values())
+        sight = await look(client, {otherwise.name, *(task.metadata.namespace for task in tasks)})
+        click.echo(declared.left_out(sight.world.servers), nl=False, err=True)
+        sight = replace(sight, world=assumed(sight.world, declared.pools.values(), declared.servers.values()))
         if added:
             _demand(sight, pool)
             found = what_if(sight.world, tasks, pool, added)
@@ -76,23 +91,14 @@ def command(
         if sight.is_whole:
             shown = previews(sight.world, tasks)
             text = "\n".join(render(one, MOST_ROWS if not every_row else None) for one in shown)
-            return text + _unseen(sight) + _unchecked(unchecked), any(one.unplaced for one in shown)
+            return text + _unseen(sight) + declared.notes(), any(one.unplaced for one in shown)
         judged = estimates(sight.world, tasks)
-        text = render_estimates(judged, sight.lacking) + _unchecked(unchecked)
-        return text, any(one.short for one in judged)
+        return render_estimates(judged, sight.lacking) + declared.notes(), any(one.short for one in judged)
 
     text, short = with_client(ctx, work)
     click.echo(text, nl=False)
     if short:
         ctx.exit(NOT_ALL_FIT)
-
-
-def _tasks_in(files: tuple[str, ...]) -> list[Manifest]:
-    wanted = (TASK.api_version, TASK.kind)
-    manifests = [m for m in read(files) if (m.body.get("apiVersion"), m.body.get("kind")) == wanted]
-    if not manifests:
-        raise click.ClickException(f"{', '.join(files)}: no {TASK.kind} of {TASK.api_version} in it")
-    return manifests
 
 
 def _parsed(texts: Iterable[str]) -> list[Addition]:
@@ -116,61 +122,10 @@ def _demand(sight: Sight, pool: str) -> None:
         raise click.ClickException(f"--pool {pool}: there is no such pool; there are: {known}")
 
 
-# What is declared
-
-
-async def _declared(client: Client, manifests: Iterable[Manifest], namespace: str) -> tuple[list[Task], list[str]]:
-    """The tasks as the server would store them; of the namespaces where it may not be asked, as they are written."""
-    tasks, unchecked = {}, set()
-    for manifest in manifests:
-        place = manifest.body["metadata"].get("namespace") or namespace
-        try:
-            task = await _dry_run(client, manifest.body, place)
-        except Forbidden:
-            task = _as_written(manifest, place)
-            unchecked.add(place)
-        tasks[task.key] = task
-    return list(tasks.values()), sorted(unchecked)
-
-
-async def _dry_run(client: Client, body: dict[str, Any], namespace: str) -> Task:
-    """The server validates and fills in defaults; dryRun keeps it from writing."""
-    query = {"dryRun": "All", "fieldValidation": "Strict"}
-    name = str(body["metadata"]["name"])
-    try:
-        current = await client.get(TASK, name, namespace)
-        patch = {"spec": three_way(current["spec"], body["spec"], current["spec"])}
-        labels = body["metadata"].get("labels")
-        if labels:
-            patch["metadata"] = {"labels": labels}
-        answered = await client.patch(TASK, name, patch, namespace, query=query)
-    except NotFound:
-        answered = await client.create(TASK, body, namespace, query=query)
-    return _converted(answered, f"task {namespace}/{name}")
-
-
-def _as_written(manifest: Manifest, namespace: str) -> Task:
-    body = {**manifest.body, "metadata": {**manifest.body["metadata"], "namespace": namespace}}
-    return _converted(body, manifest.where)
-
-
-def _converted(body: Any, where: str) -> Task:
-    try:
-        return msgspec.convert(body, Task)
-    except msgspec.ValidationError as error:
-        raise click.ClickException(f"{where}: {error}") from None
-
-
 def _unseen(sight: Sight) -> str:
     if not sight.hidden:
         return ""
     return "tasks of other namespaces can't be read by you: whether they make room or keep others away is not seen\n"
-
-
-def _unchecked(namespaces: Sequence[str]) -> str:
-    if not namespaces:
-        return ""
-    return f"you may not write tasks in {', '.join(namespaces)}: judged as written, not checked by the server\n"
 
 
 # What is shown
@@ -181,7 +136,10 @@ def render(preview: Preview, most: int | None = None) -> str:
     lines = [f"task {preview.task.key}{_kind(preview.task)}: {_summary(preview)}"]
     if preview.rows:
         shown = preview.rows[:most]
-        rows = [(slot_ranges(row.slots, row.server), row.action, row.server, row.reason or _WHY[row.action]) for row in shown]
+        rows = [
+            (slot_ranges(row.slots, row.server), row.action, row.server, row.reason or _WHY[row.action])
+            for row in shown
+        ]
         lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
         hidden = len(preview.rows) - len(shown)
         lines += [f"  and {hidden} more rows; --all shows them"] if hidden else []

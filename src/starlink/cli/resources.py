@@ -6,7 +6,9 @@ from typing import Any
 import click
 import msgspec
 
-from starlink.api.kinds import Kind
+from starlink.api.kinds import STARLINK_KINDS, Kind
+from starlink.cli.manifests import Manifest
+from starlink.cli.tables import some
 from starlink.client.kube import Client
 
 _AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
@@ -33,15 +35,27 @@ class Resources:
         known = ", ".join(sorted(kind.plural for kind, _ in self._entries))
         raise click.ClickException(f"the server has no resource {word!r}; it has {known}")
 
-    def of_manifest(self, manifest: dict[str, Any], where: str) -> Kind:
-        """The kind of an object in a file; `where` names file and document."""
+    def of_manifest(self, manifest: Manifest) -> Kind:
+        """The kind of an object in a file. Raises ClickException with what stands there and what would be right."""
         for kind, _ in self._entries:
-            if (manifest.get("apiVersion"), manifest.get("kind")) == (kind.api_version, kind.kind):
+            if (manifest.api_version, manifest.kind) == (kind.api_version, kind.kind):
                 return kind
         raise click.ClickException(
-            f"{where}: apiVersion {manifest.get('apiVersion')!r}, kind {manifest.get('kind')!r} is not served; "
-            "StarLink's kinds are starlink.dev/v1alpha1 Task, Pool, Server"
+            f"{manifest.where}: apiVersion {manifest.api_version!r}, kind {manifest.kind!r} is not served; "
+            f"{self._right(manifest)}"
         )
+
+    def _right(self, manifest: Manifest) -> str:
+        group = manifest.api_version.rpartition("/")[0]
+        alike = [kind for kind, names in self._entries if manifest.kind.lower() in names]
+        meant = next((kind for kind in alike if kind.group == group), alike[0] if alike else None)
+        if meant is not None:
+            return f"write apiVersion: {meant.api_version} and kind: {meant.kind}"
+        beside = sorted(kind.kind for kind, _ in self._entries if kind.api_version == manifest.api_version)
+        if beside:
+            return f"{manifest.api_version} has {some(beside, 10)}"
+        kinds = ", ".join(sorted(kind.kind for kind in STARLINK_KINDS))
+        return f"StarLink's own are of apiVersion {STARLINK_KINDS[0].api_version}: {kinds}"
 
 
 def _entries(document: dict[str, Any]) -> list[tuple[Kind, frozenset[str]]]:

@@ -19,7 +19,8 @@ class BadConfig(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One cluster and one identity. PEM as bytes; `token_file` is read anew when it changes."""
+    """One cluster, one identity, and the namespace of the context, "" when it names none. PEM as bytes; `token_file` is
+    read anew when it changes."""
 
     server: str
     ca: bytes | None = None
@@ -27,6 +28,7 @@ class Config:
     key: bytes | None = None
     token: str = ""
     token_file: Path | None = None
+    namespace: str = ""
 
     @property
     def host(self) -> str:
@@ -90,6 +92,9 @@ def load(path: Path) -> Config:
             f"{path}: clusters[].cluster.server is {server!r}; it must be a URL such as https://127.0.0.1:6443"
         )
     token_file = user.get("tokenFile")
+    namespace = context.get("namespace") or ""
+    if not isinstance(namespace, str):
+        raise BadConfig(f"{path}: contexts[].context.namespace is {namespace!r}; it must be the name of a namespace")
     return Config(
         server.rstrip("/"),
         _data(path, cluster, "certificate-authority"),
@@ -97,6 +102,7 @@ def load(path: Path) -> Config:
         _data(path, user, "client-key"),
         user.get("token") or "",
         path.parent / token_file if token_file else None,
+        namespace,
     )
 
 
