@@ -96,7 +96,7 @@ def tells(error: click.ClickException, path: Path) -> bool:
     """Whether it names the file, the place in it, and what would be right."""
     said = error.message
     where = rf"{re.escape(str(path))}(, document \d+(, items\[\d+\])?( is [^;]*)?(: |;)| is not valid YAML: .*line \d+|: no object)"
-    right = r"; (write|give|v1alpha1|StarLink's own)|Expected|missing required|Invalid|line \d+"
+    right = r"; (write|give|starlink\.dev/v1alpha1 has|StarLink's own)|Expected|missing required|Invalid|line \d+"
     return bool(re.match(where, said, re.DOTALL) and re.search(right, said))
 
 
