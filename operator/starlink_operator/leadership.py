@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,13 @@ class Observation:
 def may_take(lease: Observation, identity: str, now: float) -> bool:
     """Whether the Lease is free: ours already, given back, or not renewed for its whole length since we saw it."""
     return lease.holder in ("", identity) or now - lease.since > LEASE_SECONDS
+
+
+def lost_to(holder: str, identity: str) -> str:
+    """To whom a leader has lost the Lease that `holder` holds now, in words; "" while it is its own."""
+    if holder == identity:
+        return ""
+    return f"the Lease was taken by {holder}" if holder else "the Lease was given back in our place"
 
 
 def may_write(renewed: float, now: float) -> bool:
@@ -92,8 +100,7 @@ class Leadership:
         self._version = lease["metadata"]["resourceVersion"]
         if self._version == seen.version:
             return seen
-        spec = msgspec.convert(lease.get("spec") or {}, LeaseSpec)
-        return Observation(self._version, spec.holder_identity or "", self._monotonic())
+        return Observation(self._version, _holder(lease), self._monotonic())
 
     async def _renew(self) -> None:
         started = self._monotonic()
@@ -105,29 +112,34 @@ class Leadership:
         self._renewed = started
 
     async def hold(self) -> None:
-        """Renews until cancelled. Raises LeadershipLost when another took it or it could not be renewed in time."""
+        """Renews until cancelled. Raises LeadershipLost when another took the Lease, also while the API was away."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
                 await self._renew()
             except Conflict as error:
-                raise LeadershipLost(f"the Lease was taken by another: {error}") from None
+                log.info("the Lease is not as it was left: %s", error)
+                await self._win_back()
             except ClientError as error:
                 log.warning("the leadership could not be renewed: %s", error)
                 if not self.leads:
                     await self._win_back()
 
     async def _win_back(self) -> None:
-        """The API was away for longer than the lease; if nobody took it meanwhile, it is ours again."""
+        """Renews what the Lease says is still ours. Raises LeadershipLost when it is not.
+
+        That it changed says nothing: a renewal of ours may have been done and its answer lost.
+        """
         while True:
             try:
                 lease = await self._client.get(LEASE, NAME, NAMESPACE)
-                if lease["metadata"]["resourceVersion"] != self._version:
-                    raise LeadershipLost("the Lease was changed by another while the API was away")
+                if problem := lost_to(_holder(lease), self._identity):
+                    raise LeadershipLost(problem)
+                self._version = lease["metadata"]["resourceVersion"]
                 await self._renew()
                 return
-            except Conflict:
-                raise LeadershipLost("the Lease was taken by another") from None
+            except NotFound:
+                raise LeadershipLost("the Lease was deleted") from None
             except ClientError:
                 await asyncio.sleep(1.0)
 
@@ -136,3 +148,7 @@ class Leadership:
         patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
         with contextlib.suppress(ClientError):
             await self._client.patch(LEASE, NAME, patch, NAMESPACE)
+
+
+def _holder(lease: dict[str, Any]) -> str:
+    return msgspec.convert(lease.get("spec") or {}, LeaseSpec).holder_identity or ""
