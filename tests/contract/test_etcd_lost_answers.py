@@ -1,6 +1,7 @@
 """Writes to an etcd whose answers, or which itself, are lost."""
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.conftest import soon
 from tests.contract.etcd_stores import EtcdStore, opened
 from tests.contract.proxy import Proxy
-from tests.contract.stores import A, Collector
+from tests.contract.stores import A, B, Collector
 from tests.etcd_server import EtcdServer
 
 from starlink.store.base import Conflict, Record, StoreUnavailable
@@ -70,6 +71,27 @@ async def test_an_etcd_that_is_away_makes_writes_unavailable(tmp_path: Path) -> 
             assert store.get(A) == first == store.latest(A)
         with pytest.raises(StoreUnavailable, match="no answer"):
             await EtcdStore(server.endpoints).open()
+
+
+async def test_a_write_that_nobody_waits_for_any_more_fails_in_silence(tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    with EtcdServer(tmp_path) as server:
+        async with opened(server.endpoints) as store:
+            first = await store.put(A, b"1", expect=0)
+            server.freeze(0)
+            writing = [
+                asyncio.create_task(store.put(key, b"2", expect=at)) for key, at in ((A, first.revision), (B, 0))
+            ]
+            await asyncio.sleep(0)
+            for one in writing:
+                one.cancel()
+            given_up = await asyncio.gather(*writing, return_exceptions=True)
+            assert [type(one) for one in given_up] == [asyncio.CancelledError] * 2
+        server.thaw(0)
+    del writing, one
+    gc.collect()
+    assert told == []
 
 
 async def test_a_restart_of_the_only_member_is_resumed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Writing to etcd: a transaction, and what became of one that got no answer."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import grpc.aio
@@ -12,6 +13,8 @@ from starlink.store.etcd.follower import Follower
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Mirror
 from starlink.store.etcd.rpc import NO_LEADER, RANGE, TXN, if_at, passes, put, said
+
+log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 6.0
 # A change that gets no answer is sent again, so it may be given up early; a creation may not be.
@@ -63,8 +66,11 @@ class Writes:
         task = asyncio.create_task(self._carry_out(write))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        # A caller that goes away changes nothing: the write is on its way.
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:  # a caller that goes away changes nothing: the write is on its way
+            task.add_done_callback(_told_to_nobody)
+            raise
 
     def _refuse_outdated(self, key: Key, expect: int) -> None:
         """A revision that memory knows to be past need not be asked about; what is absent must be."""
@@ -164,3 +170,10 @@ class Writes:
         current = next(map(self._layout.record, answer.kvs), None)
         self._mirror.learn(key, current.revision if current else at, current)
         return current
+
+
+def _told_to_nobody(task: asyncio.Task[Record]) -> None:
+    """What became of a write whose caller has gone away; only what no caller expects is worth a word."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, (Conflict, StoreUnavailable)):
+        log.error("a write failed whose caller had gone away", exc_info=error)
