@@ -7,6 +7,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.neighbours import Neighbours
+from starlink.engine.outsiders import outsiders
 from starlink.engine.placing import Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
@@ -116,10 +117,11 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
         amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
         charged = Charged(int(fleet.instances[index]), amounts)
         plans.append(plan_server(world.servers[name], world, pools, health, charged))
-    return plans + [
-        plan_pool(pool, world, pools, health, pool_use(fleet, pool), contained.pools.get(name, ""))
-        for name, pool in sorted(world.pools.items())
-    ]
+    against = outsiders(fleet, world.pools)
+    for name, pool in sorted(world.pools.items()):
+        use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
+        plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
+    return plans
 
 
 def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:

@@ -1,8 +1,10 @@
 """Pools: which servers belong to which, and how each pool is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from starlink.api import conditions, labels, quantity
 from starlink.api.kinds import POOL
@@ -13,6 +15,7 @@ from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus, replacing
 from starlink.planning.status import INVALID_SPEC
+from starlink.planning.words import share
 from starlink.planning.world import World
 
 
@@ -34,7 +37,7 @@ class PoolUse:
 
     `capacity` may be requested of its servers in all, `allocated` is, `headroom` is what quota and servers leave.
     `exhausted` are the keys of the quota of which nothing is left, each as a person reads it with the way out, `above`
-    the watermarks.
+    the watermarks. `outsiders` are the fields of the spec that instances here go against, with the instances.
     """
 
     capacity: Mapping[str, int] = field(default_factory=dict)
@@ -43,6 +46,7 @@ class PoolUse:
     assignments: int = 0
     exhausted: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
+    outsiders: tuple[str, ...] = ()
 
 
 def plan_pool(
@@ -52,7 +56,7 @@ def plan_pool(
     `fault` says why its spec can't be used."""
     members = sorted(name for name, its in pools.items() if its == pool.name)
     ready = [name for name in members if not health.is_unknown(name) and not health.is_gone(name)]
-    well = _ready(pool, members, ready, world, pools, health, fault)
+    well = _with_outsiders(_ready(pool, members, ready, world, pools, health, fault), use.outsiders)
     told = _conditions(pool, well, use, fault, world.now)
     status: dict[str, Any] = {
         "observedGeneration": pool.metadata.generation,
@@ -118,8 +122,16 @@ def _ready(
     if not ready:
         message = "no server of the pool is ready" if members else _empty(pool, world, pools)
         return Condition(type="Ready", status="False", reason="NoReadyServers", message=message)
-    message = f"{len(ready)} of {len(members)} servers are ready{_idle(pool, ready, world)}"
+    message = f"{share(len(ready), len(members), 'server')} ready{_idle(pool, ready, world)}"
     return Condition(type="Ready", status="True", reason="ServersReady", message=message)
+
+
+def _with_outsiders(well: Condition, outsiders: Sequence[str]) -> Condition:
+    """What is told of the servers, and of the instances that would not be placed here now, which nobody moves."""
+    if not outsiders:
+        return well
+    told = f"{'; '.join(outsiders)}; they go on: delete their assignments to have them placed anew, or allow them again"
+    return msgspec.structs.replace(well, message=f"{well.message}; {told}")
 
 
 def _idle(pool: Pool, ready: list[str], world: World) -> str:
