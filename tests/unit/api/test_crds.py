@@ -10,6 +10,12 @@ from starlink.manifest import load
 
 Obj = dict[str, Any]
 RUN = {"command": ["run"]}
+DOMAIN = ".".join(["d" * 63] * 3 + ["d" * 61])
+"""As long as the domain in the key of a label may be."""
+BAD_KEYS = [
+    ("bad key!", "match"), ("a/b/c", "match"), ("/a", "match"), ("A.com/a", "match"), ("a..com/a", "match"),
+    ("n" * 64, "match"), ("-a", "match"), (f"{DOMAIN}d/a", "253"),
+]  # fmt: skip
 KINDS = ("tasks", "assignments", "pools", "servers")
 SCHEMAS = {
     kind: StructuralSchema(
@@ -57,6 +63,9 @@ RIGHT: list[tuple[str, Obj]] = [
     ("tasks", placed(preferredArchitectures=["riscv64", "amd64"], features=["kvm"])),
     ("tasks", placed(tolerations=[{"key": "a", "operator": "Exists", "effect": "PreferNoSchedule"}])),
     ("servers", {"taints": [{"key": "a", "effect": "PreferNoSchedule"}]}),
+    ("servers", {"taints": [{"key": "a.b-c.example.com/Lab_1.x", "value": "B-2", "effect": "NoSchedule"}]}),
+    ("servers", {"taints": [{"key": f"{DOMAIN}/{'n' * 63}", "value": "v" * 63, "effect": "NoSchedule"}]}),
+    ("tasks", placed(tolerations=[{"key": f"{DOMAIN}/{'n' * 63}"}, {"key": "", "operator": "Exists"}])),
     ("pools", {"quota": {"cpu": 64, "memory": "2Pi", "assignments": 5}, "cohort": "lab", "lend": {"cpu": "64000m"}}),
     ("pools", {"quota": {"gpu": 8}, "cohort": "lab", "borrow": {"gpu": 100}}),
     ("pools", {"watermarks": {"cpu": {"high": 80, "low": 80}}, "overcommit": {"cpu": 400}, "weights": {"own": 0}}),
@@ -132,6 +141,12 @@ WRONG: list[tuple[str, Obj, str, str]] = [
     ("pools", {"overcommit": {"cpu": 99}}, "spec.overcommit.cpu", "100"),
     ("pools", {"weights": {"use": 1001}}, "spec.weights.use", "1000"),
     ("servers", {"taints": [{"key": "a", "effect": "Prefer"}]}, "spec.taints[0].effect", "PreferNoSchedule"),
+    *(("servers", {"taints": [{"key": key, "effect": "NoSchedule"}]}, "spec.taints[0].key", why) for key, why in BAD_KEYS),
+    ("servers", {"taints": [{"key": "", "effect": "NoSchedule"}]}, "spec.taints[0].key", "match"),
+    ("servers", {"taints": [{"key": "a", "value": "b!", "effect": "NoSchedule"}]}, "spec.taints[0].value", "match"),
+    *(("tasks", placed(tolerations=[{"key": key}]), "spec.placement.tolerations[0].key", why) for key, why in BAD_KEYS),
+    ("tasks", placed(tolerations=[{"key": ""}]), "spec.placement.tolerations[0]", "operator Exists"),
+    ("tasks", placed(tolerations=[{"key": "a", "value": "-b"}]), "spec.placement.tolerations[0].value", "match"),
 ]  # fmt: skip
 
 
