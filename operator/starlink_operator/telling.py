@@ -117,7 +117,7 @@ class Teller:
 def _merged(waiting: _News | None, sending: _News | None, plan: Plan) -> _News:
     """The Events of a status that waits to be written are planned again and again; each is sent once."""
     statuses = [action for action in plan.tells if isinstance(action, UpdateStatus)]
-    under_way = sending.events if sending else ()
-    events = dict.fromkeys(waiting.events if waiting else ())
-    events.update(dict.fromkeys(one for one in plan.tells if isinstance(one, RecordEvent) and one not in under_way))
-    return _News(statuses[-1] if statuses else None, tuple(events)[-MOST_EVENTS:])
+    under_way = {event.gist for event in sending.events} if sending else set()
+    events = {event.gist: event for event in (waiting.events if waiting else ())}
+    events |= {one.gist: one for one in plan.tells if isinstance(one, RecordEvent) and one.gist not in under_way}
+    return _News(statuses[-1] if statuses else None, tuple(events.values())[-MOST_EVENTS:])

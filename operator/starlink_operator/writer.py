@@ -103,7 +103,7 @@ class Writer:
         """Losing an event is no failure."""
         key, now = action.key, format_time(self._wall())
         namespace = key.namespace or "default"
-        name = event_name(key.name, action.uid, action.reason, action.message)
+        name = event_name(key.name, action.uid, action.reason, "" if action.lasting else action.message)
         event = {
             "metadata": {"name": name, "namespace": namespace},
             "involvedObject": {
@@ -128,8 +128,8 @@ class Writer:
                 await self._client.create(EVENT, event, namespace)
             except AlreadyExists:
                 known = await self._client.get(EVENT, name, namespace)
-                count = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now}
-                await self._client.patch(EVENT, name, count, namespace)
+                again = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now, "message": action.message}
+                await self._client.patch(EVENT, name, again, namespace)
 
 
 class _Left(msgspec.Struct):

@@ -16,6 +16,7 @@ def server_hash(server: str) -> str:
 
 
 def event_name(object_name: str, object_uid: str, reason: str, message: str) -> str:
-    """The same event of the same object has the same name, so that a repetition counts up."""
+    """The same event of the same object has the same name, so that a repetition counts up; one that tells a state has
+    no `message` in it."""
     told = "\0".join((object_uid, reason, message)).encode()
     return f"{object_name}.{hashlib.sha256(told).hexdigest()[:16]}"

@@ -65,8 +65,9 @@ class Placer:
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
         blocked = "; ".join(dict.fromkeys(outcome.blocked))
-        told = "; ".join(filter(None, (self._waits_in_words(outcome.waiting), refusal, blocked)))
-        placement = Placement(tuple(outcome.servers), told, outcome.wait_for, tuple(filter(None, victims)))
+        waiting = self._waits_in_words(outcome.waiting)
+        told = "; ".join(filter(None, (waiting, refusal, blocked)))
+        placement = Placement(tuple(outcome.servers), told, outcome.wait_for, tuple(filter(None, victims)), waiting)
         held = self._held(examined, outcome.waiting)
         return Found(placement, outcome.removed, tuple(outcome.reasons), len(outcome.waiting), held)
 

@@ -7,6 +7,7 @@ from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded
 from starlink.planning.service import most_wants
+from starlink.planning.words import counted, share
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 60.0
@@ -51,7 +52,7 @@ def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple
             return word, told.reason, told.message
     done = sum(1 for slot in completed if slot < task.completions)
     if done >= task.completions:
-        return "Complete", "AllCompleted", f"all {task.completions} completions are done"
+        return "Complete", "AllCompleted", f"{share(done, task.completions, 'completion')} done"
     exhausted = sorted(slot for slot, count in observed.failures.items() if count > task.retries)
     if exhausted:
         slot = exhausted[0]
@@ -60,14 +61,14 @@ def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple
         return (
             "Failed",
             "RetriesExceeded",
-            f"slot {slot} failed {observed.failures[slot]} times, retries is {task.retries}{why}",
+            f"slot {slot} failed {counted(observed.failures[slot], 'time')}, retries is {task.retries}{why}",
         )
     left = _deadline(observed, now)
     if left is not None and left <= 0:
         return (
             "Failed",
             "DeadlineExceeded",
-            f"it took longer than {task.spec.deadline}; {done} of {task.completions} completions are done",
+            f"it took longer than {task.spec.deadline}; {share(done, task.completions, 'completion')} done",
         )
     return None
 

@@ -11,6 +11,8 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.planning.observed import PREEMPTED, SERVER_LOST
 from starlink.planning.plan import Action, RecordEvent
+from starlink.planning.status import WAITING
+from starlink.planning.words import without_numbers
 
 if TYPE_CHECKING:
     from starlink.planning.task import Examined, Placement
@@ -23,8 +25,8 @@ def task_events(
     task = examined.task
     events: list[Action] = []
 
-    def tell(kind: Any, reason: str, message: str) -> None:
-        events.append(RecordEvent(TASK, task.key, task.uid, kind, reason, message))
+    def tell(kind: Any, reason: str, message: str, lasting: bool = False) -> None:
+        events.append(RecordEvent(TASK, task.key, task.uid, kind, reason, message, lasting))
 
     for a in examined.observed.lost:
         if a.spec.desired == "Running" and not a.metadata.deleting:
@@ -41,7 +43,7 @@ def task_events(
     for word in ("Scheduled", "Ready", "Complete", "Failed"):
         told = _became(task, status, word)
         if told is not None:
-            tell(*told)
+            tell(*told, lasting=word == "Scheduled")
     return events
 
 
@@ -55,10 +57,17 @@ def _told_to_victims(task: Task, victims: Sequence[Assignment], tasks: Mapping[O
     events: list[Action] = []
     for (key, uid), lost in losses.items():
         its = tasks[key].spec.placement.priority if key in tasks else priority
-        why = "makes room for" if its < priority else "gives back what its pool has borrowed, to"
         names = _listed([f"{a.name} on {a.spec.server}" for a in lost])
-        events.append(RecordEvent(TASK, key, uid, "Warning", PREEMPTED, f"{names} {why} {taker}"))
+        message = f"{names} {_yields(len(lost), its < priority)} {taker}"
+        events.append(RecordEvent(TASK, key, uid, "Warning", PREEMPTED, message))
     return events
+
+
+def _yields(number: int, to_priority: bool) -> str:
+    """What so many do for whom they have to go."""
+    if to_priority:
+        return "makes room for" if number == 1 else "make room for"
+    return f"{'gives' if number == 1 else 'give'} back what {'its' if number == 1 else 'their'} pool has borrowed, to"
 
 
 _WARN = {"Scheduled": "False", "Failed": "True"}
@@ -68,16 +77,27 @@ def _became(task: Task, status: Mapping[str, Any], word: str) -> tuple[str, str,
     """An event for a condition that changed, where a person would ask."""
     new = next((c for c in status.get("conditions", ()) if c["type"] == word), None)
     old = next((c for c in task.status.conditions if c.type == word), None)
-    if new is None or (
-        old is not None and (old.status, old.reason, old.message) == (new["status"], new["reason"], new["message"])
-    ):
+    if new is None:
+        return None
+    message, was = _news(word, new["message"]), _news(word, old.message) if old else ""
+    if old and (old.status, old.reason) == (new["status"], new["reason"]) and _alike(word, was, message):
         return None
     if word == "Ready":
-        failing = new["reason"] == "AttemptsFail"
-        return ("Warning", "AttemptFailed", new["message"]) if failing else None
+        return ("Warning", "AttemptFailed", message) if new["reason"] == "AttemptsFail" else None
     if word == "Complete":
-        return ("Normal", "Complete", new["message"]) if new["status"] == "True" else None
-    return ("Warning", new["reason"], new["message"]) if new["status"] == _WARN[word] else None
+        return ("Normal", "Complete", message) if new["status"] == "True" else None
+    kind = "Normal" if new["reason"] == WAITING else "Warning"
+    return (kind, new["reason"], message) if new["status"] == _WARN[word] else None
+
+
+def _news(word: str, message: str) -> str:
+    """What a condition says anew: Ready begins with a tally that is told of nothing in particular."""
+    return message.partition("; ")[2] if word == "Ready" else message
+
+
+def _alike(word: str, old: str, new: str) -> bool:
+    """Whether nobody needs to be told again: that a task has no server for more, or for fewer, is the same."""
+    return without_numbers(old) == without_numbers(new) if word == "Scheduled" else old == new
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
+from starlink.planning.words import without_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,12 @@ class RecordEvent:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+    lasting: bool = False  # tells a state: the object has one Event of the reason, which says the latest and counts up
+
+    @property
+    def gist(self) -> tuple[str, str, str]:
+        """What is news of the object once; of a state, other numbers are none."""
+        return self.type, self.reason, without_numbers(self.message) if self.lasting else self.message
 
 
 def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

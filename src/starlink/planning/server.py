@@ -11,6 +11,7 @@ from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.words import counted
 from starlink.planning.world import World
 
 POOL_NOT_FOUND = "PoolNotFound"
@@ -73,7 +74,9 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
             f"a person has declared it gone; take {labels.GONE_ANNOTATION} away to use it again",
         )
     if server.metadata.deleting:
-        return "False", "Draining", f"it is being deleted; {charged.instances} assignments have not stopped yet"
+        number = charged.instances
+        left = f"{counted(number, 'assignment')} {'has' if number == 1 else 'have'} not stopped yet"
+        return "False", "Draining", f"it is being deleted; {left}"
     if server.name in health.braked and health.is_unknown(server.name):
         return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
     if health.is_unknown(server.name):

@@ -13,6 +13,7 @@ from starlink.api.timestamp import format_time
 from starlink.planning.batch import describe
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, failed, ready_now
+from starlink.planning.words import counted, is_or_are, share
 
 if TYPE_CHECKING:
     from starlink.api.task import Task
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Truth = Literal["True", "False", "Unknown"]
 INVALID_SPEC = "InvalidSpec"
 """The reason of Ready and Stalled where a spec has what can't be used."""
+WAITING = "Waiting"
+"""The reason of Ready and Scheduled where others are about to stop for those that have no server."""
 
 
 def task_status(examined: Examined, placement: Placement, health: Health, now: float) -> dict[str, Any]:
@@ -87,6 +90,8 @@ class _Facts:
         self.examined = examined
         self.task = task
         self.refusal = placement.refusal
+        self.waits = bool(placement.refusal) and placement.refusal == placement.waiting
+        self.problem = placement.refusal.removeprefix(f"{placement.waiting}; ").partition("; ")[0]
         self.wants = len(examined.decision.wants)
         self.unplaced = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
         self.live = len(observed.live)
@@ -141,7 +146,7 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
     if facts.task.is_batch:
         return (*common, *_outcome(verdict))
     serves = facts.ready > 0
-    message = f"{facts.ready} instances are ready" if serves else "no instance is ready"
+    message = f"{counted(facts.ready, 'instance')} {is_or_are(facts.ready)} ready" if serves else "no instance is ready"
     return (*common, _condition("Available", serves, "InstancesReady" if serves else "NoneReady", message))
 
 
@@ -153,17 +158,16 @@ def _service_ready(facts: _Facts) -> Condition:
     def not_ready(reason: str, message: str) -> Condition:
         return _condition("Ready", False, reason, message)
 
-    tally = f"{facts.ready} of {facts.desired} instances are ready"
+    tally = f"{share(facts.ready, facts.desired, 'instance')} ready"
     if facts.task.metadata.deleting:
         return not_ready("Terminating", "the task is being deleted")
     if facts.task.spec.suspend:
         return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
     if facts.refusal:
-        return not_ready("Unplaceable", f"{tally}; {_unplaced(facts)} can't be placed: {facts.refusal}")
+        return _without_server(facts, tally, f"{_unplaced(facts)} can't be placed: ")
     if facts.braked:
-        return not_ready(
-            "StormBrake", f"{tally}; servers {', '.join(facts.braked[:5])} fell silent with most of their pool"
-        )
+        servers = f"server{'s' if facts.braked[1:] else ''} {', '.join(facts.braked[:5])}"
+        return not_ready("StormBrake", f"{tally}; {servers} fell silent with most of their pool")
     if facts.settled:
         return _condition("Ready", True, "AllReady", tally)
     if facts.failing:
@@ -171,8 +175,16 @@ def _service_ready(facts: _Facts) -> Condition:
     if facts.examined.decision.updating:
         return not_ready("Updating", f"{tally}; {facts.examined.decision.updating}")
     if facts.live > facts.desired or facts.stopping:
-        return not_ready("Stopping", f"{tally}; {facts.stopping + max(facts.live - facts.desired, 0)} are stopping")
+        stopping = facts.stopping + max(facts.live - facts.desired, 0)
+        return not_ready("Stopping", f"{tally}; {stopping} {is_or_are(stopping)} stopping")
     return not_ready("Starting", f"{tally}{_starting(facts)}")
+
+
+def _without_server(facts: _Facts, tally: str, lead: str = "") -> Condition:
+    """Ready says what stands in the way; what would help, and for whom who waits, the condition Scheduled says."""
+    if facts.waits:
+        return _condition("Ready", False, WAITING, f"{tally}; {facts.problem.partition(': ')[0]}")
+    return _condition("Ready", False, "Unplaceable", f"{tally}; {lead}{facts.problem}")
 
 
 def _unplaced(facts: _Facts) -> str:
@@ -192,17 +204,17 @@ def _at(a: Assignment) -> str:
 
 
 def _batch_ready(facts: _Facts) -> Condition:
-    tally = f"{facts.completed} of {facts.desired} completions are done"
+    tally = f"{share(facts.completed, facts.desired, 'completion')} done"
     verdict = facts.examined.decision.verdict
     if verdict is not None:
         return _condition("Ready", verdict[0] == "Complete", verdict[1], verdict[2])
     if facts.task.spec.suspend:
         return _condition("Ready", False, "Suspended", "spec.suspend is true; set it to false to go on")
     if facts.refusal and not facts.live:
-        return _condition("Ready", False, "Unplaceable", f"{tally}; {facts.refusal}")
+        return _without_server(facts, tally)
     if facts.failing:
         return _condition("Ready", False, "AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
-    return _condition("Ready", False, "Running", f"{tally}, {facts.live} are running")
+    return _condition("Ready", False, "Running", f"{tally}, {facts.live} {is_or_are(facts.live)} running")
 
 
 def _outcome(verdict: tuple[str, str, str] | None) -> tuple[Condition, ...]:
@@ -220,7 +232,10 @@ def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
     verdict = facts.examined.decision.verdict
     if verdict is not None and verdict[0] == "Failed":
         return _condition("Stalled", True, verdict[1], verdict[2])
-    if ready.reason in ("Unplaceable", "AttemptsFail", "StormBrake"):
+    if ready.reason == "Unplaceable":
+        told = f"{_unplaced(facts)} can't be placed; the condition Scheduled says why, and what would help"
+        return _condition("Stalled", True, ready.reason, told)
+    if ready.reason in ("AttemptsFail", "StormBrake"):
         return _condition("Stalled", True, ready.reason, ready.message)
     return None
 
@@ -229,7 +244,7 @@ def _scheduled(facts: _Facts) -> Condition:
     if facts.refusal:
         first = f"of {facts.desired} instances only the next {facts.wants} are looked at: "
         told = f"{first if facts.examined.decision.more else ''}{facts.refusal}"
-        return _condition("Scheduled", False, "Unplaceable", told)
+        return _condition("Scheduled", False, WAITING if facts.waits else "Unplaceable", told)
     return _condition("Scheduled", True, "AllPlaced", "every instance that is wanted now has a server")
 
 

@@ -90,13 +90,15 @@ class Placement:
 
     A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
     UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
-    priority that are told to.
+    priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
+    where it is all, nobody has to do anything.
     """
 
     servers: Sequence[str] = ()
     refusal: str = ""
     wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     victims: Sequence[Assignment] = ()
+    waiting: str = ""
 
 
 def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:

@@ -76,11 +76,17 @@ def test_it_is_created_only_when_the_quota_is_free() -> None:
     high(cluster)
     leader = Leader(cluster)
     planned = leader.round()
+    leader.round()
     (victim,) = told(cluster)
     assert not of(cluster, "high") and ObjectKey("default", "high") in planned.unplaced
     assert scheduled(cluster, "high") == (
-        "Unplaceable", f"1 waits for 1 instance to stop and free quota: default/{victim} on s1",
+        "Waiting", f"1 waits for 1 instance to stop and free quota: default/{victim} on s1",
     )  # fmt: skip
+    events = [one for one in cluster.events if (one.key.name, one.lasting) == ("high", True)]
+    assert [(one.type, one.reason) for one in events] == [("Normal", "Waiting")] and victim in events[0].message
+    conditions = {one["type"]: one for one in cluster.objects["Task", "default", "high"]["status"]["conditions"]}
+    assert (conditions["Stalled"]["status"], conditions["Reconciling"]["status"]) == ("False", "True")
+    assert conditions["Ready"]["message"] == ("0 of 1 instance is ready; 1 waits for 1 instance to stop and free quota")
     stopped(cluster, [victim])
     leader.round()
     (newcomer,) = of(cluster, "high")

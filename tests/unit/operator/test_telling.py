@@ -69,6 +69,26 @@ async def test_only_the_latest_status_is_sent_and_each_event_once() -> None:
     assert not failed
 
 
+async def test_of_a_state_the_latest_is_told_once() -> None:
+    api = Api()
+    teller = Teller(api, lambda _, __: None)
+
+    def lacks(number: int) -> RecordEvent:
+        return RecordEvent(TASK, KEY, "uid", "Warning", "Unplaceable", f"{number} lack cpu", lasting=True)
+
+    teller.tell(plan(event("one"), lacks(1)))
+    teller.tell(plan(lacks(4)))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        for number in range(2):
+            await api.began.acquire()
+            teller.tell(plan(event("two"), lacks(5 + number)))
+            api.through.release()
+        await api.began.acquire()
+        running.cancel()
+    assert api.taken == [event("one"), lacks(4), event("two")]
+
+
 async def test_news_of_an_object_wait_for_what_is_under_way_and_do_not_repeat_it() -> None:
     api = Api()
     teller = Teller(api, lambda _, __: None)

@@ -116,6 +116,17 @@ def test_who_has_to_yield_is_told_so() -> None:
     assert event.message.endswith("on s1 makes room for task default/high (priority 10)")
 
 
+def test_several_who_have_to_yield_are_told_in_one_sentence() -> None:
+    cluster = Cluster()
+    cluster.server("s1", cpu="2")
+    cluster.task("low", template=template(cpu=1), replicas=2, update={"maxUnavailable": 2})
+    cluster.settle()
+    cluster.task("high", template=template(cpu=2), placement={"priority": 10})
+    cluster.settle()
+    (event,) = told(cluster, "Preempted")
+    assert event.message.endswith(" on s1 make room for task default/high (priority 10)")
+
+
 def test_who_gives_back_what_it_borrowed_is_told_so() -> None:
     cluster = Cluster()
     cluster.pool("lab", quota={"assignments": 1}, cohort="all", lend={"assignments": 1})
