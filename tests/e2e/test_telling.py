@@ -1,5 +1,6 @@
-"""What servers, pools and those who have to yield are told, over the wire of a running StarLink."""
+"""What servers, pools and tasks say, and those are told who have to yield, over the wire of a running StarLink."""
 
+import functools
 from typing import Any
 
 from tests.conftest import Starlink, eventually
@@ -33,3 +34,38 @@ def test_who_makes_room_is_told_for_whom(starlink: Starlink) -> None:
     (event,) = events(starlink, "Preempted")
     assert event["involvedObject"]["name"] == "low" and "makes room for task default/high" in event["message"]
     eventually(lambda: starlink.get("task", "low")["status"]["ready"] == 0, "low counts none")
+    starlink.cli("delete", "task", "low")
+    starlink.cli("delete", "task", "high")
+
+
+def test_that_more_have_no_server_is_one_event_and_the_reason_stands_once(starlink: Starlink) -> None:
+    for replicas in (1, 2, 3):
+        starlink.apply(task("huge", cpu="999", replicas=replicas))
+        eventually(functools.partial(says, starlink, f"fit {replicas} more instance"), f"Scheduled says {replicas}")
+    assert told(starlink, "huge", "Stalled").endswith("the condition Scheduled says why, and what would help")
+    assert "; nearest: " in told(starlink, "huge", "Scheduled") and "nearest" not in told(starlink, "huge", "Ready")
+    eventually(lambda: warnings(starlink, "huge"), "an Event says so")
+    assert len(warnings(starlink, "huge")) == 1
+    starlink.cli("delete", "task", "huge")
+
+
+def test_a_pool_that_closes_says_who_is_there_still(starlink: Starlink) -> None:
+    starlink.apply(pool("lab"), task("guest"))
+    eventually(lambda: starlink.get("task", "guest")["status"].get("ready") == 1, "guest is ready")
+    starlink.apply(pool("lab", namespaces=["team"]))
+    against = "1 instance is here against spec.namespaces (team): 1 of default/guest on s1"
+    eventually(lambda: against in told(starlink, "lab", "Ready", "pool"), "the pool says so")
+    assert starlink.get("task", "guest")["status"]["ready"] == 1
+
+
+def says(starlink: Starlink, words: str) -> bool:
+    return words in told(starlink, "huge", "Scheduled")
+
+
+def warnings(starlink: Starlink, name: str) -> list[str]:
+    return [one["message"] for one in events(starlink, "Unplaceable") if one["involvedObject"]["name"] == name]
+
+
+def told(starlink: Starlink, name: str, condition: str, kind: str = "task") -> str:
+    conditions = starlink.get(kind, name).get("status", {}).get("conditions", [])
+    return next((str(one["message"]) for one in conditions if one["type"] == condition), "")

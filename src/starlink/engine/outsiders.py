@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from heapq import nsmallest
+from typing import NamedTuple
 
 from starlink.api.pool import Pool
 from starlink.planning.words import counted, is_or_are
@@ -11,8 +12,7 @@ from starlink.scheduling.fleet import Fleet
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Guests:
+class _Guests(NamedTuple):
     """So many instances of a task on a server."""
 
     task: str
@@ -26,9 +26,8 @@ def outsiders(fleet: Fleet, pools: Mapping[str, Pool]) -> dict[str, tuple[str, .
     found: dict[str, list[str]] = defaultdict(list)
     for name, guests in _of_closed_namespaces(fleet, pools).items():
         found[name].append(_in_words("namespaces", pools[name].spec.namespaces, guests))
-    for name, pool in pools.items():
-        if guests := _of_other_architectures(fleet, pool):
-            found[name].append(_in_words("architectures", pool.spec.architectures, guests))
+    for name, guests in _of_other_architectures(fleet, pools).items():
+        found[name].append(_in_words("architectures", pools[name].spec.architectures, guests))
     return {name: tuple(told) for name, told in found.items()}
 
 
@@ -57,28 +56,27 @@ def _closed_to(fleet: Fleet, pools: Mapping[str, Pool], namespace: str) -> Itera
             yield code
 
 
-def _of_other_architectures(fleet: Fleet, pool: Pool) -> list[_Guests]:
-    taken = pool.spec.architectures
-    if not taken:
-        return []
+def _of_other_architectures(fleet: Fleet, pools: Mapping[str, Pool]) -> dict[str, list[_Guests]]:
+    found: dict[str, list[_Guests]] = defaultdict(list)
+    taken = {name: pool.spec.architectures for name, pool in pools.items() if pool.spec.architectures}
     others = {
-        number
+        number: node.pool
         for number, node in enumerate(fleet.nodes)
-        if node.pool == pool.name and node.architecture not in taken and fleet.instances[number]
+        if node.pool in taken and node.architecture not in taken[node.pool] and fleet.instances[number]
     }
     if not others:
-        return []
-    return [
-        _Guests(task, fleet.names[server], number)
-        for task, held in fleet.groups.items()
-        for server, number in held.items()
-        if server in others
-    ]
+        return found
+    for task, held in fleet.groups.items():
+        for server, number in held.items():
+            if server in others:
+                found[others[server]].append(_Guests(task, fleet.names[server], number))
+    return found
 
 
 def _in_words(field: str, taken: Collection[str], guests: Sequence[_Guests]) -> str:
     number = sum(one.number for one in guests)
-    named = [f"{one.number} of {one.task} on {one.server}" for one in sorted(guests)[:_MOST_NAMED]]
-    more = number - sum(one.number for one in sorted(guests)[:_MOST_NAMED])
-    told = f"{', '.join(named)}{f' and {more} more' if more else ''}"
+    first = nsmallest(_MOST_NAMED, guests)
+    more = number - sum(one.number for one in first)
+    named = ", ".join(f"{one.number} of {one.task} on {one.server}" for one in first)
+    told = f"{named} and {more} more" if more else named
     return f"{counted(number, 'instance')} {is_or_are(number)} here against spec.{field} ({', '.join(taken)}): {told}"
