@@ -1,7 +1,7 @@
 """What runs on the servers of pools that would not take it now: a pool's spec moves nobody."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ def _of_other_architectures(fleet: Fleet, pools: Mapping[str, Pool]) -> dict[str
     taken = {name: pool.spec.architectures for name, pool in pools.items() if pool.spec.architectures}
     others = {
         number: node.pool
-        for number, node in enumerate(fleet.nodes)
+        for number, node in enumerate(fleet.nodes if taken else ())
         if node.pool in taken and node.architecture not in taken[node.pool] and fleet.instances[number]
     }
     if not others:
@@ -76,7 +76,12 @@ def _of_other_architectures(fleet: Fleet, pools: Mapping[str, Pool]) -> dict[str
 def _in_words(field: str, taken: Collection[str], guests: Sequence[_Guests]) -> str:
     number = sum(one.number for one in guests)
     first = nsmallest(_MOST_NAMED, guests)
-    more = number - sum(one.number for one in first)
-    named = ", ".join(f"{one.number} of {one.task} on {one.server}" for one in first)
-    told = f"{named} and {more} more" if more else named
-    return f"{counted(number, 'instance')} {is_or_are(number)} here against spec.{field} ({', '.join(taken)}): {told}"
+    named = _some(
+        (f"{one.number} of {one.task} on {one.server}" for one in first), number - sum(g.number for g in first)
+    )
+    lets_in = _some(list(taken)[:_MOST_NAMED], len(taken) - _MOST_NAMED)
+    return f"{counted(number, 'instance')} {is_or_are(number)} here against spec.{field} ({lets_in}): {named}"
+
+
+def _some(named: Iterable[str], more: int) -> str:
+    return f"{', '.join(named)} and {more} more" if more > 0 else ", ".join(named)

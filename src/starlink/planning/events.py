@@ -80,7 +80,7 @@ def _became(task: Task, status: Mapping[str, Any], word: str) -> tuple[str, str,
     if new is None:
         return None
     message, was = _news(word, new["message"]), _news(word, old.message) if old else ""
-    if old and (old.status, old.reason) == (new["status"], new["reason"]) and _alike(word, was, message):
+    if old and (old.status, old.reason) == (new["status"], new["reason"]) and _alike(was, message):
         return None
     if word == "Ready":
         return ("Warning", "AttemptFailed", message) if new["reason"] == "AttemptsFail" else None
@@ -95,9 +95,9 @@ def _news(word: str, message: str) -> str:
     return message.partition("; ")[2] if word == "Ready" else message
 
 
-def _alike(word: str, old: str, new: str) -> bool:
+def _alike(old: str, new: str) -> bool:
     """Whether nobody needs to be told again: that a task has no server for more, or for fewer, is the same."""
-    return without_numbers(old) == without_numbers(new) if word == "Scheduled" else old == new
+    return without_numbers(old) == without_numbers(new)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ from starlink.api.meta import Condition
 from starlink.api.timestamp import format_time
 from starlink.planning.batch import describe
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, failed, ready_now
+from starlink.planning.observed import failed, ready_now
+from starlink.planning.slots import remembered_slots
 from starlink.planning.words import counted, is_or_are, share
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         "updated": facts.updated,
         "revision": examined.revision,
         "selector": f"{labels.TASK}={task.name}",
-        "slots": _slots(examined),
+        "slots": remembered_slots(examined.task, examined.observed, examined.decision),
         **({"artifact": msgspec.to_builtins(examined.finding)} if examined.finding else {}),
         **(_batch(facts, now) if task.is_batch else {}),
     }
@@ -233,7 +234,7 @@ def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
     if verdict is not None and verdict[0] == "Failed":
         return _condition("Stalled", True, verdict[1], verdict[2])
     if ready.reason == "Unplaceable":
-        told = f"{_unplaced(facts)} can't be placed; the condition Scheduled says why, and what would help"
+        told = "what is wanted can't be placed; the condition Scheduled says why, and what would help"
         return _condition("Stalled", True, ready.reason, told)
     if ready.reason in ("AttemptsFail", "StormBrake"):
         return _condition("Stalled", True, ready.reason, ready.message)
@@ -261,30 +262,6 @@ def _batch(facts: _Facts, now: float) -> dict[str, Any]:
     if facts.examined.decision.verdict is not None and status.finished_at is None:
         fields["finishedAt"] = format_time(now)
     return fields
-
-
-def _slots(examined: Examined) -> list[dict[str, Any]]:
-    """What must outlive the assignments: attempts of slots that had any go, and failures in a row.
-
-    A slot whose first attempt is still there needs no memory.
-    """
-    observed, failures = examined.observed, examined.decision.failures
-    going = {a.spec.slot: a.spec.attempt for a in (*observed.leaving, *examined.decision.forget)}
-    for a, _ in examined.decision.remove:
-        going[a.spec.slot] = max(going.get(a.spec.slot, 0), a.spec.attempt)
-    remembered = {slot.slot: slot.attempts for slot in examined.task.status.slots}
-    found = []
-    for slot in sorted({*remembered, *going}, key=lambda name: (len(name), name)):
-        entry: dict[str, Any] = {"slot": slot, "attempts": max(remembered.get(slot, 0), going.get(slot, 0))}
-        later = sum(1 for a in _failed_now(observed) if a.spec.slot == slot and a.spec.attempt > entry["attempts"])
-        entry["failures"] = max(failures.get(slot, 0) - later, 0)
-        found.append(entry)
-    return found
-
-
-def _failed_now(observed: Observed) -> list[Assignment]:
-    """Failed attempts that are still there: those after the attempts remembered are counted from themselves."""
-    return [a for a in (*observed.superseded, *observed.finished.values()) if failed(a)]
 
 
 def _present(examined: Examined) -> dict[str, Any]:

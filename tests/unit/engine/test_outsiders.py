@@ -64,7 +64,7 @@ def test_of_many_it_names_some() -> None:
     for number in range(5):
         task(cluster, f"web-{number}", "team", 1, pool="lab")
     cluster.settle()
-    cluster.change(pool, namespaces=["x"])
+    cluster.change(pool, namespaces=["u", "v", "w", "x", "y"])
     cluster.settle()
-    told = "5 instances are here against spec.namespaces (x): 1 of team/web-0 on s1, 1 of team/web-1 on s1, 1 of "
+    told = "5 instances are here against spec.namespaces (u, v, w and 2 more): 1 of team/web-0 on s1, 1 of team/web-1 on s1, 1 of "
     assert f"{told}team/web-2 on s1 and 2 more; they go on" in ready(pool)[1]

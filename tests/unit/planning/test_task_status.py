@@ -56,7 +56,7 @@ def test_the_whole_explanation_stands_once_in_the_conditions() -> None:
         "0 of 3 instances are ready; 3 can't be placed: 0 of 1 servers fit 3 more instances: "
         "1 short of cpu (asks 2, the largest server, s1, has 1)"
     )
-    assert stalled[2] == "3 can't be placed; the condition Scheduled says why, and what would help"
+    assert stalled[2] == "what is wanted can't be placed; the condition Scheduled says why, and what would help"
     assert scheduled[2].startswith(ready[2].partition("placed: ")[2]) and "; nearest: s1 lacks 1 cpu; " in scheduled[2]
 
 

@@ -31,5 +31,7 @@ def _bytes(amount: int, up: bool) -> str:
 
 
 def sized(resource: str, amount: int) -> str:
-    """What is needed of a resource: `500m cpu`, `2Gi memory`, `1 gpu`."""
+    """What is needed of a resource: `500m cpu`, `2Gi memory`, `1 gpu`, `1 assignment`, `2 assignments`."""
+    if (resource, amount) == ("assignments", 1):
+        return "1 assignment"
     return f"{quantity(resource, amount, up=True)} {resource}"

@@ -252,7 +252,7 @@ def _lacks_spread(fleet: Fleet, ask: Ask, server: int) -> str:
 
 def _lacks_quota(fleet: Fleet, ask: Ask, server: int) -> str:
     pool = ask.pool or fleet.nodes[server].pool
-    short = (f"{quantity(one.key, one.needed - one.left, up=True)} {one.key}" for one in shortages(fleet, ask, pool))
+    short = (sized(one.key, one.needed - one.left) for one in shortages(fleet, ask, pool))
     return f"{listed(short, ' and ')} of pool {pool}'s quota"
 
 
