@@ -1,8 +1,8 @@
 """Transcripts of preemption: a full fleet and what asks for a place, and below the line who goes for it.
 
 Each file in `preempt` shows one rule. The part above `---` is as in `placements`, with a `priority` for whatever runs or
-asks, and `budgets`: how many of a task may be disrupted now (1 unless something else is said). An instance that runs is
-named by its task and its number.
+asks, and `budgets`: how many of a task may be disrupted now (1 unless something else is said); of `gangs` all go or
+none. An instance that runs is named by its task and its number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,12 +41,15 @@ def transcript(given: dict[str, Any]) -> Iterator[str]:
         for number, asked in enumerate(given["asks"]):
             if number:
                 yield ""
-            yield from _told(fleet, _ask(asked), asked.get("count", 1), budgets, told)
+            gangs = frozenset(given.get("gangs", ()))
+            yield from _told(fleet, _ask(asked), asked.get("count", 1), budgets, told, gangs)
 
 
-def _told(fleet: Fleet, ask: Ask, count: int, budgets: dict[str, int], told: set[str]) -> Iterator[str]:
+def _told(
+    fleet: Fleet, ask: Ask, count: int, budgets: dict[str, int], told: set[str], gangs: frozenset[str]
+) -> Iterator[str]:
     placed = place(fleet, ask, count)
-    found = preempt(fleet, ask, count - len(placed.servers), budgets, told)
+    found = preempt(fleet, ask, count - len(placed.servers), budgets, told, gangs=gangs)
     yield f"{ask.load.group} of priority {ask.load.priority} asks for {count}: {len(placed.servers)} placed, {len(found)} by preemption"
     for one in found:
         yield f"  on {fleet.names[one.server]}: {_victims(fleet, one)}"

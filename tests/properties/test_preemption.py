@@ -1,5 +1,6 @@
 """Preemption, whatever the fleet: only who may go does, no more than are needed, and what comes then fits."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, combinations
@@ -108,6 +109,46 @@ def _may_go(world: World, fleet: Fleet, ask: Ask, uid: str, server: int, told: s
     assert fleet.pools[home].cohort and fleet.pools[home].cohort == fleet.pools[theirs].cohort
     assert any(borrowed(fleet.pools, usage, theirs, key) for key, _ in ask.load.quota)
     return True
+
+
+@SOME
+@given(shapes())
+def test_a_gang_makes_room_whole_or_not_at_all(shape: Shape) -> None:
+    given_ = scenario(shape)
+    fleet, world, gangs = given_.fleet(), World(given_), frozenset("ab")
+    there = {uid: c for uid, c in given_.charges.items() if c.server in fleet.index}
+    may_go = {uid: c.load.group for uid, c in there.items() if c.counted and not c.stopping}
+    sizes = Counter(may_go.values())
+    budgets = {group: sizes[group] * shape.dice("whole", number).randint(0, 1) for number, group in enumerate("abc")}
+    told: set[str] = set()
+    with fleet.trial():
+        for number, (ask, count) in enumerate(given_.asks):
+            found = preempt(fleet, ask, count, budgets, told, gangs=gangs)
+            for turn, one in enumerate(found):
+                gone = world.stopping() | told | {*one.victims}
+                here = {uid for uid in (*one.victims, *one.wait_for) if world.charges[uid].server == fleet.names[one.server]}
+                assert world.fits(ask, one.server, here, gone)
+                assert not told & {*one.victims}
+                _none_goes_for_nothing(world, ask, one, here, gone, gangs)
+                _come(world, fleet, ask, f"made-{number}-{turn}", [one.server])
+                for uid in one.victims:
+                    budgets[may_go[uid]] -= 1
+                told |= {*one.victims}
+                for group in gangs:
+                    going = told & {uid for uid in may_go if may_go[uid] == group}
+                    assert len(going) in (0, sizes[group])
+    assert all(left >= 0 for left in budgets.values())
+
+
+def _none_goes_for_nothing(
+    world: World, ask: Ask, one: Preemption, here: set[str], gone: set[str], gangs: Collection[str]
+) -> None:
+    """Neither of no gang, nor a gang as a whole."""
+    parts = [{uid for uid in one.victims if world.charges[uid].load.group == group} for group in gangs]
+    parts += [{uid} for uid in one.victims if world.charges[uid].load.group not in gangs]
+    if not world.fleet().pools or not any(pool.cohort for pool in world.fleet().pools.values()):
+        for part in filter(None, parts):
+            assert not world.fits(ask, one.server, here - part, gone - part)
 
 
 @SOME

@@ -1,13 +1,14 @@
 """Who must go for an instance on a server, and whom it waits for.
 
 The lowest priorities go first, among equals those who give back the most of what is missing; then, from the highest
-down, all are spared without whom it fits as well.
+down, all are spared without whom it fits as well, gangs first. Of a gang all go if one does.
 """
 
 import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from starlink.scheduling.ask import Ask
@@ -41,12 +42,18 @@ class Choices:
     """The choices of victims, one after another; each is made with what was committed to before."""
 
     def __init__(
-        self, fleet: Fleet, roster: Roster, ask: Ask, budgets: Mapping[str, int], told: Collection[str]
+        self,
+        fleet: Fleet,
+        roster: Roster,
+        ask: Ask,
+        budgets: Mapping[str, int],
+        told: Collection[str],
+        gangs: Collection[str] = frozenset(),
     ) -> None:
-        self._fleet, self._ask = fleet, ask
+        self._fleet, self._ask, self._gangs = fleet, ask, gangs
         self._left, self._told = dict(budgets), set(told)
         self.lacks = lacks(fleet, ask)
-        self.leavers = Leavers(roster, ask, budgets, self._told, self.lacks)
+        self.leavers = Leavers(roster, ask, budgets, self._told, self.lacks, gangs)
         self._ledger = Ledger(fleet, roster, ask, self.leavers.going.all(), self._told)
         self._present: dict[int, _Present] = {}
         self._hopeless: dict[str, bool] = {}
@@ -95,13 +102,27 @@ class Choices:
             return []
         if not quota_fits and self._is_hopeless(pool):
             return None
-        possible = by_use(there.possible, left)
+        possible = by_use(there.possible, left, self._gangs)
 
         def in_order() -> Iterator[Leaver]:
             return iter(possible) if quota_fits else self._with_others(server, pool, possible)
 
         taken = self._gathered(server, left, pool, in_order)
-        return taken and self._spared(server, left, pool, taken)
+        return taken and self._with_their_gangs(server, left, pool, self._spared(server, left, pool, taken))
+
+    def _with_their_gangs(self, server: int, left: Sequence[int], pool: str, victims: list[Leaver]) -> list[Leaver]:
+        """With all of each gang of which one goes, and without those who need not go then."""
+        groups = dict.fromkeys(one.load.group for one in victims if one.load.group in self._gangs)
+        together = [one for group in groups for one in self._mates(group)]
+        if not together:
+            return victims
+        alone = [one for one in victims if one.load.group not in groups]
+        enough = partial(self._is_enough, server, left, pool)
+        return [*together, *needed(alone, lambda kept: enough([*together, *kept]))]
+
+    def _mates(self, group: str) -> list[Leaver]:
+        """All of a gang that have not been told to go."""
+        return [one for one in self.leavers.together.get(group, ()) if one.uid not in self._told]
 
     def _with_others(self, server: int, pool: str, possible: Sequence[Leaver]) -> Iterator[Leaver]:
         """Those on the server first among equals: they may give back both room and quota."""
@@ -151,12 +172,13 @@ class Choices:
         if len(taken) == 1:
             return list(taken)
 
-        def is_enough(victims: Sequence[Leaver]) -> bool:
-            here = (one for one in victims if one.server == server)
-            return _is_met(without(left, here)) and self._quota_fits(pool, victims)
-
         ranked = sorted(taken, key=lambda one: usefulness(one.gives, left) if one.server == server else 0.0)
-        return needed(sorted(ranked, key=lambda one: -one.load.priority), is_enough)
+        in_turn = sorted(ranked, key=lambda one: (-one.load.priority, one.load.group not in self._gangs))
+        return needed(in_turn, partial(self._is_enough, server, left, pool))
+
+    def _is_enough(self, server: int, left: Sequence[int], pool: str, victims: Sequence[Leaver]) -> bool:
+        here = (one for one in victims if one.server == server)
+        return _is_met(without(left, here)) and self._quota_fits(pool, victims)
 
     def _chosen(self, server: int, missing: Sequence[int], going: Sequence[Leaver], victims: list[Leaver]) -> Choice:
         pool = self._ledger.pool_of(server)

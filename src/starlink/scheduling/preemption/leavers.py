@@ -1,6 +1,7 @@
 """Who goes already, and who may be made to go for an instance."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,13 @@ class Leavers:
     """
 
     def __init__(
-        self, roster: Roster, ask: Ask, budgets: Mapping[str, int], told: Collection[str], lacks: Sequence[Lack]
+        self,
+        roster: Roster,
+        ask: Ask,
+        budgets: Mapping[str, int],
+        told: Collection[str],
+        lacks: Sequence[Lack],
+        gangs: Collection[str] = frozenset(),
     ) -> None:
         needed, priority = needed_groups(ask), ask.load.priority
         able = {group for group, left in budgets.items() if left > 0} - needed - {ask.load.group}
@@ -44,6 +51,19 @@ class Leavers:
         given = given or [(0,) * len(lacks)]
         self.going = Party(roster, leaves & ~near, given)
         self.possible = Party(roster, may_go & ~leaves, given)
+        self._of_gangs = partial(_of_gangs, roster, gangs, leaves, given)
+
+    @cached_property
+    def together(self) -> dict[str, list[Leaver]]:
+        """By group, those who go with any of their gang."""
+        found: dict[str, list[Leaver]] = {}
+        for one in self._of_gangs().all():
+            found.setdefault(one.load.group, []).append(one)
+        return found
+
+
+def _of_gangs(roster: Roster, gangs: Collection[str], leaves: Mask, given: Sequence[tuple[int, ...]]) -> "Party":
+    return Party(roster, roster.mask(lambda kind: kind.counted and kind.load.group in gangs) & ~leaves, given)
 
 
 def leaving(roster: Roster, told: Collection[str]) -> Mask:
@@ -99,11 +119,16 @@ def usefulness(gives: Sequence[int], missing: Sequence[int]) -> float:
     return use
 
 
-def by_use(leavers: Iterable[Leaver], missing: Sequence[int]) -> list[Leaver]:
-    """The lowest priorities first, among equals those who give back the most of what is missing."""
+def by_use(leavers: Iterable[Leaver], missing: Sequence[int], gangs: Collection[str] = frozenset()) -> list[Leaver]:
+    """The lowest priorities first, among equals those of no gang, then those who give back the most of what is
+    missing."""
     gone = list(leavers)
     use = {gives: usefulness(gives, missing) for gives in {one.gives for one in gone}}
-    return sorted(gone, key=lambda one: (one.load.priority, -use[one.gives], one.gives, one.uid))
+
+    def rank(one: Leaver) -> tuple[object, ...]:
+        return one.load.priority, one.load.group in gangs, -use[one.gives], one.gives, one.uid
+
+    return sorted(gone, key=rank)
 
 
 def without(missing: Sequence[int], gone: Iterable[Leaver]) -> list[int]:

@@ -51,20 +51,22 @@ def preempt(
     budgets: Mapping[str, int],
     told: Collection[str] = frozenset(),
     roster: Roster | None = None,
+    gangs: Collection[str] = frozenset(),
 ) -> list[Preemption]:
     """Places for up to `count` more instances, which are charged to the fleet, also those that wait; all or none for a
     gang, of which all wait if one does.
 
     Takes how many of each group may be disrupted now (a group that is absent: none), the uids of those who were
     told to go earlier in the round and are not known as stopping to the fleet, and the roster of the fleet, if it has
-    been made. Victims stay charged, to their server and to their quota.
+    been made. Of the groups in `gangs` all go if one does, for the same instance; the budget of one allows for all of
+    it, or for none. Victims stay charged, to their server and to their quota.
 
     Raises RuntimeError outside a trial of the fleet.
     """
     if count < 1 or not len(fleet):
         return []
     with fleet.trial():
-        found = list(islice(_Search(fleet, roster or Roster(fleet), ask, budgets, told), count))
+        found = list(islice(_Search(fleet, roster or Roster(fleet), ask, budgets, told, gangs), count))
     if not found or (ask.gang and len(found) < count):
         return []
     fleet.place(np.array([one.server for one in found], np.intp), ask.load)
@@ -89,10 +91,16 @@ class _Search:
     wins if it is no worse than the least of the next."""
 
     def __init__(
-        self, fleet: Fleet, roster: Roster, ask: Ask, budgets: Mapping[str, int], told: Collection[str]
+        self,
+        fleet: Fleet,
+        roster: Roster,
+        ask: Ask,
+        budgets: Mapping[str, int],
+        told: Collection[str],
+        gangs: Collection[str],
     ) -> None:
         self._fleet, self._ask = fleet, ask
-        self._choices = Choices(fleet, roster, ask, budgets, told)
+        self._choices = Choices(fleet, roster, ask, budgets, told, gangs)
         self._may_open = any(not lack.lasts for lack in self._choices.lacks)
         self._is_close = any(concerns_itself(ask, term) for term in ask.affinity)
         self._open = beyond_mending(fleet, ask)
