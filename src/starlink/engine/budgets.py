@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.neighbours import group_of
@@ -28,16 +29,33 @@ class Budget(NamedTuple):
 
 
 def budgets(world: World, health: Health) -> dict[str, int]:
-    """By group, how many instances may be made to go: `update.maxUnavailable` less what is missing already."""
+    """By group, how many instances may be made to go: `update.maxUnavailable` less what is missing already. Of a gang
+    all that run or none."""
     found = ((key, task) for key, task in world.tasks.items() if key in world.assignments)
-    return {group_of(key): budget(task, world, health).left for key, task in found}
+    return {group_of(key): _left(task, world, health) for key, task in found}
+
+
+def gangs(world: World) -> frozenset[str]:
+    """The groups of which all go if one does."""
+    return frozenset(group_of(key) for key, task in world.tasks.items() if task.spec.placement.gang)
+
+
+def _left(task: Task, world: World, health: Health) -> int:
+    left = budget(task, world, health).left
+    if left and task.spec.placement.gang:
+        return left if left >= sum(1 for a in _of(task, world) if not a.stopping) else 0
+    return left
+
+
+def _of(task: Task, world: World) -> list[Assignment]:
+    there = world.assignments.get(task.key, ())
+    return [a for a in there if a.metadata.controller_uid == task.uid and not a.finished]
 
 
 def budget(task: Task, world: World, health: Health) -> Budget:
     """The budget of one task. A Batch's instances are never ready on purpose, so only those of its own that are
     stopping are missing."""
-    there = world.assignments.get(task.key, ())
-    assignments = [a for a in there if a.metadata.controller_uid == task.uid and not a.finished]
+    assignments = _of(task, world)
     if task.is_batch:
         missing = sum(1 for a in assignments if a.stopping)
         return Budget(task.max_unavailable(task.parallelism), missing, task.parallelism)

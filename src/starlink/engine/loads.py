@@ -65,9 +65,10 @@ class Loads:
         homes: frozenset[str] = frozenset(),
         refused: frozenset[str] = frozenset(),
         local: frozenset[str] = frozenset(),
+        running: int = 0,
     ) -> Ask:
         """What one instance of the task asks; `server` is the only one that will do, `architectures` those, if it is
-        not what the task says, found as `source` says."""
+        not what the task says, found as `source` says. So many are `running` already."""
         placement, template = task.spec.placement, task.spec.template
         apart = neighbours.terms(task, placement.anti_affinity)
         ports = (port.port for port in template.ports if port.port)
@@ -94,6 +95,7 @@ class Loads:
             homes=homes,
             refused=refused,
             gang=placement.gang,
+            running=running,
             unknown=neighbours.unknown(task),
         )
 

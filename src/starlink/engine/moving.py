@@ -50,13 +50,14 @@ class PoolMove:
 
 
 def preview_move(world: World, servers: Sequence[str], pool: str) -> PoolMove:
-    """What would become of the instances of the servers. The servers and the pool exist."""
+    """What would become of the instances of the servers, and of their gangs. The servers and the pool exist."""
     now = Trial(world)
     then = Trial(
         replace(world, servers={**world.servers, **{name: _in(world.servers[name], pool) for name in servers}})
     )
     there = [one for one in _instances(world) if one[0].spec.server in servers]
     leaving = [one for one in there if one[1] is not None and _has_to_leave(then, one[1], one[0])]
+    leaving += _with_their_gangs(world, leaving)
     gone = {a.uid for a, _ in leaving}
     for uid in gone:
         then.fleet.release(uid)
@@ -88,6 +89,19 @@ def _has_to_leave(then: Trial, task: Task, assignment: Assignment) -> bool:
     if task.is_batch or assignment.stopping or assignment.metadata.controller_uid != task.uid:
         return False
     return then.must_move(task)(assignment) == POOL_CHANGED
+
+
+def _with_their_gangs(
+    world: World, leaving: Sequence[tuple[Assignment, Task | None]]
+) -> list[tuple[Assignment, Task | None]]:
+    """The others of the gangs of which some leave: all go elsewhere, or none."""
+    gangs = {task.key for _, task in leaving if task is not None and task.spec.placement.gang}
+    known = {a.uid for a, _ in leaving}
+    return [
+        (a, task)
+        for a, task in _instances(world)
+        if task is not None and task.key in gangs and not a.stopping and a.uid not in known
+    ]
 
 
 def _resettled(then: Trial, leaving: Iterable[tuple[Assignment, Task | None]]) -> Iterator[Leaving]:

@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
-from starlink.engine.budgets import budgets, obstacle
+from starlink.engine.budgets import budgets, gangs, obstacle
 from starlink.engine.neighbours import Neighbours
+from starlink.engine.renewing import without
 from starlink.engine.reservations import Held, Reservations
+from starlink.planning.decision import Renewal, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import was_refused
 from starlink.planning.task import Examined, Placement
@@ -56,11 +59,12 @@ class Placer:
 
     def place(self, examined: Examined, held: Held | None = None) -> Found:
         """Finds servers for what the task wants, in the order of its wants; `held` is what it has waited for."""
-        if examined.nowhere and examined.decision.wants:
+        renewal = examined.decision.renewal
+        if examined.nowhere and (examined.decision.wants or renewal):
             return Found(Placement(refusal=examined.nowhere))
-        batches: dict[str, list[int]] = {}
-        for number, want in enumerate(examined.decision.wants):
-            batches.setdefault(want.server, []).append(number)
+        if renewal is not None:
+            return self._renew(examined, renewal)
+        batches = _by_server(examined.decision.wants)
         outcome = self._fill(examined, batches, held)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
@@ -75,6 +79,22 @@ class Placer:
         """Charges what a task waits for that is not looked at in this round."""
         servers = [self._fleet.index[name] for name in held.servers if name in self._fleet.index]
         self._fleet.place(np.array(servers, np.intp), held.load)
+
+    def _renew(self, examined: Examined, renewal: Renewal) -> Found:
+        """Whether all of a gang fits as it would be, without what it is now. What it is stays charged until it has
+        stopped, and what it would be is placed then."""
+        anew = replace(examined, decision=replace(examined.decision, wants=renewal.wants, renewal=None))
+        batches = _by_server(renewal.wants)
+        with without(self._fleet, (a.uid for a, _ in renewal.remove)), self._fleet.trial():
+            tried = self._fill_all(anew, batches, None, makes_room=False)
+            fits = not tried.refusals or (len(batches) == 1 and self._could_have_room(anew))
+        told = "" if fits else f"{renewal.words}: {_told(tried.refusals)}"
+        return Found(Placement(refusal=told, renews=fits), tried.removed)
+
+    def _could_have_room(self, examined: Examined) -> bool:
+        """Whether others could make room for a gang of which nothing is placed."""
+        ask = self._ask(examined, examined.decision.wants[0].server)
+        return bool(self._search(ask, len(examined.decision.wants), None))
 
     def _fill(self, examined: Examined, batches: Mapping[str, list[int]], held: Held | None) -> "_Outcome":
         """A gang over several servers by name is tried first: whether it is whole is known at its end only."""
@@ -118,6 +138,7 @@ class Placer:
             homes=frozenset(a.spec.server for a in before if not was_refused(a)),
             refused=frozenset(a.spec.server for a in before if was_refused(a)),
             local=self._reservations.holders(examined.task),
+            running=len(observed.live),
         )
 
     def _place(self, ask: Ask, numbers: list[int], outcome: "_Outcome", *, makes_room: bool) -> None:
@@ -142,7 +163,7 @@ class Placer:
         self._explanations += 1
         endless = dict.fromkeys(self._budgets, UNLIMITED)
         with self._fleet.trial():
-            made = preempt(self._fleet, ask, count, endless, self._told, self._roster)
+            made = preempt(self._fleet, ask, count, endless, self._told, self._roster, self._gangs)
         victims = Counter(map(self._task_of, (uid for one in made for uid in one.victims)))
         told = Counter(map(self._task_of, self._told))
         return list(filter(None, (obstacle(self._world, self._health, victims, told),)))
@@ -157,18 +178,30 @@ class Placer:
             outcome.take(number, self._fleet.names[index], reason(choices, use))
 
     def _preempt(self, ask: Ask, count: int) -> list[Preemption]:
+        self._roster = self._roster or Roster(self._fleet)
+        made = self._search(ask, count, self._roster)
+        for uid in (uid for one in made for uid in one.victims):
+            self._left[self._fleet.charges[uid].load.group] -= 1
+            self._told.add(uid)
+        return made
+
+    def _search(self, ask: Ask, count: int, roster: Roster | None) -> list[Preemption]:
         if self._searches >= _MOST_SEARCHES or not self._may_preempt(ask):
             return []
         self._searches += 1
+        with self._fleet.trial():  # what is refused is explained without those for whom others make room
+            return preempt(self._fleet, ask, count, self._left, self._told, roster, self._gangs)
+
+    @cached_property
+    def _gangs(self) -> frozenset[str]:
+        return gangs(self._world)
+
+    @property
+    def _left(self) -> dict[str, int]:
+        """How many of each group may still be made to go."""
         if self._budgets is None:
             self._budgets = budgets(self._world, self._health)
-        self._roster = self._roster or Roster(self._fleet)
-        with self._fleet.trial():  # what is refused is explained without those for whom others make room
-            made = preempt(self._fleet, ask, count, self._budgets, self._told, self._roster)
-        for uid in (uid for one in made for uid in one.victims):
-            self._budgets[self._fleet.charges[uid].load.group] -= 1
-            self._told.add(uid)
-        return made
+        return self._budgets
 
     def _may_preempt(self, ask: Ask) -> bool:
         """Whether there is somebody of lower priority, or a pool that could have back what it has lent."""
@@ -179,7 +212,9 @@ class Placer:
         server = self._fleet.names[one.server]
         there = [uid for uid in one.victims if self._fleet.charges[uid].server == server]
         names = [str(a.key) for uid in one.victims if (a := self._assignment(uid))]
-        outcome.take(number, server, f"preempts {', '.join(names)}" if names else "once what stops there has stopped")
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        told = f"preempts {', '.join(names[:_MOST_NAMED])}{more}" if names else "once what stops there has stopped"
+        outcome.take(number, server, told)
         outcome.wait_for[number] = (*there, *one.wait_for)
         outcome.victims += one.victims
 
@@ -236,6 +271,14 @@ class _Outcome:
     def wait(self, waiting: Sequence[Preemption]) -> None:
         self.waiting += waiting
         self.victims += [uid for one in waiting for uid in one.victims]
+
+
+def _by_server(wants: Sequence[Want]) -> dict[str, list[int]]:
+    """The numbers of the wants by the only server that will do."""
+    batches: dict[str, list[int]] = {}
+    for number, want in enumerate(wants):
+        batches.setdefault(want.server, []).append(number)
+    return batches
 
 
 def _told(refusals: list[Refusal]) -> str:

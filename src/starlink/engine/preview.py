@@ -12,7 +12,7 @@ from starlink.api.slots import order
 from starlink.api.task import Task, TaskStatus
 from starlink.engine.placing import Found
 from starlink.engine.trial import Trial, missing
-from starlink.planning.task import Examined
+from starlink.planning.task import Examined, renewed
 from starlink.planning.world import World
 
 Fate = Literal["create", "keep", "replace", "stop"]
@@ -87,12 +87,13 @@ def _applied(existing: Task | None, task: Task) -> Task:
 
 
 def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
+    examined = renewed(examined, found.placement)
     return Preview(
         task=examined.task,
         rows=_together([*_present(examined), *_new(examined, found)]),
         removed=found.removed,
         servers=len(trial.fleet),
-        unplaced=missing(examined, found) - found.waiting,
+        unplaced=missing(examined, found) - found.waiting + _not_renewed(examined, found),
         waiting=found.waiting,
         refusal=found.placement.refusal,
         victims=tuple(_victim(trial.world, a) for a in found.placement.victims),
@@ -103,6 +104,12 @@ def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
         and not examined.architectures
         and not examined.nowhere,
     )
+
+
+def _not_renewed(examined: Examined, found: Found) -> int:
+    """How many of a changed gang don't fit, so that it goes on as it was: all of it."""
+    renewal = examined.decision.renewal
+    return len(renewal.wants) if renewal is not None and not found.placement.renews else 0
 
 
 def _victim(world: World, assignment: Assignment) -> Victim:
@@ -128,7 +135,8 @@ def _present(examined: Examined) -> list[_Instance]:
         if reason and reason != "Outdated":
             found.append(_Instance(slot, "stop", a.spec.server, reason, reason))
         else:
-            fate: Fate = "keep" if a.revision == examined.revision else "replace"
+            stays = a.revision == examined.revision or (examined.decision.renewal is not None and not reason)
+            fate: Fate = "keep" if stays else "replace"
             found.append(_Instance(slot, fate, a.spec.server, "", ""))
     return found
 

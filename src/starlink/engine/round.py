@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
+from starlink.engine.draining import Drains
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.outsiders import outsiders
 from starlink.engine.placing import Placer
@@ -15,8 +16,8 @@ from starlink.engine.turns import in_turn
 from starlink.planning.health import assess
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
+from starlink.planning.replacements import MustMove
 from starlink.planning.server import Charged, plan_server
-from starlink.planning.service import MustMove
 from starlink.planning.task import Examined, Placement, abandon, complete, examine, invalid
 from starlink.planning.world import World
 from starlink.scheduling.taints import tolerated
@@ -100,7 +101,8 @@ def _placed(
 
 
 def _wants_servers(examined: Examined) -> bool:
-    return bool(examined.decision.wants) or any(a.spec.wait_for for a in examined.observed.live.values())
+    decision = examined.decision
+    return bool(decision.wants or decision.renewal) or any(a.spec.wait_for for a in examined.observed.live.values())
 
 
 def plan_fleet(world: World, reservations: Reservations | None = None, *, allocated: bool = True) -> Sequence[Plan]:
@@ -111,11 +113,12 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
     pools = effective_pools(world)
     health = assess(world, pools)
     fleet = reservations.follow(world, pools, health, Neighbours(world.tasks))
+    drains = Drains(world, health, lambda task: must_move(task, world, pools))
     plans = []
     for name in sorted(world.servers):
         index = fleet.index[name]
         amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
-        charged = Charged(int(fleet.instances[index]), amounts)
+        charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
         plans.append(plan_server(world.servers[name], world, pools, health, charged))
     against = outsiders(fleet, world.pools)
     for name, pool in sorted(world.pools.items()):

@@ -10,7 +10,7 @@ from starlink.engine.reservations import Reservations
 from starlink.engine.round import must_move
 from starlink.planning.health import assess
 from starlink.planning.pool import effective_pools
-from starlink.planning.service import MustMove
+from starlink.planning.replacements import MustMove
 from starlink.planning.task import Examined, examine
 from starlink.planning.world import World
 

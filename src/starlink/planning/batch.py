@@ -3,6 +3,7 @@
 from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
 from starlink.api.timestamp import parse_time
+from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded
@@ -33,7 +34,11 @@ def decide(observed: Observed, health: Health, now: float) -> Decision:
             recheck_after=_deadline(observed, now),
         )
     wants, forget, recheck, more = _next_attempts(observed, frozenset(completed), now)
+    is_gang = task.spec.placement.gang
+    if is_gang and gang.is_going(observed):
+        wants, forget = [], []
     return Decision(
+        stop=gang.to_follow(observed) if is_gang else (),
         forget=tuple(forget),
         wants=tuple(wants),
         completed=frozenset(completed),

@@ -15,12 +15,29 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """A gang that is replaced at once if all of it fits as it would then be: who then goes, each with the reason, and
+    the wants of all its slots."""
+
+    remove: tuple[tuple[Assignment, str], ...]
+    wants: tuple[Want, ...]
+
+    @property
+    def words(self) -> str:
+        """What to say where it does not fit."""
+        running = len(self.remove)
+        are = "the 1 that runs goes" if running == 1 else f"the {running} that run go"
+        return f"the gang is replaced once all {len(self.wants)} of it fit, and {are} on until then"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome of one look at a task.
 
     `remove` are deleted, `stop` told to stop but kept, each with the reason; `forget` are finished and go at once.
     `wants` are to be placed. `remember` are failures a slot to be written. `more` says that not all wants are here.
-    `verdict` ends a Batch. `updating` and `waiting` say why it is not settled.
+    `verdict` ends a Batch. `updating` says why it is not settled. `renewal` is decided on once servers
+    have been looked for.
     """
 
     remove: tuple[tuple[Assignment, str], ...] = ()
@@ -32,4 +49,5 @@ class Decision:
     more: bool = False
     verdict: tuple[str, str, str] | None = None  # Complete or Failed, reason, message
     updating: str = ""
+    renewal: Renewal | None = None
     recheck_after: float | None = None

@@ -21,10 +21,11 @@ _MOST_POOLS = 10
 @dataclass(frozen=True, slots=True)
 class Charged:
     """How many the unfinished assignments of a server are, and what they request by resource; None when that is not to
-    be told now."""
+    be told now. `held_up` says why some don't leave a server that is being deleted."""
 
     instances: int
     amounts: Mapping[str, int] | None
+    held_up: str = ""
 
 
 def plan_server(server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Charged) -> Plan:
@@ -74,9 +75,7 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
             f"a person has declared it gone; take {labels.GONE_ANNOTATION} away to use it again",
         )
     if server.metadata.deleting:
-        number = charged.instances
-        left = f"{counted(number, 'assignment')} {'has' if number == 1 else 'have'} not stopped yet"
-        return "False", "Draining", f"it is being deleted; {left}"
+        return "False", "Draining", _draining(charged)
     if server.name in health.braked and health.is_unknown(server.name):
         return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
     if health.is_unknown(server.name):
@@ -89,6 +88,11 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
     if pools is not None:
         return "True", POOL_NOT_FOUND, f"{heard}; {_stray(server.spec.pool, pools)}"
     return "True", "Cordoned" if server.spec.unschedulable else "AgentHeard", heard
+
+
+def _draining(charged: Charged) -> str:
+    left = f"{counted(charged.instances, 'assignment')} {'has' if charged.instances == 1 else 'have'} not stopped yet"
+    return f"it is being deleted; {left}{f'; {charged.held_up}' if charged.held_up else ''}"
 
 
 def _stray(pool: str, pools: Sequence[str]) -> str:

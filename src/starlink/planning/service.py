@@ -1,23 +1,22 @@
-"""A Service: which slots it should have, and the next step of a replacement."""
+"""A Service: which slots it should have, and which of them want a server."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from itertools import islice
 
 from starlink.api.assignment import Assignment
 from starlink.api.slots import FixedSlots, order
 from starlink.api.task import Task
+from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, ready_now, was_preempted
+from starlink.planning.replacements import MustMove, replacements
 
 MAX_WANTS = 1_000
 MAX_GANG = 10_000
 """A gang is wanted whole; the CRD allows no larger one."""
 BACKOFF_FIRST = 10.0
 BACKOFF_MOST = 300.0
-
-MustMove = Callable[[Assignment], str]
-"""Why an assignment must leave its server, "" when it need not."""
 
 
 def decide(observed: Observed, revision: str, health: Health, must_move: MustMove, now: float) -> Decision:
@@ -28,17 +27,22 @@ def decide(observed: Observed, revision: str, health: Health, must_move: MustMov
     slots, more = _slots(observed, desired, health, ready)
     surplus = [a for slot, a in observed.live.items() if slot not in slots]
     wants, forget, recheck = _next_attempts(observed, slots, revision, health, now)
-    limit = max(task.max_unavailable(desired), 1)
-    replaced, updating = _replacements(observed, slots, revision, ready, must_move, limit)
+    if task.spec.placement.gang:
+        change = gang.changes(observed, slots, revision, health, must_move)
+    else:
+        change = replacements(observed, slots, revision, health, must_move, desired)
+    if change.waits:
+        wants, forget = [], []
     reason = "Suspended" if task.spec.suspend else "ScaledDown"
     stale = [a for slot, a in observed.finished.items() if slot not in slots]
     return Decision(
-        remove=(*((a, reason) for a in _highest_first(surplus)), *replaced),
+        remove=(*((a, reason) for a in _highest_first(surplus)), *change.remove),
         forget=(*forget, *stale, *observed.superseded),
         wants=tuple(wants),
         failures=_failures(observed, slots, ready),
         more=more,
-        updating=updating,
+        updating=change.updating,
+        renewal=change.renewal,
         recheck_after=recheck,
     )
 
@@ -112,42 +116,6 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     if was_preempted(before) or (not failed(before) and before.status.phase == "Stopped"):
         return 0.0
     return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
-
-
-def _replacements(
-    observed: Observed,
-    slots: frozenset[str],
-    revision: str,
-    ready: Callable[[Assignment], bool],
-    must_move: MustMove,
-    limit: int,
-) -> tuple[list[tuple[Assignment, str]], str]:
-    """What to replace now, at most `limit` at once with what stops or starts already, and what is still to be.
-
-    A leaving server or a taint goes before a changed template; unready ones first, then the highest slot.
-    """
-    live = {slot: a for slot, a in observed.live.items() if slot in slots}
-    moving = {slot: why for slot, a in live.items() if (why := must_move(a))}
-    outdated = {slot: "Outdated" for slot, a in live.items() if a.revision != revision and slot not in moving}
-    due = moving | outdated
-    if not due:
-        return [], ""
-    starting = sum(1 for slot, a in live.items() if slot not in due and not ready(a))
-    room = limit - starting - (len(observed.active) - len(observed.live))
-    unfilled = len(slots - observed.active.keys())
-    chosen: list[tuple[Assignment, str]] = []
-    for slot in (*_in_turn(moving, live, ready), *_in_turn(outdated, live, ready)):
-        # What is missing anyway must not cost another ready instance, unless that one has to leave.
-        missing = unfilled if slot in outdated and ready(live[slot]) else 0
-        if len(chosen) + missing < room:
-            chosen.append((live[slot], due[slot]))
-    return chosen, f"{len(due)} of {len(slots)} instances are to be replaced"
-
-
-def _in_turn(due: Iterable[str], live: Mapping[str, Assignment], ready: Callable[[Assignment], bool]) -> list[str]:
-    """Unready ones first, then the highest slot."""
-    highest_first = sorted(due, key=order, reverse=True)
-    return sorted(highest_first, key=lambda slot: ready(live[slot]))
 
 
 def _failures(observed: Observed, slots: frozenset[str], ready: Callable[[Assignment], bool]) -> dict[str, int]:

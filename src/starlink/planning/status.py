@@ -159,22 +159,22 @@ def _service_ready(facts: _Facts) -> Condition:
     def not_ready(reason: str, message: str) -> Condition:
         return _condition("Ready", False, reason, message)
 
-    tally = f"{share(facts.ready, facts.desired, 'instance')} ready"
+    tally, updating = f"{share(facts.ready, facts.desired, 'instance')} ready", facts.examined.decision.updating
     if facts.task.metadata.deleting:
         return not_ready("Terminating", "the task is being deleted")
     if facts.task.spec.suspend:
         return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
     if facts.refusal:
-        return _without_server(facts, tally, f"{_unplaced(facts)} can't be placed: ")
+        return _without_server(facts, tally, _refused(facts))
     if facts.braked:
         servers = f"server{'s' if facts.braked[1:] else ''} {', '.join(facts.braked[:5])}"
         return not_ready("StormBrake", f"{tally}; {servers} fell silent with most of their pool")
     if facts.settled:
         return _condition("Ready", True, "AllReady", tally)
     if facts.failing:
-        return not_ready("AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
-    if facts.examined.decision.updating:
-        return not_ready("Updating", f"{tally}; {facts.examined.decision.updating}")
+        return not_ready("AttemptsFail", f"{tally}; {describe(facts.failing[-1])}{_also(updating)}")
+    if updating:
+        return not_ready("Updating", f"{tally}; {updating}")
     if facts.live > facts.desired or facts.stopping:
         stopping = facts.stopping + max(facts.live - facts.desired, 0)
         return not_ready("Stopping", f"{tally}; {stopping} {is_or_are(stopping)} stopping")
@@ -183,14 +183,23 @@ def _service_ready(facts: _Facts) -> Condition:
 
 def _without_server(facts: _Facts, tally: str, lead: str = "") -> Condition:
     """Ready says what stands in the way; what would help, and for whom who waits, the condition Scheduled says."""
+    updating = _also(facts.examined.decision.updating)
     if facts.waits:
-        return _condition("Ready", False, WAITING, f"{tally}; {facts.problem.partition(': ')[0]}")
-    return _condition("Ready", False, "Unplaceable", f"{tally}; {lead}{facts.problem}")
+        return _condition("Ready", False, WAITING, f"{tally}; {facts.problem.partition(': ')[0]}{updating}")
+    return _condition("Ready", False, "Unplaceable", f"{tally}; {lead}{facts.problem}{updating}")
 
 
-def _unplaced(facts: _Facts) -> str:
-    """How many, and of how many, where not all that are missing have been looked at."""
-    return f"{facts.unplaced} of the next {facts.wants}" if facts.examined.decision.more else str(facts.unplaced)
+def _refused(facts: _Facts) -> str:
+    """How many have no place, and of how many, where not all that are missing have been looked at."""
+    decision = facts.examined.decision
+    if decision.renewal is not None:
+        return ""
+    unplaced = f"{facts.unplaced} of the next {facts.wants}" if decision.more else str(facts.unplaced)
+    return f"{unplaced} can't be placed: "
+
+
+def _also(updating: str) -> str:
+    return f"; {updating}" if updating else ""
 
 
 def _starting(facts: _Facts) -> str:

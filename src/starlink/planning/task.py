@@ -34,7 +34,7 @@ from starlink.planning.plan import (
     StopAssignment,
     UpdateStatus,
 )
-from starlink.planning.service import MustMove
+from starlink.planning.replacements import MustMove
 from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
 from starlink.planning.world import World
 
@@ -74,14 +74,24 @@ def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Ex
     else:
         decision = service.decide(observed, of_template, health, must_move, world.now)
     if task.key in world.looking:
-        decision = replace(decision, wants=(), updating="its artifact is being looked into for its architectures")
-    return Examined(task, of_template, observed, _behind(strays, decision), strays, world.findings.get(task.key))
+        decision = replace(
+            decision, wants=(), renewal=None, updating="its artifact is being looked into for its architectures"
+        )
+    return Examined(
+        task,
+        of_template,
+        observed,
+        _behind(strays, decision, gang=task.spec.placement.gang),
+        strays,
+        world.findings.get(task.key),
+    )
 
 
-def _behind(strays: Sequence[Assignment], decision: Decision) -> Decision:
-    """A slot that an earlier task of the same name still has is wanted once that one has gone."""
+def _behind(strays: Sequence[Assignment], decision: Decision, *, gang: bool) -> Decision:
+    """A slot that an earlier task of the same name still has is wanted once that one has gone, and all of a gang."""
     taken = {a.spec.slot for a in strays}
-    return replace(decision, wants=tuple(want for want in decision.wants if want.slot not in taken))
+    wants = tuple(want for want in decision.wants if want.slot not in taken)
+    return replace(decision, wants=() if gang and len(wants) < len(decision.wants) else wants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class Placement:
     A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
     UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
     priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
-    where it is all, nobody has to do anything.
+    where it is all, nobody has to do anything. `renews`: a gang that is to be replaced fits as it would then be.
     """
 
     servers: Sequence[str] = ()
@@ -99,10 +109,20 @@ class Placement:
     wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     victims: Sequence[Assignment] = ()
     waiting: str = ""
+    renews: bool = False
+
+
+def renewed(examined: Examined, placement: Placement) -> Examined:
+    """With the decision on its renewal: what goes for it goes, if it fits."""
+    decision = examined.decision
+    if decision.renewal is None or not placement.renews:
+        return examined
+    return replace(examined, decision=replace(decision, remove=(*decision.remove, *decision.renewal.remove)))
 
 
 def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:
     """The second step: the plan, in the order that plan.Plan tells."""
+    examined = renewed(examined, placement)
     task, decision = examined.task, examined.decision
     removals = [*_stops(examined), *_removals(examined, health), *_stray_actions(examined.strays, health)]
     creations = [*_creations(examined, placement, world.servers), *_preemptions(placement)]

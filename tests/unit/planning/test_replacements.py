@@ -205,3 +205,83 @@ def test_a_preempted_attempt_goes_once_it_has_stopped_and_is_followed() -> None:
     seen = world(of, stopped, follower)
     plan = complete(examine(of, seen, HEALTHY, lambda _: ""), Placement(), seen, HEALTHY)
     assert [a.uid for a in plan.actions if isinstance(a, DeleteAssignment)] == [stopped.uid]
+
+
+def reasons(decision: Decision) -> list[tuple[str, str]]:
+    return [(assignment.spec.slot, reason) for assignment, reason in decision.remove]
+
+
+def test_what_has_to_leave_goes_as_many_at_once_as_may_be_missing() -> None:
+    running = [attempt(str(n)) for n in range(4)]
+    for most, gone in ((0, ["3"]), (1, ["3"]), ("50%", ["3", "2"]), ("100%", ["3", "2", "1", "0"])):
+        assert removed(decide(task(replicas=4, update={"maxUnavailable": most}), *running, leaving="s1")) == gone
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_what_has_no_place_counts_before_a_ready_one_has_to_leave_and_the_way_out_is_told(most: int) -> None:
+    running = [attempt(str(n)) for n in range(3)]
+    decision = decide(task(replicas=4, update={"maxUnavailable": most}), *running, leaving="s1")
+    assert not decision.remove and [want.slot for want in decision.wants] == ["3"]
+    assert decision.updating == (
+        "3 of 4 instances are to be replaced, and wait: 1 of 4 instances is missing and update.maxUnavailable is "
+        f"{most}: make room for what is missing, raise update.maxUnavailable to 2, or lower replicas to 3"
+    )
+    for way in ({"replicas": 4, "update": {"maxUnavailable": 2}}, {"replicas": 3}):
+        assert len(decide(task(**way), *running, leaving="s1").remove) == 1
+
+
+def test_what_starts_or_stops_counts_before_a_ready_one_has_to_leave() -> None:
+    running = [attempt(str(n)) for n in range(3)]
+    for other in (attempt("3", "s2", ready=False), attempt("3", "s2", spec={"desired": "Stopped"})):
+        decision = decide(task(replicas=4), *running, other, leaving="s1")
+        assert not decision.remove and "1 of 4 instances is missing" in decision.updating
+        assert "raise" not in decision.updating
+
+
+def test_what_is_not_ready_and_has_to_leave_costs_nothing() -> None:
+    running = [attempt("0"), attempt("1", ready=False), attempt("2", ready=False), attempt("3", "s2", ready=False)]
+    assert removed(decide(task(replicas=5), *running, leaving="s1")) == ["2", "1"]
+
+
+def test_what_is_on_a_silent_server_may_be_well_there_and_does_not_go_at_once() -> None:
+    silent = Health({"s1": 60.0}, SERVERS, frozenset(), frozenset({"s1"}))
+    running = [attempt(str(n)) for n in range(4)]
+    assert removed(decide(task(replicas=4), *running, health=silent, leaving="s1")) == ["3"]
+    assert removed(decide(task(replicas=5), attempt("4", "s2"), *running, health=silent, leaving="s2")) == []
+
+
+def test_fixed_counts_of_a_server_that_leaves_wait_for_nothing_that_can_not_come() -> None:
+    of = task(servers=fixed(("s1", 2), ("s2", 1)))
+    running = [attempt(f"{ON_S1}-0"), attempt(f"{ON_S2}-0", "s2")]
+    assert reasons(decide(of, *running, leaving="s1")) == [(f"{ON_S1}-0", "ServerDraining")]
+    stopping = attempt(f"{ON_S1}-1", spec={"desired": "Stopped"})
+    assert reasons(decide(of, *running, stopping, leaving="s1")) == []
+
+
+def test_percents_and_fixed_counts_are_not_told_to_lower_their_replicas() -> None:
+    running = [attempt(str(n)) for n in range(3)]
+    decision = decide(task(replicas=4, update={"maxUnavailable": "25%"}), *running, leaving="s1")
+    assert decision.updating.endswith("raise update.maxUnavailable to 2")
+
+
+@given(states, st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)), st.integers(0, 5))
+def test_no_ready_one_leaves_where_as_many_are_missing_as_may_be(
+    states: list[str], outdated: set[int], leaving: set[int], limit: int
+) -> None:
+    spec = {"stopping": {"desired": "Stopped"}, "preempted": PREEMPTED}
+    running = [
+        attempt(
+            str(n), "s2" if n in leaving else "s1", 1, n in outdated, ready=state == "ready", spec=spec.get(state, {})
+        )
+        for n, state in enumerate(states)
+        if state != "missing"
+    ]
+    of = task(replicas=len(states), update={"maxUnavailable": limit})
+    decision = decide(of, *running, leaving="s2")
+    taken = sum(1 for a, _ in decision.remove if a.status.ready)
+    missing = sum(1 for state in states if state != "ready")
+    assert not taken or missing + taken <= max(limit, 1)
+    unready = {str(n) for n, state in enumerate(states) if state == "unready" and n in leaving}
+    assert unready <= set(removed(decision))
+    due = [a for a in running if not a.stopping and (a.revision != NOW_REVISION or a.spec.server == "s2")]
+    assert bool(decision.updating) == bool(due)

@@ -94,5 +94,10 @@ def _reasons(verdicts: Verdicts, asked: str) -> Iterator[str]:
 
 def _instances(ask: Ask, missing: int, mates: int) -> str:
     words = "1 more instance" if missing == 1 else f"{missing} more instances"
+    if not ask.gang:
+        return words
     beside = f" beside the {mates} that would fit" if mates else ""
-    return f"{words} of the gang{beside}, so that none of it is placed" if ask.gang else words
+    if not ask.running:
+        return f"{words} of the gang{beside}, so that none of it is placed"
+    run = "1 runs" if ask.running == 1 else f"{ask.running} run"
+    return f"{words} of the gang, of which {run}{f',{beside}' if beside else ''}"
