@@ -58,6 +58,25 @@ def test_a_pool_that_closes_says_who_is_there_still(starlink: Starlink) -> None:
     assert starlink.get("task", "guest")["status"]["ready"] == 1
 
 
+def test_what_has_to_leave_waits_for_room_within_its_budget_and_says_so(starlink: Starlink) -> None:
+    server = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Server", "metadata": {"name": "s1"}}
+    gang = task("crew", replicas=3, placement={"gang": True})
+    starlink.apply(pool("lab", architectures=[]), task("web", replicas=3), gang)
+    eventually(lambda: starlink.get("task", "web")["status"].get("ready") == 3, "web is ready")
+    eventually(lambda: starlink.get("task", "crew")["status"].get("ready") == 3, "crew is ready")
+    starlink.apply({**server, "spec": {"pool": "lab", "taints": [{"key": "x", "effect": "NoExecute"}]}})
+    eventually(
+        lambda: "raise update.maxUnavailable to 2" in told(starlink, "web", "Ready"), "web says what it waits for"
+    )
+    eventually(
+        lambda: "replaced once all 3 of it fit" in told(starlink, "crew", "Ready"), "crew says what it waits for"
+    )
+    assert starlink.get("task", "web")["status"]["ready"] == 2
+    assert starlink.get("task", "crew")["status"]["ready"] == 3
+    starlink.apply({**server, "spec": {"pool": "lab", "taints": []}})
+    eventually(lambda: starlink.get("task", "web")["status"].get("ready") == 3, "web is whole again")
+
+
 def says(starlink: Starlink, words: str) -> bool:
     return words in told(starlink, "huge", "Scheduled")
 

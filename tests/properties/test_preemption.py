@@ -126,7 +126,9 @@ def test_a_gang_makes_room_whole_or_not_at_all(shape: Shape) -> None:
             found = preempt(fleet, ask, count, budgets, told, gangs=gangs)
             for turn, one in enumerate(found):
                 gone = world.stopping() | told | {*one.victims}
-                here = {uid for uid in (*one.victims, *one.wait_for) if world.charges[uid].server == fleet.names[one.server]}
+                here = {
+                    uid for uid in (*one.victims, *one.wait_for) if world.charges[uid].server == fleet.names[one.server]
+                }
                 assert world.fits(ask, one.server, here, gone)
                 assert not told & {*one.victims}
                 _none_goes_for_nothing(world, ask, one, here, gone, gangs)

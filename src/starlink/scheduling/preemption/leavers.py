@@ -124,11 +124,8 @@ def by_use(leavers: Iterable[Leaver], missing: Sequence[int], gangs: Collection[
     missing."""
     gone = list(leavers)
     use = {gives: usefulness(gives, missing) for gives in {one.gives for one in gone}}
-
-    def rank(one: Leaver) -> tuple[object, ...]:
-        return one.load.priority, one.load.group in gangs, -use[one.gives], one.gives, one.uid
-
-    return sorted(gone, key=rank)
+    by_gift = sorted(gone, key=lambda one: (one.load.priority, -use[one.gives], one.gives, one.uid))
+    return sorted(by_gift, key=lambda one: (one.load.priority, one.load.group in gangs)) if gangs else by_gift
 
 
 def without(missing: Sequence[int], gone: Iterable[Leaver]) -> list[int]:
