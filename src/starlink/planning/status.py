@@ -31,11 +31,8 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
     """The fields of status that changed; empty when none did."""
     facts = _Facts(examined, placement, health)
     task = examined.task
-    told = conditions.merge(
-        (),
-        conditions.of_generation(_conditions(facts), task.metadata.generation),
-        now=format_time(now),
-    )
+    of_now = conditions.of_generation(_conditions(facts), task.metadata.generation)
+    told = conditions.merge((), of_now, now=format_time(now))
     kept = conditions.merge(task.status.conditions, told, now=format_time(now))
     wanted: dict[str, Any] = {
         "observedGeneration": task.metadata.generation,
