@@ -65,6 +65,7 @@ def pool(given: Mapping[str, Any]) -> Pool:
         cohort=given.get("cohort", ""),
         lend=quota(given.get("lend", {})),
         borrow=quota(given.get("borrow", {})),
+        high=given.get("high", {}),
         closed=given.get("closed", False),
     )
 

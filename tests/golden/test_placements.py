@@ -132,6 +132,7 @@ def _pool(name: str, spec: dict[str, Any]) -> Pool:
         cohort=spec.get("cohort", ""),
         lend=_amounts(spec.get("lend", {})),
         borrow=_amounts(spec.get("borrow", {})),
+        high=spec.get("high", {}),
         closed=spec.get("closed", False),
     )
 

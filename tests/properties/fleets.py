@@ -157,8 +157,13 @@ def pool(shape: Shape, number: int) -> Pool:
         cohort=cohort,
         lend={key: dice.randint(0, amount) for key, amount in quota.items() if cohort and dice.random() < 0.7},
         borrow={key: dice.randint(0, 2 * amount) for key, amount in quota.items() if cohort and dice.random() < 0.4},
-        closed=shape.has("watermark") and dice.random() < 0.3,
+        closed=shape.has("watermark") and dice.random() < 0.2,
+        high=_watermarks(dice) if shape.has("watermark") else {},
     )
+
+
+def _watermarks(dice: Random) -> dict[str, int]:
+    return {key: dice.choice((0, 1, 10, 25, 50, 75, 90, 100)) for key in ("cpu", "memory") if dice.random() < 0.7}
 
 
 def _has_quotas(shape: Shape) -> bool:

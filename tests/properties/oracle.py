@@ -10,7 +10,9 @@ https://kueue.sigs.k8s.io/docs/concepts/cluster_queue/#cohort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term, Toleration
+from tests.properties.stock import Stock
+
+from starlink.scheduling.ask import HOSTNAME, Ask, Spread, Term, Toleration
 from starlink.scheduling.fleet import Charge, Node, Taint
 from starlink.scheduling.pool import Pool
 
@@ -28,14 +30,8 @@ class Turn:
     scores: dict[str, float]
 
 
-class Oracle:
-    """Servers, pools and the instances on them. `place` adds instances for good."""
-
-    def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool], charges: Iterable[Charge]) -> None:
-        self.nodes = sorted(nodes, key=lambda node: node.name)
-        self.node = {node.name: node for node in self.nodes}
-        self.pools = {pool.name: pool for pool in pools}
-        self.charges = [charge for charge in charges if charge.server in self.node]
+class Oracle(Stock):
+    """Places on what there is. `place` adds instances for good."""
 
     def place(self, ask: Ask, count: int) -> list[Turn]:
         """One turn after another until nothing fits; a gang that is not whole is as if it had never been asked for."""
@@ -79,29 +75,6 @@ class Oracle:
         server = min(name for name, value in scores.items() if value == highest)
         return Turn(server, max(self._shares(ask, self.node[server]).values()), scores)
 
-    # What is where
-
-    def on(self, node: Node) -> Iterator[Charge]:
-        return (charge for charge in self.charges if charge.server == node.name)
-
-    def used(self, node: Node, resource: str) -> int:
-        return sum(dict(charge.load.requests).get(resource, 0) for charge in self.on(node))
-
-    def domain(self, node: Node, key: str) -> str | None:
-        return node.name if key == HOSTNAME else node.labels.get(key)
-
-    def number(self, groups: Iterable[str], key: str, domain: str | None) -> int:
-        """How many instances of the groups are in a domain."""
-        return sum(
-            charge.counted and charge.load.group in groups and self.domain(self.node[charge.server], key) == domain
-            for charge in self.charges
-        )
-
-    def near(self, node: Node, groups: Iterable[str], key: str) -> bool:
-        """Whether one of the groups has an instance in the server's domain."""
-        domain = self.domain(node, key)
-        return domain is not None and self.number(groups, key, domain) > 0
-
     # Filters
 
     def _filters(self, ask: Ask) -> Iterator[tuple[str, Test]]:
@@ -137,7 +110,7 @@ class Oracle:
                 or node.architecture in pools[node.pool].architectures
             ),
         )
-        yield "Watermark", lambda node: node.pool not in pools or not pools[node.pool].closed
+        yield "Watermark", lambda node: node.pool not in pools or not self.is_above(pools[node.pool])
         yield "Architecture", lambda node: not ask.architectures or node.architecture in ask.architectures
         yield "Runtime", lambda node: ask.runtime == "" or ask.runtime in node.runtimes
         yield "Features", lambda node: all(feature in node.features for feature in ask.features)
@@ -172,7 +145,8 @@ class Oracle:
 
     def eligible(self, ask: Ask, key: str) -> list[str]:
         """The domains that have a server of a kind that would do."""
-        would_do = (node for node in self.nodes if all(keeps(node) for _, keeps in self._by_kind(ask)))
+        tests = [keeps for name, keeps in self._by_kind(ask) if name != "Watermark"]
+        would_do = (node for node in self.nodes if all(keeps(node) for keeps in tests))
         return sorted({domain for node in would_do if (domain := self.domain(node, key)) is not None})
 
     def _is_even(self, ask: Ask, spread: Spread, node: Node) -> bool:
@@ -181,41 +155,6 @@ class Oracle:
             return False
         numbers = {one: self.number((ask.load.group,), spread.key, one) for one in domains}
         return numbers[domain] + 1 - min(numbers.values()) <= spread.max_skew
-
-    # Quotas
-
-    def charged(self, pool: str, key: str) -> int:
-        """What a pool's quota is charged."""
-        return sum(
-            dict(charge.load.quota).get(key, 0)
-            for charge in self.charges
-            if charge.counted and self.node[charge.server].pool == pool
-        )
-
-    def shared(self, cohort: str, key: str) -> int:
-        """What is taken by the pools of a cohort of what they lend each other."""
-        return sum(max(0, self.charged(pool.name, key) - own(pool, key)) for pool in self._members(cohort, key))
-
-    def lent(self, cohort: str, key: str) -> int:
-        return sum(pool.lend.get(key, 0) for pool in self._members(cohort, key))
-
-    def _members(self, cohort: str, key: str) -> list[Pool]:
-        return [pool for pool in self.pools.values() if pool.cohort == cohort and key in pool.quota]
-
-    def quota_allows(self, load: Load, name: str) -> bool:
-        pool = self.pools.get(name)
-        return pool is None or all(self._may_take(pool, key, amount) for key, amount in load.quota if amount)
-
-    def _may_take(self, pool: Pool, key: str, amount: int) -> bool:
-        if key not in pool.quota:
-            return True
-        used = self.charged(pool.name, key)
-        if not pool.cohort:
-            return used + amount <= pool.quota[key]
-        if key in pool.borrow and used + amount > pool.quota[key] + pool.borrow[key]:
-            return False
-        of_the_shared = max(0, used + amount - own(pool, key)) - max(0, used - own(pool, key))
-        return of_the_shared == 0 or self.shared(pool.cohort, key) + of_the_shared <= self.lent(pool.cohort, key)
 
     # Scores
 
@@ -273,11 +212,6 @@ class Oracle:
         domain = self.domain(node, spread.key)
         worst = max((*numbers.values(), lowest)) + 1
         return (worst if domain is None else numbers[domain]) - lowest
-
-
-def own(pool: Pool, key: str) -> int:
-    """What of its quota a pool doesn't lend."""
-    return pool.quota[key] - pool.lend.get(key, 0)
 
 
 def grid(value: float) -> float:

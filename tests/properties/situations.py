@@ -137,6 +137,9 @@ class Situation:
                 self.ask = replace(ask, spread=(*(s for s in ask.spread if s.key != key), Spread(key, int(skew))))
             case ["let", "the", "spread", "over", key, *_]:
                 self.ask = replace(ask, spread=tuple(replace(s, required=s.key != key) for s in ask.spread))
+            case ["raise", "pool", owner, field, "to", percent]:
+                pool, key = self.pools[owner.removesuffix("'s")], field.split(".")[1]
+                self.pools[pool.name] = replace(pool, high={**pool.high, key: int(percent)})
             case ["raise", "pool", owner, field, "by", amount]:
                 pool, key = self.pools[owner.removesuffix("'s")], field.removeprefix("quota.")
                 quotas = {**pool.quota, key: pool.quota[key] + worth(key, amount)}
@@ -250,7 +253,10 @@ def situations(draw: st.DrawFn) -> Situation:
     ]
     quotas = {"cpu": st.integers(0, 8).map(lambda n: n * 500), "assignments": st.integers(0, 4)}
     edge = Pool(
-        "edge", draw(st.sampled_from([(), (), ("arm64",)])), quota=draw(st.fixed_dictionaries({}, optional=quotas))
+        "edge",
+        draw(st.sampled_from([(), (), ("arm64",)])),
+        quota=draw(st.fixed_dictionaries({}, optional=quotas)),
+        high=draw(st.sampled_from([*[{}] * 3, {"cpu": 25}, {"cpu": 50}, {"cpu": 75}])),
     )
     names = st.sampled_from([node.name for node in nodes])
     charges = draw(st.lists(charges_on(names), max_size=4))

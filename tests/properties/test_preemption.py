@@ -16,6 +16,7 @@ from starlink.scheduling.place import place
 from starlink.scheduling.pool import borrowed
 from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.quotas import quota_left
+from starlink.scheduling.watermarks import below
 
 SOME = settings(max_examples=1_500, deadline=None)
 TINY = settings(max_examples=1_000, deadline=None)
@@ -43,8 +44,12 @@ class World:
     def fits(self, ask: Ask, server: int, on_server: Collection[str], anywhere: Collection[str]) -> bool:
         """Whether all filters keep a server once those on it have gone, and the quota once those anywhere have."""
         fleet = self.fleet(on_server)
-        others = all(mask[server] for name, mask in every(fleet, ask) if name != "Quota")
-        return others and self.has_quota(ask, server, anywhere)
+        others = all(mask[server] for name, mask in every(fleet, ask) if name not in ("Quota", "Watermark"))
+        return others and self.is_below_watermark(server) and self.has_quota(ask, server, anywhere)
+
+    def is_below_watermark(self, server: int) -> bool:
+        """Whether the server's pool takes more; who is told to go is requested until it has gone."""
+        return bool(below(self.fleet())[server])
 
     def has_quota(self, ask: Ask, server: int, gone: Collection[str] = ()) -> bool:
         """Whether the server's pool has quota for it once these have gone."""

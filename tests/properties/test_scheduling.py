@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.fleets import Scenario, Shape, charge, node, pool, scenario, scores_of, shapes
-from tests.properties.oracle import Oracle, own
+from tests.properties.oracle import Oracle
+from tests.properties.stock import own
 
 from starlink.scheduling import firsts, score
 from starlink.scheduling.ask import Ask

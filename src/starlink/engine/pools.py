@@ -1,12 +1,13 @@
 """Pools in the scheduler's words, and how full they are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from starlink.api import conditions, quantity
-from starlink.api.pool import Pool, Quota
+from starlink.api.pool import Pool, Quota, Watermark
 from starlink.engine.loads import quota_key
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
@@ -17,8 +18,8 @@ BELOW_WATERMARK = "BelowWatermark"
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}
 
 
-def scheduling_pool(pool: Pool, use: Mapping[str, float]) -> scheduling.Pool:
-    """The pool as placement sees it; `use` is how much of its cpu and memory is taken, in percent."""
+def scheduling_pool(pool: Pool, fleet: Fleet) -> scheduling.Pool:
+    """The pool as placement sees it; the fleet says what is requested of its servers."""
     spec = pool.spec
     given = {name: getattr(spec.weights, name) for name in spec.weights.__struct_fields__}
     return scheduling.Pool(
@@ -31,7 +32,8 @@ def scheduling_pool(pool: Pool, use: Mapping[str, float]) -> scheduling.Pool:
         cohort=spec.cohort,
         lend=amounts(spec.lend),
         borrow=amounts(spec.borrow) if spec.borrow is not None else {},
-        closed=bool(above_watermark(pool, use)),
+        high={name: mark.high for name, mark in _marks(pool)},
+        closed=any(_above(fleet, pool)),
     )
 
 
@@ -43,40 +45,59 @@ def amounts(quota: Quota) -> dict[str, int]:
     }
 
 
-def above_watermark(pool: Pool, use: Mapping[str, float]) -> tuple[str, ...]:
-    """The resources for which nothing new is placed: above high, or above low since they were above high."""
-    marks = {"cpu": pool.spec.watermarks.cpu, "memory": pool.spec.watermarks.memory}
+def _marks(pool: Pool) -> Iterator[tuple[str, Watermark]]:
+    for name, mark in (("cpu", pool.spec.watermarks.cpu), ("memory", pool.spec.watermarks.memory)):
+        if mark is not None:
+            yield name, mark
+
+
+def _above(fleet: Fleet, pool: Pool) -> Iterator[str]:
+    """The resources for which nothing new is placed, as they are told."""
     told = conditions.find(pool.status.conditions, BELOW_WATERMARK)
     was = told is not None and told.status == "False"
-    return tuple(
-        name
-        for name, mark in marks.items()
-        if mark is not None and (use.get(name, 0.0) > mark.high or (was and use.get(name, 0.0) >= mark.low))
-    )
+    for name, mark in _marks(pool):
+        use = _use(fleet, pool.name, name)
+        if _is_above(use, mark, was=was):
+            yield f"{use.percent:.0f} % of {name} is requested (high {mark.high} %, low {mark.low} %)"
 
 
-def use_of(fleet: Fleet, pool: str) -> dict[str, float]:
-    """How much of the cpu and memory of a pool's servers is charged, in percent."""
+def _is_above(use: "_Use", mark: Watermark, *, was: bool) -> bool:
+    """Above high, or not below low since it was above. What nothing is requested of is below any mark, also a low of
+    0."""
+    above_high = use.requested * 100 > mark.high * use.capacity
+    return above_high or (was and use.requested > 0 and use.requested * 100 >= mark.low * use.capacity)
+
+
+class _Use(NamedTuple):
+    """How much of a resource is requested of a pool's servers, and how much they have."""
+
+    requested: int
+    capacity: int
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.requested / max(self.capacity, 1)
+
+
+def _use(fleet: Fleet, pool: str, resource: str) -> _Use:
     members = _members(fleet, pool)
-    return {
-        name: 100.0 * _sum(fleet.used[name], members) / max(_sum(fleet.capacity[name], members), 1)
-        for name in ("cpu", "memory")
-    }
+    return _Use(_sum(fleet.used[resource], members), _sum(fleet.capacity[resource], members))
 
 
 def pool_use(fleet: Fleet, pool: Pool) -> PoolUse:
-    """How full a pool is."""
-    members = _members(fleet, pool.name)
+    """How full a pool is; above a watermark there is no headroom."""
+    members, above = _members(fleet, pool.name), tuple(_above(fleet, pool))
     usable = members & fleet.mask(lambda node: _may_take(pool, node))
     charged = fleet.quota_used.get(pool.name, {})
     free = {name: _sum(np.maximum(fleet.free(name), 0), usable) for name in fleet.capacity}
+    room = {name: max(0, min(left, _room(fleet, pool.name, name))) for name, left in free.items() if left}
     return PoolUse(
         capacity={name: total for name in fleet.capacity if (total := _sum(fleet.capacity[name], members))},
         allocated={_resource(key): amount for key, amount in charged.items() if amount and key != "assignments"},
-        headroom={name: max(0, min(left, _room(fleet, pool.name, name))) for name, left in free.items() if left},
+        headroom=dict.fromkeys(room, 0) if above else room,
         assignments=charged.get("assignments", 0),
         exhausted=tuple(_exhausted(fleet, pool)),
-        above=tuple(_above(fleet, pool)),
+        above=above,
     )
 
 
@@ -115,14 +136,6 @@ def _cohort(fleet: Fleet, pool: str) -> list[str]:
     """The other pools of the cohort."""
     cohort = fleet.pools[pool].cohort
     return [one.name for one in fleet.pools.values() if cohort and one.cohort == cohort and one.name != pool]
-
-
-def _above(fleet: Fleet, pool: Pool) -> Iterator[str]:
-    use, marks = use_of(fleet, pool.name), pool.spec.watermarks
-    for name in above_watermark(pool, use):
-        mark = marks.cpu if name == "cpu" else marks.memory
-        assert mark is not None
-        yield f"{use[name]:.0f} % of {name} is requested (high {mark.high} %, low {mark.low} %)"
 
 
 def _room(fleet: Fleet, pool: str, resource: str) -> int:

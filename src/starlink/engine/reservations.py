@@ -18,7 +18,7 @@ from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.engine.loads import Loads, repels
 from starlink.engine.neighbours import Neighbours
-from starlink.engine.pools import scheduling_pool, use_of
+from starlink.engine.pools import scheduling_pool
 from starlink.planning.containing import Faults
 from starlink.planning.health import Health
 from starlink.planning.world import World
@@ -67,7 +67,7 @@ class Reservations:
         """The fleet of this world; `pools` says the effective pool of each server."""
         self._follow_servers(world, pools, health)
         self._follow_assignments(world, health, neighbours)
-        self.fleet.set_pools(scheduling_pool(pool, use_of(self.fleet, name)) for name, pool in world.pools.items())
+        self.fleet.set_pools([scheduling_pool(pool, self.fleet) for pool in world.pools.values()])
         return self.fleet
 
     def _follow_servers(self, world: World, pools: Mapping[str, str], health: Health) -> None:

@@ -16,6 +16,7 @@ from starlink.scheduling.domains import Domains, even, in_domains
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.quotas import quotas
 from starlink.scheduling.taints import keeps_out
+from starlink.scheduling.watermarks import above, below
 
 Removed = tuple[tuple[str, int], ...]
 Keeps = Callable[[At], Mask] | None
@@ -104,11 +105,6 @@ def _pool_architecture(fleet: Fleet, _: None) -> Mask:
     return fleet.mask(lambda node: node.architecture in taken.get(node.pool, (node.architecture,)))
 
 
-def _watermark(fleet: Fleet, _: None) -> Mask:
-    closed = {pool.name for pool in fleet.pools.values() if pool.closed}
-    return fleet.mask(lambda node: node.pool not in closed)
-
-
 def _architecture(fleet: Fleet, architectures: tuple[str, ...]) -> Mask:
     return fleet.mask(lambda node: not architectures or node.architecture in architectures)
 
@@ -136,15 +132,21 @@ def _taints(fleet: Fleet, tolerations: tuple[Toleration, ...]) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A filter by what a server is: `given` is the part of an ask that it looks at."""
+    """A filter by what a server is: `given` is the part of an ask that it looks at. One that `changes` with what is
+    charged to pools says nothing of what a server is."""
 
     name: str
     given: Callable[[Ask], Hashable]
     keeps: Callable[[Fleet, Any], Mask]
+    changes: bool = False
 
     def mask(self, fleet: Fleet, ask: Ask) -> Mask:
         given = self.given(ask)
-        return fleet.remembered((self.name, given), lambda: self.keeps(fleet, given))
+        return (
+            self.keeps(fleet, given)
+            if self.changes
+            else fleet.remembered((self.name, given), lambda: self.keeps(fleet, given))
+        )
 
 
 BY_KIND = (
@@ -154,7 +156,7 @@ BY_KIND = (
     Kind("Pool", attrgetter("pool"), _pool),
     Kind("Namespace", attrgetter("namespace"), _namespace),
     Kind("PoolArchitecture", lambda _: None, _pool_architecture),
-    Kind("Watermark", lambda _: None, _watermark),
+    Kind("Watermark", lambda _: None, lambda fleet, _: below(fleet), changes=True),
     Kind("Architecture", attrgetter("architectures"), _architecture),
     Kind("Runtime", attrgetter("runtime"), _runtime),
     Kind("Features", attrgetter("features"), _features),
@@ -172,7 +174,7 @@ class _OfKind(NamedTuple):
 
 
 def _by_kind(fleet: Fleet, ask: Ask) -> _OfKind:
-    return fleet.remembered(("filters", _alike(ask)), lambda: _count_by_kind(fleet, ask))
+    return fleet.remembered(("filters", above(fleet), _alike(ask)), lambda: _count_by_kind(fleet, ask))
 
 
 def _alike(ask: Ask) -> tuple[Hashable, ...]:
@@ -286,13 +288,14 @@ def _even(fleet: Fleet, ask: Ask, at: At) -> Mask:
 
 
 def eligible(fleet: Fleet, ask: Ask, key: str) -> Mask:
-    """The domains of a topology key in which there is a server of a kind that would do: only these are compared when
-    spreading. Not to be written to."""
+    """The domains of a topology key in which there is a server of a kind that would do, be its pool above a watermark
+    or not: only these are compared when spreading. Not to be written to."""
     return fleet.remembered(("eligible", key, _alike(ask)), lambda: _eligible(fleet, ask, fleet.domains(key)))
 
 
 def _eligible(fleet: Fleet, ask: Ask, domains: Domains) -> Mask:
     found = np.zeros(len(domains.names) + 1, np.bool_)
-    found[domains.codes[_by_kind(fleet, ask).servers]] = True
+    would_do = np.logical_and.reduce([kind.mask(fleet, ask) for kind in BY_KIND if not kind.changes])
+    found[domains.codes[would_do]] = True
     mask: Mask = found[:-1]
     return mask

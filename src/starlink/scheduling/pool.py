@@ -25,7 +25,9 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Quotas are amounts by key; a key that is absent has no limit. `closed`: above its high watermark."""
+    """Quotas are amounts by key; a key that is absent has no limit. `high` are the watermarks, in percent of what its
+    servers have of cpu and memory: it takes nothing more while more is requested of them. `closed`: it has been above
+    one, and not below the low one since, so that it takes nothing whatever is requested."""
 
     name: str
     architectures: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class Pool:
     cohort: str = ""
     lend: Mapping[str, int] = field(default_factory=dict)
     borrow: Mapping[str, int] = field(default_factory=dict)
+    high: Mapping[str, int] = field(default_factory=dict)
     closed: bool = False
 
 

@@ -1,4 +1,4 @@
-"""How many more instances the quotas of pools have room for."""
+"""How many more instances pools have room for: by their quotas, and by all that limits them."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,7 @@ from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+from starlink.scheduling.watermarks import watermarks_left
 
 
 def quotas(fleet: Fleet, ask: Ask) -> Amounts | None:
@@ -21,6 +22,13 @@ def quota_left(fleet: Fleet, ask: Ask, used: Usage | None = None) -> Amounts:
     usage = fleet.quota_used if used is None else used
     left = [_instances(fleet.pools, usage, ask, name) if ask.pool in ("", name) else 0 for name in fleet.pool_names]
     return np.array(left, np.int64)
+
+
+def instances_left(fleet: Fleet, ask: Ask) -> Amounts:
+    """How many more instances each pool that is asked takes, by pool code: within its quota, and until it is above a
+    watermark."""
+    quota, until_above = quota_left(fleet, ask), watermarks_left(fleet, ask)
+    return quota if until_above is None else np.minimum(quota, until_above)
 
 
 def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:

@@ -101,7 +101,7 @@ def _best_score(fleet: Fleet, ask: Ask) -> float:
     return float(np.max(scores[open_], initial=-np.inf))
 
 
-_MENDED = frozenset({"Affinity", "AntiAffinity", "Spread", "Quota"})
+_MENDED = frozenset({"Watermark", "Affinity", "AntiAffinity", "Spread", "Quota"})
 
 
 def _wishes_about_itself(fleet: Fleet, ask: Ask) -> bool:

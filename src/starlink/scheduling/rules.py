@@ -1,4 +1,5 @@
-"""What placing one instance of a batch changes for the next: quotas, domains that fill, and neighbours that come."""
+"""What placing one instance of a batch changes for the next: quotas, watermarks, domains that fill, and neighbours that
+come."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.policy import Weight, policy, weight_at
 from starlink.scheduling.pool import UNLIMITED
 from starlink.scheduling.quotas import quota_left
+from starlink.scheduling.watermarks import watermarks_left
 
 
 class Rule(ABC):
@@ -39,14 +41,12 @@ class Rule(ABC):
         """An instance has been placed there."""
 
 
-class Quota(Rule):
-    """The quotas of several pools, which may share."""
+class Limit(Rule):
+    """How many more instances each pool takes."""
 
     def __init__(self, fleet: Fleet, ask: Ask, servers: Indices, left: Amounts) -> None:
         super().__init__(fleet.pool_codes)
-        self._fleet, self._ask = fleet, ask
         self._concerned = fleet.pool_codes[servers[:1]] if ask.pool else distinct(fleet.pool_codes[servers])
-        self._used: dict[str, dict[str, int]] | None = None
         self._left = left
 
     @property
@@ -60,6 +60,23 @@ class Quota(Rule):
 
     def judge(self, scores: Scores) -> Scores:
         return np.where(self._left[self.codes] > 0, scores, -np.inf)
+
+
+class Watermark(Limit):
+    """The watermarks of several pools."""
+
+    def took(self, position: int) -> None:
+        self._left = self._left.copy()
+        self._left[self.codes[position]] -= 1
+
+
+class Quota(Limit):
+    """The quotas of several pools, which may share."""
+
+    def __init__(self, fleet: Fleet, ask: Ask, servers: Indices, left: Amounts) -> None:
+        super().__init__(fleet, ask, servers, left)
+        self._fleet, self._ask = fleet, ask
+        self._used: dict[str, dict[str, int]] | None = None
 
     def took(self, position: int) -> None:
         if self._used is None:
@@ -171,6 +188,9 @@ def rules_of(fleet: Fleet, ask: Ask, found: filters.Feasible) -> Iterator[Rule]:
     group, left = ask.load.group, found.quota_left
     if left is not None and (quota := Quota(fleet, ask, found.later, left)).limits:
         yield quota
+    until_above = watermarks_left(fleet, ask)
+    if until_above is not None and (mark := Watermark(fleet, ask, found.later, until_above)).limits:
+        yield mark
     for term in ask.anti_affinity:
         if concerns_itself(ask, term) and term.key != HOSTNAME:
             yield Apart(fleet.domains(term.key).codes)

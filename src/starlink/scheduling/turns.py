@@ -15,7 +15,7 @@ from starlink.scheduling.arrays import Indices, Mask, Scores, distinct
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.filters import Feasible
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.rules import Quota, Rule, concerns_itself, rules_of
+from starlink.scheduling.rules import Limit, Rule, concerns_itself, rules_of
 
 _NONE = np.zeros(0, np.intp)
 _FEW_LANES = 64
@@ -44,7 +44,7 @@ def turns(fleet: Fleet, ask: Ask, found: Feasible, count: int) -> Turns:
     batch = _Batch(fleet, ask, found.later, count)
     rules = []
     for rule in rules_of(fleet, ask, found):
-        if isinstance(rule, Quota) and (limit := rule.limit) is not None:
+        if isinstance(rule, Limit) and (limit := rule.limit) is not None:
             count = min(count, limit)
         else:
             rules.append(rule)

@@ -138,6 +138,8 @@ WRONG: list[tuple[str, Obj, str, str]] = [
     ("pools", {"selector": {"": "x"}}, "spec.selector", '"" can be no label'),
     ("pools", {"watermarks": {"cpu": {"high": 70, "low": 80}}}, "spec.watermarks.cpu.low", "at most high"),
     ("pools", {"watermarks": {"cpu": {"high": 70}}}, "spec.watermarks.cpu.low", "Required"),
+    ("pools", {"watermarks": {"cpu": {"high": 50, "low": 0}}}, "spec.watermarks.cpu.low", "must be at least 1: nothing is below"),
+    ("pools", {"watermarks": {"memory": {"high": 0, "low": 0}}}, "spec.watermarks.memory.low", "must be at least 1"),
     ("pools", {"overcommit": {"cpu": 99}}, "spec.overcommit.cpu", "100"),
     ("pools", {"weights": {"use": 1001}}, "spec.weights.use", "1000"),
     ("servers", {"taints": [{"key": "a", "effect": "Prefer"}]}, "spec.taints[0].effect", "PreferNoSchedule"),

@@ -10,8 +10,9 @@ from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.explaining.reasons import shortfall
 from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.quotas import quota_left
+from starlink.scheduling.quotas import instances_left, quota_left
 from starlink.scheduling.rules import concerns_itself
+from starlink.scheduling.watermarks import watermarks_left
 
 NO_MATES: Indices = np.zeros(0, np.intp)
 
@@ -97,16 +98,19 @@ def make_room(case: Case, resource: str) -> str:
     return f"{'free' if could else 'offer'} {sized(resource, short)}{'' if could else ' more'} on {case.name}"
 
 
-def room_but_for_quota(case: Case) -> int:
-    """How many have room on the servers of the pool that only its quota closes."""
-    servers, codes = case.verdicts.only("Quota"), case.fleet.pool_codes
+def room_but_for(case: Case, name: str) -> int:
+    """How many have room on the servers of the pool that only its quota closes, or only its watermark; as the other
+    of the two allows."""
+    servers, codes = case.verdicts.only(name), case.fleet.pool_codes
     servers = servers[codes[servers] == codes[case.server]]
-    return int((places_on(case, servers) - case.mates_on(servers)).sum())
+    room = int((places_on(case, servers) - case.mates_on(servers)).sum())
+    left = watermarks_left(case.fleet, case.ask) if name == "Quota" else quota_left(case.fleet, case.ask)
+    return room if left is None else min(room, int(left[codes[case.server]]))
 
 
 def _is_unlimited(case: Case, servers: Indices) -> bool:
-    """Whether servers are filled each for itself, with quota for all that are missing."""
-    left = quota_left(case.fleet, case.ask)[case.fleet.pool_codes[servers]]
+    """Whether servers are filled each for itself, in pools that take all that are missing."""
+    left = instances_left(case.fleet, case.ask)[case.fleet.pool_codes[servers]]
     return is_independent(case.ask) and bool((left >= case.missing).all())
 
 

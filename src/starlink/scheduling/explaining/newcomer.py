@@ -14,6 +14,7 @@ from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels
 from starlink.scheduling.explaining.reasons import is_first, listed
 from starlink.scheduling.explaining.verdicts import welcome
+from starlink.scheduling.explaining.watermark import most_newcomers
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.rules import concerns_itself
@@ -36,7 +37,7 @@ def newcomer(fleet: Fleet, ask: Ask, missing: int) -> str:
     domains, architectures = _domains(fleet, ask), _architectures(fleet, ask)
     if ask.server or not _is_possible(fleet, ask) or domains is None or architectures is None:
         return ""
-    helped = min((missing, _quota(fleet, ask), *(where.room for where in domains.values())))
+    helped = min((_taken(fleet, ask, missing), *(where.room for where in domains.values())))
     if ask.gang and (helped < missing or not _is_simple(ask)):
         return ""
     named = {key: where.domain for key, where in domains.items() if key not in (HOSTNAME, *ask.selector)}
@@ -62,11 +63,12 @@ def _is_simple(ask: Ask) -> bool:
     return len(apart) < 2 and not together and not any(spread.required for spread in ask.spread)
 
 
-def _quota(fleet: Fleet, ask: Ask) -> int:
-    """For how many the asked pool has quota; a server in no pool needs none."""
+def _taken(fleet: Fleet, ask: Ask, missing: int) -> int:
+    """How many the asked pool takes; a server in no pool needs no quota."""
     if ask.pool not in fleet.pools:
-        return _ANY_NUMBER
-    return int(quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)])
+        return missing
+    quota = int(quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)])
+    return min(missing, quota, most_newcomers(fleet, ask, missing))
 
 
 def _parts(fleet: Fleet, ask: Ask, architectures: tuple[str, ...], domains: dict[str, str]) -> Iterator[str]:

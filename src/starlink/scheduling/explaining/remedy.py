@@ -6,6 +6,7 @@ import numpy as np
 
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Spread, Term
+from starlink.scheduling.explaining import watermark
 from starlink.scheduling.explaining.adding import words_to_add
 from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.explaining.asking_less import (
@@ -14,7 +15,7 @@ from starlink.scheduling.explaining.asking_less import (
     is_independent,
     make_room,
     places_on,
-    room_but_for_quota,
+    room_but_for,
 )
 from starlink.scheduling.explaining.contradiction import contradiction, is_forbidden
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
@@ -33,7 +34,7 @@ from starlink.scheduling.explaining.reasons import (
 )
 from starlink.scheduling.explaining.shortage import change, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, resource_of, skews
-from starlink.scheduling.quotas import quota_left
+from starlink.scheduling.quotas import instances_left
 
 _CURED_BY_A_SERVER = frozenset(
     {"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity", "Selector"}
@@ -87,15 +88,15 @@ def _helps_all(case: Case, name: str) -> bool:
     """Whether getting past this filter alone gives a place to all of the gang that are missing."""
     if not is_independent(case.ask):
         return False
-    if name == "Quota":
-        return room_but_for_quota(case) >= case.missing
+    if name in ("Quota", "Watermark"):
+        return room_but_for(case, name) >= case.missing
     if name not in _WAYS and (case.missing == 1 or fitting(case, name)[0]):
         return True
     pool = case.fleet.pool_names.index(case.pool)
     here = np.array([case.server])
     but = "" if name in _WAYS else resource_of(case.ask, name)
     room = int((places_on(case, here, but) - case.mates_on(here))[0])
-    return name in _WAYS and min(room, int(quota_left(case.fleet, case.ask)[pool])) >= case.missing
+    return name in _WAYS and min(room, int(instances_left(case.fleet, case.ask)[pool])) >= case.missing
 
 
 def _fewer(missing: int, server: str) -> str:
@@ -135,14 +136,10 @@ def _ask_less(case: Case, name: str) -> str:
 def _quota(case: Case) -> Ways:
     instances = 1
     if case.missing > 1 and is_independent(case.ask):
-        instances = max(1, min(case.missing, room_but_for_quota(case)))
+        instances = max(1, min(case.missing, room_but_for(case, "Quota")))
     short = shortages(case.fleet, case.ask, case.pool, instances)
     changes = listed((change(case.fleet, one) for one in short), " and ")
     return (changes if instances == case.missing else f"{changes} for {instances} of the {case.missing}",)
-
-
-def _watermark(case: Case) -> Ways:
-    return f"wait until pool {case.pool} is below its low watermark", "stop something in it"
 
 
 def _namespace(case: Case) -> Ways:
@@ -283,7 +280,7 @@ _WAYS: dict[str, Callable[[Case], Ways]] = {
     "Pool": lambda case: (f"move it with `starlink pool move {case.name} {case.ask.pool}`",),
     "Namespace": _namespace,
     "PoolArchitecture": _pool_architecture,
-    "Watermark": _watermark,
+    "Watermark": watermark.ways,
     "Architecture": _architecture,
     "Runtime": lambda case: (f"offer the runtime {case.ask.runtime} on {case.name}",),
     "Features": _features,

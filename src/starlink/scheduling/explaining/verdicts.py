@@ -14,6 +14,7 @@ from starlink.scheduling.explaining.shortage import missing_shares
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.score import Scores
+from starlink.scheduling.watermarks import above
 
 _EFFORTS = {
     "Quota": 2.0, "Taints": 2.0, "Spread": 2.0, "Watermark": 2.5, "Ports": 2.5, "Namespace": 3.0, "Schedulable": 3.0,
@@ -97,7 +98,8 @@ def welcome(fleet: Fleet, ask: Ask) -> Welcome:
     if pool is None:
         return Welcome()
     left = quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)]
-    return Welcome(not pool.namespaces or ask.namespace in pool.namespaces, not pool.closed, bool(left > 0))
+    is_open = not pool.namespaces or ask.namespace in pool.namespaces
+    return Welcome(is_open, ask.pool not in above(fleet), bool(left > 0))
 
 
 def _of_architecture(fleet: Fleet, architectures: tuple[str, ...]) -> Mask:

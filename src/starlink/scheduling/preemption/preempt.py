@@ -26,6 +26,7 @@ from starlink.scheduling.preemption.leavers import Leaver
 from starlink.scheduling.preemption.roster import Roster
 from starlink.scheduling.rules import concerns_itself
 from starlink.scheduling.score import Scores
+from starlink.scheduling.watermarks import below
 
 _MOST_COMPARED = 64
 
@@ -153,6 +154,7 @@ class _Search:
         self._choices.commit(choice)
         if self._is_close:
             self._open = beyond_mending(self._fleet, self._ask)
+        self._open = self._open & below(self._fleet)
         for changed in {choice.server, *(one.server for one in choice.victims)}:
             self._rank_anew(changed)
 

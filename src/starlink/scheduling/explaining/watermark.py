@@ -1,0 +1,45 @@
+"""The ways past a pool's watermark, and what watermarks leave of others."""
+
+from starlink.scheduling.ask import Ask
+from starlink.scheduling.explaining.asking_less import Case
+from starlink.scheduling.fleet import Fleet
+
+
+def ways(case: Case) -> tuple[str, ...]:
+    """Where it is the gang itself that brings the pool above its watermark, no waiting helps."""
+    code = case.fleet.pool_names.index(case.pool)
+    if len(case.mates) and (case.fleet.pool_codes[case.mates] == code).any():
+        return (" and ".join(_raised(case, code)),)
+    return f"wait until pool {case.pool} is below its low watermark", "stop something in it"
+
+
+def _raised(case: Case, code: int) -> list[str]:
+    """What the watermarks have to be for all of the gang that are missing."""
+    asked = dict(case.ask.load.requests)
+    changes = []
+    for resource, percent in case.fleet.pools[case.pool].high.items():
+        used, capacity = _sums(case.fleet, code, resource)
+        before_the_last = used + (case.missing - 1) * asked.get(resource, 0)
+        if before_the_last * 100 > percent * capacity:
+            wanted = -(-before_the_last * 100 // max(capacity, 1))
+            changes.append(f"raise pool {case.pool}'s watermarks.{resource}.high to {wanted}")
+    return changes
+
+
+def most_newcomers(fleet: Fleet, ask: Ask, count: int) -> int:
+    """How many of so many the asked pool takes on servers that are added for them, each with just what one asks; all
+    are there before the first is placed."""
+    code, asked = fleet.pool_names.index(ask.pool), dict(ask.load.requests)
+    for resource, percent in fleet.pools[ask.pool].high.items():
+        used, capacity = _sums(fleet, code, resource)
+        amount = asked.get(resource, 0)
+        # The last may come if 100 (used + (count - 1) amount) <= percent (capacity + count amount)
+        if amount and percent < 100:
+            count = min(count, (percent * capacity + 100 * (amount - used)) // (amount * (100 - percent)))
+    return max(0, count)
+
+
+def _sums(fleet: Fleet, code: int, resource: str) -> tuple[int, int]:
+    """How much of a resource is requested of a pool's servers, and how much they have."""
+    members = fleet.pool_codes == code
+    return int(fleet.used[resource][members].sum()), int(fleet.capacity[resource][members].sum())
