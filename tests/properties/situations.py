@@ -141,9 +141,15 @@ class Situation:
                 pool, key = self.pools[owner.removesuffix("'s")], field.split(".")[1]
                 self.pools[pool.name] = replace(pool, high={**pool.high, key: int(percent)})
             case ["raise", "pool", owner, field, "by", amount]:
-                pool, key = self.pools[owner.removesuffix("'s")], field.removeprefix("quota.")
-                quotas = {**pool.quota, key: pool.quota[key] + worth(key, amount)}
-                self.pools[pool.name] = replace(pool, quota=quotas)
+                pool, (part, key) = self.pools[owner.removesuffix("'s")], field.split(".")
+                changed: dict[str, Any] = {part: dict(getattr(pool, part))}
+                changed[part][key] += worth(key, amount)
+                self.pools[pool.name] = replace(pool, **changed)
+            case ["let", "pool", name, "lend", amount, "more", field]:
+                pool, key = self.pools[name], field.strip("()").removeprefix("lend.")
+                self.pools[name] = replace(pool, lend={**pool.lend, key: pool.lend.get(key, 0) + worth(key, amount)})
+            case ["stop", amount, "of", "what", "pool", name, "borrows", key]:
+                self._give_back(name, key.strip("()"), worth(key.strip("()"), amount))
             case ["give", "the", "affinity" | "affinities", "a", "weight"]:
                 self.ask = replace(ask, affinity=())
             case ["give", "the", "affinity", "or", "the", "antiAffinity", "to", group, "a", "weight"]:
@@ -175,6 +181,17 @@ class Situation:
             gone = [c.stopping and c.server == server for c in self.charges]
             empty = [c._replace(load=replace(c.load, requests=())) for c in self.charges]
             self.charges = [new if out else old for old, new, out in zip(self.charges, empty, gone, strict=True)]
+
+    def _give_back(self, pool: str, key: str, amount: int) -> None:
+        """Instances of a pool give up that much of its quota."""
+        for number, charge in enumerate(self.charges):
+            if charge.counted and self.nodes[charge.server].pool == pool and amount:
+                quota = dict(charge.load.quota)
+                given = min(amount, quota.get(key, 0))
+                quota[key] = quota.get(key, 0) - given
+                amount -= given
+                self.charges[number] = charge._replace(load=replace(charge.load, quota=tuple(quota.items())))
+        assert not amount, "more is to be given back than is taken"
 
     def _free(self, server: str, resource: str, amount: int) -> None:
         """Others give up that much there, and nothing else."""
@@ -246,18 +263,25 @@ def charges_on(servers: st.SearchStrategy[str]) -> st.SearchStrategy[Charge]:
 
 
 @st.composite
+def in_cohort(draw: st.DrawFn, pool: Pool) -> Pool:
+    """The pool, lending and borrowing some."""
+    lend = {key: draw(st.sampled_from([0, amount])) for key, amount in pool.quota.items()}
+    borrow = {key: draw(st.integers(0, 3)) * (500 if key == "cpu" else 1) for key in pool.quota if draw(st.booleans())}
+    return replace(pool, cohort="all", lend=lend, borrow=borrow)
+
+
+@st.composite
 def situations(draw: st.DrawFn) -> Situation:
     nodes = [
         replace(node, name=f"s{n}", labels={**node.labels, ARCHITECTURE: node.architecture})
         for n, node in enumerate(draw(st.lists(NODES, min_size=1, max_size=5)))
     ]
     quotas = {"cpu": st.integers(0, 8).map(lambda n: n * 500), "assignments": st.integers(0, 4)}
-    edge = Pool(
-        "edge",
-        draw(st.sampled_from([(), (), ("arm64",)])),
-        quota=draw(st.fixed_dictionaries({}, optional=quotas)),
-        high=draw(st.sampled_from([*[{}] * 3, {"cpu": 25}, {"cpu": 50}, {"cpu": 75}])),
-    )
+    high = draw(st.sampled_from([*[{}] * 3, {"cpu": 25}, {"cpu": 50}, {"cpu": 75}]))
+    taken = draw(st.sampled_from([(), (), ("arm64",)]))
+    edge = Pool("edge", taken, quota=draw(st.fixed_dictionaries({}, optional=quotas)), high=high)
+    lab = Pool("lab", quota=draw(st.fixed_dictionaries(quotas)))
+    edge, lab = (draw(in_cohort(edge)), draw(in_cohort(lab))) if draw(st.booleans()) else (edge, Pool("lab"))
     names = st.sampled_from([node.name for node in nodes])
     charges = draw(st.lists(charges_on(names), max_size=4))
     load = draw(loads("web"))
@@ -273,6 +297,4 @@ def situations(draw: st.DrawFn) -> Situation:
         gang=draw(st.booleans()),
         unknown=frozenset({"ghost"}),
     )
-    return Situation(
-        {n.name: n for n in nodes}, {"edge": edge, "lab": Pool("lab")}, charges, ask, draw(st.integers(1, 6))
-    )
+    return Situation({n.name: n for n in nodes}, {"edge": edge, "lab": lab}, charges, ask, draw(st.integers(1, 6)))

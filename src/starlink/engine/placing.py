@@ -24,6 +24,7 @@ from starlink.scheduling.filters import Removed
 from starlink.scheduling.place import Placed, place, reason
 from starlink.scheduling.pool import UNLIMITED
 from starlink.scheduling.preemption.preempt import Preemption, preempt
+from starlink.scheduling.preemption.reclaiming import Reclaiming
 from starlink.scheduling.preemption.roster import Roster
 
 _MOST_SEARCHES = 200
@@ -151,10 +152,23 @@ class Placer:
             self._take_over(number, one, outcome)
         outcome.wait([one for one in made if one.waits])
         if placed.refusal is not None and len(made) < len(left):
-            outcome.refusals.append(explain(self._fleet, ask, len(left) - len(made)) if made else placed.refusal)
+            outcome.refusals.append(self._refusal(ask, len(left), made, placed.refusal))
         self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
         if makes_room and len(made) < len(left):
             outcome.blocked += self._blocked(ask, len(left) if ask.gang else 1)
+
+    def _refusal(self, ask: Ask, count: int, made: Sequence[Preemption], found: Refusal) -> Refusal:
+        """What is said of those for whom nobody makes room. Where pools lend, what is on its way back counts, and what
+        a higher quota would bring back."""
+        if not self._lends() or self._roster is None or self._budgets is None:
+            return explain(self._fleet, ask, count - len(made)) if made else found
+        most = _MOST_SEARCHES - self._explanations
+        claims = Reclaiming(self._fleet, self._roster, ask, made, self._budgets, self._told, most)
+        with claims.soon(), self._fleet.trial():
+            gang = place(self._fleet, ask, count, claims) if ask.gang else None
+            refusal = gang.refusal if gang else explain(self._fleet, ask, count - len(made), claims=claims)
+        self._explanations += claims.tried
+        return refusal or found
 
     def _blocked(self, ask: Ask, count: int) -> list[str]:
         """Which budgets alone keep others from making room for more."""
@@ -205,8 +219,10 @@ class Placer:
 
     def _may_preempt(self, ask: Ask) -> bool:
         """Whether there is somebody of lower priority, or a pool that could have back what it has lent."""
-        lends = any(pool.cohort and pool.quota for pool in self._fleet.pools.values())
-        return lends or min(self._fleet.priorities, default=ask.load.priority) < ask.load.priority
+        return self._lends() or min(self._fleet.priorities, default=ask.load.priority) < ask.load.priority
+
+    def _lends(self) -> bool:
+        return any(pool.cohort and pool.quota for pool in self._fleet.pools.values())
 
     def _take_over(self, number: int, one: Preemption, outcome: "_Outcome") -> None:
         server = self._fleet.names[one.server]

@@ -9,6 +9,7 @@ import numpy as np
 from starlink.scheduling.arrays import Indices, Scores
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.explain import Refusal, explain
+from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.filters import Removed, feasible
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.turns import turns
@@ -44,16 +45,16 @@ class Placed:
         return max(self.fit, int(np.count_nonzero(np.bincount(self.servers))))
 
 
-def place(fleet: Fleet, ask: Ask, count: int) -> Placed:
+def place(fleet: Fleet, ask: Ask, count: int, claims: Claims | None = None) -> Placed:
     """Places up to `count` instances and charges them to the fleet, which is in a trial; a gang is placed whole or not
-    at all."""
+    at all. `claims` is what others would give back, for the refusal."""
     before = feasible(fleet, ask)
     fit = len(before.servers)
     found = turns(fleet, ask, before, count)
     if ask.gang and len(found.servers) < count:
         with fleet.trial():
             fleet.place(found.servers, ask.load)
-            refusal = explain(fleet, ask, count - len(found.servers), found.servers)
+            refusal = explain(fleet, ask, count - len(found.servers), found.servers, claims)
         return Placed(_NONE, np.zeros(0), fit, before.removed, refusal)
     fleet.place(found.servers, ask.load)
     refused = explain(fleet, ask, count - len(found.servers)) if len(found.servers) < count else None

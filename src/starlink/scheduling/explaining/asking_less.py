@@ -8,6 +8,7 @@ from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.explaining.reasons import shortfall
+from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.quotas import instances_left, quota_left
@@ -19,12 +20,13 @@ NO_MATES: Indices = np.zeros(0, np.intp)
 
 class Case(NamedTuple):
     """A server that does not fit, and how many instances are missing. `mates` are the servers of those of the same gang
-    that have found one, which are charged to the fleet."""
+    that have found one, which are charged to the fleet; `claims` is what others would give back, where they would."""
 
     verdicts: Verdicts
     server: int
     missing: int
     mates: Indices
+    claims: Claims | None = None
 
     @property
     def fleet(self) -> Fleet:

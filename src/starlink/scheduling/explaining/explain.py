@@ -8,6 +8,7 @@ from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.asking_less import NO_MATES
 from starlink.scheduling.explaining.reasons import lack, listed, reason
 from starlink.scheduling.explaining.remedy import remedy
+from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.explaining.verdicts import Verdicts, judge, nearest
 from starlink.scheduling.filters import Removed
 from starlink.scheduling.fleet import Fleet
@@ -28,9 +29,9 @@ class Refusal:
     message: str
 
 
-def explain(fleet: Fleet, ask: Ask, missing: int, mates: Indices = NO_MATES) -> Refusal:
+def explain(fleet: Fleet, ask: Ask, missing: int, mates: Indices = NO_MATES, claims: Claims | None = None) -> Refusal:
     """The refusal of the instances that are missing, with all that was placed charged to the fleet; `mates` are the
-    servers of those of the same gang that would fit."""
+    servers of those of the same gang that would fit, `claims` what others would give back."""
     verdicts = judge(fleet, ask)
     removed = tuple((name, len(servers)) for name, servers in verdicts.removed)
     if absent := _absent(fleet, ask):
@@ -39,7 +40,7 @@ def explain(fleet: Fleet, ask: Ask, missing: int, mates: Indices = NO_MATES) -> 
     server = nearest(verdicts)
     lacks = tuple(lack(fleet, ask, name, server) for name in verdicts.failing(server)) if server >= 0 else ()
     best = fleet.names[server] if server >= 0 else ""
-    way = remedy(verdicts, server, missing, mates)
+    way = remedy(verdicts, server, missing, mates, claims)
     asked = _instances(ask, missing, len(mates))
     return Refusal(removed, best, lacks, way, _message(verdicts, asked, best, lacks, way))
 

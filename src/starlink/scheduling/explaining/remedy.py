@@ -1,6 +1,6 @@
 """The smallest change that would let an instance fit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from starlink.scheduling.explaining.reasons import (
     unmet,
     violated,
 )
-from starlink.scheduling.explaining.shortage import change, shortages
+from starlink.scheduling.explaining.shortage import Claims, changes, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, resource_of, skews
 from starlink.scheduling.quotas import instances_left
 
@@ -47,7 +47,7 @@ Ways = tuple[str, ...]
 """The smallest change first, others that would do as well after it."""
 
 
-def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices) -> str:
+def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices, claims: Claims | None = None) -> str:
     """The way out for the nearest server: past its one filter, or else a new server, or past each of its filters; for a
     gang only what lets all of it fit. Where demands contradict one another, which."""
     if server >= 0 and (found := contradiction(verdicts.fleet, verdicts.ask)):
@@ -56,7 +56,7 @@ def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices) -> str
     added = newcomer(verdicts.fleet, verdicts.ask, missing)
     if server < 0:
         return added or _fewer(missing, verdicts.ask.server)
-    case = Case(verdicts, server, missing, mates)
+    case = Case(verdicts, server, missing, mates, claims)
     if words := words_to_add(case):
         return words
     return _for_the_gang(case, added) if verdicts.ask.gang else _for_one(case, added)
@@ -66,11 +66,11 @@ def _for_one(case: Case, added: str) -> str:
     failing = case.verdicts.failing(case.server)
     if len(failing) > 1 and added:
         return added
-    changes = [_ways(case, name) for name in failing]
-    if len(changes) != 1:
-        together = _all_of([change for change, *_ in changes]) or "ask fewer instances"
-        return f"begin with: {together}" if len(changes) > 1 and not _NEIGHBOURLY.isdisjoint(failing) else together
-    return ", or ".join((*changes[0], added) if added and _is_cured_by_a_server(failing[0]) else changes[0])
+    ways = [_ways(case, name) for name in failing]
+    if len(ways) != 1:
+        together = _all_of([way for way, *_ in ways]) or "ask fewer instances"
+        return f"begin with: {together}" if len(ways) > 1 and not _NEIGHBOURLY.isdisjoint(failing) else together
+    return ", or ".join((*ways[0], added) if added and _is_cured_by_a_server(failing[0]) else ways[0])
 
 
 def _for_the_gang(case: Case, added: str) -> str:
@@ -138,8 +138,14 @@ def _quota(case: Case) -> Ways:
     if case.missing > 1 and is_independent(case.ask):
         instances = max(1, min(case.missing, room_but_for(case, "Quota")))
     short = shortages(case.fleet, case.ask, case.pool, instances)
-    changes = listed((change(case.fleet, one) for one in short), " and ")
-    return (changes if instances == case.missing else f"{changes} for {instances} of the {case.missing}",)
+    told = listed(changes(case.fleet, short, _enough(case, instances)), " and ")
+    return (told if instances == case.missing else f"{told} for {instances} of the {case.missing}",)
+
+
+def _enough(case: Case, instances: int) -> Callable[[Mapping[str, int]], bool] | None:
+    """Whether raising the pool's quota is enough for so many, with what others then give back."""
+    claims = case.claims
+    return None if claims is None else lambda raised: claims.fits(instances, case.mates, case.pool, raised)
 
 
 def _namespace(case: Case) -> Ways:

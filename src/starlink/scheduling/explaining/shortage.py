@@ -1,9 +1,11 @@
 """What stops a pool's quota, and the smallest change of it that lets more instances in."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.fleet import Fleet
@@ -39,26 +41,60 @@ def _missing_share(fleet: Fleet, ask: Ask, pool: str) -> float:
     return max((1 - one.left / one.needed for one in shortages(fleet, ask, pool)), default=0.0)
 
 
+class Claims(Protocol):
+    """What others would give back to a pool with a higher quota."""
+
+    def fits(self, instances: int, mates: Indices, pool: str, raised: Mapping[str, int]) -> bool:
+        """Whether so many more, beside the mates of the same gang, find places if the quota of a pool is so much
+        higher."""
+
+
+def changes(fleet: Fleet, short: Sequence[Shortage], enough: Callable[[Mapping[str, int]], bool] | None) -> list[str]:
+    """The smallest change for each; `enough` says whether the quota of the pool, of which all are, has been raised by
+    enough, with what others then have to give back."""
+    pool = fleet.pools[short[0].pool]
+    ways = [_without_a_raise(fleet, pool, one) if pool.cohort else "" for one in short]
+    if enough is None or not pool.cohort or any(ways):
+        return [change(fleet, one) for one in short]
+    raises = {one.key: raise_needed(fleet, one) for one in short}
+    for one in short:
+        alone = fleet.quota_used[pool.name].get(one.key, 0) + one.needed - pool.quota[one.key]
+        raises[one.key] = _least(raises, one.key, alone, enough)
+    return [_raise(pool, "quota", key, amount) for key, amount in raises.items()]
+
+
+def _least(raises: Mapping[str, int], key: str, guess: int, enough: Callable[[Mapping[str, int]], bool]) -> int:
+    """The least amount that is enough, where all that is raised is. Mostly it is the guess, or no less than all."""
+    low, high = 0, raises[key]
+    for amount in (guess, guess - 1, high - 1):
+        if low < amount < high:
+            low, high = (low, amount) if enough({**raises, key: amount}) else (amount, high)
+    while high - low > 1:
+        amount = (low + high) // 2
+        low, high = (low, amount) if enough({**raises, key: amount}) else (amount, high)
+    return high
+
+
 def change(fleet: Fleet, short: Shortage) -> str:
     """The smallest change that gives the pool what it needs: of what it may borrow, of what others lend or took, or of
     its quota."""
     pool = fleet.pools[short.pool]
     if pool.cohort:
-        return _change_in_cohort(fleet, pool, short)
+        way = _without_a_raise(fleet, pool, short)
+        return way or _raise(pool, "quota", short.key, raise_needed(fleet, short))
     used = fleet.quota_used[pool.name].get(short.key, 0)
     return _raise(pool, "quota", short.key, short.needed + used - pool.quota[short.key])
 
 
-def _change_in_cohort(fleet: Fleet, pool: Pool, short: Shortage) -> str:
+def _without_a_raise(fleet: Fleet, pool: Pool, short: Shortage) -> str:
+    """What would do in a cohort while the pool's quota is as it is; "" if nothing would."""
     used = fleet.quota_used[pool.name].get(short.key, 0)
     own, shared = _own_and_shared(fleet, pool, short.key)
     beyond = used + short.needed - pool.quota[short.key] - pool.borrow.get(short.key, UNLIMITED)
     lacking = short.needed - own - max(0, shared)
     if lacking <= 0:
         return _raise(pool, "borrow", short.key, beyond)
-    if beyond <= 0 and shared >= 0 and (way := _from_others(fleet, pool, short.key, lacking)):
-        return way
-    return _raise(pool, "quota", short.key, raise_needed(fleet, short))
+    return _from_others(fleet, pool, short.key, lacking) if beyond <= 0 and shared >= 0 else ""
 
 
 def raise_needed(fleet: Fleet, short: Shortage) -> int:
