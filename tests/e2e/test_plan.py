@@ -96,6 +96,33 @@ def test_tasks_of_one_file_are_planned_together(two: Starlink) -> None:
     assert two.items("tasks") == []
 
 
+def test_a_change_of_what_runs_does_what_the_plan_says(two: Starlink) -> None:
+    cordon(two, "s2", True)
+    two.apply(task("web", replicas=3))
+    eventually(lambda: ready_on(two, "web") == {"s1": 3}, "all are on s1")
+    cordon(two, "s2", False)
+    cordon(two, "s1", True)
+    moved = task("web", replicas=3, cpu="20m")
+    shown = plan(two, moved)
+    assert "task default/web: 3 to replace\n" in shown and "0-2    replace  s1 -> s2  its template changes" in shown
+    two.apply(moved)
+    eventually(lambda: ready_on(two, "web") == {"s2": 3}, "all are on s2")
+    cordon(two, "s1", False)
+
+    huge = task("web", replicas=3, cpu="100000")
+    shown = plan(two, huge, status=2)
+    assert "task default/web: 1 to stop, 2 kept, 1 without a place" in shown
+    assert "2      stop    s2      its template changes, and no server takes it" in shown
+    assert "1 can't be placed: 0 of 2 servers fit 1 more instance" in shown
+    assert "2 stay as they are: update.maxUnavailable is 1, and 1 of 3 instances is missing" in shown
+    two.apply(huge)
+    eventually(lambda: two.condition("task", "web", "Scheduled") == "False", "one of it has no place")
+    eventually(lambda: ready_on(two, "web") == {"s2": 2}, "the first went, the others stay")
+    there = {a["spec"]["slot"] for a in two.items("assignments", "-l", "starlink.dev/task=web")}
+    assert there == {"0", "1"}
+    two.cli("delete", "task", "web")
+
+
 def test_what_servers_would_help(two: Starlink) -> None:
     two.apply(pool("edge"))
     wanted = task("risc", placement={"architectures": ["riscv64"], "pool": "edge"}, replicas=2)

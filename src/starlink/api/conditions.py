@@ -15,6 +15,8 @@ from starlink.api.meta import Condition
 READY = "Ready"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
+SCHEDULED = "Scheduled"
+"""Of tasks: whether all that is wanted now has a server."""
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:

@@ -20,7 +20,7 @@ from starlink.client.kube import Client
 
 if TYPE_CHECKING:
     from starlink.engine.headroom import Estimate
-    from starlink.engine.preview import Preview
+    from starlink.engine.preview import Preview, Row
     from starlink.engine.what_if import Addition, WhatIf
 
 NOT_ALL_FIT = 2
@@ -91,7 +91,7 @@ def command(
         if sight.is_whole:
             shown = previews(sight.world, tasks)
             text = "\n".join(render(one, MOST_ROWS if not every_row else None) for one in shown)
-            return text + _unseen(sight) + declared.notes(), any(one.unplaced for one in shown)
+            return text + _unseen(sight) + declared.notes(), any(one.falls_short for one in shown)
         judged = estimates(sight.world, tasks)
         return render_estimates(judged, sight.lacking) + declared.notes(), any(one.short for one in judged)
 
@@ -137,7 +137,7 @@ def render(preview: Preview, most: int | None = None) -> str:
     if preview.rows:
         shown = preview.rows[:most]
         rows = [
-            (slot_ranges(row.slots, row.server), row.action, row.server, row.reason or _WHY[row.action])
+            (slot_ranges(row.slots, row.server), row.action, _where(row), row.reason or _WHY[row.action])
             for row in shown
         ]
         lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
@@ -154,14 +154,33 @@ def render(preview: Preview, most: int | None = None) -> str:
         lines.append(f"  of {preview.desired} instances only the next {preview.looked_at} are looked at")
     if preview.unplaced:
         lines.append(f"  {preview.unplaced} can't be placed: {preview.refusal}")
-    elif preview.waiting:
+    elif preview.waiting or (preview.held and preview.refusal):
         lines.append(f"  {preview.refusal}")
-    elif preview.more:
+    elif preview.waits:
+        lines.append(f"  {preview.waits}")
+    elif preview.more and not preview.rounds:
         lines.append("  more follow once these are placed")
+    lines += [f"  {_held(preview)}"] if preview.held and not preview.rounds else []
+    lines += [f"  after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else []
     return "\n".join(lines) + "\n"
 
 
-_WHY = {"keep": "nothing of it changes", "replace": "its template changes", "create": "", "stop": ""}
+_WHY = {"keep": "nothing of it changes", "replace": "", "create": "", "stop": ""}
+
+
+def _where(row: Row) -> str:
+    return f"{row.server} -> {row.to}" if row.to not in ("", row.server) else row.server
+
+
+def _held(preview: Preview) -> str:
+    """Why instances stay that are to be replaced."""
+    stay = (
+        f"{preview.held} {'stays' if preview.held == 1 else 'stay'} as {'it is' if preview.held == 1 else 'they are'}"
+    )
+    if not preview.absent:
+        return stay
+    missing = f"{preview.absent} of {preview.desired} instances {'is' if preview.absent == 1 else 'are'} missing"
+    return f"{stay}: update.maxUnavailable is {preview.task.spec.update.max_unavailable}, and {missing}"
 
 
 def _kind(task: Task) -> str:

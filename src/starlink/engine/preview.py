@@ -1,31 +1,41 @@
-"""What applying tasks would do: `starlink plan -f`. Writes nothing, asks the same engine as the operator."""
+"""What applying tasks would do: `starlink plan -f`. Writes nothing, asks the same engine as the operator.
 
-from collections.abc import Iterable, Sequence
+Where all that is new finds a place at once, that is one look. What is replaced, and what needs others to go first, is
+rehearsed to its end, and the rows are the difference.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from starlink.api import conditions
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.slots import order
 from starlink.api.task import Task, TaskStatus
+from starlink.engine.budgets import budget
 from starlink.engine.placing import Found
+from starlink.engine.rehearsal import Rehearsal, rehearse
 from starlink.engine.trial import Trial, missing
-from starlink.planning.task import Examined, renewed
+from starlink.planning.replacements import MustMove
+from starlink.planning.task import Examined
 from starlink.planning.world import World
 
 Fate = Literal["create", "keep", "replace", "stop"]
+_IN_WORDS = {"Outdated": "its template changes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Instances of one server that share what becomes of them, and why."""
+    """Instances that share what becomes of them, and why: on `server`, or from there, if it is replaced, to `to`."""
 
     slots: tuple[str, ...]
     action: Fate
     server: str
     reason: str = ""
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +49,11 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`removed` counts the servers that each filter removed; `unplaced` instances found none, and `waiting` ones
-    are created once others have stopped, as `refusal` says. `more`: further instances follow once these are placed;
-    of those `desired` only so many are `looked_at`.
+    """`removed` counts the servers that each filter removed; `unplaced` instances found none, as `refusal` says, and
+    `waiting` ones are not created before others have stopped, who don't. `waits` says for whom those waited that are
+    created all the same. `held` are to be replaced and stay, `absent` being missing of those wanted; `more`: further
+    instances follow once these are placed; of those `desired` only so many are `looked_at`. What comes after so many
+    `rounds` was not looked at; 0 when nothing does.
     `unknown`: which architectures the artifact runs on is not known before the operator has looked inside, so that
     any is taken here."""
 
@@ -57,6 +69,15 @@ class Preview:
     desired: int = 0
     looked_at: int = 0
     unknown: bool = False
+    waits: str = ""
+    held: int = 0
+    absent: int = 0
+    rounds: int = 0
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether something that is wanted can't be placed."""
+        return bool(self.unplaced or (self.held and self.refusal))
 
 
 def preview(world: World, task: Task) -> Preview:
@@ -70,7 +91,11 @@ def previews(world: World, tasks: Sequence[Task]) -> list[Preview]:
     trial = Trial(world)
     examined = [trial.examine(world.tasks[key]) for key in dict.fromkeys(task.key for task in tasks)]
     found = trial.place(examined)
-    return [_preview(trial, one, found[one.task.key]) for one in examined]
+    if not (_unfolds(examined, found) or _lets_in(examined, world)):
+        return [_at_once(trial, one, found[one.task.key]) for one in examined]
+    rehearsal = rehearse(world)
+    end = Trial(rehearsal.world)
+    return [_in_the_end(trial, one, found[one.task.key], rehearsal, end) for one in examined]
 
 
 def with_applied(world: World, tasks: Iterable[Task]) -> World:
@@ -86,30 +111,56 @@ def _applied(existing: Task | None, task: Task) -> Task:
     return msgspec.structs.replace(task, metadata=metadata, status=existing.status if existing else TaskStatus())
 
 
-def _preview(trial: Trial, examined: Examined, found: Found) -> Preview:
-    examined = renewed(examined, found.placement)
-    return Preview(
-        task=examined.task,
+def _unfolds(examined: Sequence[Examined], found: Mapping[ObjectKey, Found]) -> bool:
+    """Whether a second round would go on: something is replaced, or what has no place yet may get one once others have
+    gone, or one of these tasks makes room for another."""
+    victims = [a for one in found.values() for a in one.placement.victims]
+    leaving = victims or any(one.decision.remove or one.decision.stop for one in examined)
+    short = any(missing(one, found[one.task.key]) for one in examined)
+    own = any(ObjectKey(a.metadata.namespace, a.task) in found for a in victims)
+    return bool(own or (leaving and short) or any(one.decision.updating for one in examined))
+
+
+def _lets_in(examined: Sequence[Examined], world: World) -> bool:
+    """Whether what becomes of tasks that are there may let others in that have found no place, by what their statuses
+    say."""
+    changed = {one.task.key for one in examined}
+    others = (task for task in world.tasks.values() if task.key not in changed)
+    return any(one.observed.live for one in examined) and any(map(_is_short, others))
+
+
+def _is_short(task: Task) -> bool:
+    told = conditions.find(task.status.conditions, conditions.SCHEDULED)
+    return told is not None and told.status == "False"
+
+
+# What one look says
+
+
+def _at_once(trial: Trial, examined: Examined, found: Found) -> Preview:
+    return replace(
+        _common(trial, examined),
         rows=_together([*_present(examined), *_new(examined, found)]),
         removed=found.removed,
-        servers=len(trial.fleet),
-        unplaced=missing(examined, found) - found.waiting + _not_renewed(examined, found),
+        unplaced=missing(examined, found) - found.waiting,
         waiting=found.waiting,
         refusal=found.placement.refusal,
-        victims=tuple(_victim(trial.world, a) for a in found.placement.victims),
+        victims=_victims(trial.world, found.placement.victims),
         more=examined.decision.more,
-        desired=examined.task.completions if examined.task.is_batch else examined.task.replicas,
         looked_at=len(examined.decision.wants),
-        unknown=examined.task.spec.template.artifact is not None
-        and not examined.architectures
-        and not examined.nowhere,
     )
 
 
-def _not_renewed(examined: Examined, found: Found) -> int:
-    """How many of a changed gang don't fit, so that it goes on as it was: all of it."""
-    renewal = examined.decision.renewal
-    return len(renewal.wants) if renewal is not None and not found.placement.renews else 0
+def _common(trial: Trial, examined: Examined) -> Preview:
+    """What is known of a task before anything is placed."""
+    task = examined.task
+    unknown = task.spec.template.artifact is not None and not examined.architectures and not examined.nowhere
+    desired = task.completions if task.is_batch else task.replicas
+    return Preview(task, (), (), len(trial.fleet), desired=desired, unknown=unknown)
+
+
+def _victims(world: World, assignments: Iterable[Assignment]) -> tuple[Victim, ...]:
+    return tuple(_victim(world, a) for a in assignments)
 
 
 def _victim(world: World, assignment: Assignment) -> Victim:
@@ -118,13 +169,14 @@ def _victim(world: World, assignment: Assignment) -> Victim:
 
 
 class _Instance(NamedTuple):
-    """One instance; those with the same `kind` of reason on one server are told together."""
+    """One instance; those with the same `kind` of reason between the same servers are told together."""
 
     slot: str
     action: Fate
     server: str
     reason: str
     kind: str
+    to: str = ""
 
 
 def _present(examined: Examined) -> list[_Instance]:
@@ -132,12 +184,7 @@ def _present(examined: Examined) -> list[_Instance]:
     found = []
     for slot, a in examined.observed.live.items():
         reason = leaving.get(a.uid, "")
-        if reason and reason != "Outdated":
-            found.append(_Instance(slot, "stop", a.spec.server, reason, reason))
-        else:
-            stays = a.revision == examined.revision or (examined.decision.renewal is not None and not reason)
-            fate: Fate = "keep" if stays else "replace"
-            found.append(_Instance(slot, fate, a.spec.server, "", ""))
+        found.append(_Instance(slot, "stop" if reason else "keep", a.spec.server, reason, reason))
     return found
 
 
@@ -150,12 +197,96 @@ def _new(examined: Examined, found: Found) -> list[_Instance]:
     ]
 
 
+# What a rehearsal says
+
+
+def _in_the_end(trial: Trial, examined: Examined, first: Found, rehearsal: Rehearsal, end: Trial) -> Preview:
+    key = examined.task.key
+    last = end.examine(end.world.tasks[key])
+    found = rehearsal.found.get(key, first)
+    rows, held = _difference(examined, last, rehearsal, end)
+    wants, refusal = len(last.decision.wants), found.placement.refusal
+    return replace(
+        _common(trial, examined),
+        rows=_together(rows),
+        removed=found.removed,
+        unplaced=wants - found.waiting if refusal and wants else 0,
+        waiting=found.waiting if wants else 0,
+        refusal=refusal if wants or held else "",
+        victims=_victims(trial.world, rehearsal.victims.get(key, {}).values()),
+        more=last.decision.more,
+        looked_at=wants,
+        waits=rehearsal.waited.get(key, ""),
+        held=held,
+        absent=budget(last.task, end.world, end.health).missing if held else 0,
+        rounds=0 if rehearsal.whole else rehearsal.rounds,
+    )
+
+
+def _difference(examined: Examined, last: Examined, rehearsal: Rehearsal, end: Trial) -> tuple[list[_Instance], int]:
+    """What becomes of each slot, and how many stay that are to be replaced."""
+    before, after = examined.observed.live, last.observed.live
+    wanted = {want.slot for want in last.decision.wants}
+    must_move = end.must_move(last.task)
+    found, held = [], 0
+    for slot in {**before, **after}:
+        was, now = before.get(slot), after.get(slot)
+        if now is None:
+            assert was is not None
+            found.append(_gone(slot, was, rehearsal, _sequel(slot in wanted, slot in last.observed.active)))
+        elif was is None:
+            found.append(_come(slot, now, rehearsal))
+        elif was.uid != now.uid:
+            found.append(_replaced(slot, was, now, rehearsal))
+        else:
+            why = _due(last, now, must_move)
+            held += bool(why)
+            stays = "but it stays" if rehearsal.whole else "but not in what is looked at"
+            found.append(_Instance(slot, "keep", now.spec.server, f"{why}, {stays}" if why else "", why))
+    return found, held
+
+
+def _due(last: Examined, assignment: Assignment, must_move: MustMove) -> str:
+    """Why one that is there is to be replaced, in words; "" when it is not."""
+    if last.task.is_batch:
+        return ""
+    return _told(must_move(assignment) or ("Outdated" if assignment.revision != last.revision else ""))
+
+
+def _told(reason: str) -> str:
+    return _IN_WORDS.get(reason, reason)
+
+
+def _sequel(is_wanted: bool, is_stopping: bool) -> str:
+    """What does not follow on an instance that goes."""
+    if is_stopping:
+        return ", once its agent is heard again"
+    return ", and no server takes it" if is_wanted else ""
+
+
+def _gone(slot: str, was: Assignment, rehearsal: Rehearsal, sequel: str) -> _Instance:
+    reason = _told(rehearsal.leaves.get(was.uid, "")) + sequel
+    return _Instance(slot, "stop", was.spec.server, reason, reason)
+
+
+def _come(slot: str, now: Assignment, rehearsal: Rehearsal) -> _Instance:
+    reason = rehearsal.placed.get(now.uid, "")
+    return _Instance(slot, "create", now.spec.server, reason, reason if now.uid in rehearsal.made_room else "")
+
+
+def _replaced(slot: str, was: Assignment, now: Assignment, rehearsal: Rehearsal) -> _Instance:
+    told = [_told(rehearsal.leaves.get(was.uid, ""))]
+    told += [rehearsal.placed[now.uid]] if now.uid in rehearsal.made_room else []
+    reason = "; ".join(filter(None, told))
+    return _Instance(slot, "replace", was.spec.server, reason, reason, now.spec.server)
+
+
 def _together(instances: Iterable[_Instance]) -> list[Row]:
-    """A row for all that share server, action and kind of reason, with the last one's reason: how full it then is."""
-    rows: dict[tuple[str, str, str], list[_Instance]] = {}
+    """A row for all that share servers, action and kind of reason, with the last one's reason: how full it then is."""
+    rows: dict[tuple[str, str, str, str], list[_Instance]] = {}
     for one in sorted(instances, key=lambda one: (order(one.slot), one.action)):
-        rows.setdefault((one.action, one.server, one.kind), []).append(one)
+        rows.setdefault((one.action, one.server, one.to, one.kind), []).append(one)
     return [
-        Row(tuple(one.slot for one in alike), alike[-1].action, alike[-1].server, alike[-1].reason)
+        Row(tuple(one.slot for one in alike), alike[-1].action, alike[-1].server, alike[-1].reason, alike[-1].to)
         for alike in rows.values()
     ]

@@ -9,7 +9,7 @@ from starlink.api.task import Task
 from starlink.engine.draining import Drains
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.outsiders import outsiders
-from starlink.engine.placing import Placer
+from starlink.engine.placing import Found, Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
 from starlink.engine.turns import in_turn
@@ -28,10 +28,12 @@ POOL_CHANGED = "PoolChanged"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The plans of the tasks that were looked at; `unplaced` are those that want a server and found none."""
+    """The plans of the tasks that were looked at; `unplaced` are those that want a server and found none. `found` is
+    what they are made of, for those for which servers were looked for."""
 
     plans: Sequence[Plan]
     unplaced: frozenset[ObjectKey]
+    found: Mapping[ObjectKey, Found]
 
 
 def plan_round(
@@ -51,18 +53,19 @@ def plan_round(
         for key in keys
         if key not in contained.tasks and (task := world.tasks.get(key))
     }
-    placements: dict[ObjectKey, Placement] = {}
+    found: dict[ObjectKey, Found] = {}
     for key in keys:
         if key not in examined or not examined[key].decision.wants:
             reservations.waiting.pop(key, None)
     if any(_wants_servers(one) for one in examined.values()):
         neighbours = Neighbours(world.tasks)
         reservations.follow(world, pools, health, neighbours)
-        placements = _placed(examined, Placer(world, health, reservations, neighbours), reservations)
+        found = _placed(examined, Placer(world, health, reservations, neighbours), reservations)
 
     def plan(key: ObjectKey) -> Plan:
         if key in examined:
-            placement = _explained(placements.get(key, Placement()), examined[key].task, contained.pools)
+            placement = found[key].placement if key in found else Placement()
+            placement = _explained(placement, examined[key].task, contained.pools)
             return complete(examined[key], placement, world, health)
         assignments = world.assignments.get(key, ())
         if key in contained.tasks:
@@ -70,7 +73,7 @@ def plan_round(
         return abandon(key, assignments, health)
 
     plans = [plan(key) for key in keys]
-    return Round(plans, frozenset(key for key, placement in placements.items() if placement.refusal))
+    return Round(plans, frozenset(key for key, one in found.items() if one.placement.refusal), found)
 
 
 def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
@@ -83,21 +86,21 @@ def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Pl
 
 def _placed(
     examined: Mapping[ObjectKey, Examined], placer: Placer, reservations: Reservations
-) -> dict[ObjectKey, Placement]:
+) -> dict[ObjectKey, Found]:
     """What is found for each, in turn."""
-    waiting, placements = reservations.waiting, dict[ObjectKey, Placement]()
+    waiting, placed = reservations.waiting, dict[ObjectKey, Found]()
     with reservations.fleet.trial():
         for key in in_turn(examined, reservations):
             if key not in examined:
                 placer.hold(waiting[key])
                 continue
             found = placer.place(examined[key], waiting.get(key))
-            placements[key] = found.placement
+            placed[key] = found
             if found.held is None:
                 waiting.pop(key, None)
             else:
                 waiting[key] = found.held
-    return placements
+    return placed
 
 
 def _wants_servers(examined: Examined) -> bool:

@@ -1,0 +1,102 @@
+"""What the operator would make of a world from round to round, with agents that obey at once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from starlink.api.assignment import Assignment
+from starlink.api.meta import ObjectKey
+from starlink.api.pool import Watermarks
+from starlink.engine.placing import Found
+from starlink.engine.reservations import Reservations
+from starlink.engine.round import Round, plan_fleet, plan_round
+from starlink.engine.stage import Stage, uid_of
+from starlink.planning.observed import PREEMPTED
+from starlink.planning.plan import CreateAssignment, DeleteAssignment, Plan, StopAssignment
+from starlink.planning.world import World
+
+MOST_ROUNDS = 400
+MOST_CREATED = 10_000
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """`world` is how it ends: at rest, unless what was left after the most rounds is not looked at (`whole` is
+    false).
+
+    `leaves` says why assignments were told to go, `placed` why those that were created are where they are, both by
+    UID; `made_room` has the UIDs of those created for whom others went, and `victims`, by task, those who were there at
+    the beginning and had to. `found` is what each task found when servers were last looked for, and `waited` what it
+    said when it first waited for others to free quota.
+    """
+
+    world: World
+    whole: bool = False
+    rounds: int = 0
+    leaves: dict[str, str] = field(default_factory=dict)
+    placed: dict[str, str] = field(default_factory=dict)
+    made_room: set[str] = field(default_factory=set)
+    victims: dict[ObjectKey, dict[str, Assignment]] = field(default_factory=dict)
+    found: dict[ObjectKey, Found] = field(default_factory=dict)
+    waited: dict[ObjectKey, str] = field(default_factory=dict)
+
+
+def rehearse(world: World) -> Rehearsal:
+    """Rounds of the operator and steps of the agents in turn, until nothing is left to do or there were too many."""
+    stage, reservations, rehearsal = Stage(world), Reservations(), Rehearsal(world)
+    there = {a.uid: a for group in world.assignments.values() for a in group}
+    unplaced: frozenset[ObjectKey] = frozenset()
+    dirty: frozenset[ObjectKey] | None = None
+    while rehearsal.rounds < MOST_ROUNDS and len(rehearsal.placed) <= MOST_CREATED:
+        rehearsal.rounds += 1
+        planned = plan_round(stage.world, dirty, reservations)
+        unplaced = (unplaced - dirty if dirty is not None else frozenset()) | planned.unplaced
+        _record(rehearsal, planned, there)
+        touched = stage.apply(planned.plans) | stage.obey()
+        remembered = _pools_remember(stage, reservations)
+        rehearsal.world, dirty = stage.world, touched | unplaced
+        if not touched and not remembered:
+            rehearsal.whole = True
+            break
+    return rehearsal
+
+
+def _pools_remember(stage: Stage, reservations: Reservations) -> bool:
+    """A pool with watermarks keeps in its status whether it was full; whether any status changed."""
+    before = stage.world.pools
+    if all(pool.spec.watermarks == Watermarks() for pool in before.values()):
+        return False
+    stage.apply(plan_fleet(stage.world, reservations, allocated=False))
+    return stage.world.pools != before
+
+
+def _record(rehearsal: Rehearsal, planned: Round, there: Mapping[str, Assignment]) -> None:
+    for plan in planned.plans:
+        found = planned.found.get(plan.subject)
+        if found is not None:
+            before = rehearsal.found.get(plan.subject, found)
+            rehearsal.found[plan.subject] = replace(found, removed=found.removed or before.removed)
+            if found.waiting:
+                rehearsal.waited.setdefault(plan.subject, found.placement.refusal)
+            _record_created(rehearsal, plan, found)
+        _record_leaving(rehearsal, plan, there)
+
+
+def _record_created(rehearsal: Rehearsal, plan: Plan, found: Found) -> None:
+    created = [action for action in plan.actions if isinstance(action, CreateAssignment)]
+    for action, why in zip(created, _reasons(found), strict=True):
+        rehearsal.placed[uid_of(action)] = why
+        if action.manifest["spec"].get("waitFor"):
+            rehearsal.made_room.add(uid_of(action))
+
+
+def _reasons(found: Found) -> Iterable[str]:
+    return (why for server, why in zip(found.placement.servers, found.reasons, strict=False) if server)
+
+
+def _record_leaving(rehearsal: Rehearsal, plan: Plan, there: Mapping[str, Assignment]) -> None:
+    for action in plan.actions:
+        if not isinstance(action, StopAssignment | DeleteAssignment):
+            continue
+        rehearsal.leaves.setdefault(action.uid, action.reason)
+        if action.reason == PREEMPTED and action.uid in there:
+            rehearsal.victims.setdefault(plan.subject, {})[action.uid] = there[action.uid]

@@ -1,0 +1,114 @@
+"""Rehearsing what the operator would do: who obeys, who waits, and where it ends."""
+
+import msgspec
+from tests.world import Cluster
+
+from starlink.api.meta import ObjectKey
+from starlink.api.task import Task
+from starlink.cli.plan import render
+from starlink.engine.preview import Preview, preview
+from starlink.engine.rehearsal import MOST_ROUNDS, rehearse
+from starlink.engine.round import plan_round
+from starlink.engine.stage import Stage
+
+WEB = ObjectKey("default", "web")
+
+
+def previewed(cluster: Cluster, **spec: object) -> Preview:
+    body = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"template": {"command": ["other"]}, **spec}}
+    return preview(cluster.world(), msgspec.convert(body, Task))
+
+
+def running(*servers: str, **spec: object) -> Cluster:
+    cluster = Cluster()
+    for name in servers:
+        cluster.server(name)
+    cluster.task("web", **spec)
+    cluster.settle()
+    return cluster
+
+
+def test_a_world_at_rest_stays_as_it_is() -> None:
+    world = running("s1", "s2", replicas=3).world()
+    rehearsal = rehearse(world)
+    assert rehearsal.whole and rehearsal.rounds == 1
+    assert rehearsal.world.assignments == world.assignments
+    assert not rehearsal.leaves and not rehearsal.placed
+
+
+def test_the_world_that_is_rehearsed_is_left_alone() -> None:
+    cluster = running("s1", replicas=2)
+    world = cluster.world()
+    before = msgspec.json.encode([list(world.tasks.values()), list(world.assignments.values())])
+    previewed(cluster, replicas=2)
+    rehearse(world)
+    assert msgspec.json.encode([list(world.tasks.values()), list(world.assignments.values())]) == before
+
+
+def test_what_is_created_runs_and_is_remembered() -> None:
+    cluster = Cluster()
+    cluster.server("s1")
+    cluster.task("web", replicas=2)
+    stage = Stage(cluster.world())
+    assert stage.apply(plan_round(stage.world).plans) == {WEB}
+    assert [a.status.phase for a in stage.world.assignments[WEB]] == ["Pending", "Pending"]
+    assert stage.obey() == {WEB}
+    assert all(a.status.ready for a in stage.world.assignments[WEB])
+    assert stage.world.tasks[WEB].status.phase == "Pending"
+    assert not stage.obey()
+
+
+def test_one_that_makes_room_stops_before_the_other_starts() -> None:
+    cluster = running("s1", replicas=4, template={"resources": {"requests": {"cpu": "1"}}})
+    needs = {"resources": {"requests": {"cpu": "1"}}}
+    cluster.task("high", template=needs, placement={"priority": 5})
+    rehearsal = rehearse(cluster.world())
+    (victim,) = rehearsal.victims[ObjectKey("default", "high")].values()
+    assert rehearsal.leaves[victim.uid] == "Preempted"
+    (created,) = rehearsal.world.assignments[ObjectKey("default", "high")]
+    assert created.spec.wait_for == (victim.uid,) and created.status.ready
+
+
+def test_an_agent_that_is_not_heard_does_not_obey() -> None:
+    cluster = running("s1", replicas=2, placement={"lostAfter": "1h"})
+    cluster.silence["s1"] = 30.0
+    shown = previewed(cluster, replicas=1, placement={"lostAfter": "1h"})
+    assert [(row.action, row.slots, row.reason) for row in shown.rows] == [
+        ("stop", ("0",), "its template changes, once its agent is heard again"),
+        ("stop", ("1",), "ScaledDown, once its agent is heard again"),
+    ]
+
+
+def test_more_rounds_than_are_looked_at_are_told() -> None:
+    replicas = MOST_ROUNDS // 2 + 10
+    cluster = Cluster()
+    cluster.server("s1", cpu="400")
+    cluster.task("web", replicas=replicas)
+    cluster.settle()
+    shown = previewed(cluster, replicas=replicas)
+    assert shown.rounds == MOST_ROUNDS and not shown.falls_short
+    assert [(row.action, len(row.slots)) for row in shown.rows] == [("keep", 10), ("replace", MOST_ROUNDS // 2)]
+    text = render(shown)
+    assert "its template changes, but not in what is looked at" in text
+    assert text.endswith(f"after {MOST_ROUNDS} rounds the rest is not looked at\n")
+
+
+def test_one_that_is_new_and_not_ready_holds_up_the_others() -> None:
+    cluster = running("s1", replicas=3)
+    cluster.change(cluster.objects["Task", "default", "web"], template={"command": ["other"]})
+    cluster.round()
+    cluster.agents()
+    cluster.round()
+    (new,) = (obj for obj in cluster.objects.values() if obj["kind"] == "Assignment" and obj["spec"]["attempt"] == 2)
+    cluster.report(new, phase="Running", ready=False)
+    shown = previewed(cluster, replicas=3)
+    kept = {slot: row.reason for row in shown.rows if row.action == "keep" for slot in row.slots}
+    assert kept == dict.fromkeys("01", "its template changes, but it stays") | {"2": ""}
+    assert "2 stay as they are: update.maxUnavailable is 1, and 1 of 3 instances is missing" in render(shown)
+    assert not shown.falls_short, "it may be ready yet"
+
+
+def test_a_batch_is_not_replaced() -> None:
+    cluster = running("s1", type="Batch", completions=2, parallelism=2)
+    shown = previewed(cluster, type="Batch", completions=2, parallelism=2)
+    assert [(row.action, row.slots) for row in shown.rows] == [("keep", ("0", "1"))]
