@@ -65,7 +65,7 @@ def invalid_status(task: Task, why: str, now: float) -> dict[str, Any]:
         _condition("Ready", False, INVALID_SPEC, why),
         _condition("Reconciling", False, INVALID_SPEC, ""),
         _condition("Stalled", True, INVALID_SPEC, why),
-        _condition(conditions.SCHEDULED, False, INVALID_SPEC, why),
+        _condition("Scheduled", False, INVALID_SPEC, why),
     )
     of_now = conditions.of_generation(found, task.metadata.generation)
     kept = conditions.merge(task.status.conditions, of_now, now=format_time(now))
