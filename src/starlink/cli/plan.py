@@ -160,7 +160,8 @@ def render(preview: Preview, most: int | None = None) -> str:
         lines.append(f"  {preview.waits}")
     elif preview.more and not preview.rounds:
         lines.append("  more follow once these are placed")
-    lines += [f"  {_held(preview)}"] if preview.held and not preview.rounds else []
+    if preview.held and not preview.rounds and (preview.absent or not preview.refusal):
+        lines.append(f"  {_held(preview)}")
     lines += [f"  after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else []
     return "\n".join(lines) + "\n"
 
