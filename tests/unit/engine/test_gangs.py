@@ -211,7 +211,7 @@ def test_a_plan_of_a_gang_that_does_not_fit_keeps_it() -> None:
     made = gang(cluster, 4)
     cluster.change(made, template=template("3"))
     (planned,) = previews(cluster.world(), [cluster.world().tasks[ObjectKey("default", "gang")]])
-    assert {row.action for row in planned.rows} == {"keep"} and planned.unplaced == 4
+    assert {row.action for row in planned.rows} == {"keep"} and planned.held == 4 and planned.falls_short
     cluster.change(made, template=template("2"))
     (planned,) = previews(cluster.world(), [cluster.world().tasks[ObjectKey("default", "gang")]])
-    assert {row.action for row in planned.rows} == {"replace"} and planned.unplaced == 0
+    assert {row.action for row in planned.rows} == {"replace"} and not planned.falls_short
