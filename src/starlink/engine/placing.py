@@ -9,9 +9,9 @@ import numpy as np
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
+from starlink.engine.absence import without
 from starlink.engine.budgets import budgets, gangs, obstacle
 from starlink.engine.neighbours import Neighbours
-from starlink.engine.renewing import without
 from starlink.engine.reservations import Held, Reservations
 from starlink.planning.decision import Renewal, Want
 from starlink.planning.health import Health
