@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.merge_patch import merge
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
-from starlink.apiserver.writing.patches import merge
 from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import (

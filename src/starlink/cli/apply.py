@@ -109,15 +109,3 @@ def three_way(last: Obj, wanted: Obj, current: Obj) -> Obj:
         if key not in wanted and key in current:
             patch[key] = None
     return patch
-
-
-def merged(current: Obj, patch: Obj) -> Obj:
-    """The object with a merge patch applied: https://www.rfc-editor.org/rfc/rfc7386. Pure."""
-    found = {key: value for key, value in current.items() if patch.get(key, ...) is not None}
-    for key, value in patch.items():
-        if isinstance(value, dict):
-            below = current.get(key)
-            found[key] = merged(below if isinstance(below, dict) else {}, value)
-        elif value is not None:
-            found[key] = value
-    return found

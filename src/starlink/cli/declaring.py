@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from starlink.api.kinds import NAMESPACE, POOL, SERVER, TASK, Kind
+from starlink.api.merge_patch import merge
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.cli.apply import merged, patch_to
+from starlink.cli.apply import patch_to
 from starlink.cli.manifests import Manifest
 from starlink.cli.namespace import Namespace
 from starlink.cli.resources import Resources
@@ -121,7 +122,7 @@ class _Asking:
         try:
             return await self.client.patch(kind, manifest.name, patch, place, query=_DRY_RUN)
         except Forbidden:
-            return self._unchecked(f"you may not write {_where(kind, place)}", merged(current, patch))
+            return self._unchecked(f"you may not write {_where(kind, place)}", merge(current, patch))
 
     async def _created(self, kind: Kind, manifest: Manifest, place: str, written: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -8,6 +8,7 @@ import msgspec
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import POOL, TASK
+from starlink.api.merge_patch import merge
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import PoolStatus
 from starlink.api.task import TaskStatus
@@ -108,10 +109,10 @@ class Stage:
 
     def _tell(self, action: UpdateStatus) -> None:
         if action.kind == TASK and (task := self._tasks.get(action.key)):
-            status = msgspec.convert(_merged(msgspec.to_builtins(task.status), action.status), TaskStatus)
+            status = msgspec.convert(merge(msgspec.to_builtins(task.status), action.status), TaskStatus)
             self._tasks[action.key] = msgspec.structs.replace(task, status=status)
         if action.kind == POOL and (pool := self._pools.get(action.key.name)):
-            told = msgspec.convert(_merged(msgspec.to_builtins(pool.status), action.status), PoolStatus)
+            told = msgspec.convert(merge(msgspec.to_builtins(pool.status), action.status), PoolStatus)
             self._pools[action.key.name] = msgspec.structs.replace(pool, status=told)
 
     @property
@@ -164,12 +165,3 @@ def _with_spec(assignment: Assignment, **changed: Any) -> Assignment:
 
 def _with_status(assignment: Assignment, **changed: Any) -> Assignment:
     return msgspec.structs.replace(assignment, status=msgspec.structs.replace(assignment.status, **changed))
-
-
-def _merged(target: Any, patch: Any) -> Any:
-    """What a merge patch makes of a value (https://www.rfc-editor.org/rfc/rfc7396)."""
-    if not isinstance(patch, dict):
-        return patch
-    before = target if isinstance(target, dict) else {}
-    changed = {key: _merged(before.get(key), value) for key, value in patch.items() if value is not None}
-    return {**{key: value for key, value in before.items() if key not in patch}, **changed}

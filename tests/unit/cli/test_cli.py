@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.writing.patches import merge
+from starlink.api.merge_patch import merge
 from starlink.cli.apply import last_applied, three_way, with_annotation
 from starlink.cli.child import next_pause
 from starlink.cli.get import render

@@ -16,11 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
+from starlink.api.merge_patch import merge
 from starlink.api.meta import Object
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.cli.apply import merged, patch_to
+from starlink.cli.apply import patch_to
 from starlink.cli.declaring import converted
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import Namespace
@@ -87,7 +88,7 @@ def gone_through(path: Path) -> list[Manifest]:
         Namespace().of(manifest)
         currents: tuple[dict[str, Any], ...] = ({"metadata": {}}, task(), pool())
         for current in currents:
-            msgspec.json.encode(merged(current, patch_to(manifest, current)))
+            msgspec.json.encode(merge(current, patch_to(manifest, current)))
         converted(manifest.body, VIEWS[kind], manifest.where)
     return found
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonpatch
 
+from starlink.api.merge_patch import merge
 from starlink.apiserver import errors
 from starlink.apiserver.encoding import dump
 from starlink.apiserver.resource import Resource
@@ -50,19 +51,6 @@ def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
     schema = resource.schema.openapi
     merged = strategic.merge(obj, patch, schema) if media_type == STRATEGIC else merge(obj, patch)
     assert isinstance(merged, dict)
-    return merged
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386: objects are merged, null removes, anything else replaces."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
     return merged
 
 
