@@ -122,9 +122,9 @@ class EtcdServer:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def revision(self) -> int:
-        """The cluster's revision."""
-        return int(self.call("/v3/kv/range", {"key": _text(b"\0")})["header"]["revision"])
+    def revision(self, index: int | None = None) -> int:
+        """The cluster's revision, as a member says it."""
+        return int(self.call("/v3/kv/range", {"key": _text(b"\0")}, index)["header"]["revision"])
 
     def held(self, prefix: str) -> dict[str, tuple[int, int, bytes]]:
         """By key: the last revision, how often it was written since it was created, and the value."""
