@@ -1,8 +1,12 @@
 """The operator's process: `python -m starlink_operator --kubeconfig F --identity NAME`."""
 
+# ruff: noqa: E402 - what comes first holds for what is imported after it
 import os
+import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads cost memory and bring nothing here
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads cost memory and bring nothing here
+for client in ("kubernetes", "kubernetes_asyncio", "pykube"):
+    sys.modules[client] = None  # type: ignore[assignment]  # kopf would import one that is there, for 21 MB and no use
 
 import argparse
 import asyncio
@@ -11,7 +15,6 @@ import logging
 import random
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
