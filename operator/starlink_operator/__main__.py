@@ -5,8 +5,8 @@ import os
 import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads cost memory and bring nothing here
-for client in ("kubernetes", "kubernetes_asyncio", "pykube"):
-    sys.modules[client] = None  # type: ignore[assignment]  # kopf would import one that is there, for 21 MB and no use
+for unused in ("kubernetes", "kubernetes_asyncio", "pykube"):
+    sys.modules[unused] = None  # type: ignore[assignment]  # kopf would import one that is there, for 21 MB and no use
 
 import argparse
 import asyncio

@@ -74,8 +74,9 @@ class Reconciler:
 
     def mark(self, *keys: ObjectKey) -> None:
         """These tasks are to be looked at."""
-        self._dirty.update(keys)
-        self._wake.set()
+        if keys:
+            self._dirty.update(keys)
+            self._wake.set()
 
     def _look_again(self, subject: Subject) -> None:
         """Servers and pools are looked at every second anyway."""

@@ -1,6 +1,7 @@
 """Fleets with an ask that finds no place, which can be changed as a remedy says."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -184,25 +185,24 @@ class Situation:
 
     def _give_back(self, pool: str, key: str, amount: int) -> None:
         """Instances of a pool give up that much of its quota."""
-        for number, charge in enumerate(self.charges):
-            if charge.counted and self.nodes[charge.server].pool == pool and amount:
-                quota = dict(charge.load.quota)
-                given = min(amount, quota.get(key, 0))
-                quota[key] = quota.get(key, 0) - given
-                amount -= given
-                self.charges[number] = charge._replace(load=replace(charge.load, quota=tuple(quota.items())))
-        assert not amount, "more is to be given back than is taken"
+        mine = [charge.counted and self.nodes[charge.server].pool == pool for charge in self.charges]
+        self._lessen("quota", mine, key, amount)
 
     def _free(self, server: str, resource: str, amount: int) -> None:
         """Others give up that much there, and nothing else."""
+        self._lessen("requests", [charge.server == server for charge in self.charges], resource, amount)
+
+    def _lessen(self, part: str, among: Sequence[bool], key: str, amount: int) -> None:
+        """Those among the charges give up that much of a part of their loads, one after another."""
         for number, charge in enumerate(self.charges):
-            if charge.server == server and amount:
-                needs = dict(charge.load.requests)
-                given = min(amount, needs.get(resource, 0))
-                needs[resource] = needs.get(resource, 0) - given
+            if among[number] and amount:
+                taken = dict(getattr(charge.load, part))
+                given = min(amount, taken.get(key, 0))
+                taken[key] = taken.get(key, 0) - given
                 amount -= given
-                self.charges[number] = charge._replace(load=replace(charge.load, requests=tuple(needs.items())))
-        assert not amount, "more is to be freed than is taken"
+                lessened: dict[str, Any] = {part: tuple(taken.items())}
+                self.charges[number] = charge._replace(load=replace(charge.load, **lessened))
+        assert not amount, "more is to be given up than is taken"
 
     def _add_server(self, words: str, number: int) -> None:
         """A server with just what is named."""

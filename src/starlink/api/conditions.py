@@ -13,8 +13,6 @@ import msgspec
 from starlink.api.meta import Condition
 
 READY = "Ready"
-RECONCILING = "Reconciling"
-STALLED = "Stalled"
 SCHEDULED = "Scheduled"
 """Of tasks: whether all that is wanted now has a server."""
 

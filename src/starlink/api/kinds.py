@@ -35,8 +35,5 @@ NAMESPACE = Kind("", "v1", "Namespace", "namespaces", False)
 EVENT = Kind("", "v1", "Event", "events", True)
 SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", True)
-CUSTOM_RESOURCE_DEFINITION = Kind(
-    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False
-)
 
 STARLINK_KINDS = (SERVER, POOL, TASK, ASSIGNMENT)

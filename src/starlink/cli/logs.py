@@ -1,5 +1,6 @@
 """`starlink logs`: the output of instances of this machine."""
 
+import itertools
 import os
 import sys
 import time
@@ -54,12 +55,17 @@ def command(
             "kubectl get assignments shows where it runs"
         )
     prefixed = len(found) > 1
+    tails = [Tail(instance.logs) for instance in found]
     try:
-        for instance in found:
-            for line in _kept(instance):
+        for instance, tail in zip(found, tails, strict=True):
+            for line in itertools.chain(_rotated(instance), tail.lines(), () if follow else tail.rest()):
                 _print(instance, line, prefixed)
-        if follow:
-            _follow(found, prefixed)
+        while follow:
+            come = [(instance, line) for instance, tail in zip(found, tails, strict=True) for line in tail.lines()]
+            for instance, line in come:
+                _print(instance, line, prefixed)
+            if not come:
+                time.sleep(POLL_SECONDS)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.close()
 
@@ -80,35 +86,45 @@ def _meant(record: _Record, name: str, namespace: str) -> bool:
     return record.namespace == namespace and name in (record.task, record.name)
 
 
-def _kept(instance: Instance) -> Iterator[str]:
-    """What the log files hold, the oldest first."""
-    rotated = sorted((p for p in instance.logs.glob("*.log") if p.stem.isdigit()), key=lambda p: -int(p.stem))
-    for path in (*rotated, instance.logs / "current.log"):
-        if path.exists():
-            with path.open(errors="replace") as file:
-                yield from file
+def _rotated(instance: Instance) -> Iterator[str]:
+    """What was moved away from the current file, the oldest first."""
+    numbered = (path for path in instance.logs.glob("*.log") if path.stem.isdigit())
+    for path in sorted(numbered, key=lambda path: -int(path.stem)):
+        with path.open(errors="replace") as file:
+            yield from file
 
 
-def _follow(found: list[Instance], prefixed: bool) -> None:
-    """Prints what is appended, until interrupted; a file that was cut is read from its start."""
-    positions = {i.logs: _size(i.logs / "current.log") for i in found}
-    while True:
-        quiet = True
-        for instance in found:
-            path = instance.logs / "current.log"
-            size = _size(path)
-            start = positions[instance.logs] if size >= positions[instance.logs] else 0
-            if size > start:
-                quiet = False
-                with path.open(errors="replace") as file:
-                    file.seek(start)
-                    for line in file:
-                        _print(instance, line, prefixed)
-                    positions[instance.logs] = file.tell()
-            else:
-                positions[instance.logs] = size
-        if quiet:
-            time.sleep(POLL_SECONDS)
+class Tail:
+    """The current file of a folder of logs, read once: each line when it is whole.
+
+    The agent rotates by copying the file to `1.log` and cutting it, so that what had not been read of it is there.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._current, self._cut_off = logs / "current.log", logs / "1.log"
+        self._position = 0
+
+    def lines(self) -> list[str]:
+        """The lines that have come since."""
+        before = []
+        if _size(self._current) < self._position:
+            before = self._read(self._cut_off)
+            self._position = 0
+        read = [line for line in self._read(self._current) if line.endswith(b"\n")]
+        self._position += sum(map(len, read))
+        return [line.decode(errors="replace") for line in (*before, *read)]
+
+    def rest(self) -> list[str]:
+        """The last line, if it is not whole."""
+        return [line.decode(errors="replace") for line in self._read(self._current)]
+
+    def _read(self, path: Path) -> list[bytes]:
+        try:
+            with path.open("rb") as file:
+                file.seek(self._position)
+                return file.readlines()
+        except FileNotFoundError:
+            return []
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from starlink.planning.world import World
 
-HEARTBEAT_SECONDS = 5.0
 UNKNOWN_AFTER = 15.0
 SUSPECT_AFTER = 7.0
 """Silence that a healthy agent does not have. The brake counts from here, so that it sees all servers of one

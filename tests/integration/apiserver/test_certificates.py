@@ -18,7 +18,7 @@ from starlink.apiserver.encoding import raw
 from starlink.apiserver.handler import Api
 from starlink.apiserver.identity import certificates
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.subject import account_of
+from starlink.apiserver.identity.subject import account as account_of
 from starlink.apiserver.message import User
 from starlink.store.base import Key
 
@@ -100,7 +100,7 @@ async def test_from_request_to_certificate(core: Core, read: Read, pki: Pki) -> 
     certificate = await issued(read, "bob")
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(pki.ca.read_bytes()))
     assert certificate.subject.rfc4514_string() == "CN=bob,O=builders"
-    assert account_of(certificate) is None
+    assert account_of(certificate.subject) is None
     table = await core("GET", CSRS, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     assert [column["name"] for column in table.body["columnDefinitions"]] == [
         "Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition",
@@ -115,7 +115,7 @@ async def test_an_agents_request_needs_nobody(core: Core, read: Read) -> None:
     asked = csr("s1", AGENT, GROUPS, signerName="starlink.dev/agent")
     assert (await core("POST", CSRS, asked, user=agent)).status == 201
     certificate = await issued(read, "s1")
-    assert account_of(certificate) == ("starlink-servers", "s1", uid)
+    assert account_of(certificate.subject) == ("starlink-servers", "s1", uid)
     (condition,) = read("s1")["conditions"]
     assert (condition["type"], condition["reason"]) == ("Approved", "AutoApproved")
     assert (await core("GET", f"{CSRS}/s1", user=agent)).body["status"]["certificate"]

@@ -3,33 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.conftest import soon
-from tests.integration.conftest import Core, Wire
+from tests.integration.conftest import Core
+from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import LEASE
-from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
-from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.client.kube import Client
 from starlink_operator.leadership import LEASE_SECONDS, NAME, NAMESPACE, Leadership, LeadershipLost
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{NAME}"
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Lossy:
@@ -56,12 +43,8 @@ def lossy(api: Api) -> Lossy:
 
 @pytest.fixture
 async def client(api: Api, lossy: Lossy, pki: Pki) -> AsyncIterator[Client]:
-    certificate, key = pki.server(["127.0.0.1"])
-    server = HttpServer(lossy, Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time))
-    port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
-    async with Client(Wire(port, pki).config(), timeout=0.5) as made:
+    async with client_through(lossy, api, pki) as made:
         yield made
-    await server.stop()
 
 
 @pytest.mark.parametrize("away", [0.0, LEASE_SECONDS + 1.0])

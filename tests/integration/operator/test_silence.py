@@ -3,34 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.conftest import soon
-from tests.integration.conftest import Wire
+from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import SERVER
-from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
-from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.client.kube import Client
 from starlink_nodeagent.heartbeat import renew
 from starlink_operator.observed import Observed
 
 NAMES = ("s1", "s2", "s3")
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Deaf:
@@ -53,12 +39,8 @@ def deaf(api: Api) -> Deaf:
 
 @pytest.fixture
 async def client(api: Api, deaf: Deaf, pki: Pki) -> AsyncIterator[Client]:
-    certificate, key = pki.server(["127.0.0.1"])
-    server = HttpServer(deaf, Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time))
-    port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
-    async with Client(Wire(port, pki).config(), timeout=0.5) as made:
+    async with client_through(deaf, api, pki) as made:
         yield made
-    await server.stop()
 
 
 async def beat(client: Client, *names: str) -> None:

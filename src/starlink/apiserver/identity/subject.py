@@ -19,17 +19,12 @@ class Account(NamedTuple):
     uid: str
 
 
-def account_of(certificate: x509.Certificate) -> Account | None:
-    """The account that a client certificate names, None when it names another user.
+def account(subject: x509.Name) -> Account | None:
+    """The account that the subject of a client certificate names, None when it names another user.
 
     Such a certificate is good only while the account lives: what authenticates must refuse it unless `uid` is that of
     the account as it is now. One without a UID is never good.
     """
-    return account(certificate.subject)
-
-
-def account(subject: x509.Name) -> Account | None:
-    """The same of a subject."""
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return account_named(str(names[-1].value), uid_of(subject)) if names else None
 

@@ -67,7 +67,8 @@ def preempt(
     if count < 1 or not len(fleet):
         return []
     with fleet.trial():
-        found = list(islice(_Search(fleet, roster or Roster(fleet), ask, budgets, told, gangs), count))
+        choices = Choices(fleet, roster or Roster(fleet), ask, budgets, told, gangs)
+        found = list(islice(_Search(fleet, ask, choices), count))
     if not found or (ask.gang and len(found) < count):
         return []
     fleet.place(np.array([one.server for one in found], np.intp), ask.load)
@@ -91,18 +92,9 @@ class _Search:
     """Servers wait in a heap by the least that their victims could be. The choice of the first is worked out, and it
     wins if it is no worse than the least of the next."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        roster: Roster,
-        ask: Ask,
-        budgets: Mapping[str, int],
-        told: Collection[str],
-        gangs: Collection[str],
-    ) -> None:
-        self._fleet, self._ask = fleet, ask
-        self._choices = Choices(fleet, roster, ask, budgets, told, gangs)
-        self._may_open = any(not lack.lasts for lack in self._choices.lacks)
+    def __init__(self, fleet: Fleet, ask: Ask, choices: Choices) -> None:
+        self._fleet, self._ask, self._choices = fleet, ask, choices
+        self._may_open = any(not lack.lasts for lack in choices.lacks)
         self._is_close = any(concerns_itself(ask, term) for term in ask.affinity)
         self._open = beyond_mending(fleet, ask)
         self._scores = _scores(fleet, ask, np.arange(len(fleet)))

@@ -16,7 +16,7 @@ from starlink.apiserver.identity import certificates, issuing, signing
 from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER
 from starlink.apiserver.identity.issuing import NotIssued
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.subject import UID_OID, Account, account, account_of, organizations
+from starlink.apiserver.identity.subject import UID_OID, Account, account, organizations
 from starlink.apiserver.message import User
 
 NOW = 1_700_000_000.0
@@ -92,7 +92,7 @@ def test_the_certificate_of_an_agent_bears_its_accounts_uid(tmp_path: Path) -> N
     asked = issuing.issue(csr(request(), expirationSeconds=3600), uid_of, NOW)
     made = x509.load_pem_x509_certificate(sign(asked))
     made.verify_directly_issued_by(x509.load_pem_x509_certificate(pki.ca.read_bytes()))
-    assert account_of(made) == Account("starlink-servers", "s1", "u1")
+    assert account(made.subject) == Account("starlink-servers", "s1", "u1")
     assert organizations(made.subject) == sorted(GROUPS)
     assert made.not_valid_after_utc.timestamp() == NOW + 3600
     assert made.not_valid_before_utc.timestamp() == NOW - issuing.BACKDATE_SECONDS
