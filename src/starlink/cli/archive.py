@@ -20,7 +20,7 @@ from typing import IO, cast
 import msgspec
 
 from starlink.api.timestamp import parse_time
-from starlink.store import durable
+from starlink.files import durable
 from starlink.store.backup import Snapshot
 from starlink.store.base import Key, Record
 from starlink.store.seal import told

@@ -20,7 +20,8 @@ from starlink.cli.backup import check_seals, seal_of
 from starlink.cli.datadir import DataDir
 from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
 from starlink.cli.rebirth import reborn
-from starlink.store import backup, durable, lock
+from starlink.files import durable
+from starlink.store import backup, lock
 from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.sqlite_file import REVISION_STEP, lock_of
 

@@ -8,7 +8,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from starlink.store import durable
+from starlink.files import durable
 
 _STAGED, _COMMITTED, _ASIDE = ".restore", ".restored-", "replaced-"
 

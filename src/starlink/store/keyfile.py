@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from starlink.store import durable
+from starlink.files import durable
 from starlink.store.base import StoreRefused
 
 KEY_BYTES = 32

@@ -5,7 +5,7 @@ It tells the start after a crash what the database itself can't: whether acknowl
 
 from pathlib import Path
 
-from starlink.store import durable
+from starlink.files import durable
 from starlink.store.base import StoreRefused
 
 SYNCED = "full"

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from starlink.store import durable, sqlite_marker
+from starlink.files import durable
+from starlink.store import sqlite_marker
 from starlink.store.base import Record, StoreRefused
 from starlink.store.consistency import missing_event
 from starlink.store.seal import Seal, told
