@@ -66,6 +66,7 @@ class Agent:
         self._waiting: frozenset[str] = frozenset()
         self._forgetting: dict[str, asyncio.Task[None]] = {}
         host.ports_of_others = self._ports_of_others
+        host.users_taken = self._users_taken
 
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted."""
@@ -242,6 +243,7 @@ class Agent:
             del self._instances[uid]
             self._reporter.forget(uid)
             await asyncio.to_thread(self._host.journal.forget, uid)
+            await self._host.release_user(instance.record)
             self._wake.set()
 
     # Telling
@@ -297,3 +299,11 @@ class Agent:
         for other, instance in self._instances.items():
             if other != uid and not instance.record.finished:
                 yield from instance.record.ports.values()
+
+    def _users_taken(self) -> dict[int, tuple[str, str]]:
+        """The Task of each user that instances here have, whatever their phase: their files are there still."""
+        return {
+            record.user.uid: (record.namespace, record.task or record.name)
+            for _, record in self._records()
+            if record.user is not None and record.user.alone
+        }

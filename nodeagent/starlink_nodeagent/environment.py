@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from starlink.api.template import Template
 
 RUN_MARKER = "STARLINK_RUN"
-"""In the environment of every process of a run: `<uid>/<run>`. What the agent knows its own by."""
+"""In the environment of every process of a run, and first in it: `<uid>/<run>`. With the run's user it is how the
+agent knows its own."""
 
 
 def environment(
-    template: Template, names: Mapping[str, str], ports: Mapping[str, int], run: str, path: str, home: str
+    template: Template,
+    names: Mapping[str, str],
+    ports: Mapping[str, int],
+    run: str,
+    path: str,
+    home: str,
+    user: str,
 ) -> dict[str, str]:
     """`names` are STARLINK_* facts such as TASK and SLOT; `ports` numbers by port name."""
-    variables = {"PATH": path, "HOME": home, "LANG": "C.UTF-8"}
+    variables = {RUN_MARKER: run, "PATH": path, "HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user}
     variables.update({entry.name: entry.value for entry in template.env})
     numbers = [ports[port.name] for port in template.ports]
     if numbers:

@@ -18,9 +18,11 @@ from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Record
+from starlink_nodeagent.journal import WORK, Record
+from starlink_nodeagent.processes import Marker
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.supervisor import Run
+from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Instance:
         self._host = host
         self._changed = changed
         self._directory = host.journal.directory(record.uid)
-        self._work = self._directory / preparation.WORK
+        self._work = self._directory / WORK
         self._logs = self._directory / preparation.LOGS
         self._fault = faults.fault(record.template)
         self._run: Run | None = None
@@ -90,11 +92,14 @@ class Instance:
 
     async def _check(self) -> None:
         """Raises Failure for a template that can't be used. What an earlier agent started of it is ended first."""
-        if self._fault:
+        if self._fault and self.record.user is not None:
             await supervisor.sweep(self._marker(), None, self._host.processes)
+        if self._fault:
             raise Failure(faults.INVALID_SPEC, self._fault)
 
     async def _prepare(self) -> None:
+        if self.record.run or not self._stop.is_set():
+            await self._host.give_user(self.record)
         if self.record.prepared or self._stop.is_set():
             return
         self._enter("Preparing", "", "")
@@ -141,7 +146,7 @@ class Instance:
         shutil.rmtree(directory, ignore_errors=True)
         env = self._environment()
         log_file = self._logs / logs.CURRENT
-        self._run = supervisor.start(directory, command, work, self._marker(), env, log_file, self._host.user)
+        self._run = supervisor.start(directory, command, work, self._marker(), env, log_file, self._user)
         shutil.rmtree(self._directory / "runs" / str(record.run - 2), ignore_errors=True)
 
     def _command(self) -> tuple[list[str], str]:
@@ -149,7 +154,7 @@ class Instance:
         template = self.record.template
         directory = directory_of(template, self._work)
         command = command_of(template, directory, self._environment()["PATH"])
-        below = f"../../{preparation.WORK}/{template.working_dir}"  # as the run's directory sees it
+        below = f"../../{WORK}/{template.working_dir}"  # as the run's directory sees it
         return command, str(directory) if template.working_dir.startswith("/") else below
 
     def _environment(self) -> dict[str, str]:
@@ -161,7 +166,15 @@ class Instance:
             "SLOT": record.slot,
             "SERVER": self._host.server,
         }
-        return environment(record.template, names, record.ports, self._marker(), self._host.path, str(self._work))
+        return environment(
+            record.template,
+            names,
+            record.ports,
+            self._marker().run,
+            self._host.path,
+            str(self._work),
+            self._user.name,
+        )
 
     async def _attend(self, run: Run) -> Exit:
         """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up."""
@@ -195,7 +208,7 @@ class Instance:
         await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
 
     async def _probe(self, give_up: probing.GiveUp) -> None:
-        target = probes.Target(self.record.ports, self._environment(), self._work, self._host.user.popen())
+        target = probes.Target(self.record.ports, self._environment(), self._work, self._user.popen())
         await probing.attend(self.record.template.probes, target, self._started, self._readiness, give_up)
 
     def _started(self) -> None:
@@ -257,8 +270,13 @@ class Instance:
     def _save(self) -> None:
         self._host.journal.save(self.record)
 
-    def _marker(self) -> str:
-        return f"{self.record.uid}/{self.record.run}"
+    @property
+    def _user(self) -> TaskUser:
+        assert self.record.user is not None, "a user is given before anything is prepared"
+        return self.record.user
+
+    def _marker(self) -> Marker:
+        return Marker(f"{self.record.uid}/{self.record.run}", self._user.uid)
 
     def _run_directory(self) -> Path:
         return self._directory / "runs" / str(self.record.run)

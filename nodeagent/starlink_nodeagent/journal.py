@@ -14,15 +14,21 @@ import msgspec
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.template import Template
+from starlink_nodeagent.user import TaskUser, owner_of
 
 log = logging.getLogger(__name__)
+
+WORK = "work"
+"""Within an instance's directory, of which it is the only part that is not the agent's own."""
 
 
 class Record(msgspec.Struct, kw_only=True):
     """What the agent must remember of one Assignment. Times are epoch seconds.
 
     `run` counts starts, from 1; 0 means never started. `parked` says that its process was stopped on purpose
-    while the agent was away, so that the next start is no restart.
+    while the agent was away, so that the next start is no restart. `user` is whom it runs as, fixed before it is
+    prepared, whatever options a later agent is started with; a prepared one without is of an agent that had one user
+    for all.
     """
 
     uid: str
@@ -35,6 +41,7 @@ class Record(msgspec.Struct, kw_only=True):
     generation: int
     template: Template
     ports: dict[str, int] = {}
+    user: TaskUser | None = None
     prepared: bool = False
     run: int = 0
     parked: bool = False
@@ -90,7 +97,11 @@ class Journal:
         records = []
         for directory in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             try:
-                records.append(msgspec.json.decode((directory / "record.json").read_bytes(), type=Record))
+                record = msgspec.json.decode((directory / "record.json").read_bytes(), type=Record)
+                if record.user is None and (record.prepared or record.run):
+                    with contextlib.suppress(FileNotFoundError):
+                        record.user = owner_of(directory / WORK)
+                records.append(record)
             except (OSError, msgspec.MsgspecError) as error:
                 log.warning("an instance without a record is removed", extra={"uid": directory.name, "why": str(error)})
                 shutil.rmtree(directory, ignore_errors=True)

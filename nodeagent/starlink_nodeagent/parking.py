@@ -7,7 +7,7 @@ from pathlib import Path
 from starlink.api import duration
 from starlink_nodeagent import supervisor
 from starlink_nodeagent.journal import Journal, Record
-from starlink_nodeagent.processes import Processes
+from starlink_nodeagent.processes import Marker, Processes
 
 
 async def park_all(data_dir: Path) -> int:
@@ -20,7 +20,9 @@ async def park_all(data_dir: Path) -> int:
 
 
 async def _park(journal: Journal, record: Record, processes: Processes) -> None:
-    marker = f"{record.uid}/{record.run}"
+    if record.user is None:
+        return
+    marker = Marker(f"{record.uid}/{record.run}", record.user.uid)
     run = await supervisor.adopt(journal.directory(record.uid) / "runs" / str(record.run), marker, processes)
     if run is not None:
         how = record.template.stop

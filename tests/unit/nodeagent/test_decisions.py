@@ -96,11 +96,12 @@ def test_the_limit_ends_it() -> None:
 
 def test_the_environment_is_the_templates_and_no_other() -> None:
     template = Template(env=(EnvVar(name="A", value="b"),), ports=(Port(name="http"), Port(name="my-admin")))
-    env = environment(template, {"TASK": "t"}, {"http": 1, "my-admin": 2}, "u/1", "/bin", "/home")
+    env = environment(template, {"TASK": "t"}, {"http": 1, "my-admin": 2}, "u/1", "/bin", "/home", "7")
     assert env == {
         "PATH": "/bin", "HOME": "/home", "LANG": "C.UTF-8", "A": "b", "PORT": "1", "PORT_HTTP": "1", "PORT_MY_ADMIN": "2",
-        "STARLINK_TASK": "t", "STARLINK_RUN": "u/1",
+        "STARLINK_TASK": "t", "STARLINK_RUN": "u/1", "USER": "7", "LOGNAME": "7",
     }  # fmt: skip
+    assert next(iter(env)) == "STARLINK_RUN", "first, for no more than the head of an environment is read"
 
 
 def test_ports_are_picked_once_each() -> None:
