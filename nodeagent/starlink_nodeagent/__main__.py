@@ -21,7 +21,8 @@ from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.registration import NameTaken
-from starlink_nodeagent.user import UnknownUser, task_user
+from starlink_nodeagent.uids import DEFAULTS, BadRange
+from starlink_nodeagent.users import UnknownUser, users
 
 log = logging.getLogger("starlink_nodeagent")
 
@@ -48,7 +49,7 @@ def main() -> None:
         raise SystemExit(NAME_TAKEN) from None
     except ServerDeleted as error:
         log.warning("%s", error)
-    except (BadConfig, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
+    except (BadConfig, BadRange, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
         log.error("the agent can't start: %s", error)
         raise SystemExit(BAD_USAGE) from None
 
@@ -69,7 +70,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         metavar="NAME=COUNT",
         help="a further resource that the server has, such as example.com/dongle=2; may be given again",
     )
-    parser.add_argument("--task-user", help="as root: whom tasks run as (default nobody)")
+    parser.add_argument("--task-user", help="as root: the one user that all tasks run as, in place of one each")
+    parser.add_argument(
+        "--task-uids",
+        metavar="FIRST-LAST",
+        help=f"as root: each task runs as a user of its own with one of these numbers (default {DEFAULTS[0]})",
+    )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     arguments = parser.parse_args(argv)
     if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
@@ -100,7 +106,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
         journal=Journal(data_dir / "instances"),
         cache=data_dir / "artifacts",
         artifact_dir=arguments.artifact_dir,
-        user=task_user(arguments.task_user),
+        users=users(arguments.task_user, arguments.task_uids),
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
     )
@@ -110,7 +116,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
     agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
     gc.collect()
     gc.freeze()
-    log.info("started", extra={"server": host.server, "tasks_run_as": host.user.name})
+    log.info("started", extra={"server": host.server, "users": str(host.users)})
     running = asyncio.create_task(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)

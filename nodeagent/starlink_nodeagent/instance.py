@@ -11,18 +11,19 @@ and ends all its processes first: nothing runs of an instance that says that it 
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from starlink.api import duration, quantity
+from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import attendance, faults, launching, logs, preparation, restarts, shortage, supervisor
+from starlink_nodeagent import faults, logs, ports, preparation, restarts, supervisor, survivors
+from starlink_nodeagent.attendance import Attendance
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
+from starlink_nodeagent.launching import Launch, last_run, marker_of, prune_runs
 from starlink_nodeagent.record import Record
 from starlink_nodeagent.restarts import Exit
+from starlink_nodeagent.shortage import Shortage, shortage_of
 from starlink_nodeagent.supervisor import Run
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,12 @@ class Instance:
         self._directory = host.journal.directory(record.uid)
         self._launch = Launch(record, self._directory, host)
         self._fault = faults.fault(record.template)
+        self._stop = asyncio.Event()
+        self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
         self._run: Run | None = None
         self._exit: Exit | None = None
         self._failure: Failure | None = None
         self._pause = FIRST_PAUSE
-        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         if record.stopping:
             self._stop.set()
@@ -113,7 +115,7 @@ class Instance:
             if self._run is None and self._exit is None:
                 await self._start()
             if self._run is not None:
-                self._exit = await self._attend(self._run)
+                self._exit = await self._attendance.attend(self._run)
                 self._run = None
             if self._exit is not None:
                 await supervisor.sweep(marker_of(self.record), None, self._host.processes)
@@ -148,21 +150,23 @@ class Instance:
         ended, and where nothing lives the end of the last run is read."""
         if self._fresh or self._run is not None or self._exit is not None:
             return
-        record = self.record
-        found = await survivors.find(record, self._directory, self._host)
+        found = await self._find()
         if found.run is not None:
             self._run = found.run
-            survivors.adopt(found, record)
+            survivors.adopt(found, self.record)
         others = [marker for marker in found.markers if found.run is None or marker != found.run.marker]
         await survivors.end(others, self._host.processes)
         if self._run is None:
-            self._exit = survivors.end_of_last(record, self._directory)
+            self._exit = survivors.end_of_last(found, self.record, self._directory)
 
     async def _end_all(self) -> None:
         """Ends whatever lives of it."""
         if not self._fresh:
-            found = await survivors.find(self.record, self._directory, self._host)
-            await survivors.end(found.markers, self._host.processes)
+            await survivors.end((await self._find()).markers, self._host.processes)
+
+    async def _find(self) -> survivors.Found:
+        user = survivors.user_of(self.record, self._directory, self._host)
+        return await survivors.find(self.record.uid, user, self._directory, self._host.processes)
 
     # Starting
 
@@ -212,68 +216,12 @@ class Instance:
 
     async def _prune_runs(self) -> None:
         """Keeps the directories of this run and of the one before."""
-        folder, run = self._directory / RUNS, self.record.run
         try:
-            await asyncio.to_thread(prune_runs, folder, run - 1)
-        except OSError as error:
+            await asyncio.to_thread(prune_runs, self._directory, self.record.run - 1)
+        except (OSError, RuntimeError) as error:
             log.warning("old runs could not be removed: %s", error, extra={"assignment": str(self.record.key)})
 
-    # Attending
-
-    async def _attend(self, run: Run) -> Exit:
-        """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up."""
-        verdict: asyncio.Queue[Exit] = asyncio.Queue()
-        probed = asyncio.create_task(self._probe(verdict.put_nowait))
-        ended = asyncio.create_task(supervisor.ended(run))
-        stopped = asyncio.create_task(self._stop.wait())
-        unwell = asyncio.create_task(verdict.get())
-        try:
-            await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
-                await self._host.turn()
-            if ended.done() and ended.exception() is None:
-                return supervisor.exit_of(run)
-            if not self._stop.is_set() and not unwell.done():
-                ended.result()  # raises: it could not be watched, and goes on
-            self.record.ready = False
-            self._enter("Stopping" if self._stop.is_set() else self.record.phase, "", "")
-            await self._end(run)
-            if not self._stop.is_set() and unwell.done():
-                return unwell.result()
-            return supervisor.exit_of(run)
-        finally:
-            tasks = (probed, ended, stopped, unwell)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _end(self, run: Run) -> None:
-        how = self.record.template.stop
-        grace = duration.seconds(how.grace_period)
-        await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
-
-    async def _probe(self, give_up: probing.GiveUp) -> None:
-        """Probes the run. An error of the prober is none of the instance, and is waited out."""
-        record, work = self.record, self._directory / preparation.WORK
-        while True:
-            target = probes.Target(record.ports, self._launch.environment(), work, user_of(record).popen())
-            try:
-                await probing.attend(record.template.probes, target, self._started, self._readiness, give_up)
-                return
-            except Exception:
-                log.exception("an instance could not be probed", extra={"assignment": str(record.key)})
-                await asyncio.sleep(LONGEST_PAUSE)
-
-    def _started(self) -> None:
-        if self.record.template.probes.readiness is None:
-            self._set_ready(True, "Running")
-        elif self.record.phase != "Running":
-            self._enter("Running", "", "")
-
-    def _readiness(self, well: bool, why: str) -> None:
-        self._set_ready(
-            well, "Running", "" if well else "NotReady", "" if well else f"the readiness probe fails: {why}"
-        )
+    # After a run
 
     async def _follow_up(self, exit_: Exit) -> None:
         """After a run has ended: finishes, or waits for the next."""
@@ -303,11 +251,6 @@ class Instance:
         return self._stop.is_set()
 
     # Steps
-
-    def _set_ready(self, ready: bool, phase: Phase, reason: str = "", message: str = "") -> None:
-        if (self.record.ready, self.record.phase, self.record.message) != (ready, phase, message):
-            self.record.ready = ready
-            self._enter(phase, reason, message)
 
     def _tell_lack(self, lack: Shortage) -> None:
         """Says what it waits for; what runs meanwhile goes on running."""

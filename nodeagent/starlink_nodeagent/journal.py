@@ -13,13 +13,15 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import durable, regular, tree
-from starlink_nodeagent.record import Record, decode, encode, is_uid
+from starlink_nodeagent.record import WORK, Record, decode, encode, is_uid
+from starlink_nodeagent.user import owner_of
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ class Journal:
     def directory(self, uid: str) -> Path:
         return self.folder / uid
 
+    def make_directory(self, uid: str) -> None:
+        """Raises OSError."""
+        _make(self.directory(uid))
+
     def load(self) -> Loaded:
         """What an earlier agent left. What can't be read stays where it is: something of it may live. Raises OSError
         when the folder can't be listed."""
@@ -73,15 +79,9 @@ class Journal:
                 loaded.unknown.append(directory.name)
         return loaded
 
-    def set_aside(self, uid: str) -> None:
-        """Keeps an unreadable record under another name, for a person to look at. Raises OSError."""
-        directory = self.directory(uid)
-        if not directory.is_dir() or directory.is_symlink():
-            directory.rename(directory.with_name(f"{uid}.unreadable"))
-            return
-        with contextlib.suppress(FileNotFoundError):
-            tree.remove(directory / UNREADABLE)
-            (directory / RECORD).rename(directory / UNREADABLE)
+    async def set_aside(self, uid: str) -> None:
+        """Keeps what lies in the place of a record under another name, for a person to look at. Raises OSError."""
+        await self._in_thread(_set_aside, self.directory(uid))
 
     async def save(self, record: Record) -> None:
         """On the disk when it returns. Raises OSError."""
@@ -154,9 +154,8 @@ class Journal:
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def _put(self, uid: str, content: bytes) -> None:
-        directory = self.directory(uid)
-        _make(directory)
-        self._write(directory / RECORD, content)
+        self.make_directory(uid)
+        self._write(self.directory(uid) / RECORD, content)
 
 
 def _read(directory: Path) -> Record:
@@ -166,7 +165,11 @@ def _read(directory: Path) -> Record:
     content = regular.read_head(directory / RECORD, _LARGEST)
     if content is None:
         raise ValueError(f"it has no file {RECORD}")
-    return decode(content, directory.name)
+    record = decode(content, directory.name)
+    if record.user is None and (record.prepared or record.run):
+        with contextlib.suppress(FileNotFoundError):
+            record.user = owner_of(directory / WORK)
+    return record
 
 
 def _make(directory: Path) -> None:
@@ -181,3 +184,14 @@ def _remove(path: Path) -> None:
     """Raises OSError, but not for what is not there."""
     with contextlib.suppress(NotADirectoryError):
         tree.remove(path)
+
+
+def _set_aside(directory: Path) -> None:
+    if not os.path.lexists(directory):
+        return
+    if directory.is_symlink() or not directory.is_dir():
+        directory.rename(directory.with_name(f"{directory.name}.unreadable"))
+        return
+    if os.path.lexists(directory / RECORD):
+        _remove(directory / UNREADABLE)
+        (directory / RECORD).rename(directory / UNREADABLE)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from starlink.files import tree
 from starlink_nodeagent import logs, preparation, supervisor
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.processes import Marker
-from starlink_nodeagent.record import Record
+from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.supervisor import Run
 from starlink_nodeagent.user import TaskUser
 
@@ -20,7 +21,7 @@ class Launch:
 
     def __init__(self, record: Record, directory: Path, host: Host) -> None:
         self._record, self._directory, self._host = record, directory, host
-        self._work = directory / preparation.WORK
+        self._work = directory / WORK
 
     def check(self) -> None:
         """Raises Failure when the command or where it starts is not there."""
@@ -59,7 +60,7 @@ class Launch:
         template = self._record.template
         directory = directory_of(template, self._work)
         command = command_of(template, directory, self.environment()["PATH"])
-        below = f"../../{preparation.WORK}/{template.working_dir}"  # as the run's directory sees it
+        below = f"../../{WORK}/{template.working_dir}"  # as the run's directory sees it
         return command, str(directory) if template.working_dir.startswith("/") else below
 
 
@@ -74,6 +75,13 @@ def last_run(instance: Path) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return 0
     return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
+
+
+def prune_runs(instance: Path, first: int) -> None:
+    """Removes the directories of runs before `first`. Blocks. Raises OSError."""
+    for path in (instance / RUNS).iterdir():
+        if path.name.isascii() and path.name.isdigit() and int(path.name) < first:
+            tree.remove(path)
 
 
 def marker_of(record: Record) -> Marker:

@@ -8,7 +8,10 @@ import msgspec
 from starlink.api.assignment import FINAL_PHASES, Assignment, Phase
 from starlink.api.meta import ObjectKey
 from starlink.api.template import Template
+from starlink_nodeagent.user import TaskUser
 
+WORK = "work"
+"""Within an instance's directory, of which it is the only part that is not the agent's own."""
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _LAST_PORT = 65_535
@@ -18,7 +21,9 @@ class Record(msgspec.Struct, kw_only=True):
     """What the agent must remember of one Assignment. Times are epoch seconds.
 
     `run` counts starts, from 1; 0 means never started. `parked` says that the last run was ended on purpose while the
-    agent was away, that its end has been counted, or that it never came to be: the next start is no restart.
+    agent was away, that its end has been counted, or that it never came to be: the next start is no restart. `user` is
+    the one it runs as, fixed before it is prepared, whatever options a later agent is started with; a prepared one
+    without is of an agent that had one user for all.
     """
 
     uid: str
@@ -31,6 +36,7 @@ class Record(msgspec.Struct, kw_only=True):
     generation: int
     template: Template
     ports: dict[str, int] = {}
+    user: TaskUser | None = None
     prepared: bool = False
     run: int = 0
     parked: bool = False
@@ -58,11 +64,11 @@ class Record(msgspec.Struct, kw_only=True):
 def record_of(assignment: Assignment, cluster: str) -> Record:
     """The record of what a cluster declares and this agent has no record of.
 
-    For a new Assignment that is a first record. For one whose record was lost, what its status says is kept: the
-    restarts, and the ports that others were told.
+    For a new Assignment that is a first record. For one whose record was lost, what its status says is kept: how it
+    ended, the restarts, and the ports that others were told.
     """
     status = assignment.status
-    return Record(
+    record = Record(
         uid=assignment.uid,
         namespace=assignment.metadata.namespace,
         name=assignment.name,
@@ -75,6 +81,10 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         ports={endpoint.name: endpoint.port for endpoint in status.endpoints},
         restarts=status.restarts,
     )
+    if assignment.finished:
+        record.phase, record.reason, record.message = status.phase, status.reason, status.message
+        record.exit_code, record.signal = status.exit_code, status.signal
+    return record
 
 
 def is_uid(text: str) -> bool:

@@ -5,8 +5,9 @@ somebody put back an old copy. The processes are the truth. They are known by ST
 the owner of the instance's directory; where that is gone too, the user that the Task would get.
 """
 
+import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlink_nodeagent import supervisor
@@ -33,19 +34,30 @@ class Found:
     run: Run | None = None
 
 
-async def find(record: Record, directory: Path, host: Host) -> Found:
-    """What lives of the record's Assignment; `directory` is its instance's. Raises OSError."""
-    user = record.user or _owner(directory, host) or _user_to_be(record, host)
+async def find(uid: str, user: TaskUser | None, directory: Path, processes: Processes) -> Found:
+    """What lives of an Assignment and runs as `user`; `directory` is its instance's. Raises OSError."""
     if user is None:
         return Found()
-    snapshot = await host.processes.snapshot(user.uid)
-    markers = tuple(Marker(run, user.uid) for run in snapshot.runs_of(record.uid) if _number(run) is not None)
+    snapshot = await processes.snapshot(user.uid)
+    markers = tuple(Marker(run, user.uid) for run in snapshot.runs_of(uid) if _number(run) is not None)
     runs = {}
     for marker in markers:
         pid, number = supervisor.supervisor_among(snapshot.members(marker, None), user.uid), _number(marker.run)
         if pid is not None and number is not None:
             runs[number] = Run(pid, marker, run_directory(directory, number))
     return Found(user, markers, runs[max(runs)] if runs else None)
+
+
+def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
+    """As whom what lives of a record's Assignment runs; None when nothing can."""
+    if record.user is not None:
+        return record.user
+    with contextlib.suppress(OSError):
+        owner, numbers = owner_of(directory / WORK), host.users.numbers
+        return replace(owner, alone=numbers is not None and owner.uid in numbers)
+    with contextlib.suppress(Failure):  # no number is left for its Task, so nothing runs with one
+        return host.users.of(record.namespace, record.task or record.name, host.users_taken())
+    return None
 
 
 async def end(markers: Iterable[Marker], processes: Processes) -> None:
@@ -63,30 +75,17 @@ def adopt(found: Found, record: Record) -> None:
         record.ports = _ports(record, environment_of(found.run.pid))
 
 
-def end_of_last(record: Record, directory: Path) -> Exit | None:
+def end_of_last(found: Found, record: Record, directory: Path) -> Exit | None:
     """How the last run ended, for a record that has not counted that yet; None when the next one is no restart."""
     latest = last_run(directory)
     if latest <= record.run:
         known = record.run and not record.parked and run_directory(directory, record.run).is_dir()
         return supervisor.exit_of(run_directory(directory, record.run)) if known else None
     exit_ = supervisor.exit_of(run_directory(directory, latest))
-    record.run = latest
-    return exit_ if exit_.code is not None else None
-
-
-def _owner(directory: Path, host: Host) -> TaskUser | None:
-    try:
-        owner = owner_of(directory / WORK)
-    except OSError:
+    if exit_.code is None and not exit_.signal:
         return None
-    return host.users.known(owner)
-
-
-def _user_to_be(record: Record, host: Host) -> TaskUser | None:
-    try:
-        return host.users.of(record.namespace, record.task or record.name, host.users_taken())
-    except Failure:
-        return None  # no number is left for it, so nothing runs with one
+    record.run, record.user = latest, record.user or found.user
+    return exit_ if record.user is not None else None
 
 
 def _number(run: str) -> int | None:
