@@ -13,7 +13,7 @@ from pathlib import Path
 
 from starlink.api import duration, quantity
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import faults, logs, ports, preparation, probes, probing, restarts, supervisor
+from starlink_nodeagent import faults, logs, ports, preparation, probes, probing, restarts, rights, supervisor
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.failure import Failure
@@ -152,8 +152,9 @@ class Instance:
     def _command(self) -> tuple[list[str], str]:
         """The command and where it starts. Raises Failure when either is not there."""
         template = self.record.template
-        directory = directory_of(template, self._work)
-        command = command_of(template, directory, self._environment()["PATH"])
+        with rights.of(self._user):
+            directory = directory_of(template, self._work)
+            command = command_of(template, directory, self._environment()["PATH"])
         below = f"../../{WORK}/{template.working_dir}"  # as the run's directory sees it
         return command, str(directory) if template.working_dir.startswith("/") else below
 
@@ -208,7 +209,7 @@ class Instance:
         await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
 
     async def _probe(self, give_up: probing.GiveUp) -> None:
-        target = probes.Target(self.record.ports, self._environment(), self._work, self._user.popen())
+        target = probes.Target(self.record.ports, self._environment(), self._work, self._user)
         await probing.attend(self.record.template.probes, target, self._started, self._readiness, give_up)
 
     def _started(self) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
+from starlink_nodeagent.confinement import usual_priority
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.faults import INVALID_SPEC
 from starlink_nodeagent.journal import WORK
@@ -68,16 +69,17 @@ def start(
     try:
         status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            child = subprocess.Popen(
-                [_SHELL, "-c", SCRIPT, _NAME, work, *command],
-                cwd=directory,
-                env=dict(env),
-                stdin=status,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                **user.popen(),
-            )
+            with usual_priority():
+                child = subprocess.Popen(
+                    [_SHELL, "-c", SCRIPT, _NAME, work, *command],
+                    cwd=directory,
+                    env=dict(env),
+                    stdin=status,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    **user.popen(),
+                )
         finally:
             os.close(status)
     except OSError as error:
