@@ -22,7 +22,7 @@ from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.registration import NameTaken
 from starlink_nodeagent.uids import DEFAULTS, BadRange
-from starlink_nodeagent.users import UnknownUser, Users, users
+from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
@@ -42,7 +42,7 @@ def main() -> None:
             stopped = asyncio.run(park_all(data_dir))
             log.info("stopped the instances", extra={"instances": stopped})
         else:
-            whom = users(arguments.task_user, arguments.task_uids)
+            whom = users(arguments.task_user, arguments.task_uids, data_dir / TASK_UIDS)
             confinement.settle(users_alone=whom.shared is None)
             asyncio.run(_run(arguments, data_dir, whom))
         os.close(lock)

@@ -277,7 +277,7 @@ class Instance:
         return self.record.user
 
     def _marker(self) -> Marker:
-        return Marker(f"{self.record.uid}/{self.record.run}", self._user.uid)
+        return Marker(f"{self.record.uid}/{self.record.run}", self._user.uid, self._user.spare)
 
     def _run_directory(self) -> Path:
         return self._directory / "runs" / str(self.record.run)

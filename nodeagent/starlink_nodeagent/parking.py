@@ -22,7 +22,7 @@ async def park_all(data_dir: Path) -> int:
 async def _park(journal: Journal, record: Record, processes: Processes) -> None:
     if record.user is None:
         return
-    marker = Marker(f"{record.uid}/{record.run}", record.user.uid)
+    marker = Marker(f"{record.uid}/{record.run}", record.user.uid, record.user.spare)
     run = await supervisor.adopt(journal.directory(record.uid) / "runs" / str(record.run), marker, processes)
     if run is not None:
         how = record.template.stop

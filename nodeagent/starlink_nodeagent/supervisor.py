@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
+from starlink_nodeagent import clearing
 from starlink_nodeagent.confinement import usual_priority
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.faults import INVALID_SPEC
@@ -36,6 +37,8 @@ echo $? >&3
 """The traps keep the shell alive when the group is signalled; the subshell has them at their defaults."""
 _SHELL, _NAME = "/bin/sh", "starlink-run"
 _STATUS_BYTES = 32
+_PATIENCE = 8
+"""In so many readings a run that is killed may show new processes."""
 
 SUPERVISOR_LOST = "SupervisorLost"
 
@@ -196,10 +199,17 @@ async def _emptied(run: Run, processes: Processes) -> None:
 
 
 async def sweep(marker: Marker, session: int | None, processes: Processes) -> None:
-    """Kills every process of a run, until none is left."""
+    """Kills every process of a run, until none is left. A run that goes on making new ones faster than they are found
+    costs its Task all that runs as its user here, other instances too."""
+    known, outrun = set[int](), 0
     while pids := await processes.members(marker, session):
         for pid in pids:
             send(pid, marker, session, signal.SIGKILL)
+        outrun += not known.issuperset(pids)
+        known.update(pids)
+        if outrun > _PATIENCE and marker.spare is not None:
+            with contextlib.suppress(Failure):
+                await clearing.clear(marker.uid, marker.spare)
 
 
 def _in_group(pid: int, group: int) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import pwd
 import re
 import signal
 import socket
@@ -101,8 +102,8 @@ def command(
     agent = AgentOptions(name or server_name(), data.agent, artifacts, task_user, task_uids, resources)
     logs.setup("info", "up")
     try:
-        whom = _users(agent)
-        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts), whom))
+        _check_users(agent)
+        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -112,28 +113,37 @@ def server_name() -> str:
     return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
 
 
-def _users(agent: AgentOptions) -> str:
-    """As whom tasks will run, in words; the agent finds the same. Raises ClickException for options that can't be."""
+def _check_users(agent: AgentOptions) -> None:
+    """Raises ClickException for options of users that can't be."""
     from starlink_nodeagent.uids import BadRange
-    from starlink_nodeagent.users import UnknownUser, users
+    from starlink_nodeagent.users import UnknownUser, check
 
     try:
-        whom = users(agent.task_user, agent.task_uids)
+        check(agent.task_user, agent.task_uids)
     except (BadRange, UnknownUser) as error:
         raise click.ClickException(str(error)) from None
-    return f"{whom}" if os.geteuid() == 0 else f"{whom}, like StarLink itself, and share its rights"
 
 
-async def _run(standalone: Standalone, whom: str) -> None:
+async def _run(standalone: Standalone) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await standalone.start()
-    click.echo(greeting(standalone.data, standalone.url, whom))
+    click.echo(greeting(standalone.data, standalone.url, _whom(standalone.agents[0])))
     sys.stdout.flush()
     await stop.wait()
     click.echo("stopping StarLink; tasks go on running, `starlink up` goes on with them")
     await standalone.stop()
+
+
+def _whom(agent: AgentOptions) -> str:
+    """As whom tasks run, in words."""
+    if os.geteuid() != 0:
+        return f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
+    if agent.task_user is not None:
+        return f"tasks run as {agent.task_user}"
+    note = agent.data_dir / "task-uids"
+    return f"each task runs as a user of its own (uids {note.read_text().strip() if note.exists() else 'unknown yet'})"
 
 
 def greeting(data: DataDir, url: str, whom: str) -> str:
