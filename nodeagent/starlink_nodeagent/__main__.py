@@ -15,14 +15,14 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
-from starlink_nodeagent import machine, resources
+from starlink_nodeagent import confinement, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.registration import NameTaken
 from starlink_nodeagent.uids import DEFAULTS, BadRange
-from starlink_nodeagent.users import UnknownUser, users
+from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
@@ -42,7 +42,9 @@ def main() -> None:
             stopped = asyncio.run(park_all(data_dir))
             log.info("stopped the instances", extra={"instances": stopped})
         else:
-            asyncio.run(_run(arguments, data_dir))
+            whom = users(arguments.task_user, arguments.task_uids, data_dir / TASK_UIDS)
+            confinement.settle(users_alone=whom.shared is None)
+            asyncio.run(_run(arguments, data_dir, whom))
         os.close(lock)
     except NameTaken as error:
         log.error("%s", error)
@@ -100,13 +102,13 @@ def _lock(data_dir: Path) -> int:
     return descriptor
 
 
-async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
+async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> None:
     host = Host(
         server=arguments.name,
         journal=Journal(data_dir / "instances"),
         cache=data_dir / "artifacts",
         artifact_dir=arguments.artifact_dir,
-        users=users(arguments.task_user, arguments.task_uids),
+        users=whom,
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
     )

@@ -82,7 +82,7 @@ class Attendance:
         """Probes the run. An error of the prober is none of the instance, and is waited out."""
         record = self._record
         while True:
-            target = probes.Target(record.ports, self._environment(), self._work, user_of(record).popen())
+            target = probes.Target(record.ports, self._environment(), self._work, user_of(record))
             try:
                 await probing.attend(record.template.probes, target, self._started, self._readiness, give_up)
                 return

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starlink.files import tree
-from starlink_nodeagent import logs, preparation, supervisor
+from starlink_nodeagent import logs, preparation, rights, supervisor
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.host import Host
@@ -58,8 +58,9 @@ class Launch:
 
     def _command(self) -> tuple[list[str], str]:
         template = self._record.template
-        directory = directory_of(template, self._work)
-        command = command_of(template, directory, self.environment()["PATH"])
+        with rights.of(user_of(self._record)):
+            directory = directory_of(template, self._work)
+            command = command_of(template, directory, self.environment()["PATH"])
         below = f"../../{WORK}/{template.working_dir}"  # as the run's directory sees it
         return command, str(directory) if template.working_dir.startswith("/") else below
 
@@ -86,7 +87,8 @@ def prune_runs(instance: Path, first: int) -> None:
 
 def marker_of(record: Record) -> Marker:
     """What the processes of the record's run are known by."""
-    return Marker(f"{record.uid}/{record.run}", user_of(record).uid)
+    user = user_of(record)
+    return Marker(f"{record.uid}/{record.run}", user.uid, user.spare)
 
 
 def user_of(record: Record) -> TaskUser:

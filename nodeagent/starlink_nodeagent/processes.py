@@ -31,10 +31,11 @@ _ROOT = 0
 @dataclass(frozen=True, slots=True)
 class Marker:
     """A run as its processes are known: `run`, which is `<assignment uid>/<number>`, in the environment, and the real
-    user. A process of another user that forges the former is no member."""
+    user. A process of another user that forges the former is no member. `spare` is as in TaskUser."""
 
     run: str
     uid: int
+    spare: int | None = None
 
     def takes(self, uid: int) -> bool:
         """Whether a process of that user can be of the run: what runs as root can become anybody."""

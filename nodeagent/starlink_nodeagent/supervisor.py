@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
+from starlink_nodeagent import clearing
+from starlink_nodeagent.confinement import usual_priority
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.faults import INVALID_SPEC
 from starlink_nodeagent.processes import Marker, Processes, arguments_of, gone, send, started, user_of
@@ -38,6 +40,8 @@ _SHELL, _NAME = "/bin/sh", "starlink-run"
 _RESERVED = b"\n" * 4
 """What the file of the exit status holds from the start, so that a status of three digits finds room when the disk is
 full by then."""
+_PATIENCE = 8
+"""In so many readings a run that is killed may show new processes."""
 
 SUPERVISOR_LOST = "SupervisorLost"
 
@@ -72,16 +76,17 @@ def start(
         status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(status, _RESERVED, 0)  # the shell writes from the start, too
-            child = subprocess.Popen(
-                [_SHELL, "-c", SCRIPT, _NAME, work, *command],
-                cwd=directory,
-                env=dict(env),
-                stdin=status,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                **user.popen(),
-            )
+            with usual_priority():
+                child = subprocess.Popen(
+                    [_SHELL, "-c", SCRIPT, _NAME, work, *command],
+                    cwd=directory,
+                    env=dict(env),
+                    stdin=status,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    **user.popen(),
+                )
         finally:
             os.close(status)
     except OSError as error:
@@ -179,10 +184,17 @@ async def _emptied(run: Run, processes: Processes) -> None:
 
 
 async def sweep(marker: Marker, session: int | None, processes: Processes) -> None:
-    """Kills every process of a run, until none is left."""
+    """Kills every process of a run, until none is left. A run that goes on making new ones faster than they are found
+    costs its Task all that runs as its user here, other instances too."""
+    known, outrun = set[int](), 0
     while pids := await processes.members(marker, session):
         for pid in pids:
             send(pid, marker, session, signal.SIGKILL)
+        outrun += not known.issuperset(pids)
+        known.update(pids)
+        if outrun > _PATIENCE and marker.spare is not None:
+            with contextlib.suppress(Failure):
+                await clearing.clear(marker.uid, marker.spare)
 
 
 def _in_group(pid: int, group: int) -> bool:

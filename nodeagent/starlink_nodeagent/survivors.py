@@ -39,7 +39,7 @@ async def find(uid: str, user: TaskUser | None, directory: Path, processes: Proc
     if user is None:
         return Found()
     snapshot = await processes.snapshot(user.uid)
-    markers = tuple(Marker(run, user.uid) for run in snapshot.runs_of(uid) if _number(run) is not None)
+    markers = tuple(Marker(run, user.uid, user.spare) for run in snapshot.runs_of(uid) if _number(run) is not None)
     runs = {}
     for marker in markers:
         pid, number = supervisor.supervisor_among(snapshot.members(marker, None), user.uid), _number(marker.run)
@@ -54,7 +54,7 @@ def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
         return record.user
     with contextlib.suppress(OSError):
         owner, numbers = owner_of(directory / WORK), host.users.numbers
-        return replace(owner, alone=numbers is not None and owner.uid in numbers)
+        return replace(owner, spare=numbers.spare) if numbers is not None and owner.uid in numbers else owner
     with contextlib.suppress(Failure):  # no number is left for its Task, so nothing runs with one
         return host.users.of(record.namespace, record.task or record.name, host.users_taken())
     return None

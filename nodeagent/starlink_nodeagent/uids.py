@@ -38,9 +38,14 @@ class Range:
         return self.last - self.first
 
 
-DEFAULTS = (Range(1_900_000_000, 1_900_065_535), Range(50_000, 59_999))
-"""The first is used by nobody: https://systemd.io/UIDS-GIDS/. A container may have only the numbers below 65,536; of
-these the second is above those that distributions give to people and programs, and below systemd's 61,184 to 65,519."""
+_SLICE = 65_536
+DEFAULTS = (
+    *(Range(1_900_000_000 + start, 1_900_000_000 + start + _SLICE - 1) for start in range(0, 16 * _SLICE, _SLICE)),
+    Range(50_000, 59_999),
+)
+"""One for each agent of a machine. All but the last are used by nobody: https://systemd.io/UIDS-GIDS/. A container may
+have only the numbers below 65,536; of these the last range is above those that distributions give to people and
+programs, and below systemd's 61,184 to 65,519."""
 
 
 def parse(text: str) -> Range:
@@ -116,18 +121,22 @@ def subordinate(text: str) -> Sequence[tuple[Range, str]]:
     return found
 
 
-def usable(wanted: str | None, machine: Machine) -> Range:
-    """The range that is wanted, or the first default one that can be used. Raises BadRange."""
+def candidates(wanted: str | None, noted: Range | None, machine: Machine) -> Sequence[Range]:
+    """The ranges that can be used, the best first: the one that is wanted, or the one that the agent had before and
+    then the default ones. Raises BadRange when there is none."""
     if wanted is not None:
         found = parse(wanted)
         if why := machine.obstacle(found):
             raise BadRange(f"{_OPTION} {wanted}: {why}")
-        return found
-    for default in DEFAULTS:
-        if not machine.obstacle(default):
-            return default
-    why = "; ".join(f"{default}: {machine.obstacle(default)}" for default in DEFAULTS)
-    raise BadRange(f"no numbers for tasks' users are free here ({why}); give {_OPTION} FIRST-LAST, or --task-user NAME")
+        return [found]
+    usual = [noted, *DEFAULTS] if noted in DEFAULTS else DEFAULTS
+    usable = [numbers for numbers in usual if numbers is not None and not machine.obstacle(numbers)]
+    if not usable:
+        why = "; ".join(f"{numbers}: {machine.obstacle(numbers)}" for numbers in (DEFAULTS[0], DEFAULTS[-1]))
+        raise BadRange(
+            f"no numbers for users of tasks are free ({why}); give {_OPTION} FIRST-LAST, or --task-user NAME"
+        )
+    return usable
 
 
 Task = tuple[str, str]

@@ -9,12 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TaskUser:
-    """`name` is what USER says. `alone`: the number is one Task's own, so all that runs under it is that Task's."""
+    """`name` is what USER says. `spare`: a user as whom nothing runs, where the number is one Task's own (see
+    clearing.clear); None where others may run as the same user."""
 
     name: str
     uid: int
     gid: int
-    alone: bool = False
+    spare: int | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether all that runs as the user is one Task's."""
+        return self.spare is not None
 
     def popen(self) -> dict[str, Any]:
         """What subprocess.Popen needs to run as the user, in no group but its own."""

@@ -2,16 +2,22 @@
 
 import contextlib
 import grp
+import logging
 import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlink_nodeagent import clearing, uids
+from starlink.files import durable
+from starlink_nodeagent import claims, clearing, uids
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.user import TaskUser, name_of
 
+log = logging.getLogger(__name__)
+
+TASK_UIDS = "task-uids"
+"""The file in the agent's data directory that says which numbers its tasks have."""
 OUT_OF_USERS = "OutOfTaskUsers"
 
 
@@ -38,13 +44,13 @@ class Users:
                 f"each of the {self.numbers.size} users {self.numbers} is another task's on this server; "
                 "give its agent more with --task-uids FIRST-LAST",
             )
-        return TaskUser(str(number), number, number, alone=True)
+        return TaskUser(str(number), number, number, self.numbers.spare)
 
     async def clear(self, user: TaskUser) -> None:
         """Ends whatever still runs as a user, when the user is one Task's alone; nothing of others is touched. Called
         when the last instance of a Task has gone, and before a number is given to a Task that had none here."""
-        if user.alone and os.geteuid() == 0:
-            await clearing.clear(user.uid, (self.numbers or uids.DEFAULTS[0]).spare)
+        if user.spare is not None and os.geteuid() == 0:
+            await clearing.clear(user.uid, user.spare)
 
     def __str__(self) -> str:
         """As `up` says it: "each task runs as …"."""
@@ -53,16 +59,52 @@ class Users:
         return f"each task runs as a user of its own (uids {self.numbers})"
 
 
-def users(task_user: str | None, task_uids: str | None) -> Users:
+def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
     """What the agent's options say: as root each Task gets a user of its own unless one is named; without root only
-    oneself will do. Raises UnknownUser, BadRange."""
+    oneself will do. Called once in a process.
+
+    `note` is the file where the range is kept from one start of the agent to the next, and told to people. Raises
+    UnknownUser, BadRange.
+    """
+    shared = check(task_user, task_uids)
+    if shared is not None:
+        return Users(shared=shared)
+    numbers = next(filter(claims.take, uids.candidates(task_uids, _noted(note), _machine())), None)
+    if numbers is None:
+        raise uids.BadRange(
+            f"--task-uids {task_uids or uids.DEFAULTS[0]}: another agent of this machine has some of them; "
+            "give a range of its own to each"
+        )
+    if _noted(note) != numbers:
+        _write(note, numbers)
+    return Users(numbers)
+
+
+def check(task_user: str | None, task_uids: str | None) -> TaskUser | None:
+    """The user that all tasks share by these options, None when each gets its own. Raises UnknownUser, BadRange."""
     if task_user is not None and task_uids is not None:
         raise UnknownUser(f"--task-user {task_user} and --task-uids {task_uids}: give one of them, not both")
     if os.geteuid() != 0:
-        return Users(shared=_oneself(task_user, task_uids))
+        return _oneself(task_user, task_uids)
     if task_user is not None:
-        return Users(shared=_named(task_user))
-    return Users(uids.usable(task_uids, _machine()))
+        return _named(task_user)
+    uids.candidates(task_uids, None, _machine())
+    return None
+
+
+def _write(note: Path, numbers: uids.Range) -> None:
+    """Where it can't be written the agent starts all the same: what has a user keeps it, as its record says."""
+    try:
+        durable.replace(note, f"{numbers}\n".encode())
+    except OSError as error:
+        log.warning("the range of the tasks' users could not be written to %s: %s", note, error)
+
+
+def _noted(note: Path) -> uids.Range | None:
+    try:
+        return uids.parse(note.read_text().strip())
+    except (OSError, ValueError):
+        return None
 
 
 def _oneself(task_user: str | None, task_uids: str | None) -> TaskUser:

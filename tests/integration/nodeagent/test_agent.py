@@ -61,7 +61,7 @@ class Site:
 def host(tmp_path: Path) -> Host:
     _let_pass(tmp_path)
     journal, path = Journal(tmp_path / "instances"), os.environ["PATH"]
-    return Host("s1", journal, tmp_path / "artifacts", None, users(None, None), path, time.time)
+    return Host("s1", journal, tmp_path / "artifacts", None, users(None, None, tmp_path / "task-uids"), path, time.time)
 
 
 @pytest.fixture
