@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 
 import msgspec
 
@@ -14,6 +15,7 @@ WORK = "work"
 """Within an instance's directory, of which it is the only part that is not the agent's own."""
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}$')
 _LAST_PORT = 65_535
 
 
@@ -93,18 +95,23 @@ def is_uid(text: str) -> bool:
     return _UID.fullmatch(text) is not None
 
 
+def encode(record: Record) -> bytes:
+    """The record as it lies on the disk: JSON, with a checksum of the rest as its last field."""
+    content = msgspec.json.encode(record)
+    return content.removesuffix(b"}") + b',"sum":"%08x"}' % zlib.crc32(content)
+
+
 def decode(content: bytes, uid: str) -> Record:
-    """The record that lies in the directory of `uid`. Raises ValueError when it can't be one that an agent wrote."""
+    """The record that lies in the directory of `uid`. Raises ValueError when it can't be one that an agent wrote. One
+    without a checksum, as earlier agents wrote it, is taken by what it says."""
+    found = _SUM.search(content)
+    if found is not None and zlib.crc32(content[: found.start()] + b"}") != int(found[1], 16):
+        raise ValueError("its checksum is not that of its content")
     record = msgspec.json.decode(content, type=Record)
     for field, holds in _expected(record, uid).items():
         if not holds:
             raise ValueError(f"{field} is {str(getattr(record, field))[:100]!r}, which no agent wrote")
     return record
-
-
-def encode(record: Record) -> bytes:
-    """The record as it lies on the disk."""
-    return msgspec.json.encode(record)
 
 
 def _expected(record: Record, uid: str) -> dict[str, bool]:

@@ -122,7 +122,7 @@ async def test_an_artifact_without_room_is_waited_for_and_a_bad_one_fails(site: 
 async def test_a_kill_of_the_agent_while_the_disk_is_full(site: AgentSite) -> None:
     """The journal is older than the truth by then: the next agent finds what runs, and how the rest ended."""
     stays = await site.create("stays", LIVES)
-    again = await site.create("again", UNTIL)
+    again = await site.create("again", LIVES)
     once = await site.create("once", UNTIL, restart={"policy": "Never"})
     goes = await site.create("goes", LIVES)
     for name in ("stays", "again", "once", "goes"):
