@@ -15,13 +15,14 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
-from starlink_nodeagent import machine, resources
+from starlink_nodeagent import confinement, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.registration import NameTaken
-from starlink_nodeagent.user import UnknownUser, task_user
+from starlink_nodeagent.uids import DEFAULTS, BadRange
+from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
@@ -41,14 +42,16 @@ def main() -> None:
             stopped = asyncio.run(park_all(data_dir))
             log.info("stopped the instances", extra={"instances": stopped})
         else:
-            asyncio.run(_run(arguments, data_dir))
+            whom = users(arguments.task_user, arguments.task_uids, data_dir / TASK_UIDS)
+            confinement.settle(users_alone=whom.shared is None)
+            asyncio.run(_run(arguments, data_dir, whom))
         os.close(lock)
     except NameTaken as error:
         log.error("%s", error)
         raise SystemExit(NAME_TAKEN) from None
     except ServerDeleted as error:
         log.warning("%s", error)
-    except (BadConfig, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
+    except (BadConfig, BadRange, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
         log.error("the agent can't start: %s", error)
         raise SystemExit(BAD_USAGE) from None
 
@@ -69,7 +72,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         metavar="NAME=COUNT",
         help="a further resource that the server has, such as example.com/dongle=2; may be given again",
     )
-    parser.add_argument("--task-user", help="as root: whom tasks run as (default nobody)")
+    parser.add_argument("--task-user", help="as root: the one user that all tasks run as, in place of one each")
+    parser.add_argument(
+        "--task-uids",
+        metavar="FIRST-LAST",
+        help=f"as root: each task runs as a user of its own with one of these numbers (default {DEFAULTS[0]})",
+    )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     arguments = parser.parse_args(argv)
     if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
@@ -94,13 +102,13 @@ def _lock(data_dir: Path) -> int:
     return descriptor
 
 
-async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
+async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> None:
     host = Host(
         server=arguments.name,
         journal=Journal(data_dir / "instances"),
         cache=data_dir / "artifacts",
         artifact_dir=arguments.artifact_dir,
-        user=task_user(arguments.task_user),
+        users=whom,
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
     )
@@ -110,7 +118,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
     agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
     gc.collect()
     gc.freeze()
-    log.info("started", extra={"server": host.server, "tasks_run_as": host.user.name})
+    log.info("started", extra={"server": host.server, "users": str(host.users)})
     running = asyncio.create_task(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)

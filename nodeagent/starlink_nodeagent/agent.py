@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, NAMESPACE, SERVER
@@ -15,17 +16,19 @@ from starlink_nodeagent import admission, heartbeat
 from starlink_nodeagent.faults import fault
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Record, record_of
 from starlink_nodeagent.machine import Machine
 from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
+from starlink_nodeagent.record import Record, record_of
 from starlink_nodeagent.registration import NameTaken, register
-from starlink_nodeagent.report import is_news, status_of
+from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.telling import Teller
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 ROTATE_SECONDS = 10.0
+LOOK_SECONDS = 10.0
 CLUSTER_IDENTITY = "kube-system"
 
 
@@ -50,13 +53,15 @@ class Agent:
         self._machine = machine
         self._labels = labels
         self._instances: dict[str, Instance] = {}
-        self._reporter = Reporter(client, host.server, host.now)
         self._assignments = Cache(
             client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, field_selector=f"spec.server={host.server}"
         )
         self._server = Cache(
             client, SERVER, Server, now=monotonic, jitter=jitter, field_selector=f"metadata.name={host.server}"
         )
+        self._reporter = Reporter(client, host.server, host.now)
+        self._teller = Teller(self._reporter, self._assignments.objects, machine.address, host.now)
+        self._remains = Remains((), host)
         self._wake = asyncio.Event()
         self._deleted = asyncio.Event()
         self._cluster = ""
@@ -66,6 +71,7 @@ class Agent:
         self._waiting: frozenset[str] = frozenset()
         self._forgetting: dict[str, asyncio.Task[None]] = {}
         host.ports_of_others = self._ports_of_others
+        host.users_taken = self._users_taken
 
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted."""
@@ -79,19 +85,29 @@ class Agent:
         except* (NameTaken, ServerDeleted) as caught:
             raise caught.exceptions[0] from None
         finally:
-            for instance in self._instances.values():
-                instance.leave()
+            await self._leave()
 
     def _adopt(self) -> None:
         """Goes on with what an earlier agent left."""
-        for record in self._host.journal.load():
-            self._hold(record)
+        loaded = self._host.journal.load()
+        for record in loaded.records:
+            self._hold(record, fresh=False)
+        self._remains = Remains(loaded.unknown, self._host)
         if self._instances:
             log.info("went on with what was there", extra={"instances": len(self._instances)})
 
-    def _hold(self, record: Record) -> None:
-        instance = self._instances[record.uid] = Instance(record, self._host, self._changed)
+    def _hold(self, record: Record, *, fresh: bool) -> None:
+        instance = self._instances[record.uid] = Instance(record, self._host, self._changed, fresh=fresh)
         instance.begin()
+
+    async def _leave(self) -> None:
+        """The agent goes; processes go on running."""
+        for forgetting in self._forgetting.values():
+            forgetting.cancel()
+        for instance in self._instances.values():
+            instance.leave()
+        await asyncio.gather(*(instance.over() for instance in self._instances.values()))
+        self._host.journal.close()
 
     async def _connect(self, group: asyncio.TaskGroup) -> None:
         """Registers, however long it takes, and then follows the API."""
@@ -123,25 +139,43 @@ class Agent:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(ROTATE_SECONDS)
-            for instance in self._instances.values():
-                with contextlib.suppress(OSError):
-                    instance.rotate_logs()
+            for instance in [*self._instances.values()]:
+                try:
+                    await asyncio.to_thread(instance.rotate_logs)
+                except Exception as error:
+                    log.warning("logs could not be rotated: %s", error, extra={"assignment": str(instance.record.key)})
 
     # The loop
 
     async def _follow(self) -> None:
         await self._assignments.synced()
-        self._catch_up()
+        self._teller.catch_up(record for _, record in self._records())
         while True:
             self._wake.clear()
             try:
                 await self._know_cluster()
-            except ClientError:
+                await self._settle()
+            except (ClientError, OSError) as error:
+                log.warning("what there is can't be compared with what is declared yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._act(diff(self._declared(), self._held()))
             await self._own_up()
-            await self._wake.wait()
+            await self._woken()
+
+    async def _woken(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if self._remains.settled else LOOK_SECONDS):
+                await self._wake.wait()
+
+    async def _settle(self) -> None:
+        """Goes on with what is declared and what the journal does not tell of. Raises OSError."""
+        declared = self._declared().assignments
+        for record in await self._remains.settle(declared, self._instances, partial(record_of, cluster=self._cluster)):
+            log.warning("an instance without a record goes on", extra={"assignment": str(record.key)})
+            self._hold(record, fresh=False)
+            if record.finished:
+                self._host.journal.note(record)
 
     async def _know_cluster(self) -> None:
         """Asks again which cluster this is whenever there was a new list: only a list can come from another one."""
@@ -173,14 +207,15 @@ class Agent:
         for uid in plan.forget:
             self._forget(uid)
         for assignment in plan.disown:
-            self._tell_of(assignment, "Stopped", "NeverStarted", "it was stopped before it was started")
+            self._teller.tell_of(assignment, "Stopped", "NeverStarted", "it was stopped before it was started")
         self._keep_waiting(plan.wait)
         self._start(plan)
         for uid in plan.recognize:
             self._recognize(self._instances[uid])
-        for key in sorted({*plan.orphans} - {*self._orphans}):
+        orphans = tuple(sorted({*plan.orphans, *self._remains.orphans}))
+        for key in sorted({*orphans} - {*self._orphans}):
             log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
-        self._orphans = plan.orphans
+        self._orphans = orphans
 
     def _stop(self, instance: Instance) -> None:
         """Stops it, and says so once for each generation of its Assignment."""
@@ -189,14 +224,14 @@ class Agent:
         if begun and assignment is not None and assignment.metadata.generation == record.generation:
             return
         instance.stop()
-        self._tell(record)
+        self._teller.tell(record)
 
     def _keep_waiting(self, waits: Iterable[Wait]) -> None:
         for wait in waits:
-            self._tell_of(wait.assignment, "Pending", "WaitingFor", wait.message)
+            self._teller.tell_of(wait.assignment, "Pending", "WaitingFor", wait.message)
         before, self._waiting = self._waiting, frozenset(wait.assignment.uid for wait in waits)
         for uid in before - self._waiting - self._declared().assignments.keys():
-            self._reporter.forget(uid)
+            self._teller.forget(uid)
 
     def _start(self, plan: Plan) -> None:
         """Starts what the server has room for. A refusal is kept like an end, so that it stands; what starts writes
@@ -213,19 +248,19 @@ class Agent:
             if verdict.refusal is not None:
                 record.phase, record.finished_at = "Failed", self._host.now()
                 record.reason, record.message = verdict.refusal.reason, verdict.refusal.message
-                self._host.journal.save(record)
-            self._hold(record)
+                self._host.journal.note(record)
+            self._hold(record, fresh=True)
             if record.finished:
-                self._report(self._instances[record.uid])
+                self._teller.report(record)
 
     def _recognize(self, instance: Instance) -> None:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next
         round on."""
         record = instance.record
         record.cluster, record.resource_version = self._cluster, self._assignments.resource_version
-        self._host.journal.save(record)
-        self._reporter.forget(record.uid)
-        self._tell(record)
+        self._host.journal.note(record)
+        self._teller.forget(record.uid)
+        self._teller.tell(record)
         self._wake.set()
 
     def _forget(self, uid: str) -> None:
@@ -239,48 +274,30 @@ class Agent:
         instance.stop()
         await instance.over()
         if instance.record.finished:  # else the agent goes, and the next one needs the record
+            self._teller.forget(uid)
+            await self._remove(uid)
             del self._instances[uid]
-            self._reporter.forget(uid)
-            await asyncio.to_thread(self._host.journal.forget, uid)
+            await self._host.release_user(instance.record)
             self._wake.set()
+
+    async def _remove(self, uid: str) -> None:
+        """Removes what is left of an instance, however often that must be tried."""
+        pause = RETRY_SECONDS
+        while True:
+            try:
+                await self._host.journal.forget(uid)
+                return
+            except (OSError, RuntimeError) as error:
+                log.warning("an instance's files could not be removed yet: %s", error, extra={"uid": uid})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LOOK_SECONDS)
 
     # Telling
 
     def _changed(self, instance: Instance) -> None:
-        self._report(instance)
+        self._teller.report(instance.record)
         if instance.record.finished:
             self._wake.set()
-
-    def _catch_up(self) -> None:
-        """Says what an earlier agent noted and may not have sent."""
-        for uid, record in self._records():
-            assignment = self._assignments.objects.get(record.key)
-            if assignment is not None and assignment.uid == uid and is_news(record, assignment.status):
-                self._tell(record)
-
-    def _report(self, instance: Instance) -> None:
-        self._tell(instance.record)
-        self._tell_event(instance.record)
-
-    def _tell(self, record: Record) -> None:
-        assignment = self._assignments.objects.get(record.key)
-        if assignment is not None and assignment.uid == record.uid:
-            record.generation = assignment.metadata.generation
-        if record.stopping and not record.finished:
-            record.phase, record.ready = "Stopping", False
-        self._reporter.tell(record.uid, record.key, status_of(record, self._machine.address, self._host.now()))
-
-    def _tell_of(self, assignment: Assignment, phase: str, reason: str, message: str) -> None:
-        """Tells of one that has no instance."""
-        record = record_of(assignment, self._cluster)
-        record.phase, record.reason, record.message = phase, reason, message
-        self._tell(record)
-
-    def _tell_event(self, record: Record) -> None:
-        """Events for what a person would ask about: failures and restarts."""
-        restarting = record.phase == "Starting" and record.reason
-        if record.phase == "Failed" or restarting:
-            self._reporter.event(ASSIGNMENT, record.key, record.uid, "Warning", record.reason, record.message)
 
     async def _own_up(self) -> None:
         """Says in the Server's status what runs here although nobody declares it."""
@@ -297,3 +314,11 @@ class Agent:
         for other, instance in self._instances.items():
             if other != uid and not instance.record.finished:
                 yield from instance.record.ports.values()
+
+    def _users_taken(self) -> dict[int, tuple[str, str]]:
+        """The Task of each user that instances here have, whatever their phase: their files are there still."""
+        return self._remains.users() | {
+            record.user.uid: (record.namespace, record.task or record.name)
+            for _, record in self._records()
+            if record.user is not None and record.user.alone
+        }

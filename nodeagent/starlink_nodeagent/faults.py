@@ -5,7 +5,7 @@ The API refuses most of it at the door; an API server with an earlier schema doe
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from starlink.api import duration, quantity
@@ -15,6 +15,8 @@ INVALID_SPEC = "InvalidSpec"
 MOST_FILES = 100
 LARGEST_FACTOR = 10
 LAST_PORT = 65_535
+LONGEST_STRING = 131_071
+"""Bytes of one argument, or of one variable with its name: MAX_ARG_STRLEN less the closing NUL, see execve(2)."""
 
 Check = tuple[str, Callable[[], object]]
 
@@ -30,6 +32,7 @@ def fault(template: Template) -> str:
 
 
 def _checks(template: Template) -> Iterator[Check]:
+    yield from _of_process(template)
     for name, value in template.resources.requests.items():
         yield f"resources.requests.{name}", partial(quantity.amount, name, value)
     for port in template.ports:
@@ -46,16 +49,55 @@ def _checks(template: Template) -> Iterator[Check]:
     yield "logs.maxFiles", partial(_within, logs.max_files, 1, MOST_FILES)
 
 
+def _of_process(template: Template) -> Iterator[Check]:
+    yield from _of_words("command", template.command)
+    yield from _of_words("args", template.args)
+    for variable in template.env:
+        yield f"env.{variable.name}", partial(_variable, variable.name, variable.value)
+    yield "workingDir", partial(_string, template.working_dir)
+
+
+def _of_words(field: str, words: Sequence[str]) -> Iterator[Check]:
+    return ((f"{field}[{number}]", partial(_string, word)) for number, word in enumerate(words))
+
+
 def _of_probe(field: str, probe: Probe | None) -> Iterator[Check]:
     if probe is not None:
         yield f"{field}.initialDelay", partial(_seconds, probe.initial_delay)
         yield f"{field}.period", partial(_seconds, probe.period)
         yield f"{field}.timeout", partial(_seconds, probe.timeout)
+        if probe.exec is not None:
+            yield from _of_words(f"{field}.exec.command", probe.exec.command)
+        if probe.http_get is not None:
+            yield f"{field}.httpGet.path", partial(_path, probe.http_get.path)
 
 
 def _seconds(value: str) -> None:
     if not math.isfinite(duration.seconds(value)):
         raise ValueError(f"{value[:40]!r} is too long a duration; write it as 30s, 1m30s or 500ms")
+
+
+def _string(text: str, name: str = "") -> None:
+    if "\0" in text:
+        raise ValueError(
+            f"there is a NUL at character {text.index(chr(0)) + 1}, where a program's text ends; leave it out"
+        )
+    size = len(f"{name}{text}".encode())
+    if size > LONGEST_STRING:
+        raise ValueError(
+            f"{size} bytes are more than the system gives to a program in one piece; write at most {LONGEST_STRING}"
+        )
+
+
+def _variable(name: str, value: str) -> None:
+    if not name or "=" in name or "\0" in name:
+        raise ValueError(f"{name[:40]!r} can't be the name of a variable; write one without = and NUL")
+    _string(value, f"{name}=")
+
+
+def _path(path: str) -> None:
+    if any(character <= " " or character == "\x7f" for character in path):
+        raise ValueError(f"{path[:40]!r} has a space or a control character; write them as %20")
 
 
 def _within(value: float, least: int, most: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.timestamp import format_micro_time
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
+from starlink.files import durable
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +42,13 @@ async def renew(client: Client, server: str, now: float) -> None:
 
 
 async def renew_token(client: Client, server: str, token_file: Path) -> None:
-    """Asks for a new token when a third of a token's life has gone, until cancelled. The file is 0600."""
+    """Asks for a new token when a third of a token's life has gone, until cancelled. The file is 0600. A token that
+    can't be had or written is asked for again; the one that is there is good for days."""
     while True:
         try:
             token, _expiry = await client.request_token(SERVER_NAMESPACE, server, TOKEN_SECONDS)
-            write_token(token_file, token)
+            await asyncio.to_thread(durable.replace, token_file, f"{token}\n".encode())
             await asyncio.sleep(TOKEN_SECONDS / 3)
-        except ClientError as error:
+        except (ClientError, OSError, RuntimeError) as error:
             log.warning("the token could not be renewed: %s", error)
             await asyncio.sleep(60.0)
-
-
-def write_token(path: Path, token: str) -> None:
-    """Replaces the file whole."""
-    partial = path.with_name(f".{path.name}")
-    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
-    partial.replace(path)

@@ -1,35 +1,71 @@
-"""What all instances of an agent share: where things lie, whom they run as, and the clock."""
+"""What all instances of an agent share: where things lie, the users that they run as, and the clock."""
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.record import Record
+from starlink_nodeagent.uids import Task
+from starlink_nodeagent.users import Users
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class Host:
-    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one."""
+    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
+    `users_taken` says which Task has which user's number: those of all records that are held, whatever their phase.
+    """
 
     server: str
     journal: Journal
     cache: Path
     artifact_dir: Path | None
-    user: TaskUser
+    users: Users
     path: str
     now: Callable[[], float]
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
+    users_taken: Callable[[], Mapping[int, Task]] = dict
     processes: Processes = field(default_factory=Processes)
     _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """By user, held while its processes are ended: an instance of the same Task starts after that."""
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def ports_in_use(self, uid: str) -> set[int]:
         """The ports that other instances of this server have."""
         return set(self.ports_of_others(uid))
+
+    async def give_user(self, record: Record) -> None:
+        """Notes in the record as whom the instance runs: as its Task's user. When the Task had none here, nothing else
+        runs as that user afterwards. Raises Failure."""
+        if record.user is not None:
+            return
+        taken = self.users_taken()
+        # Noted before anything is waited for, so that no other Task gets the user meanwhile.
+        user = record.user = self.users.of(record.namespace, record.task or record.name, taken)
+        async with self._clearing[user.uid]:
+            if user.uid not in taken:
+                await self.users.clear(user)
+
+    async def release_user(self, record: Record) -> None:
+        """Ends what still runs as the user of an instance that is no longer held, if it was its Task's last one here.
+        What can't be ended keeps the user from being another Task's."""
+        user = record.user
+        if user is None:
+            return
+        async with self._clearing[user.uid]:
+            if user.uid not in self.users_taken():
+                try:
+                    await self.users.clear(user)
+                except Failure as failure:
+                    log.error("%s", failure)
 
     def fetching(self, sha256: str) -> asyncio.Lock:
         """Held while an archive is fetched, so that instances share one fetch."""

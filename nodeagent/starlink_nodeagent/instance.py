@@ -1,43 +1,56 @@
 """One instance: an Assignment's life on this server, from its first byte to its last.
 
-Each step is in the journal before it is taken, so that the life goes on after the agent's own restart.
+A start is in the journal before there is a process, so that the life goes on after the agent's own restart. Nothing
+else waits for a disk: what happened is noted, told at once, and written when that is possible.
+
+The life is one loop that looks at what there is and goes on from there (`_go_on_from_here`), so it can be entered again
+after anything that was raised. What the server lacks for a while is waited out. What can't be cured ends the instance,
+and ends all its processes first: nothing runs of an instance that says that it is over.
 """
 
 import asyncio
 import contextlib
 import logging
-import shutil
-import signal
 from collections.abc import Callable
-from pathlib import Path
 
 from starlink.api import duration, quantity
+from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import faults, logs, ports, preparation, probes, probing, restarts, supervisor
-from starlink_nodeagent.command import command_of, directory_of
-from starlink_nodeagent.environment import environment
+from starlink_nodeagent import faults, logs, ports, preparation, restarts, supervisor, survivors
+from starlink_nodeagent.attendance import Attendance
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Record
+from starlink_nodeagent.launching import Launch, last_run, marker_of, prune_runs
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.restarts import Exit
+from starlink_nodeagent.shortage import Shortage, shortage_of
 from starlink_nodeagent.supervisor import Run
 
 log = logging.getLogger(__name__)
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+
 
 class Instance:
-    """A record brought to life. `changed` is called after every step that others should hear of."""
+    """A record brought to life. `changed` is called after every step that others should hear of. `fresh`: nothing of it
+    can have been started before, so nothing is looked for."""
 
-    def __init__(self, record: Record, host: Host, changed: Callable[["Instance"], None]) -> None:
+    def __init__(
+        self, record: Record, host: Host, changed: Callable[["Instance"], None], *, fresh: bool = False
+    ) -> None:
         self.record = record
         self._host = host
         self._changed = changed
+        self._fresh = fresh
         self._directory = host.journal.directory(record.uid)
-        self._work = self._directory / preparation.WORK
-        self._logs = self._directory / preparation.LOGS
+        self._launch = Launch(record, self._directory, host)
         self._fault = faults.fault(record.template)
-        self._run: Run | None = None
         self._stop = asyncio.Event()
+        self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
+        self._run: Run | None = None
+        self._exit: Exit | None = None
+        self._failure: Failure | None = None
+        self._pause = FIRST_PAUSE
         self._task: asyncio.Task[None] | None = None
         if record.stopping:
             self._stop.set()
@@ -46,15 +59,13 @@ class Instance:
 
     def begin(self) -> None:
         """Starts to live, or goes on living after the agent's restart."""
-        if not self.record.finished:
-            self._task = asyncio.create_task(self._live(), name=f"instance {self.record.key}")
+        self._task = asyncio.create_task(self._live(), name=f"instance {self.record.key}")
 
     def stop(self) -> None:
         """Asks it to end for good."""
         if not self.record.stopping and not self.record.finished:
             self.record.stopping = True
-            if self._run is None:  # else who attends the run saves it, before the signal
-                self._save()
+            self._host.journal.note(self.record)
             self._stop.set()
 
     async def over(self) -> None:
@@ -68,197 +79,204 @@ class Instance:
             self._task.cancel()
 
     def rotate_logs(self) -> None:
-        """Rotates its logs when they have grown, unless its template can't be used."""
+        """Rotates its logs when they have grown, unless its template can't be used. Blocks. Raises OSError."""
         limits = self.record.template.logs
         if not self._fault:
-            logs.rotate(self._logs, quantity.count_bytes(limits.max_size), limits.max_files)
+            folder = self._directory / preparation.LOGS
+            logs.rotate(folder, quantity.count_bytes(limits.max_size), limits.max_files)
 
     # Its life
 
     async def _live(self) -> None:
-        try:
-            # One turn up to the process: in several, each phase on the way would be a report of its own.
-            await self._host.turn()
-            await self._check()
-            await self._prepare()
-            await self._run_until_over()
-        except (Failure, ArtifactError) as failure:
-            self._finish("Failed", failure.reason, str(failure))
-        except Exception as error:
-            log.exception("an instance failed", extra={"assignment": str(self.record.key)})
-            self._finish("Failed", "AgentError", f"the agent could not carry it out: {error}")
+        """Lives until it is over, and is never left before."""
+        while True:
+            try:
+                # One turn up to the process: in several, each phase on the way would be a report of its own.
+                await self._host.turn()
+                await self._go_on()
+                return
+            except Exception as error:
+                if self._is_cured_by_time(error):
+                    await self._rest()
 
-    async def _check(self) -> None:
-        """Raises Failure for a template that can't be used. What an earlier agent started of it is ended first."""
+    async def _go_on(self) -> None:
+        """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""
+        if self.record.finished:
+            await self._end_all()
+            return
+        if self._failure is not None:
+            await self._end_all()
+            self._finish("Failed", self._failure.reason, str(self._failure))
+            return
+        await self._look()
         if self._fault:
-            await supervisor.sweep(self._marker(), None, self._host.processes)
             raise Failure(faults.INVALID_SPEC, self._fault)
+        while not self.record.finished:
+            if self._run is None and self._exit is None:
+                await self._start()
+            if self._run is not None:
+                self._exit = await self._attendance.attend(self._run)
+                self._run = None
+            if self._exit is not None:
+                await supervisor.sweep(marker_of(self.record), None, self._host.processes)
+                await self._host.turn()
+                await self._follow_up(self._exit)
+
+    def _is_cured_by_time(self, error: Exception) -> bool:
+        """Takes note of what went wrong. False: it is to end now."""
+        lack = None if isinstance(error, Failure) else shortage_of(error, self._host.journal.folder)
+        if lack is None and self._failure is None:
+            if not isinstance(error, Failure | ArtifactError):
+                log.exception("an instance failed", extra={"assignment": str(self.record.key)})
+            self._failure = _failure_of(error)
+            return False
+        log.warning("an instance waits: %s", error, extra={"assignment": str(self.record.key)})
+        if lack is not None and not self.record.finished:
+            self._tell_lack(lack)
+        return True
+
+    async def _rest(self) -> None:
+        """Lets time pass before another try; a stop ends it, unless the stop itself is what is tried again."""
+        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        if self._stop.is_set():
+            await asyncio.sleep(pause)
+        else:
+            await self._stopped_within(pause)
+
+    # Looking
+
+    async def _look(self) -> None:
+        """Finds what is there of it, whatever its record says: a run that goes on is adopted, all else that lives is
+        ended, and where nothing lives the end of the last run is read."""
+        if self._fresh or self._run is not None or self._exit is not None:
+            return
+        found = await self._find()
+        if found.run is not None:
+            self._run = found.run
+            survivors.adopt(found, self.record)
+        others = [marker for marker in found.markers if found.run is None or marker != found.run.marker]
+        await survivors.end(others, self._host.processes)
+        if self._run is None:
+            self._exit = survivors.end_of_last(found, self.record, self._directory)
+
+    async def _end_all(self) -> None:
+        """Ends whatever lives of it."""
+        if not self._fresh:
+            await survivors.end((await self._find()).markers, self._host.processes)
+
+    async def _find(self) -> survivors.Found:
+        user = survivors.user_of(self.record, self._directory, self._host)
+        return await survivors.find(self.record.uid, user, self._directory, self._host.processes)
+
+    # Starting
+
+    async def _start(self) -> None:
+        """Starts the next run, or finishes when it is to stop. The journal knows of a run before there is a process."""
+        if not self._stop.is_set():
+            await self._prepare()
+        if not self._stop.is_set():
+            self._launch.check()
+            ports.check_fixed(self.record.template.ports)
+            await self._count_run()
+        if self._stop.is_set():
+            self._finish("Stopped", "Stopped", "it was stopped before it was started")
+            return
+        self._enter("Starting", "", "")
+        self._fresh = False
+        try:
+            self._run = self._launch.start()
+        except BaseException:
+            self.record.parked = True
+            raise
+        self._pause = FIRST_PAUSE
+        await self._prune_runs()
 
     async def _prepare(self) -> None:
-        if self.record.prepared or self._stop.is_set():
+        record = self.record
+        if record.prepared:
             return
-        self._enter("Preparing", "", "")
-        await preparation.prepare(self.record, self._directory, self._host)
-        self._save()
+        await self._host.give_user(record)
+        if record.phase != "Preparing":  # else a reason why it takes long is kept
+            self._enter("Preparing", "", "")
+        self._host.journal.make_directory(record.uid)
+        await preparation.prepare(record, self._directory, self._host)
+        self._host.journal.note(record)
 
-    async def _run_until_over(self) -> None:
+    async def _count_run(self) -> None:
+        """Notes the next run. Raises OSError when the disk does not take it."""
         record = self.record
-        exit_: Exit | None = None
-        if record.run and not record.parked:
-            self._run = await supervisor.adopt(self._run_directory(), self._marker(), self._host.processes)
-            if self._run is None:
-                exit_ = supervisor.exit_of(self._run_directory())
-        while True:
-            if self._run is None and exit_ is None:
-                if self._stop.is_set():
-                    self._finish("Stopped", "Stopped", "it was stopped before it was started")
-                    return
-                self._start()
-            if self._run is not None:
-                exit_ = await self._attend(self._run)
-                self._run = None
-            assert exit_ is not None
-            await supervisor.sweep(self._marker(), None, self._host.processes)
-            await self._host.turn()
-            if self._stop.is_set():
-                self._note_exit(exit_)
-                self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
-                return
-            if not await self._go_on(exit_):
-                return
-            exit_ = None
-
-    def _start(self) -> None:
-        """Starts the next run. The journal knows of it before there is a process."""
-        record = self.record
-        command, work = self._command()
-        ports.check_fixed(record.template.ports)
-        record.run += 1
-        record.parked = False
-        record.started_at = self._host.now()
-        self._enter("Starting", "", "")
-        directory = self._run_directory()
-        shutil.rmtree(directory, ignore_errors=True)
-        env = self._environment()
-        log_file = self._logs / logs.CURRENT
-        self._run = supervisor.start(directory, command, work, self._marker(), env, log_file, self._host.user)
-        shutil.rmtree(self._directory / "runs" / str(record.run - 2), ignore_errors=True)
-
-    def _command(self) -> tuple[list[str], str]:
-        """The command and where it starts. Raises Failure when either is not there."""
-        template = self.record.template
-        directory = directory_of(template, self._work)
-        command = command_of(template, directory, self._environment()["PATH"])
-        below = f"../../{preparation.WORK}/{template.working_dir}"  # as the run's directory sees it
-        return command, str(directory) if template.working_dir.startswith("/") else below
-
-    def _environment(self) -> dict[str, str]:
-        record = self.record
-        names = {
-            "TASK": record.task,
-            "NAMESPACE": record.namespace,
-            "ASSIGNMENT": record.name,
-            "SLOT": record.slot,
-            "SERVER": self._host.server,
-        }
-        return environment(record.template, names, record.ports, self._marker(), self._host.path, str(self._work))
-
-    async def _attend(self, run: Run) -> Exit:
-        """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up."""
-        verdict: asyncio.Queue[Exit] = asyncio.Queue()
-        probed = asyncio.create_task(self._probe(verdict.put_nowait))
-        ended = asyncio.create_task(supervisor.ended(run))
-        stopped = asyncio.create_task(self._stop.wait())
-        unwell = asyncio.create_task(verdict.get())
+        before = record.run, record.parked, record.started_at
+        record.run = max(record.run, last_run(self._directory)) + 1
+        record.parked, record.started_at = False, self._host.now()
         try:
-            await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
-                await self._host.turn()
-            if ended.done():
-                return supervisor.exit_of(run.directory)
-            self.record.ready = False
-            self._enter("Stopping" if self._stop.is_set() else self.record.phase, "", "")
-            await self._end(run)
-            exit_ = supervisor.exit_of(run.directory)
-            if not self._stop.is_set() and unwell.done():
-                return unwell.result()
-            return exit_
-        finally:
-            tasks = (probed, ended, stopped, unwell)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._host.journal.save(record)
+        except BaseException:
+            record.run, record.parked, record.started_at = before
+            raise
 
-    async def _end(self, run: Run) -> None:
-        how = self.record.template.stop
-        grace = duration.seconds(how.grace_period)
-        await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
+    async def _prune_runs(self) -> None:
+        """Keeps the directories of this run and of the one before."""
+        try:
+            await asyncio.to_thread(prune_runs, self._directory, self.record.run - 1)
+        except (OSError, RuntimeError) as error:
+            log.warning("old runs could not be removed: %s", error, extra={"assignment": str(self.record.key)})
 
-    async def _probe(self, give_up: probing.GiveUp) -> None:
-        target = probes.Target(self.record.ports, self._environment(), self._work, self._host.user.popen())
-        await probing.attend(self.record.template.probes, target, self._started, self._readiness, give_up)
+    # After a run
 
-    def _started(self) -> None:
-        if self.record.template.probes.readiness is None:
-            self._set_ready(True, "Running")
-        elif self.record.phase != "Running":
-            self._enter("Running", "", "")
-
-    def _readiness(self, well: bool, why: str) -> None:
-        self._set_ready(
-            well, "Running", "" if well else "NotReady", "" if well else f"the readiness probe fails: {why}"
-        )
-
-    async def _go_on(self, exit_: Exit) -> bool:
-        """After a run has ended: waits for the next, or finishes. False when it is over."""
+    async def _follow_up(self, exit_: Exit) -> None:
+        """After a run has ended: finishes, or waits for the next."""
         record = self.record
         ran_for = self._host.now() - (record.started_at or self._host.now())
-        self._note_exit(exit_)
+        record.exit_code, record.signal, record.finished_at = exit_.code, exit_.signal, self._host.now()
+        self._exit = None
+        if self._stop.is_set():
+            self._finish_stopped(exit_)
+            return
         restart = record.template.restart
         verdict = restarts.after(exit_, restart, record.restarts, record.crashes, ran_for)
         if isinstance(verdict, restarts.Over):
             self._finish(verdict.phase, verdict.reason, verdict.message)
-            return False
+            return
         record.crashes = 1 if ran_for > duration.seconds(restart.backoff.max) else record.crashes + 1
         record.restarts += 1
-        record.parked = True
-        self.record.ready = False
+        record.parked, record.ready = True, False
         self._enter("Starting", verdict.reason, verdict.message)
+        if await self._stopped_within(verdict.delay):
+            self._finish_stopped(exit_)
+
+    async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(verdict.delay):
+            async with asyncio.timeout(seconds):
                 await self._stop.wait()
-        if self._stop.is_set():
-            self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
-            return False
-        return True
+        return self._stop.is_set()
 
     # Steps
 
-    def _note_exit(self, exit_: Exit) -> None:
-        self.record.exit_code, self.record.signal = exit_.code, exit_.signal
-        self.record.finished_at = self._host.now()
+    def _tell_lack(self, lack: Shortage) -> None:
+        """Says what it waits for; what runs meanwhile goes on running."""
+        record = self.record
+        phase: Phase = record.phase if self._run is not None else "Starting" if record.prepared else "Preparing"
+        if (record.phase, record.reason, record.message) != (phase, lack.reason, lack.message):
+            self._enter(phase, lack.reason, lack.message)
 
-    def _set_ready(self, ready: bool, phase: str, reason: str = "", message: str = "") -> None:
-        if (self.record.ready, self.record.phase, self.record.message) != (ready, phase, message):
-            self.record.ready = ready
-            self._enter(phase, reason, message)
+    def _finish_stopped(self, exit_: Exit) -> None:
+        self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
 
-    def _enter(self, phase: str, reason: str, message: str) -> None:
+    def _enter(self, phase: Phase, reason: str, message: str) -> None:
         self.record.phase, self.record.reason, self.record.message = phase, reason, message
-        self._save()
+        self._host.journal.note(self.record)
         self._changed(self)
 
-    def _finish(self, phase: str, reason: str, message: str) -> None:
+    def _finish(self, phase: Phase, reason: str, message: str) -> None:
         self.record.ready = False
         if self.record.finished_at is None or phase == "Failed":
             self.record.finished_at = self._host.now()
         self._enter(phase, reason, message)
 
-    def _save(self) -> None:
-        self._host.journal.save(self.record)
 
-    def _marker(self) -> str:
-        return f"{self.record.uid}/{self.record.run}"
-
-    def _run_directory(self) -> Path:
-        return self._directory / "runs" / str(self.record.run)
+def _failure_of(error: Exception) -> Failure:
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, ArtifactError):
+        return Failure(error.reason, str(error))
+    return Failure("AgentError", f"the agent could not carry it out: {error}")

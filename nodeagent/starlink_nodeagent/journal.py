@@ -1,119 +1,197 @@
-"""The journal: one record an instance, on the disk before what it tells is done.
+"""The journal: one record an instance, in a directory of its own.
 
-A record is a small file that is replaced whole, so a crash leaves the old one or the new one.
+Two things are written, and they bind differently. That a run is about to start must be on the disk before there is a
+process: `save` says when it is, and whoever starts waits for it. All else only tells what happened, and whoever acts
+never waits for it: `note` takes it, and it is written as soon as the disk takes it, the latest state only. What a
+crash takes of the latter is found again: ends lie in the run's directory, runs in /proc, wishes in the API.
+
+A record is replaced whole and synced with its folder, so that a crash of the agent or of the machine leaves the old one
+or the new one. Files are written in threads of the journal's own: a disk that hangs holds up starts and nothing else.
 """
 
+import asyncio
 import contextlib
+import errno
 import logging
 import os
-import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from starlink.api.assignment import Assignment
-from starlink.api.meta import ObjectKey
-from starlink.api.template import Template
+from starlink.files import durable, regular, tree
+from starlink_nodeagent.record import WORK, Record, decode, encode, is_uid
+from starlink_nodeagent.user import owner_of
 
 log = logging.getLogger(__name__)
 
+RECORD = "record.json"
+UNREADABLE = "record.unreadable"
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+_THREADS = 4
+_LARGEST = 1024 * 1024
+_OPEN_TO_PASS = 0o711
 
-class Record(msgspec.Struct, kw_only=True):
-    """What the agent must remember of one Assignment. Times are epoch seconds.
-
-    `run` counts starts, from 1; 0 means never started. `parked` says that its process was stopped on purpose
-    while the agent was away, so that the next start is no restart.
-    """
-
-    uid: str
-    namespace: str
-    name: str
-    task: str
-    slot: str
-    cluster: str
-    resource_version: int
-    generation: int
-    template: Template
-    ports: dict[str, int] = {}
-    prepared: bool = False
-    run: int = 0
-    parked: bool = False
-    restarts: int = 0
-    crashes: int = 0
-    phase: str = "Pending"
-    ready: bool = False
-    reason: str = ""
-    message: str = ""
-    exit_code: int | None = None
-    signal: str = ""
-    started_at: float | None = None
-    finished_at: float | None = None
-    stopping: bool = False
-
-    @property
-    def key(self) -> ObjectKey:
-        return ObjectKey(self.namespace, self.name)
-
-    @property
-    def finished(self) -> bool:
-        return self.phase in ("Stopped", "Exited", "Failed")
+Write = Callable[[Path, bytes], None]
+"""Replaces a file whole. Raises OSError."""
 
 
-def record_of(assignment: Assignment, cluster: str) -> Record:
-    """A first record of what a cluster declares."""
-    return Record(
-        uid=assignment.uid,
-        namespace=assignment.metadata.namespace,
-        name=assignment.name,
-        task=assignment.task,
-        slot=assignment.spec.slot,
-        cluster=cluster,
-        resource_version=int(assignment.metadata.resource_version),
-        generation=assignment.metadata.generation,
-        template=assignment.spec.template,
-    )
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The records that can be read, and the UIDs of directories without one."""
+
+    records: list[Record]
+    unknown: list[str]
 
 
 class Journal:
-    """The records below `folder`, which holds a directory an instance."""
+    """The records below `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, write: Write = durable.replace) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)
+        self._write = write
+        self._threads = ThreadPoolExecutor(_THREADS, "journal")
+        self._unwritten: dict[str, Record] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._writing: asyncio.Task[None] | None = None
+        _make(folder)
 
     def directory(self, uid: str) -> Path:
         return self.folder / uid
 
-    def load(self) -> list[Record]:
-        """All records. A directory without a readable one never got as far as a start, and is removed."""
-        records = []
-        for directory in sorted(path for path in self.folder.iterdir() if path.is_dir()):
+    def make_directory(self, uid: str) -> None:
+        """Raises OSError."""
+        _make(self.directory(uid))
+
+    def load(self) -> Loaded:
+        """What an earlier agent left. What can't be read stays where it is: something of it may live. Raises OSError
+        when the folder can't be listed."""
+        loaded = Loaded([], [])
+        for directory in sorted(self.folder.iterdir()):
+            if not is_uid(directory.name):
+                log.warning("this is no instance's directory, and is left alone", extra={"path": str(directory)})
+                continue
             try:
-                records.append(msgspec.json.decode((directory / "record.json").read_bytes(), type=Record))
-            except (OSError, msgspec.MsgspecError) as error:
-                log.warning("an instance without a record is removed", extra={"uid": directory.name, "why": str(error)})
-                shutil.rmtree(directory, ignore_errors=True)
-        return records
+                loaded.records.append(_read(directory))
+            except (OSError, ValueError) as error:
+                extra = {"uid": directory.name, "why": str(error)}
+                log.warning("the record of an instance can't be read; it is kept until that is known", extra=extra)
+                loaded.unknown.append(directory.name)
+        return loaded
 
-    def save(self, record: Record) -> None:
-        """Durable when it returns. Raises OSError."""
-        directory = self.directory(record.uid)
-        if not directory.exists():
-            directory.mkdir()
-            directory.chmod(0o711)
-        partial = directory / ".record"
-        descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    async def set_aside(self, uid: str) -> None:
+        """Keeps what lies in the place of a record under another name, for a person to look at. Raises OSError."""
+        await self._in_thread(_set_aside, self.directory(uid))
+
+    async def save(self, record: Record) -> None:
+        """On the disk when it returns. Raises OSError."""
+        async with self._lock(record.uid):
+            await self._in_thread(self._put, record.uid, encode(record))
+
+    def note(self, record: Record) -> None:
+        """Written when the disk takes it, as it is by then. Never waits."""
+        self._unwritten[record.uid] = record
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write_all())
+
+    async def forget(self, uid: str) -> None:
+        """Removes the record first, then all else of the instance. Raises OSError when something is left."""
+        async with self._lock(uid):
+            self._unwritten.pop(uid, None)
+            await self._in_thread(_remove, self.directory(uid) / RECORD)
+        self._locks.pop(uid, None)
+        await asyncio.to_thread(_remove, self.directory(uid))
+
+    def close(self) -> None:
+        """Writes once more what is unwritten, and what can't be written is left to the next agent to find."""
+        if self._writing is not None:
+            self._writing.cancel()
+        self._threads.shutdown()
+        for record in self._unwritten.values():
+            try:
+                self._put(record.uid, encode(record))
+            except OSError as error:
+                log.warning("a record could not be written: %s", error, extra={"assignment": str(record.key)})
+        self._unwritten.clear()
+
+    async def _write_all(self) -> None:
+        """Writes until nothing is unwritten."""
+        pause = FIRST_PAUSE
         try:
-            os.write(descriptor, msgspec.json.encode(record))
-            os.fdatasync(descriptor)
+            while self._unwritten:
+                errors = await asyncio.gather(*map(self._write_latest, [*self._unwritten]))
+                if not any(errors):
+                    pause = FIRST_PAUSE
+                    continue
+                log.warning("records could not be written and are tried again: %s", next(filter(None, errors)))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
         finally:
-            os.close(descriptor)
-        partial.replace(directory / "record.json")
+            self._writing = None
 
-    def forget(self, uid: str) -> None:
-        """Removes the record first, then all else of the instance."""
-        directory = self.directory(uid)
+    async def _write_latest(self, uid: str) -> OSError | None:
+        """Writes what is unwritten of one instance; gives why it could not."""
+        async with self._lock(uid):
+            record = self._unwritten.pop(uid, None)
+            if record is None:
+                return None
+            try:
+                await self._in_thread(self._put, uid, encode(record))
+            except OSError as error:
+                self._unwritten.setdefault(uid, record)
+                return error
+            return None
+
+    def _lock(self, uid: str) -> asyncio.Lock:
+        """Held while a record is written, so that none is overtaken by an older one."""
+        return self._locks.setdefault(uid, asyncio.Lock())
+
+    async def _in_thread(self, act: Callable[..., None], *arguments: object) -> None:
+        """Raises OSError, also where the machine has no thread to give."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, act, *arguments)
+        except (RuntimeError, MemoryError) as error:
+            raise OSError(errno.EAGAIN, str(error)) from error
+
+    def _put(self, uid: str, content: bytes) -> None:
+        self.make_directory(uid)
+        self._write(self.directory(uid) / RECORD, content)
+
+
+def _read(directory: Path) -> Record:
+    """Raises OSError, and ValueError for what no agent wrote."""
+    if directory.is_symlink():
+        raise ValueError("it is a link, where an agent makes a directory")
+    content = regular.read_head(directory / RECORD, _LARGEST)
+    if content is None:
+        raise ValueError(f"it has no file {RECORD}")
+    record = decode(content, directory.name)
+    if record.user is None and (record.prepared or record.run):
         with contextlib.suppress(FileNotFoundError):
-            (directory / "record.json").unlink()
-        shutil.rmtree(directory, ignore_errors=True)
+            record.user = owner_of(directory / WORK)
+    return record
+
+
+def _make(directory: Path) -> None:
+    """A directory that others may pass through and not list."""
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(parents=True)
+    if directory.stat().st_mode & 0o777 != _OPEN_TO_PASS:  # asked first: a file system may be read-only
+        directory.chmod(_OPEN_TO_PASS)
+
+
+def _remove(path: Path) -> None:
+    """Raises OSError, but not for what is not there."""
+    with contextlib.suppress(NotADirectoryError):
+        tree.remove(path)
+
+
+def _set_aside(directory: Path) -> None:
+    if not os.path.lexists(directory):
+        return
+    if directory.is_symlink() or not directory.is_dir():
+        directory.rename(directory.with_name(f"{directory.name}.unreadable"))
+        return
+    if os.path.lexists(directory / RECORD):
+        _remove(directory / UNREADABLE)
+        (directory / RECORD).rename(directory / UNREADABLE)

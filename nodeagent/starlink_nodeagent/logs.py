@@ -1,39 +1,81 @@
 """Logs of instances: written by the process itself, rotated by the agent.
 
-The process appends to `current.log`, so its output needs no agent. A file that has grown is copied and then
-cut, for the process keeps it open.
+The process appends to `current.log`, so its output needs no agent. A file that has grown is copied and then cut, for
+the process keeps it open. Without root the process may put anything in its place, so what is no regular file is never
+opened to wait, read or written to. All of it blocks; rotate in a thread.
 """
 
+import contextlib
 import os
+import stat
 from pathlib import Path
+
+from starlink.files import tree
 
 CURRENT = "current.log"
 _BLOCK = 1024 * 1024
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def clear_way(folder: Path) -> None:
+    """Makes the folder, and takes away what stands in the place of its `current.log` and is no regular file. Raises
+    OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    current = folder / CURRENT
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(current.lstat().st_mode):
+            tree.remove(current)
 
 
 def rotate(folder: Path, max_size: int, max_files: int) -> bool:
-    """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included."""
-    current = folder / CURRENT
+    """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included.
+
+    An older file holds the last `max_size` bytes of what was there. Where there is no room for it, it is left out and
+    `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when it can't be cut.
+    """
     try:
-        if current.stat().st_size <= max_size:
+        current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
+    except OSError:
+        return False  # it is not there, or no file
+    try:
+        about = os.fstat(current)
+        if not stat.S_ISREG(about.st_mode) or about.st_size <= max_size:
             return False
-    except FileNotFoundError:
-        return False
+        with contextlib.suppress(OSError):
+            _shift(folder, max_files)
+            if max_files > 1:
+                _copy(current, about.st_size - max_size, max_size + _BLOCK, folder / _name(1))
+        os.ftruncate(current, 0)
+        return True
+    finally:
+        os.close(current)
+
+
+def _name(number: int) -> str:
+    return f"{number}.log"
+
+
+def _shift(folder: Path, max_files: int) -> None:
+    """Renames each older file to the next number, and removes the oldest, whose room the new one may need."""
     for number in range(max_files - 1, 0, -1):
-        older = folder / f"{number}.log"
+        older = folder / _name(number)
         if number == max_files - 1:
-            older.unlink(missing_ok=True)
-        elif older.exists():
-            older.rename(folder / f"{number + 1}.log")
-    if max_files > 1:
-        _copy(current, folder / "1.log")
-    os.truncate(current, 0)
-    return True
+            tree.remove(older)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                older.rename(folder / _name(number + 1))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copies until nothing is left to copy, so that little is lost between the copy and the cut."""
-    descriptor = os.open(target, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
-        while block := read.read(_BLOCK):
-            written.write(block)
+def _copy(source: int, start: int, most: int, target: Path) -> None:
+    """Copies from `start` on until nothing is left to copy, so that little is lost between the copy and the cut; but
+    no more than `most`, for a process may write as fast. What can't be copied whole is removed. Raises OSError."""
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _SAFE, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as written:
+            end = start + most
+            while block := os.pread(source, min(_BLOCK, end - start), start):
+                written.write(block)
+                start += len(block)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise

@@ -1,36 +1,56 @@
-"""What an instance has before its first run: its directory, what its artifact holds, and its ports."""
+"""What an instance has before its first run: its directory, what its artifact holds, and its ports.
+
+The directory is made in one that only the agent can enter, given to the task's user as a whole, and only then put in
+its place. So nothing is given away by a path on which the task, or an instance of it that runs already, has a part.
+"""
 
 import asyncio
-import shutil
+import os
 from pathlib import Path
 
 from starlink.api.template import Artifact
+from starlink.files import tree
 from starlink_nodeagent import ports, probes
 from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Record
+from starlink_nodeagent.record import WORK, Record
 
-WORK, LOGS = "work", "logs"
+LOGS, _STAGING = "logs", "staging"
 """Within the instance's directory."""
 
 
 async def prepare(record: Record, directory: Path, host: Host) -> None:
-    """Prepares the directory anew and notes the ports in the record.
+    """Prepares the directory anew and notes the ports in the record, which has a user.
 
-    Raises Failure for a probe without its port and for ports that can't be had, ArtifactError.
+    Raises Failure for a probe without its port and for ports that can't be had, ArtifactError, OSError.
     """
     probes.check(record.template)
-    work = directory / WORK
-    artifact = record.template.artifact
-    if artifact is None:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+    assert record.user is not None
+    staging, work = directory / _STAGING, directory / WORK
+    await _remove(staging)
+    staging.mkdir(mode=0o700)
+    if record.template.artifact is None:
+        (staging / WORK).mkdir()
+        tree.give(staging / WORK, record.user.uid, record.user.gid)
     else:
-        await _unpack(artifact, work, host)
+        await _unpack(record.template.artifact, staging / WORK, host)
+        await asyncio.to_thread(tree.give, staging / WORK, record.user.uid, record.user.gid)
         await host.turn()
-    host.user.own_tree(work)
+    await _remove(work)
+    (staging / WORK).rename(work)
+    staging.rmdir()
     (directory / LOGS).mkdir(mode=0o700, exist_ok=True)
     record.ports = ports.assign(record.template.ports, record.uid, host.ports_in_use(record.uid))
     record.prepared = True
+
+
+async def _remove(path: Path) -> None:
+    """Removes what an agent that was killed left of an earlier try."""
+    if _is_there(path):
+        await asyncio.to_thread(tree.remove, path)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)
 
 
 async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
@@ -40,5 +60,4 @@ async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
 
     async with host.fetching(artifact.sha256):
         archive = await asyncio.to_thread(fetch, artifact.url, artifact.sha256, host.cache, host.artifact_dir)
-        shutil.rmtree(work, ignore_errors=True)
         await asyncio.to_thread(unpack, archive, work, artifact.url)

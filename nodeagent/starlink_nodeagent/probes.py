@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starlink.api import duration
 from starlink.api.template import Probe, Template
+from starlink_nodeagent.confinement import usual_priority
 from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.processes import gone
+from starlink_nodeagent.user import TaskUser
 
 FIRST_PAUSE = 0.05
 _STATUS_LINE = 4096
@@ -24,7 +27,7 @@ class Target:
     ports: Mapping[str, int]
     env: Mapping[str, str]
     work: Path
-    popen: Mapping[str, Any]
+    user: TaskUser
 
 
 Try = Callable[[], Awaitable[str]]
@@ -137,26 +140,35 @@ async def _http(port: int, path: str) -> str:
 
 async def _exec(command: Sequence[str], target: Target, seconds: float) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=target.work,
-            env=dict(target.env),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            **target.popen,
-        )
+        process = _started(command, target)
     except OSError as error:
         return f"{command[0]} can't be run: {error.strerror}"
     try:
         async with asyncio.timeout(seconds):
-            code = await process.wait()
-        return "" if code == 0 else f"exit code {code}"
+            await gone(process.pid)
+        timely = True
     except TimeoutError:
-        return f"no end within {duration.format_seconds(seconds)}"
+        timely = False
     finally:
+        # Before it is waited for: until then its number is no other group's.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        if process.returncode is None:
-            await process.wait()
+        await gone(process.pid)
+        code = process.poll()
+    if not timely:
+        return f"no end within {duration.format_seconds(seconds)}"
+    return "" if code == 0 else f"exit code {code}"
+
+
+def _started(command: Sequence[str], target: Target) -> "subprocess.Popen[bytes]":
+    with usual_priority():
+        return subprocess.Popen(
+            command,
+            cwd=target.work,
+            env=dict(target.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **target.user.popen(),
+        )

@@ -1,7 +1,9 @@
 """What runs on this server, read from /proc for all who ask at the same time.
 
 A reading costs by the processes of the server, so it is shared: one that begins after several have asked answers them
-all. In between the agent does other things. https://man7.org/linux/man-pages/man5/proc.5.html
+all. In between the agent does other things. What a process says of itself, its environment and its arguments, is the
+process's to change and as large as it likes, so a bounded head of it is read, and only where the process's real user,
+which the kernel says, is one that was asked for. https://man7.org/linux/man-pages/man5/proc.5.html
 """
 
 import asyncio
@@ -10,40 +12,66 @@ import os
 import re
 import signal
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from starlink_nodeagent.environment import RUN_MARKER
 
 REST_SECONDS, LONGEST_REST = 0.05, 0.5
 """Between two readings; twice as long as the last one took, within these."""
-_PART = 32
+_STRETCH_SECONDS = 0.002
+"""So long a reading goes on before others have a turn."""
 _LOOKS = 8
-_BLOCK = 64 * 1024
+_HEAD = 256 * 1024
 _MARKER = re.compile(rb"(?:^|\0)" + RUN_MARKER.encode() + rb"=([^\0]*)")
+_STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTALL)
+_ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A run as its processes are known: `run`, which is `<assignment uid>/<number>`, in the environment, and the real
+    user. A process of another user that forges the former is no member. `spare` is as in TaskUser."""
+
+    run: str
+    uid: int
+    spare: int | None = None
+
+    def takes(self, uid: int) -> bool:
+        """Whether a process of that user can be of the run: what runs as root can become anybody."""
+        return self.uid in (uid, _ROOT)
 
 
 class Snapshot:
-    """The living processes, by run marker, and those without a readable one by session."""
+    """The living processes of some users, by run, and those without a readable marker by session. `users` None means
+    all of them."""
 
-    def __init__(self) -> None:
-        self._marked: dict[str, list[int]] = defaultdict(list)
-        self._unmarked: dict[int, list[int]] = defaultdict(list)
+    def __init__(self, users: frozenset[int] | None) -> None:
+        self._users = None if users is None or _ROOT in users else users
+        self._marked: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._unmarked: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def see(self, pid: int) -> None:
-        """Notes a process, unless it is gone or a zombie."""
-        its_session = session_of(pid)
-        if its_session is None:
+        """Notes a process, unless it is gone, a zombie, or of a user that was not asked for."""
+        user = user_of(pid)
+        if user is None or (self._users is not None and user not in self._users):
             return
-        marker = marker_of(pid)
-        if marker is None:
-            self._unmarked[its_session].append(pid)
-        else:
-            self._marked[marker].append(pid)
+        run = run_of(pid)
+        if run is not None:
+            self._marked[run].append((pid, user))
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._unmarked[os.getsid(pid)].append((pid, user))
 
-    def members(self, marker: str, session: int | None) -> list[int]:
+    def members(self, marker: Marker, session: int | None) -> list[int]:
         """The processes of a run: with its marker in their environment, or in its session without another one, for a
-        session's number may be used again."""
+        session's number may be used again; and of its user."""
         unmarked = self._unmarked.get(session, ()) if session is not None else ()
-        return [*self._marked.get(marker, ()), *unmarked]
+        return [pid for pid, user in (*self._marked.get(marker.run, ()), *unmarked) if marker.takes(user)]
+
+    def runs_of(self, assignment: str) -> list[str]:
+        """The runs of an assignment that a process has as its marker."""
+        return [run for run in self._marked if run.startswith(f"{assignment}/")]
 
 
 class Processes:
@@ -52,50 +80,60 @@ class Processes:
     def __init__(self) -> None:
         self.scans = 0
         self._next: asyncio.Task[Snapshot] | None = None
+        self._asked: set[int] = set()
         self._reading = asyncio.Lock()
         self._rests_until = 0.0
 
-    async def members(self, marker: str, session: int | None) -> list[int]:
+    async def members(self, marker: Marker, session: int | None) -> list[int]:
         """The living processes of a run, as of a moment after the call."""
+        return (await self.snapshot(marker.uid)).members(marker, session)
+
+    async def snapshot(self, user: int) -> Snapshot:
+        """The living processes of a user at least, as of a moment after the call."""
         if self._next is None:
             self._next = asyncio.create_task(self._scan())
-        return (await asyncio.shield(self._next)).members(marker, session)
+        self._asked.add(user)
+        return await asyncio.shield(self._next)
 
     async def _scan(self) -> Snapshot:
         clock = asyncio.get_running_loop().time
         async with self._reading:
             await asyncio.sleep(max(self._rests_until - clock(), 0.0))
+            snapshot = Snapshot(frozenset(self._asked))
+            self._asked.clear()
             self._next = None  # who asks from here on may mean what this one has passed
             self.scans += 1
             began = clock()
             try:
-                return await _read()
+                await _read(snapshot)
+                return snapshot
             finally:
                 took = clock() - began
                 self._rests_until = clock() + min(max(REST_SECONDS, 2 * took), LONGEST_REST)
 
 
-async def _read() -> Snapshot:
+async def _read(snapshot: Snapshot) -> None:
     """Looks again for what was started meanwhile, lest a process that forks and ends be missed with its child."""
-    snapshot, seen = Snapshot(), set[int]()
+    clock = asyncio.get_running_loop().time
+    seen, turn = set[int](), clock()
     for _ in range(_LOOKS):
         fresh = [pid for pid in _all() if pid not in seen]
         if not fresh:
             break
         seen.update(fresh)
-        for start in range(0, len(fresh), _PART):
-            for pid in fresh[start : start + _PART]:
-                snapshot.see(pid)
-            await asyncio.sleep(0)
-    return snapshot
+        for pid in fresh:
+            snapshot.see(pid)
+            if clock() - turn > _STRETCH_SECONDS:
+                await asyncio.sleep(0)
+                turn = clock()
 
 
-def send(pid: int, marker: str, session: int | None, number: signal.Signals) -> None:
+def send(pid: int, marker: Marker, session: int | None, number: signal.Signals) -> None:
     """Signals a process if it is still one of the run: its number may be another's by now."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         descriptor = os.pidfd_open(pid)
         try:
-            alone = Snapshot()
+            alone = Snapshot(frozenset({marker.uid}))
             alone.see(pid)
             if alone.members(marker, session):
                 signal.pidfd_send_signal(descriptor, number)
@@ -103,34 +141,74 @@ def send(pid: int, marker: str, session: int | None, number: signal.Signals) -> 
             os.close(descriptor)
 
 
-def session_of(pid: int) -> int | None:
-    """The session of a living process, else None."""
-    fields = _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(fields[3]) if len(fields) > 3 and fields[0] not in (b"Z", b"X") else None
+async def gone(pid: int) -> None:
+    """Waits until a process has ended, whoever's child it is."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_reader(descriptor, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
-def marker_of(pid: int) -> str | None:
+def living(user: int) -> Iterator[int]:
+    """The living processes whose real user it is."""
+    return (pid for pid in _all() if user_of(pid) == user)
+
+
+def user_of(pid: int) -> int | None:
+    """The real user of a living process, else None.
+
+    The owner of its files in /proc would not do: those of a process that can't be dumped are root's.
+    """
+    found = _STATUS.search(_head(f"/proc/{pid}/status"))
+    return int(found[2]) if found and found[1] not in (b"Z", b"X") else None
+
+
+def run_of(pid: int) -> str | None:
     """What a process has as its run marker; None without one, or when it can't be read."""
-    found = _MARKER.search(_content(f"/proc/{pid}/environ"))
+    found = _MARKER.search(_head(f"/proc/{pid}/environ"))
     return found[1].decode(errors="replace") if found else None
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """The head of a process's environment; empty when it is gone or can't be read."""
+    parts = _head(f"/proc/{pid}/environ").decode(errors="replace").split("\0")
+    return {name: value for name, equals, value in (part.partition("=") for part in parts) if equals}
+
+
+def arguments_of(pid: int) -> list[bytes]:
+    """The head of a process's arguments; empty when it is gone."""
+    return _head(f"/proc/{pid}/cmdline").split(b"\0")
+
+
+def started(pid: int) -> int:
+    """When a process was started, in ticks since the machine was; 0 when it is gone."""
+    fields = _head(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else 0
 
 
 def _all() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
 
 
-def _content(path: str) -> bytes:
-    """The whole of a file of /proc, b"" when it is gone."""
+def _head(path: str) -> bytes:
+    """The head of a file of /proc, b"" when it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    content = bytearray()
     try:
-        content = part = os.read(descriptor, _BLOCK)
-        while part:
-            part = os.read(descriptor, _BLOCK)
+        while len(content) < _HEAD and (part := os.read(descriptor, _HEAD - len(content))):
             content += part
-        return content
+        return bytes(content)
     except OSError:
         return b""
     finally:

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlink.api.assignment import AssignmentStatus
 from starlink.api.timestamp import format_time
-from starlink_nodeagent.journal import Record
+from starlink_nodeagent.record import Record
 
 Status = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """What follows when a process has ended. Pure."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from starlink.api import duration
 from starlink.api.template import Restart
@@ -33,7 +34,7 @@ class Again:
 class Over:
     """It stays ended."""
 
-    phase: str  # Exited or Failed
+    phase: Literal["Exited", "Failed"]
     reason: str
     message: str
 

@@ -1,11 +1,15 @@
 """Runs: a process under a small `sh` that waits for it and writes down how it ended.
 
-The shell leads a session of its own and outlives the agent, so an adopted process still has its real exit
-status. What belongs to a run is known by its session and by STARLINK_RUN in its environment.
+The shell leads a session of its own and outlives the agent, so an adopted process still has its real exit status. What
+belongs to a run is known by its user and its session, or STARLINK_RUN in its environment.
+
+The directory of a run is the agent's, and so is the file in it that tells how the run ended: the agent opens it, the
+shell, which runs as the task's user, has it as its standard input, and the command does not have it at all.
 """
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -13,18 +17,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlink_nodeagent.processes import Processes, marker_of, send, session_of
+from starlink.files import regular
+from starlink_nodeagent import clearing
+from starlink_nodeagent.confinement import usual_priority
+from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.faults import INVALID_SPEC
+from starlink_nodeagent.processes import Marker, Processes, arguments_of, gone, send, started, user_of
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.user import TaskUser
 
 SCRIPT = """\
+exec 3>&0 </dev/null
 trap : HUP INT QUIT TERM USR1 USR2
-echo $$ > pid
 work=$1; shift
-(cd "$work" && exec "$@")
-echo $? > exit
+(cd "$work" && exec "$@") 3>&-
+code=$?
+echo $code >&3
+exit $code
 """
 """The traps keep the shell alive when the group is signalled; the subshell has them at their defaults."""
+_SHELL, _NAME = "/bin/sh", "starlink-run"
+_RESERVED = b"\n" * 4
+"""What the file of the exit status holds from the start, so that a status of three digits finds room when the disk is
+full by then."""
+_PATIENCE = 8
+"""In so many readings a run that is killed may show new processes."""
 
 SUPERVISOR_LOST = "SupervisorLost"
 
@@ -34,49 +51,93 @@ class Run:
     """A run that goes on: `pid` is the supervisor's, and its session's. `child` when the agent is its parent."""
 
     pid: int
-    marker: str
+    marker: Marker
     directory: Path
     child: "subprocess.Popen[bytes] | None" = None
 
 
 def start(
-    directory: Path, command: Sequence[str], work: str, marker: str, env: Mapping[str, str], log: Path, user: TaskUser
+    directory: Path,
+    command: Sequence[str],
+    work: str,
+    marker: Marker,
+    env: Mapping[str, str],
+    log: Path,
+    user: TaskUser,
 ) -> Run:
-    """Starts a supervisor in `directory`, made anew; the process starts in `work`. Raises OSError."""
-    directory.mkdir(parents=True)
-    user.own(directory)
-    directory.parent.chmod(0o711)
-    output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Starts a supervisor in `directory`, made anew; the process starts in `work`. Raises OSError, and Failure for what
+    the system refuses to start whoever asks."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (directory.parent, directory):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+    output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", SCRIPT, "starlink-run", work, *command],
-            cwd=directory,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            **user.popen(),
-        )
+        status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(status, _RESERVED, 0)  # the shell writes from the start, too
+            with usual_priority():
+                child = subprocess.Popen(
+                    [_SHELL, "-c", SCRIPT, _NAME, work, *command],
+                    cwd=directory,
+                    env=dict(env),
+                    stdin=status,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    **user.popen(),
+                )
+        finally:
+            os.close(status)
+    except OSError as error:
+        raise _refusal(error, user) from error
     finally:
         os.close(output)
     return Run(child.pid, marker, directory, child)
 
 
-async def adopt(directory: Path, marker: str, processes: Processes) -> Run | None:
+def _refusal(error: OSError, user: TaskUser) -> Exception:
+    if error.errno == errno.E2BIG:
+        return Failure(
+            INVALID_SPEC,
+            "template.command, args and env together are larger than the system lets a process have; "
+            "put what is large into the artifact",
+        )
+    if error.errno == errno.EAGAIN and user.alone:
+        return Failure(
+            "TooManyProcesses", f"the task's user {user.name} has as many processes on this server as one may have"
+        )
+    return error
+
+
+async def adopt(directory: Path, marker: Marker, processes: Processes) -> Run | None:
     """The run that an earlier agent started, None when its supervisor does not live."""
-    pid = _number(directory / "pid")
-    if pid is None:
-        found = [p for p in await processes.members(marker, None) if _is_supervisor(p)]
-        pid = found[0] if found else None
-    if pid is None or marker_of(pid) != marker:
-        return None
-    return Run(pid, marker, directory)
+    pid = supervisor_among(await processes.members(marker, None), marker.uid)
+    return None if pid is None else Run(pid, marker, directory)
 
 
-def exit_of(directory: Path) -> Exit:
-    """How the run ended, as its supervisor wrote; one that could not write was killed itself."""
-    status = _number(directory / "exit")
+def supervisor_among(members: Sequence[int], uid: int) -> int | None:
+    """The supervisor among a run's processes: of those that look like one the first that was started, for a process of
+    the run can make itself look like one later."""
+    return min((pid for pid in members if _is_supervisor(pid, uid)), key=started, default=None)
+
+
+def _is_supervisor(pid: int, uid: int) -> bool:
+    shell, _, _, name, *_ = [*arguments_of(pid), b"", b"", b"", b""]
+    if (shell, name) != (_SHELL.encode(), _NAME.encode()) or user_of(pid) != uid:
+        return False
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def exit_of(directory: Path, child: "subprocess.Popen[bytes] | None" = None) -> Exit:
+    """How the run ended, as its supervisor wrote, or, where it could not write, as it told the agent that was its
+    parent; else it was killed itself. Where the task can reach the file, without root, anything may be in it."""
+    status = _status(regular.read_head(directory / "exit", len(_RESERVED)))
+    if status is None and child is not None and child.returncode is not None and child.returncode >= 0:
+        status = child.returncode
     if status is None:
         return Exit(None, "", SUPERVISOR_LOST, "its supervisor was killed, so how the process ended is not known")
     if status > 128:
@@ -85,22 +146,17 @@ def exit_of(directory: Path) -> Exit:
     return Exit(status)
 
 
+def _status(text: bytes | None) -> int | None:
+    """The exit status in a file's head, None when it is none or was cut short."""
+    digits, end, _ = (text or b"").partition(b"\n")
+    return int(digits) if end and digits.isdigit() and int(digits) <= 255 else None
+
+
 async def ended(run: Run) -> None:
     """Waits until the supervisor is gone."""
-    try:
-        descriptor = os.pidfd_open(run.pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    gone = asyncio.Event()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        await gone.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        if run.child is not None:
-            run.child.poll()
+    await gone(run.pid)
+    if run.child is not None:
+        run.child.poll()
 
 
 async def stop(run: Run, number: signal.Signals, grace: float, processes: Processes) -> None:
@@ -127,18 +183,18 @@ async def _emptied(run: Run, processes: Processes) -> None:
         pause = min(pause * 2, 0.5)
 
 
-async def sweep(marker: str, session: int | None, processes: Processes) -> None:
-    """Kills every process of a run, until none is left."""
+async def sweep(marker: Marker, session: int | None, processes: Processes) -> None:
+    """Kills every process of a run, until none is left. A run that goes on making new ones faster than they are found
+    costs its Task all that runs as its user here, other instances too."""
+    known, outrun = set[int](), 0
     while pids := await processes.members(marker, session):
         for pid in pids:
             send(pid, marker, session, signal.SIGKILL)
-
-
-def _is_supervisor(pid: int) -> bool:
-    try:
-        return b"starlink-run" in Path(f"/proc/{pid}/cmdline").read_bytes() and session_of(pid) == pid
-    except OSError:
-        return False
+        outrun += not known.issuperset(pids)
+        known.update(pids)
+        if outrun > _PATIENCE and marker.spare is not None:
+            with contextlib.suppress(Failure):
+                await clearing.clear(marker.uid, marker.spare)
 
 
 def _in_group(pid: int, group: int) -> bool:
@@ -146,12 +202,3 @@ def _in_group(pid: int, group: int) -> bool:
         return os.getpgid(pid) == group
     except ProcessLookupError:
         return True
-
-
-def _number(path: Path) -> int | None:
-    """The number in a file, None when it is absent or was cut short."""
-    try:
-        text = path.read_text()
-    except OSError:
-        return None
-    return int(text) if text.endswith("\n") and text.strip().isdigit() else None

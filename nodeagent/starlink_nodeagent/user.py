@@ -1,4 +1,4 @@
-"""Whom instances run as: as root an unprivileged user, else the agent's own."""
+"""A user of the operating system as whom a task's processes run."""
 
 import os
 import pwd
@@ -6,56 +6,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEFAULT_USER = "nobody"
-
-
-class UnknownUser(Exception):
-    """The message names the user and what to do."""
-
 
 @dataclass(frozen=True, slots=True)
 class TaskUser:
-    """`uid` None: the agent's own user, nothing is changed."""
+    """`name` is what USER says. `spare`: a user as whom nothing runs, where the number is one Task's own (see
+    clearing.clear); None where others may run as the same user."""
 
     name: str
-    uid: int | None = None
-    gid: int | None = None
+    uid: int
+    gid: int
+    spare: int | None = None
 
-    def own(self, path: Path) -> None:
-        """Gives a new directory to the user, and to no one else."""
-        path.chmod(0o700)
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
-
-    def own_tree(self, root: Path) -> None:
-        """Gives an unpacked tree to the user; links are not followed."""
-        self.own(root)
-        if self.uid is None or self.gid is None:
-            return
-        for folder, names, files in os.walk(root):
-            for name in (*names, *files):
-                os.chown(os.path.join(folder, name), self.uid, self.gid, follow_symlinks=False)
+    @property
+    def alone(self) -> bool:
+        """Whether all that runs as the user is one Task's."""
+        return self.spare is not None
 
     def popen(self) -> dict[str, Any]:
-        """What subprocess.Popen needs to run as the user."""
-        if self.uid is None:
+        """What subprocess.Popen needs to run as the user, in no group but its own."""
+        if self.uid == os.geteuid():
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def task_user(name: str | None) -> TaskUser:
-    """As root the named user, else `nobody`; without root only oneself will do. Raises UnknownUser."""
-    own = pwd.getpwuid(os.geteuid())
-    if os.geteuid() != 0:
-        if name not in (None, own.pw_name):
-            raise UnknownUser(f"--task-user {name}: only root can run tasks as another user; leave it out")
-        return TaskUser(own.pw_name)
+def name_of(uid: int) -> str:
+    """What the machine calls a user, or the number."""
     try:
-        entry = pwd.getpwnam(name or DEFAULT_USER)
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        raise UnknownUser(
-            f"--task-user {name or DEFAULT_USER}: there is no such user; create it, or name another"
-        ) from None
-    if entry.pw_uid == 0:
-        return TaskUser(entry.pw_name)
-    return TaskUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
+        return str(uid)
+
+
+def owner_of(work: Path) -> TaskUser:
+    """Whom an instance was given to, told by its directory: that is the agent's to give away. Raises OSError."""
+    about = work.stat(follow_symlinks=False)
+    return TaskUser(name_of(about.st_uid), about.st_uid, about.st_gid)

@@ -46,6 +46,7 @@ class AgentOptions:
     data_dir: Path
     artifact_dir: Path | None = None
     task_user: str | None = None
+    task_uids: str | None = None
     resources: Sequence[str] = ()
 
 
@@ -175,6 +176,8 @@ class Standalone:
             arguments += ["--artifact-dir", str(options.artifact_dir)]
         if options.task_user:
             arguments += ["--task-user", options.task_user]
+        if options.task_uids:
+            arguments += ["--task-uids", options.task_uids]
         arguments += [word for resource in options.resources for word in ("--resource", resource)]
         if _on_loopback(self.url):
             arguments += ["--address", "127.0.0.1"]

@@ -66,7 +66,13 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str,
     metavar="NAME=COUNT",
     help="A further resource that this server has, such as example.com/dongle=2; may be given again.",
 )
-@click.option("--task-user", help="As root: whom tasks run as [nobody].")
+@click.option("--task-user", help="As root: the one user that all tasks run as, in place of one each.")
+@click.option(
+    "--task-uids",
+    metavar="FIRST-LAST",
+    help="As root: each task runs as a user of its own with one of these numbers "
+    "[1900000000-1900065535, or others where the machine has not these].",
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
 def command(
@@ -81,6 +87,7 @@ def command(
     allow_local_artifacts: bool,
     resources: tuple[str, ...],
     task_user: str | None,
+    task_uids: str | None,
     data_dir: Path | None,
 ) -> None:
     """Start a standalone StarLink: API server, operator and this machine's agent.
@@ -92,9 +99,10 @@ def command(
         _detach(data)
         return
     artifacts = artifact_dir.resolve() if artifact_dir else None
-    agent = AgentOptions(name or server_name(), data.agent, artifacts, task_user, resources)
+    agent = AgentOptions(name or server_name(), data.agent, artifacts, task_user, task_uids, resources)
     logs.setup("info", "up")
     try:
+        _check_users(agent)
         asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts)))
     except (NotStarted, PermissionError) as error:
         raise click.ClickException(str(error)) from None
@@ -105,24 +113,41 @@ def server_name() -> str:
     return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
 
 
+def _check_users(agent: AgentOptions) -> None:
+    """Raises ClickException for options of users that can't be."""
+    from starlink_nodeagent.uids import BadRange
+    from starlink_nodeagent.users import UnknownUser, check
+
+    try:
+        check(agent.task_user, agent.task_uids)
+    except (BadRange, UnknownUser) as error:
+        raise click.ClickException(str(error)) from None
+
+
 async def _run(standalone: Standalone) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await standalone.start()
-    click.echo(greeting(standalone.data, standalone.url, standalone.agents[0].task_user))
+    click.echo(greeting(standalone.data, standalone.url, _whom(standalone.agents[0])))
     sys.stdout.flush()
     await stop.wait()
     click.echo("stopping StarLink; tasks go on running, `starlink up` goes on with them")
     await standalone.stop()
 
 
-def greeting(data: DataDir, url: str, task_user: str | None) -> str:
-    """What a person wants to know first."""
-    if os.geteuid() == 0:
-        whom = f"tasks run as {task_user or 'nobody'}"
-    else:
-        whom = f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
+def _whom(agent: AgentOptions) -> str:
+    """As whom tasks run, in words."""
+    if os.geteuid() != 0:
+        return f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
+    if agent.task_user is not None:
+        return f"tasks run as {agent.task_user}"
+    note = agent.data_dir / "task-uids"
+    return f"each task runs as a user of its own (uids {note.read_text().strip() if note.exists() else 'unknown yet'})"
+
+
+def greeting(data: DataDir, url: str, whom: str) -> str:
+    """What a person wants to know first. `whom` says as whom tasks run."""
     return "\n".join((
         f"StarLink is up at {url}; {whom}.",
         f"  export KUBECONFIG={data.admin_kubeconfig}",

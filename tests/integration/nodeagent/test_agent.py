@@ -19,9 +19,10 @@ from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Journal, Record
-from starlink_nodeagent.processes import Processes
-from starlink_nodeagent.user import task_user
+from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.processes import Marker, Processes
+from starlink_nodeagent.record import Record
+from starlink_nodeagent.users import users
 
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 MANY = 100
@@ -60,7 +61,7 @@ class Site:
 def host(tmp_path: Path) -> Host:
     _let_pass(tmp_path)
     journal, path = Journal(tmp_path / "instances"), os.environ["PATH"]
-    return Host("s1", journal, tmp_path / "artifacts", None, task_user(None), path, time.time)
+    return Host("s1", journal, tmp_path / "artifacts", None, users(None, None, tmp_path / "task-uids"), path, time.time)
 
 
 @pytest.fixture
@@ -81,8 +82,10 @@ async def site(client: Client, host: Host, tmp_path: Path) -> AsyncIterator[Site
 
 async def _clear(journal: Journal) -> None:
     processes = Processes()
-    for record in journal.load():
-        while pids := await processes.members(f"{record.uid}/{record.run}", None):
+    for record in journal.load().records:
+        if record.user is None:
+            continue
+        while pids := await processes.members(Marker(f"{record.uid}/{record.run}", record.user.uid), None):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
@@ -152,7 +155,7 @@ async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
     await soon(lambda: record.phase == "Running", "it runs")
     first.leave()
     await first.over()
-    (known,) = host.journal.load()
+    (known,) = host.journal.load().records
     known.template = msgspec.structs.replace(
         known.template, logs=msgspec.structs.replace(known.template.logs, max_size=1e30)
     )
@@ -162,4 +165,5 @@ async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
     await second.over()
     second.rotate_logs()
     assert (known.phase, known.reason) == ("Failed", "InvalidSpec") and "logs.maxSize: 1e+30" in known.message
-    assert await host.processes.members(f"{known.uid}/{known.run}", None) == []
+    assert known.user is not None
+    assert await host.processes.members(Marker(f"{known.uid}/{known.run}", known.user.uid), None) == []

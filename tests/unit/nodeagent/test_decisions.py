@@ -1,18 +1,14 @@
-"""What the agent decides, without a process: plans, restarts, environments, journals, reports."""
-
-from pathlib import Path
+"""What the agent decides, without a process: plans, restarts, environments, reports."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from starlink.api.assignment import Assignment, AssignmentSpec
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Backoff, EnvVar, Port, Restart, Template
-from starlink_nodeagent import logs, ports
+from starlink_nodeagent import ports
 from starlink_nodeagent.environment import environment
-from starlink_nodeagent.journal import Journal, Record
 from starlink_nodeagent.plan import Declared, Held, diff
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.report import keep_transitions, same, status_of
 from starlink_nodeagent.restarts import Again, Exit, Over, after
 
@@ -96,11 +92,12 @@ def test_the_limit_ends_it() -> None:
 
 def test_the_environment_is_the_templates_and_no_other() -> None:
     template = Template(env=(EnvVar(name="A", value="b"),), ports=(Port(name="http"), Port(name="my-admin")))
-    env = environment(template, {"TASK": "t"}, {"http": 1, "my-admin": 2}, "u/1", "/bin", "/home")
+    env = environment(template, {"TASK": "t"}, {"http": 1, "my-admin": 2}, "u/1", "/bin", "/home", "7")
     assert env == {
         "PATH": "/bin", "HOME": "/home", "LANG": "C.UTF-8", "A": "b", "PORT": "1", "PORT_HTTP": "1", "PORT_MY_ADMIN": "2",
-        "STARLINK_TASK": "t", "STARLINK_RUN": "u/1",
+        "STARLINK_TASK": "t", "STARLINK_RUN": "u/1", "USER": "7", "LOGNAME": "7",
     }  # fmt: skip
+    assert next(iter(env)) == "STARLINK_RUN", "first, for no more than the head of an environment is read"
 
 
 def test_ports_are_picked_once_each() -> None:
@@ -125,29 +122,6 @@ def record(uid: str = "u") -> Record:
     )
 
 
-def test_the_journal_gives_back_what_was_saved(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j")
-    saved = record()
-    saved.ports, saved.run, saved.phase = {"http": 1}, 3, "Running"
-    journal.save(saved)
-    assert Journal(tmp_path / "j").load() == [saved]
-    assert (tmp_path / "j" / "u" / "record.json").stat().st_mode & 0o777 == 0o600
-    journal.forget("u")
-    assert Journal(tmp_path / "j").load() == []
-
-
-@given(st.integers(0, 400))
-def test_a_torn_write_leaves_the_old_record(cut: int) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder))
-        journal.save(record())
-        whole = (Path(folder) / "u" / "record.json").read_bytes()
-        (Path(folder) / "u" / ".record").write_bytes(whole[:cut])  # killed before the rename
-        assert journal.load() == [record()]
-
-
 def test_a_report_says_the_same_only_once() -> None:
     saved = record()
     saved.phase, saved.ready = "Running", True
@@ -158,14 +132,3 @@ def test_a_report_says_the_same_only_once() -> None:
     changed = keep_transitions(first, status_of(saved, "10.0.0.1", 200.0))
     assert not same(first, changed)
     assert [c["lastTransitionTime"][-3:] for c in changed["conditions"]] == ["20Z", "20Z", "40Z"]
-
-
-def test_logs_rotate_and_lose_nothing(tmp_path: Path) -> None:
-    current = tmp_path / logs.CURRENT
-    for number in range(4):
-        current.write_text(f"{number}" * 10)
-        assert logs.rotate(tmp_path, 5, 3) is True
-        assert current.read_text() == ""
-    assert [(tmp_path / f"{n}.log").read_text()[0] for n in (1, 2)] == ["3", "2"]
-    assert not (tmp_path / "3.log").exists()
-    assert logs.rotate(tmp_path, 5, 3) is False

@@ -12,6 +12,7 @@ from starlink.api.template import ExecAction, Probe, Probes
 from starlink_nodeagent import probing
 from starlink_nodeagent.probes import Target
 from starlink_nodeagent.restarts import Exit
+from starlink_nodeagent.user import TaskUser
 
 
 def is_there(name: str) -> Probe:
@@ -37,7 +38,7 @@ class Heard:
 @contextlib.asynccontextmanager
 async def attended(spec: Probes, work: Path) -> AsyncIterator[tuple[Heard, "asyncio.Task[None]"]]:
     heard = Heard()
-    target = Target({}, {"PATH": os.environ["PATH"]}, work, {})
+    target = Target({}, {"PATH": os.environ["PATH"]}, work, TaskUser("oneself", os.geteuid(), os.getegid()))
     task = asyncio.create_task(probing.attend(spec, target, heard.started, heard.readiness, heard.exits.append))
     try:
         yield heard, task

@@ -11,7 +11,7 @@ from tests.conftest import soon
 
 from starlink_nodeagent import supervisor
 from starlink_nodeagent.environment import RUN_MARKER
-from starlink_nodeagent.processes import Processes, send
+from starlink_nodeagent.processes import Marker, Processes, send
 from starlink_nodeagent.supervisor import Run
 from starlink_nodeagent.user import TaskUser
 
@@ -26,9 +26,9 @@ class Runs:
         self._made: list[Run] = []
 
     def start(self, name: str, script: str) -> Run:
-        marker = f"{os.getpid()}-{self.folder.name}-{name}/1"
-        env = {"PATH": os.environ["PATH"], RUN_MARKER: marker}
-        user, log = TaskUser("oneself"), self.folder / f"{name}.log"
+        marker = Marker(f"{os.getpid()}-{self.folder.name}-{name}/1", os.geteuid())
+        env = {RUN_MARKER: marker.run, "PATH": os.environ["PATH"]}
+        user, log = TaskUser("oneself", os.geteuid(), os.getegid()), self.folder / f"{name}.log"
         run = supervisor.start(self.folder / name / "1", ["sh", "-c", script], str(self.folder), marker, env, log, user)
         self._made.append(run)
         return run
@@ -67,7 +67,7 @@ async def test_a_hundred_that_stop_are_read_together(runs: Runs) -> None:
 
 async def test_who_asks_while_it_is_read_is_answered_by_the_next_reading(runs: Runs) -> None:
     processes = Processes()
-    first = asyncio.create_task(processes.members("none/1", None))
+    first = asyncio.create_task(processes.members(Marker("none/1", os.geteuid()), None))
     while not processes.scans:
         await asyncio.sleep(0)
     run = runs.start("later", "exec sleep 100000")
@@ -95,14 +95,13 @@ async def test_a_number_that_is_anothers_by_now_is_not_signalled(runs: Runs) -> 
     other, processes = runs.start("other", "exec sleep 100000"), Processes()
     pids = await running(processes, other, 2)
     for pid in pids:
-        send(pid, "gone/1", 1, signal.SIGKILL)
+        send(pid, Marker("gone/1", os.geteuid()), 1, signal.SIGKILL)
     assert sorted(await processes.members(other.marker, other.pid)) == sorted(pids)
 
 
-async def test_a_run_is_adopted_by_its_marker_when_its_number_was_not_written(runs: Runs) -> None:
+async def test_a_run_is_adopted_by_its_marker(runs: Runs) -> None:
     run, processes = runs.start("kept", "exec sleep 100000"), Processes()
     await running(processes, run, 2)
-    (run.directory / "pid").unlink()
     adopted = await supervisor.adopt(run.directory, run.marker, processes)
     assert adopted is not None and (adopted.pid, adopted.marker) == (run.pid, run.marker)
-    assert await supervisor.adopt(run.directory, "another/1", processes) is None
+    assert await supervisor.adopt(run.directory, Marker("another/1", os.geteuid()), processes) is None

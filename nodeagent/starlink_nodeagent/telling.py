@@ -1,0 +1,61 @@
+"""What the agent says of its instances: statuses by the reporter, and Events for what a person would ask about."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from starlink.api.assignment import Assignment, Phase
+from starlink.api.kinds import ASSIGNMENT
+from starlink.api.meta import ObjectKey
+from starlink_nodeagent.record import Record, record_of
+from starlink_nodeagent.report import is_news, status_of
+from starlink_nodeagent.reporter import Reporter
+
+_ON_THE_WAY = ("Preparing", "Starting")
+
+
+class Teller:
+    """Never waits. `declared` are the Assignments as last heard, `address` is where instances are reached, `now` epoch
+    seconds."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        declared: Mapping[ObjectKey, Assignment],
+        address: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._reporter = reporter
+        self._declared = declared
+        self._address = address
+        self._now = now
+
+    def report(self, record: Record) -> None:
+        """A step of an instance: its status, and an Event for a failure, a restart, or what it waits for."""
+        self.tell(record)
+        if record.phase == "Failed" or (record.phase in _ON_THE_WAY and record.reason):
+            self._reporter.event(ASSIGNMENT, record.key, record.uid, "Warning", record.reason, record.message)
+
+    def tell(self, record: Record) -> None:
+        """Its status alone."""
+        assignment = self._declared.get(record.key)
+        if assignment is not None and assignment.uid == record.uid:
+            record.generation = assignment.metadata.generation
+        if record.stopping and not record.finished:
+            record.phase, record.ready = "Stopping", False
+        self._reporter.tell(record.uid, record.key, status_of(record, self._address, self._now()))
+
+    def tell_of(self, assignment: Assignment, phase: Phase, reason: str, message: str) -> None:
+        """Tells of one that has no instance."""
+        record = record_of(assignment, "")
+        record.phase, record.reason, record.message = phase, reason, message
+        self.tell(record)
+
+    def catch_up(self, records: Iterable[Record]) -> None:
+        """Says what an earlier agent noted and may not have sent."""
+        for record in records:
+            assignment = self._declared.get(record.key)
+            if assignment is not None and assignment.uid == record.uid and is_news(record, assignment.status):
+                self.tell(record)
+
+    def forget(self, uid: str) -> None:
+        """Nobody asks for it any more."""
+        self._reporter.forget(uid)
