@@ -10,10 +10,16 @@ from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.user import TaskUser
 
+FETCHES, UNPACKS = 16, 2
+"""At once: a fetch waits most of its time, unpacking takes up to 80 MiB of memory."""
+
 
 @dataclass
 class Host:
-    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one."""
+    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
+
+    `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
+    """
 
     server: str
     journal: Journal
@@ -23,7 +29,10 @@ class Host:
     path: str
     now: Callable[[], float]
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
+    allow_local_artifacts: bool = False
     processes: Processes = field(default_factory=Processes)
+    fetches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FETCHES))
+    unpacks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNPACKS))
     _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 

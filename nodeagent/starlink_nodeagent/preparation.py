@@ -1,11 +1,10 @@
 """What an instance has before its first run: its directory, what its artifact holds, and its ports."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
 from starlink.api.template import Artifact
-from starlink_nodeagent import ports, probes
+from starlink_nodeagent import ports, probes, threads
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Record
 
@@ -35,10 +34,16 @@ async def prepare(record: Record, directory: Path, host: Host) -> None:
 
 async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
     # Imported when first needed: an agent without artifacts stays small.
-    from starlink.artifacts.fetch import fetch
+    from starlink.artifacts.errors import shown
+    from starlink.artifacts.fetch import Places, fetch
+    from starlink.artifacts.guard import Guard
     from starlink.artifacts.unpack import unpack
 
+    places = Places(host.cache, host.artifact_dir, Guard(host.allow_local_artifacts))
     async with host.fetching(artifact.sha256):
-        archive = await asyncio.to_thread(fetch, artifact.url, artifact.sha256, host.cache, host.artifact_dir)
-        shutil.rmtree(work, ignore_errors=True)
-        await asyncio.to_thread(unpack, archive, work, artifact.url)
+        async with host.fetches:
+            archive = await threads.run(fetch, artifact.url, artifact.sha256, places)
+        with archive:
+            shutil.rmtree(work, ignore_errors=True)
+            async with host.unpacks:
+                await threads.run(unpack, archive, work, shown(artifact.url))
