@@ -10,9 +10,9 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-TAR_FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+TAR_FORMATS: dict[str, Literal[0, 1, 2]] = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "gz": lambda data: gzip.compress(data, 6),
@@ -47,7 +47,7 @@ def tar(*items: Item, form: str = "gnu", packing: str = "", end: bytes = END) ->
     return PACKERS[packing](b"".join(_taped(item, TAR_FORMATS[form]) for item in items) + end)
 
 
-def _taped(item: Item, form: int) -> bytes:
+def _taped(item: Item, form: Literal[0, 1, 2]) -> bytes:
     info = tarfile.TarInfo(item.name)
     info.type, info.linkname, info.mode, info.mtime = item.kind, item.target, item.mode, item.mtime
     info.size = len(item.content)
@@ -84,9 +84,16 @@ _ZIP_KINDS = {
 }  # fmt: skip
 
 
+class _ZipInfo(zipfile.ZipInfo):
+    """Writes names that are not UTF-8, and says that they are."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode("utf-8", "surrogateescape"), self.flag_bits | 0x800
+
+
 def _zip_info(item: Item, method: int) -> zipfile.ZipInfo:
     slash = "/" if item.kind == tarfile.DIRTYPE and not item.name.endswith("/") else ""
-    info = zipfile.ZipInfo("a")
+    info = _ZipInfo("a")
     info.filename, info.create_system, info.compress_type = item.name + slash, 3, method
     info.external_attr = (_ZIP_KINDS[item.kind] | item.mode) << 16
     return info
