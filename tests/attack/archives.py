@@ -12,7 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-TAR_FORMATS: dict[str, Literal[0, 1, 2]] = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+TAR_FORMATS: dict[str, Literal[0, 1, 2]] = {
+    "ustar": tarfile.USTAR_FORMAT,
+    "gnu": tarfile.GNU_FORMAT,
+    "pax": tarfile.PAX_FORMAT,
+}
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "gz": lambda data: gzip.compress(data, 6),

@@ -19,14 +19,18 @@ _MOST_CHARS = 200
 
 
 def brief(text: object) -> str:
-    """What a stranger sent, short enough for a message."""
-    whole = str(text)
-    return whole if len(whole) <= _MOST_CHARS else f"{whole[:_MOST_CHARS]}..."
+    """What a stranger sent, short enough for a message, with what is not printable escaped."""
+    whole = _cut(str(text))
+    return whole if whole.isprintable() else repr(whole)[1:-1]
 
 
 def quoted(name: str) -> str:
-    """The same for the name of a member: in quotes, with what is not printable escaped."""
-    return repr(brief(name))
+    """The same for the name of a member, in quotes."""
+    return repr(_cut(name))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}..."
 
 
 def shown(url: str) -> str:
