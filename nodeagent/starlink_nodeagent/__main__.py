@@ -63,6 +63,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--name", help="the server's name")
     parser.add_argument("--data-dir", type=Path, required=True, help="journal, instances and artifact cache")
     parser.add_argument("--artifact-dir", type=Path, help="where artifacts named file:NAME lie")
+    parser.add_argument(
+        "--allow-local-artifacts",
+        action="store_true",
+        help="fetch artifacts from loopback and link-local addresses too",
+    )
     parser.add_argument("--address", default="", help="the address at which instances are reached")
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label of the new Server")
     parser.add_argument(
@@ -111,6 +116,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         users=whom,
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
+        allow_local_artifacts=arguments.allow_local_artifacts,
     )
     labels = dict(label.split("=", 1) for label in arguments.label)
     client = Client(load(arguments.kubeconfig))

@@ -16,11 +16,15 @@ from starlink_nodeagent.users import Users
 
 log = logging.getLogger(__name__)
 
+FETCHES, UNPACKS = 16, 2
+"""At once: a fetch waits most of its time, unpacking takes up to 80 MiB of memory."""
+
 
 @dataclass
 class Host:
     """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
     `users_taken` says which Task has which user's number: those of all records that are held, whatever their phase.
+    `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
     """
 
     server: str
@@ -32,7 +36,10 @@ class Host:
     now: Callable[[], float]
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
     users_taken: Callable[[], Mapping[int, Task]] = dict
+    allow_local_artifacts: bool = False
     processes: Processes = field(default_factory=Processes)
+    fetches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FETCHES))
+    unpacks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNPACKS))
     _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """By user, held while its processes are ended: an instance of the same Task starts after that."""

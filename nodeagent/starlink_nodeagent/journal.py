@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import durable, regular, tree
+from starlink_nodeagent import threads
 from starlink_nodeagent.record import WORK, Record, decode, encode, is_uid
 from starlink_nodeagent.user import owner_of
 
@@ -100,7 +101,7 @@ class Journal:
             self._unwritten.pop(uid, None)
             await self._in_thread(_remove, self.directory(uid) / RECORD)
         self._locks.pop(uid, None)
-        await asyncio.to_thread(_remove, self.directory(uid))
+        await threads.run(_remove, self.directory(uid))
 
     def close(self) -> None:
         """Writes once more what is unwritten, and what can't be written is left to the next agent to find."""

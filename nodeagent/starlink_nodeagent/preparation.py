@@ -4,13 +4,12 @@ The directory is made in one that only the agent can enter, given to the task's 
 its place. So nothing is given away by a path on which the task, or an instance of it that runs already, has a part.
 """
 
-import asyncio
 import os
 from pathlib import Path
 
 from starlink.api.template import Artifact
 from starlink.files import tree
-from starlink_nodeagent import ports, probes
+from starlink_nodeagent import ports, probes, threads
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.record import WORK, Record
 
@@ -33,7 +32,7 @@ async def prepare(record: Record, directory: Path, host: Host) -> None:
         tree.give(staging / WORK, record.user.uid, record.user.gid)
     else:
         await _unpack(record.template.artifact, staging / WORK, host)
-        await asyncio.to_thread(tree.give, staging / WORK, record.user.uid, record.user.gid)
+        await threads.run(tree.give, staging / WORK, record.user.uid, record.user.gid)
         await host.turn()
     await _remove(work)
     (staging / WORK).rename(work)
@@ -46,7 +45,7 @@ async def prepare(record: Record, directory: Path, host: Host) -> None:
 async def _remove(path: Path) -> None:
     """Removes what an agent that was killed left of an earlier try."""
     if _is_there(path):
-        await asyncio.to_thread(tree.remove, path)
+        await threads.run(tree.remove, path)
 
 
 def _is_there(path: Path) -> bool:
@@ -55,9 +54,15 @@ def _is_there(path: Path) -> bool:
 
 async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
     # Imported when first needed: an agent without artifacts stays small.
-    from starlink.artifacts.fetch import fetch
+    from starlink.artifacts.errors import shown
+    from starlink.artifacts.fetch import Places, fetch
+    from starlink.artifacts.guard import Guard
     from starlink.artifacts.unpack import unpack
 
+    places = Places(host.cache, host.artifact_dir, Guard(host.allow_local_artifacts))
     async with host.fetching(artifact.sha256):
-        archive = await asyncio.to_thread(fetch, artifact.url, artifact.sha256, host.cache, host.artifact_dir)
-        await asyncio.to_thread(unpack, archive, work, artifact.url)
+        async with host.fetches:
+            archive = await threads.run(fetch, artifact.url, artifact.sha256, places)
+        with archive:
+            async with host.unpacks:
+                await threads.run(unpack, archive, work, shown(artifact.url))

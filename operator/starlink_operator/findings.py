@@ -12,6 +12,7 @@ import msgspec
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Artifact
+from starlink.artifacts.errors import shown
 from starlink.artifacts.inspect import Answer, Request
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,9 @@ class Findings:
     def _settle(self, look: _Look, answer: Answer) -> None:
         if answer.finding is not None:
             self._keep(answer.finding)
-            log.info("an artifact was looked into", extra={"url": look.artifact.url, "source": answer.finding.source})
+            log.info(
+                "an artifact was looked into", extra={"url": shown(look.artifact.url), "source": answer.finding.source}
+            )
             self._tell(look)
             for key in tuple(look.tasks):
                 self.forget(key)
@@ -154,7 +157,9 @@ class Findings:
         asyncio.get_running_loop().call_later(self._backoff(look.failures), self._queue.put_nowait, look)
         if failed != look.failed:
             look.failed = failed
-            log.warning("an artifact could not be looked into: %s", answer.failure, extra={"url": look.artifact.url})
+            log.warning(
+                "an artifact could not be looked into: %s", answer.failure, extra={"url": shown(look.artifact.url)}
+            )
             self._tell(look)
 
     def _keep(self, finding: ArtifactFinding) -> None:
@@ -179,11 +184,11 @@ class Findings:
         except OSError as error:
             return Answer(failure=f"no process can be started to read it: {error}")
         if code == -signal.SIGALRM:
-            return Answer(failure=f"{artifact.url} was not fetched and read within {bounds.seconds} s")
+            return Answer(failure=f"{shown(artifact.url)} was not fetched and read within {bounds.seconds} s")
         try:
             return msgspec.json.decode(said, type=Answer)
         except msgspec.DecodeError:
-            return Answer(failure=f"the process that read {artifact.url} ended with {code}")
+            return Answer(failure=f"the process that read {shown(artifact.url)} ended with {code}")
 
 
 def _key(artifact: Artifact) -> tuple[str, str]:

@@ -174,6 +174,8 @@ class Standalone:
         ]  # fmt: skip
         if options.artifact_dir:
             arguments += ["--artifact-dir", str(options.artifact_dir)]
+        if self.allow_local_artifacts:
+            arguments += ["--allow-local-artifacts"]
         if options.task_user:
             arguments += ["--task-user", options.task_user]
         if options.task_uids:

@@ -56,7 +56,7 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str,
 @click.option(
     "--allow-local-artifacts",
     is_flag=True,
-    help="Let the operator fetch artifacts from this machine's own addresses to find out their architectures.",
+    help="Let agent and operator fetch artifacts from this machine's own addresses, loopback and link-local.",
 )
 @click.option(
     "--resource",

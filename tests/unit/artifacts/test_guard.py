@@ -106,7 +106,7 @@ def test_proxies_of_the_environment_are_not_gone_through(
     ("http://169.254.169.254/latest/meta-data/", "a cloud's metadata address"),
     ("http://[ff02::1]/", "a multicast address"),
     ("ftp://127.0.0.1/x", "which is not fetched"),
-    ("file:///etc/passwd", "is not allowed"),
+    ("file:///etc/passwd", "which is not fetched"),
 ])  # fmt: skip
 def test_a_redirect_leads_to_no_forbidden_place(server: ThreadingHTTPServer, target: str, why: str) -> None:
     assert why in str(failure(f"http://127.0.0.1:{server.server_port}/to/{target}", Guard(allow_local=True)))

@@ -17,7 +17,7 @@ from tests.unit.artifacts.packages import Files, descriptor, elf, index, layout,
 from starlink.artifacts.elf import ARCHITECTURES
 from starlink.artifacts.errors import ArtifactError
 from starlink.artifacts.inspect import examine, inspect
-from starlink.artifacts.unpack import DEFAULT_LIMITS, Limits
+from starlink.artifacts.limits import DEFAULT_LIMITS, Limits
 
 APP: Files = {
     "start.sh": b"#!/bin/sh\nexec bin/app\n",
@@ -116,8 +116,8 @@ def test_a_zip_with_rare_compression_is_refused() -> None:
         assert "pack it stored (0) or deflated (8)" in str(failure(zipped({"a": b"x"}, method)))
 
 
-def test_a_zip_member_without_a_name_is_corrupt() -> None:
-    assert failure(zipped({"a": b"x"}).replace(b"a", b"\0")).reason == "ArtifactCorrupt"
+def test_a_zip_member_without_a_name_is_refused() -> None:
+    assert failure(zipped({"a": b"x"}).replace(b"a", b"\0")).reason == "ArtifactUnsafePath"
 
 
 def test_a_tar_header_takes_no_memory() -> None:

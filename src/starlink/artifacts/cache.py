@@ -1,0 +1,93 @@
+"""The artifact cache: archives by their digest, each checked whenever it is used.
+
+A file of the cache may have been cut by a power cut, exchanged, or rot on its disk. So nothing is believed but the
+digest of the very descriptor that is unpacked from: between the check and the use no name is looked up.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from starlink.files import durable, tree
+
+_PARTIAL = ".fetch-"
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_beginning = threading.Lock()
+
+
+def find(folder: Path, sha256: str) -> IO[bytes] | None:
+    """The open archive with this digest, at its start; None when there is none.
+
+    What lies there and is not it is removed: what has another digest, can't be read, is not the caller's own, or is
+    no regular file. Raises OSError when it can't be removed, or the process may open no more files.
+    """
+    path = folder / sha256
+    try:
+        file = os.fdopen(os.open(path, _OPEN), "rb")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _SHORT_OF:
+            raise
+    else:
+        if _is_sound(file, sha256):
+            return file
+        file.close()
+    tree.remove(path)
+    return None
+
+
+def _is_sound(file: IO[bytes], sha256: str) -> bool:
+    about = os.fstat(file.fileno())
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+        return False
+    try:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        file.seek(0)
+    except OSError:
+        return False
+    return digest == sha256
+
+
+@contextlib.contextmanager
+def adding(folder: Path, sha256: str) -> Iterator[IO[bytes]]:
+    """A file to write an archive to; at the end of the block it is in the cache, there to stay, and still open.
+
+    When the block raises, nothing is left of it. Raises OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _beginning:
+        _sweep(folder)
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=_PARTIAL)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    file = os.fdopen(descriptor, "w+b")
+    try:
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+        Path(name).replace(folder / sha256)
+        durable.sync_folder(folder)
+        file.seek(0)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what fetches left behind that ended with their process: nobody has it locked."""
+    for path in folder.glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
