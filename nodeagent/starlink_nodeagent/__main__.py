@@ -53,6 +53,15 @@ def main() -> None:
         raise SystemExit(BAD_USAGE) from None
 
 
+class _PeoplesOption(argparse.Action):
+    """What decides which work comes to a server is not the agent's to say."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: object, option: object = ""
+    ) -> None:
+        parser.error(f"{option} {values}: people set a server's labels: starlink server add NAME --label KEY=VALUE")
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="starlink agent", description="Run this server's node agent.")
     parser.add_argument("command", nargs="?", choices=["run", "stop-instances"], default="run", help=argparse.SUPPRESS)
@@ -61,7 +70,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, required=True, help="journal, instances and artifact cache")
     parser.add_argument("--artifact-dir", type=Path, help="where artifacts named file:NAME lie")
     parser.add_argument("--address", default="", help="the address at which instances are reached")
-    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label of the new Server")
+    parser.add_argument("--label", action=_PeoplesOption, help=argparse.SUPPRESS)
     parser.add_argument(
         "--resource",
         action="append",
@@ -74,9 +83,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
         parser.error("--kubeconfig and --name are needed")
-    for label in arguments.label:
-        if "=" not in label:
-            parser.error(f"--label {label}: write KEY=VALUE")
     try:
         arguments.resource = resources.declared(arguments.resource)
     except resources.BadResource as error:
@@ -104,10 +110,9 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
     )
-    labels = dict(label.split("=", 1) for label in arguments.label)
     client = Client(load(arguments.kubeconfig))
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
-    agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
+    agent = Agent(client, host, facts, time.monotonic, _jitter)
     gc.collect()
     gc.freeze()
     log.info("started", extra={"server": host.server, "tasks_run_as": host.user.name})

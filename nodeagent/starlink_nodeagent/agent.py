@@ -41,14 +41,12 @@ class Agent:
         client: Client,
         host: Host,
         machine: Machine,
-        labels: dict[str, str],
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._client = client
         self._host = host
         self._machine = machine
-        self._labels = labels
         self._instances: dict[str, Instance] = {}
         self._reporter = Reporter(client, host.server, host.now)
         self._assignments = Cache(
@@ -97,7 +95,7 @@ class Agent:
         """Registers, however long it takes, and then follows the API."""
         while True:
             try:
-                self._uid = await register(self._client, self._host.server, self._machine, self._labels)
+                self._uid = await register(self._client, self._host.server, self._machine)
                 break
             except ClientError as error:
                 log.warning("could not register yet: %s", error)
