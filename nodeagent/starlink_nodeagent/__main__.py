@@ -15,7 +15,7 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
-from starlink_nodeagent import machine, resources
+from starlink_nodeagent import identity, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
@@ -110,7 +110,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path) -> None:
         path=os.environ.get("PATH", os.defpath),
         now=time.time,
     )
-    client = Client(load(arguments.kubeconfig))
+    client = Client(identity.with_token_file(load(arguments.kubeconfig), data_dir / "agent.token"))
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
     agent = Agent(client, host, facts, time.monotonic, _jitter)
     gc.collect()

@@ -11,7 +11,7 @@ from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import admission, heartbeat
+from starlink_nodeagent import admission, heartbeat, identity
 from starlink_nodeagent.faults import fault
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
@@ -106,7 +106,7 @@ class Agent:
         group.create_task(self._server.run())
         token_file = self._client.config.token_file
         if token_file is not None:
-            group.create_task(heartbeat.renew_token(self._client, self._host.server, token_file))
+            group.create_task(identity.renew(self._client, self._host.server, token_file, self._host.now))
         group.create_task(self._follow())
         group.create_task(self._watch_for_deletion())
 

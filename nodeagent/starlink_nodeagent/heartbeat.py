@@ -1,11 +1,9 @@
-"""The heartbeat: a Lease renewed every few seconds; and the agent's own token, renewed in time."""
+"""The heartbeat: a Lease renewed every few seconds."""
 
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from starlink.api.kinds import LEASE
 from starlink.api.labels import SERVER_NAMESPACE
@@ -17,7 +15,6 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 5.0
 DURATION_SECONDS = 15
-TOKEN_SECONDS = 7 * 24 * 3600
 
 
 async def beat(client: Client, server: str, now: Callable[[], float]) -> None:
@@ -39,24 +36,3 @@ async def renew(client: Client, server: str, now: float) -> None:
         lease = {"metadata": {"name": server}, "spec": spec}
         with contextlib.suppress(AlreadyExists):
             await client.create_raw(LEASE, lease, SERVER_NAMESPACE)
-
-
-async def renew_token(client: Client, server: str, token_file: Path) -> None:
-    """Asks for a new token when a third of a token's life has gone, until cancelled. The file is 0600."""
-    while True:
-        try:
-            token, _expiry = await client.request_token(SERVER_NAMESPACE, server, TOKEN_SECONDS)
-            write_token(token_file, token)
-            await asyncio.sleep(TOKEN_SECONDS / 3)
-        except ClientError as error:
-            log.warning("the token could not be renewed: %s", error)
-            await asyncio.sleep(60.0)
-
-
-def write_token(path: Path, token: str) -> None:
-    """Replaces the file whole."""
-    partial = path.with_name(f".{path.name}")
-    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
-    partial.replace(path)

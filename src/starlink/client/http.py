@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlencode
 
-from starlink.client.config import Config
+from starlink.client.config import BadConfig, Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
 from starlink.client.errors import Unreachable
 from starlink.client.wire import ROOM
@@ -207,12 +207,19 @@ class Http:
     ) -> bytes:
         target = f"{path}?{urlencode(query)}" if query else path
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        if bearer := self._config.bearer():
+        if bearer := self._bearer():
             lines.append(f"Authorization: Bearer {bearer}")
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or method != "GET":  # which means nothing by a body (RFC 9110, section 9.3.1)
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def _bearer(self) -> str:
+        """The token as its file has it now. Raises Unreachable: the file may be good again at the next try."""
+        try:
+            return self._config.bearer()
+        except BadConfig as error:
+            raise Unreachable(str(error)) from None
 
     def close(self) -> None:
         """Closes the idle connections."""
