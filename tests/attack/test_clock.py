@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.conftest import Starlink, _let_pass, soon
+from tests.conftest import Starlink, _let_pass, eventually, soon
 from tests.integration.apiserver.test_revocation import NAMESPACE, add_account
 from tests.integration.conftest import Core, Wire
 
@@ -27,10 +27,10 @@ from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.upkeep.expiry import is_old
+from starlink.apiserver.upkeep.expiry import is_old, sweep
 from starlink.cli import agent_tokens
 from starlink.client.cache import Cache
-from starlink.client.config import BadConfig, Config, load, render
+from starlink.client.config import BadConfig, Config, render
 from starlink.client.errors import NotFound, Unauthorized, Unreachable
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, is_due, lifetime
@@ -150,8 +150,9 @@ async def test_a_cache_goes_on_with_the_new_token(jumpy: Wire, pki: Pki, clock: 
             with pytest.raises(Unreachable, match="can't be read"):
                 await agent.get(SERVER, "s1")
             file.write_text(issued(pki, uid, clock()))
-            lists = cache.lists
-            await soon(lambda: cache.lists > lists, "the cache lists anew")
+            changed = await admin.patch(SERVER, "s1", {"metadata": {"labels": {"told": "after"}}})
+            version = int(changed["metadata"]["resourceVersion"])
+            await soon(lambda: cache.resource_version >= version, "the cache to hear of it")
             following.cancel()
 
 
@@ -235,8 +236,6 @@ async def test_a_reported_time_keeps_no_event(core: Core) -> None:
         "lastTimestamp": "9999-01-01T00:00:00Z",
     }  # fmt: skip
     assert (await core("POST", events, body)).status == 201
-    from starlink.apiserver.upkeep.expiry import sweep
-
     await sweep(core.api.objects, core.api.registry, time.time() + 7200)
     assert (await core("GET", f"{events}/x")).status == 404
 
@@ -256,11 +255,8 @@ def test_a_local_agent_is_heard_again(tmp_path_factory: pytest.TempPathFactory) 
         uid = starlink.get("serviceaccounts", "s1", "-n", NAMESPACE)["metadata"]["uid"]
         expired = issuer.issue(NAMESPACE, "s1", uid, 600, time.time() - NINE_DAYS)[0]
         identity.write(file, expired)
-        from tests.conftest import eventually
-
         eventually(lambda: file.read_text().strip() != expired, "a new token")
         assert not is_due(file.read_text().strip(), time.time())
         eventually(lambda: starlink.condition("servers", "s1", "Ready") == "True", "the server to be heard")
-        load(starlink.kubeconfig)
     finally:
         starlink.remove()

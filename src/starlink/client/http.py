@@ -18,17 +18,20 @@ from starlink.client.wire import ROOM
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
+MOST_BODY = 256 * 1024 * 1024
+"""Bytes of a whole answer: more than a page of the largest objects that are common, and less than fills a machine."""
 
 
 class _Exchange(Reply):
     """A request, and its answer once it is whole."""
 
-    __slots__ = ("_http", "_parts", "_status", "answer", "connection", "request")
+    __slots__ = ("_http", "_parts", "_size", "_status", "answer", "connection", "request")
 
     def __init__(self, http: "Http", request: bytes, answer: "asyncio.Future[Answer]") -> None:
         self._http = http
         self._status = 0
         self._parts: list[bytes] = []
+        self._size = 0
         self.request = request
         self.answer = answer
         self.connection: Connection | None = None  # the one that it is on
@@ -37,7 +40,12 @@ class _Exchange(Reply):
         self._status = status
 
     def came(self, data: bytes) -> None:
-        self._parts.append(data)
+        self._size += len(data)
+        if self._size <= MOST_BODY:
+            self._parts.append(data)
+        else:
+            self._parts.clear()
+            self.fail(Unreachable(f"the server's answer has more than {MOST_BODY} bytes"))
 
     def completed(self) -> None:
         self.connection = None
