@@ -15,7 +15,7 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
-from starlink_nodeagent import confinement, machine, resources
+from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
@@ -56,6 +56,15 @@ def main() -> None:
         raise SystemExit(BAD_USAGE) from None
 
 
+class _PeoplesOption(argparse.Action):
+    """What decides which work comes to a server is not the agent's to say."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: object, option: object = ""
+    ) -> None:
+        parser.error(f"{option} {values}: people set a server's labels: starlink server add NAME --label KEY=VALUE")
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="starlink agent", description="Run this server's node agent.")
     parser.add_argument("command", nargs="?", choices=["run", "stop-instances"], default="run", help=argparse.SUPPRESS)
@@ -69,7 +78,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="fetch artifacts from loopback and link-local addresses too",
     )
     parser.add_argument("--address", default="", help="the address at which instances are reached")
-    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label of the new Server")
+    parser.add_argument("--label", action=_PeoplesOption, help=argparse.SUPPRESS)
     parser.add_argument(
         "--resource",
         action="append",
@@ -87,9 +96,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
         parser.error("--kubeconfig and --name are needed")
-    for label in arguments.label:
-        if "=" not in label:
-            parser.error(f"--label {label}: write KEY=VALUE")
     try:
         arguments.resource = resources.declared(arguments.resource)
     except resources.BadResource as error:
@@ -118,10 +124,9 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         now=time.time,
         allow_local_artifacts=arguments.allow_local_artifacts,
     )
-    labels = dict(label.split("=", 1) for label in arguments.label)
-    client = Client(load(arguments.kubeconfig))
+    client = Client(identity.with_token_file(load(arguments.kubeconfig), data_dir / "agent.token"))
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
-    agent = Agent(client, host, facts, labels, time.monotonic, _jitter)
+    agent = Agent(client, host, facts, time.monotonic, _jitter)
     gc.collect()
     gc.freeze()
     log.info("started", extra={"server": host.server, "users": str(host.users)})

@@ -12,7 +12,7 @@ from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import admission, heartbeat
+from starlink_nodeagent import admission, heartbeat, identity
 from starlink_nodeagent.faults import fault
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
@@ -44,14 +44,12 @@ class Agent:
         client: Client,
         host: Host,
         machine: Machine,
-        labels: dict[str, str],
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._client = client
         self._host = host
         self._machine = machine
-        self._labels = labels
         self._instances: dict[str, Instance] = {}
         self._assignments = Cache(
             client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, field_selector=f"spec.server={host.server}"
@@ -113,7 +111,7 @@ class Agent:
         """Registers, however long it takes, and then follows the API."""
         while True:
             try:
-                self._uid = await register(self._client, self._host.server, self._machine, self._labels)
+                self._uid = await register(self._client, self._host.server, self._machine)
                 break
             except ClientError as error:
                 log.warning("could not register yet: %s", error)
@@ -124,7 +122,7 @@ class Agent:
         group.create_task(self._server.run())
         token_file = self._client.config.token_file
         if token_file is not None:
-            group.create_task(heartbeat.renew_token(self._client, self._host.server, token_file))
+            group.create_task(identity.renew(self._client, self._host.server, token_file, self._host.now))
         group.create_task(self._follow())
         group.create_task(self._watch_for_deletion())
 

@@ -19,13 +19,14 @@ class NameTaken(Exception):
     """Another machine has registered under the name; the message says the ways out."""
 
 
-async def register(client: Client, name: str, machine: Machine, extra_labels: dict[str, str]) -> str:
-    """Creates the Server or adopts it, and writes its status; gives its UID. Raises NameTaken, ClientError."""
+async def register(client: Client, name: str, machine: Machine) -> str:
+    """Creates the Server, or adopts it as people made it, and writes its status; gives its UID. Raises NameTaken,
+    ClientError."""
     try:
         server = await client.get(SERVER, name)
     except NotFound:
         try:
-            server = await client.create(SERVER, manifest(name, machine, extra_labels))
+            server = await client.create(SERVER, manifest(name, machine))
             log.info("registered", extra={"server": name})
         except AlreadyExists:
             server = await client.get(SERVER, name)
@@ -38,26 +39,29 @@ async def register(client: Client, name: str, machine: Machine, extra_labels: di
             f"kubectl delete server {name}"
         )
     uid = str(server["metadata"]["uid"])
+    known_labels = server["metadata"].get("labels") or {}
+    if missing := {key: value for key, value in facts(machine).items() if key not in known_labels}:
+        await client.patch_raw(SERVER, name, {"metadata": {"uid": uid, "labels": missing}})
     patch = {"metadata": {"uid": uid}, "status": status(machine, server.get("status") or {})}
     await client.patch_raw(SERVER, name, patch, subresource="status")
     return uid
 
 
-def manifest(name: str, machine: Machine, extra_labels: dict[str, str]) -> dict[str, Any]:
-    """The Server as its agent creates it; its spec is written by people from then on."""
+def facts(machine: Machine) -> dict[str, str]:
+    """The labels that the agent sets, where nobody has set them; all others are people's."""
+    return {
+        labels.ARCHITECTURE: machine.architecture,
+        labels.OPERATING_SYSTEM: "linux",
+        labels.HOSTNAME: machine.hostname,
+    }
+
+
+def manifest(name: str, machine: Machine) -> dict[str, Any]:
+    """The Server as its agent creates it; its spec is people's."""
     return {
         "apiVersion": SERVER.api_version,
         "kind": SERVER.kind,
-        "metadata": {
-            "name": name,
-            "finalizers": [labels.DRAINED_FINALIZER],
-            "labels": {
-                labels.ARCHITECTURE: machine.architecture,
-                labels.OPERATING_SYSTEM: "linux",
-                labels.HOSTNAME: machine.hostname,
-                **extra_labels,
-            },
-        },
+        "metadata": {"name": name, "finalizers": [labels.DRAINED_FINALIZER], "labels": facts(machine)},
         "spec": {},
     }
 

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AT_ONCE = 4
+MOST_MESSAGE = 1024
+"""Characters of an Event's message, as events.k8s.io has it; the status says it whole."""
 
 
 class Reporter:
@@ -107,7 +109,7 @@ class Reporter:
             },
             "type": type_,
             "reason": reason,
-            "message": message,
+            "message": message if len(message) <= MOST_MESSAGE else f"{message[: MOST_MESSAGE - 1]}…",
             "count": 1,
             "firstTimestamp": now,
             "lastTimestamp": now,

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from starlink.apiserver.about.metrics import Metrics
 from starlink.apiserver.about.pages import Pages
 from starlink.apiserver.access.aggregation import aggregate
-from starlink.apiserver.access.audit import AuditLog, entry, is_audited
+from starlink.apiserver.access.audit import AuditLog, entry, is_audited, unauthenticated
 from starlink.apiserver.access.guard import Guard
+from starlink.apiserver.access.refusals import Refusals
 from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.encoding import JSON, dump
@@ -21,7 +22,7 @@ from starlink.apiserver.identity import impersonation
 from starlink.apiserver.identity.issuing import Signer
 from starlink.apiserver.identity.signing import CertificateController
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.reading.reads import Reads
@@ -37,6 +38,7 @@ from starlink.store.base import Store
 log = logging.getLogger(__name__)
 
 _READS = ("get", "list", "watch")
+_REFUSED = 400
 
 
 class Api:
@@ -67,6 +69,7 @@ class Api:
         self._now = now
         self._clock = clock
         self._audit = audit
+        self._refusals = Refusals(audit, _later) if audit is not None else None
         self._policies = Policies(store, registry, self.guard.authorizer)
         self._certificates = CertificateController(self.objects, registry, sign, now)
         self._pages = Pages(registry, self.guard, self.metrics, version, debugging=debugging)
@@ -120,9 +123,18 @@ class Api:
         """Counts the request, and writes it into the audit log."""
         asked = outcome.asked
         self.metrics.answered(asked, answer.status, seconds)
-        if self._audit is not None and asked is not None and is_audited(asked):
-            acting = outcome.request or request
-            self._audit.write(entry(acting, asked, answer, outcome.reason, outcome.annotations))
+        if self._audit is None or asked is None or not is_audited(asked):
+            return
+        told = entry(outcome.request or request, asked, answer, outcome.reason, outcome.annotations)
+        if self._refusals is not None and request.user is ANONYMOUS and answer.status >= _REFUSED:
+            self._refusals.write(request.remote, told)
+        else:
+            self._audit.write(told)
+
+    def refused(self, request: Request, why: str, claimed: str) -> None:
+        """Writes into the audit log that a request's credentials were not good."""
+        if self._refusals is not None:
+            self._refusals.write(request.remote, unauthenticated(request, why, claimed))
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
         if impersonation.is_wanted(request.headers):
@@ -188,6 +200,10 @@ class _Outcome:
     request: Request | None = None
     reason: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
 
 
 def status_response(error: StatusError) -> Response:

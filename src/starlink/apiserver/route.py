@@ -15,6 +15,7 @@ _ANY_COLLECTION = {**_ANY_ONE, **_COLLECTION}
 _TRUE = ("true", "1")
 _NAMESPACES_OWN = ("status", "finalize")
 _MOST_KNOWN = 10_000
+_SHORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,11 @@ class Router:
     def route(self, request: Request) -> Route:
         """As `route`."""
         found = route(self._registry, request)
+        key = (request.method, request.path, request.query.get("watch", ""))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[request.method, request.path, request.query.get("watch", "")] = found
+        if sum(map(len, key)) <= _SHORT:  # names are the client's to invent
+            self._known[key] = found
         return found
 
 

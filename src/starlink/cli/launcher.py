@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +19,19 @@ from starlink.api import conditions
 from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.server import Server
-from starlink.cli import swap
+from starlink.cli import agent_tokens, swap
 from starlink.cli.child import Child
 from starlink.cli.datadir import DataDir
 from starlink.cli.etcd import EtcdOptions
 from starlink.client.config import Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
+from starlink.client.token import LIFE_SECONDS
 
 READY_SECONDS = 30.0
 SERVER_SECONDS = 15.0
 REFUSED = 2
 """What the API server ends with when its data dir or its options are not for it."""
-TOKEN_SECONDS = 7 * 24 * 3600
 ADMIN, ADMIN_GROUP, OPERATOR = "starlink-admin", "system:masters", "system:starlink:operator"
 
 
@@ -65,6 +66,7 @@ class Standalone:
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
+    _token_files: dict[str, Path] = field(default_factory=dict)
     _keepers: list["asyncio.Task[None]"] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -94,6 +96,8 @@ class Standalone:
         client.close()
         self._note()
         self._keepers.append(asyncio.create_task(self._note_changes()))
+        tokens = agent_tokens.keep(self.data.admin_kubeconfig, self._token_files, time.time)
+        self._keepers.append(asyncio.create_task(tokens))
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.data.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -167,7 +171,7 @@ class Standalone:
         first = not any(child.name.startswith("agent") for child in self.children)
         label = "agent" if first else f"agent-{options.name}"
         kubeconfig = self.data.agent_kubeconfig if first else self.data.pki / f"{label}.kubeconfig"
-        await write_agent_identity(client, options.name, kubeconfig)
+        self._token_files[options.name] = await write_agent_identity(client, options.name, kubeconfig)
         arguments = [
             "starlink_nodeagent", "--kubeconfig", str(kubeconfig), "--name", options.name,
             "--data-dir", str(options.data_dir),
@@ -226,8 +230,9 @@ class Standalone:
         self._note()
 
 
-async def write_agent_identity(client: Client, server: str, kubeconfig: Path) -> None:
-    """Makes the server's ServiceAccount and a kubeconfig with a token file beside it. Raises ClientError."""
+async def write_agent_identity(client: Client, server: str, kubeconfig: Path) -> Path:
+    """Makes the server's ServiceAccount and a kubeconfig with a token file beside it, which it gives. Raises
+    ClientError."""
     from starlink.apiserver.identity.pki import write_private
 
     token = await new_agent_token(client, server)
@@ -235,6 +240,7 @@ async def write_agent_identity(client: Client, server: str, kubeconfig: Path) ->
     write_private(token_file, token.encode() + b"\n")
     config = Config(client.config.server, client.config.ca, token_file=Path(token_file.name))
     write_private(kubeconfig, render(config, f"starlink-servers-{server}").encode())
+    return token_file
 
 
 async def new_agent_token(client: Client, server: str) -> str:
@@ -242,7 +248,7 @@ async def new_agent_token(client: Client, server: str) -> str:
     for kind, name, namespace in ((NAMESPACE, SERVER_NAMESPACE, ""), (SERVICE_ACCOUNT, server, SERVER_NAMESPACE)):
         with contextlib.suppress(AlreadyExists):
             await client.create(kind, {"metadata": {"name": name}}, namespace)
-    token, _ = await client.request_token(SERVER_NAMESPACE, server, TOKEN_SECONDS)
+    token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
     return token
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+_TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
 class BadConfig(ValueError):
@@ -44,9 +47,14 @@ class Config:
         if self.token_file is None:
             return self.token
         try:
-            return self.token_file.read_text().strip()
+            token = self.token_file.read_text().strip()
         except OSError as error:
             raise BadConfig(f"{self.token_file}: the token can't be read: {error.strerror}") from None
+        except ValueError:
+            token = ""
+        if _TOKEN.fullmatch(token) is None:
+            raise BadConfig(f"{self.token_file}: this is no token; it must be one word of ASCII")
+        return token
 
     def tls(self) -> ssl.SSLContext | None:
         """The context to connect with, None for plain http."""

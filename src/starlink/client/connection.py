@@ -12,6 +12,8 @@ from starlink.client.errors import Unreachable
 from starlink.client.wire import Wire
 
 _HIGH_WATER = 1024 * 1024
+MOST_HEAD = 64 * 1024
+"""Bytes of an answer's head, its trailers too, and of the 1xx answers before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ class Connection(Wire):
         self._started = False
         self._complete = False
         self._keep = False
+        self._head_fed = 0  # bytes of which none was body
 
     def send(self, request: bytes, reply: Reply) -> None:
         """Sends a request. The one before must have been answered."""
         self._reply = reply
         self._started = self._complete = False
+        self._head_fed = 0
         self.write(request)
 
     def received(self, data: bytes) -> None:
@@ -79,6 +83,7 @@ class Connection(Wire):
             self.close()
             return
         self._started = True
+        self._head_fed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -87,6 +92,9 @@ class Connection(Wire):
                 self._break(f"the server's answer is not HTTP: {error}")
         if self._complete:
             self._finish(reply)
+        elif self._head_fed >= MOST_HEAD and not self.closed:
+            self.close()
+            self._break(f"the head of the server's answer has more than {MOST_HEAD} bytes")
 
     def lost(self, why: str) -> None:
         self._break(f"the connection broke: {why}")
@@ -120,6 +128,7 @@ class Connection(Wire):
             self._reply.began(status)
 
     def on_body(self, body: bytes) -> None:
+        self._head_fed = 0
         if self._reply is not None:
             self._reply.came(body)
 

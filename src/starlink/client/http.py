@@ -11,24 +11,27 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlencode
 
-from starlink.client.config import Config
+from starlink.client.config import BadConfig, Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
 from starlink.client.errors import Unreachable
 from starlink.client.wire import ROOM
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
+MOST_BODY = 256 * 1024 * 1024
+"""Bytes of a whole answer: more than a page of the largest objects that are common, and less than fills a machine."""
 
 
 class _Exchange(Reply):
     """A request, and its answer once it is whole."""
 
-    __slots__ = ("_http", "_parts", "_status", "answer", "connection", "request")
+    __slots__ = ("_http", "_parts", "_size", "_status", "answer", "connection", "request")
 
     def __init__(self, http: "Http", request: bytes, answer: "asyncio.Future[Answer]") -> None:
         self._http = http
         self._status = 0
         self._parts: list[bytes] = []
+        self._size = 0
         self.request = request
         self.answer = answer
         self.connection: Connection | None = None  # the one that it is on
@@ -37,7 +40,12 @@ class _Exchange(Reply):
         self._status = status
 
     def came(self, data: bytes) -> None:
-        self._parts.append(data)
+        self._size += len(data)
+        if self._size <= MOST_BODY:
+            self._parts.append(data)
+        else:
+            self._parts.clear()
+            self.fail(Unreachable(f"the server's answer has more than {MOST_BODY} bytes"))
 
     def completed(self) -> None:
         self.connection = None
@@ -207,12 +215,19 @@ class Http:
     ) -> bytes:
         target = f"{path}?{urlencode(query)}" if query else path
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        if bearer := self._config.bearer():
+        if bearer := self._bearer():
             lines.append(f"Authorization: Bearer {bearer}")
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or method != "GET":  # which means nothing by a body (RFC 9110, section 9.3.1)
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def _bearer(self) -> str:
+        """The token as its file has it now. Raises Unreachable: the file may be good again at the next try."""
+        try:
+            return self._config.bearer()
+        except BadConfig as error:
+            raise Unreachable(str(error)) from None
 
     def close(self) -> None:
         """Closes the idle connections."""

@@ -126,7 +126,9 @@ async def test_an_agent_gets_nothing_for_another_server(core: Core, read: Read) 
     for name in ("s1", "s2"):
         await core("POST", "/api/v1/namespaces/starlink-servers/serviceaccounts", {"metadata": {"name": name}})
     agent = User(AGENT.replace("s1", "s2"), (*GROUPS, "system:authenticated"), "u2")
-    await core("POST", CSRS, csr("other", AGENT, GROUPS, signerName="starlink.dev/agent"), user=agent)
+    body = csr("other", AGENT, GROUPS, signerName="starlink.dev/agent")
+    assert (await core("POST", CSRS, body, user=agent)).status == 403
+    await core("POST", CSRS, body)
     await core("POST", CSRS, csr("last"))
     await core.merge(f"{CSRS}/last/approval", decided("Approved"))
     await issued(read, "last")

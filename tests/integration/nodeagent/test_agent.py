@@ -68,7 +68,7 @@ def host(tmp_path: Path) -> Host:
 async def site(client: Client, host: Host, tmp_path: Path) -> AsyncIterator[Site]:
     made = Site(client, host)
     facts = machine.observe(tmp_path, "127.0.0.1", {})
-    agent = Agent(client, host, facts, {}, time.monotonic, lambda: 1.0)
+    agent = Agent(client, host, facts, time.monotonic, lambda: 1.0)
     running = asyncio.create_task(agent.run())
     try:
         yield made

@@ -1,7 +1,8 @@
 """What a server's agent may do: what is its own server's, whatever RBAC says. Pure.
 
 An agent is a ServiceAccount in namespace `starlink-servers` with its server's name. It is trusted with one server, so
-no binding can give it more; this is asked before RBAC, as Kubernetes asks its node authorizer.
+no binding can give it more; this is asked before RBAC, as Kubernetes asks its node authorizer. What the bodies of its
+writes may hold is in `agent_writes`.
 """
 
 from enum import Enum
@@ -22,6 +23,10 @@ class Verdict(Enum):
     """Allowed if the stored assignment's spec.server is the agent's own (`agent_server`)."""
     ALLOW_IF_REFERRED = "allow if referred"
     """Allowed if an assignment of the agent's own server, in the same namespace, refers to the object."""
+    ALLOW_IF_REPORTED = "allow if reported"
+    """Allowed if the stored Event is the agent's own, or there is none."""
+    ALLOW_IF_REQUESTED = "allow if requested"
+    """Allowed if the stored CertificateSigningRequest was made by the agent, or there is none."""
 
 
 def agent_server(user: User) -> str | None:
@@ -60,7 +65,7 @@ def _gets_by_name(asked: Attributes) -> bool:
 def _own_server(server: str, asked: Attributes) -> bool:
     if asked.verb in ("list", "watch"):
         return ("metadata.name", server) in asked.fields and not asked.subresource
-    allowed = ("get", "patch", "update") if asked.subresource == "status" else ("get", "create")
+    allowed = ("get", "patch", "update") if asked.subresource == "status" else ("get", "create", "patch")
     return asked.name == server and asked.subresource in ("", "status") and asked.verb in allowed
 
 
@@ -74,17 +79,20 @@ def _own_token(server: str, asked: Attributes) -> bool:
     return mine and asked.verb == "create"
 
 
-def _events(_server: str, asked: Attributes) -> bool:
-    return asked.verb in ("create", "patch") and not asked.subresource
+def _events(_server: str, asked: Attributes) -> Verdict:
+    """A patch is answered with the whole object, and tells by its refusals what is in it."""
+    verdicts = {"create": Verdict.ALLOW, "patch": Verdict.ALLOW_IF_REPORTED}
+    return Verdict.DENY if asked.subresource else verdicts.get(asked.verb, Verdict.DENY)
 
 
 def _cluster_identity(_server: str, asked: Attributes) -> bool:
     return asked.name == CLUSTER_IDENTITY and _gets_by_name(asked)
 
 
-def _certificate(_server: str, asked: Attributes) -> bool:
-    """A request holds no secret, and what it asks for is nothing until it is approved."""
-    return (asked.verb == "create" and not asked.subresource) or _gets_by_name(asked)
+def _certificate(_server: str, asked: Attributes) -> Verdict:
+    if asked.verb == "create" and not asked.subresource:
+        return Verdict.ALLOW
+    return Verdict.ALLOW_IF_REQUESTED if _gets_by_name(asked) else Verdict.DENY
 
 
 def _review(_server: str, asked: Attributes) -> bool:
@@ -95,15 +103,15 @@ _CONDITIONAL = {
     ("starlink.dev", "assignments"): _assignments,
     ("", "secrets"): _referred,
     ("", "configmaps"): _referred,
+    ("", "events"): _events,
+    ("events.k8s.io", "events"): _events,
+    ("certificates.k8s.io", "certificatesigningrequests"): _certificate,
 }
 _OWN = {
     ("starlink.dev", "servers"): _own_server,
     ("coordination.k8s.io", "leases"): _own_lease,
     ("", "serviceaccounts"): _own_token,
-    ("", "events"): _events,
-    ("events.k8s.io", "events"): _events,
     ("", "namespaces"): _cluster_identity,
-    ("certificates.k8s.io", "certificatesigningrequests"): _certificate,
     ("authentication.k8s.io", "selfsubjectreviews"): _review,
     ("authorization.k8s.io", "selfsubjectaccessreviews"): _review,
     ("authorization.k8s.io", "selfsubjectrulesreviews"): _review,

@@ -1,13 +1,16 @@
 """The audit log: who did what, when, from where, and with what outcome; one JSON object a line, only ever appended.
 
 Fields follow audit.k8s.io/v1 Events at level Metadata: https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/
-No body is ever written, so no secret is.
+No body is ever written, so no secret is. What a client says, such as its name and a path, is cut to a bound and has no
+character that a terminal would obey.
 """
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,16 @@ import msgspec
 
 from starlink.api.timestamp import format_time
 from starlink.apiserver.message import Request, Response, Stream
-from starlink.apiserver.route import Route
+from starlink.apiserver.route import Route, attributes
 
 MAX_BYTES = 64 * 1024 * 1024
 KEPT_FILES = 5
+MOST_TEXT = 1024
+"""Characters of one value of an entry."""
+MOST_PARTS = 64
+"""Entries of a list or a map within an entry."""
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
+"""Control and direction characters that JSON itself does not escape (UAX #9; ECMA-48), and halves of a pair."""
 _READS = ("get", "list", "watch")
 _LEASES = "coordination.k8s.io/leases"
 
@@ -51,7 +60,7 @@ class AuditLog:
         """Appends one entry, with its time. What can't be written is lost; the server's log says so once, and again
         when it has come to an end, for a full disk must not end the service."""
         with self._lock:
-            line = _encode({"time": self._time(), **entry}) + b"\n"
+            line = _encode({"time": self._time(), **bounded(entry)}) + b"\n"
             try:
                 full = self._size + len(line) > self._max_bytes and self._size > 0
                 rotated = not full or self._rotate()
@@ -119,6 +128,20 @@ class AuditLog:
             os.close(self._file)
 
 
+def bounded(value: Any) -> Any:
+    """The value as it may stand in a line, and further down in it what it holds."""
+    match value:
+        case str():
+            cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}… ({len(value)} characters)"
+            return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+        case Mapping():
+            return {bounded(key): bounded(part) for key, part in islice(value.items(), MOST_PARTS)}
+        case list() | tuple():
+            return [bounded(part) for part in value[:MOST_PARTS]]
+        case _:
+            return value
+
+
 def _opened(path: Path) -> tuple[int, int]:
     """The file to append to, and its size. Raises OSError."""
     file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -182,5 +205,26 @@ def entry(
         "code": answer.status,
         "reason": reason,
         "annotations": dict(annotations),
+    }
+    return {key: value for key, value in told.items() if value}
+
+
+def unauthenticated(request: Request, why: str, claimed: str) -> dict[str, Any]:
+    """What is written of a request whose credentials are not good, `why` not; `claimed` is who it says it comes from,
+    which nothing proves."""
+    asked = attributes(request)
+    told: dict[str, Any] = {
+        "claimed": claimed,
+        "sourceIP": request.remote,
+        "userAgent": request.headers.get("user-agent", ""),
+        "verb": asked.verb,
+        "apiGroup": asked.group,
+        "resource": asked.resource,
+        "subresource": asked.subresource,
+        "namespace": asked.namespace,
+        "name": asked.name,
+        "requestURI": request.path,
+        "code": 401,
+        "reason": why,
     }
     return {key: value for key, value in told.items() if value}

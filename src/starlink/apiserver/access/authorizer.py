@@ -25,6 +25,8 @@ ROLE_BINDINGS = f"{GROUP}/rolebindings"
 CLUSTER_ROLE_BINDINGS = f"{GROUP}/clusterrolebindings"
 MEMO = 10_000
 """How many decisions are kept at most: names and paths are the asker's to invent."""
+SHORT = 512
+"""Characters of a namespace or a path up to which a decision on it is kept, for the same reason."""
 
 AuthorizeAgent = Callable[[User, Attributes], Decision | None]
 T = TypeVar("T")
@@ -68,8 +70,9 @@ class Authorizer:
         key = (user.name, user.groups, namespace)
         grants = self._grants.get(key)
         if grants is None:
-            _make_room(self._grants)
-            grants = self._grants[key] = index.grants(user, namespace)
+            grants = index.grants(user, namespace)
+            if len(namespace) <= SHORT:
+                _keep(self._grants, key, grants)
         return grants
 
     def role_rules(self, kind: str, namespace: str, name: str) -> tuple[Rule, ...] | None:
@@ -84,8 +87,10 @@ class Authorizer:
         )  # fmt: skip
         decision = self._decisions.get(key)
         if decision is None:
-            _make_room(self._decisions)
-            decision = self._decisions[key] = _decide(self.rules_for(user, asked.namespace), asked)
+            decision = _decide(self.rules_for(user, asked.namespace), asked)
+            invented = (asked.namespace, asked.path or "", asked.group, asked.resource, asked.subresource)
+            if sum(map(len, invented)) <= SHORT:
+                _keep(self._decisions, key, decision)
         return decision
 
     def _current(self) -> "_Index":
@@ -147,9 +152,10 @@ def _decide(grants: Sequence[Grant], asked: Attributes) -> Decision:
     return Decision(False, f"RBAC: {together(missing)}") if missing else _REFUSED
 
 
-def _make_room(memo: dict[tuple[Any, ...], Any]) -> None:
+def _keep(memo: dict[tuple[Any, ...], T], key: tuple[Any, ...], value: T) -> None:
     if len(memo) >= MEMO:
         memo.clear()
+    memo[key] = value
 
 
 class _Subject(msgspec.Struct):

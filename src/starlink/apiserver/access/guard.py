@@ -1,26 +1,26 @@
 """What stands before every request: may its sender do this, and may this be written."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
 from starlink.apiserver import encoding, errors, route
-from starlink.apiserver.access import agent_access, authorizer, escalation
+from starlink.apiserver.access import agent_access, agent_writes, authorizer, escalation
 from starlink.apiserver.access.agent_access import Verdict
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes, Decision
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.identity import impersonation
+from starlink.apiserver.identity import certificates, impersonation
 from starlink.apiserver.message import Request, User
-from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.names import EVENTS, NAMESPACES
 from starlink.apiserver.reading import selectors
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies
 from starlink.store.base import Key, Store
 
-_ASSIGNMENTS = "starlink.dev/assignments"
 _SELECTABLE = ("metadata.name", "spec.server")
 
 
@@ -48,6 +48,17 @@ class Guard:
     def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
         """Nobody gives more than they hold. Raises StatusError 403, 404 or 422."""
         escalation.check(self.authorizer, request.user, asked.resource, obj, old)
+
+    def check_agent(self, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
+        """An agent writes no more than is its own; others are not looked at. Raises StatusError 403, which names the
+        first field that is not."""
+        server = agent_access.agent_server(user)
+        if server is None:
+            return
+        for field, why in agent_writes.faults(server, resource, obj, old, self._latest):
+            told = f"{field}: {why}" if field else why
+            refused = errors.forbidden(resource.group, resource.plural, obj["metadata"].get("name", ""), told)
+            raise dataclasses.replace(refused, causes=(errors.Cause("FieldValueForbidden", why, field),))
 
     def impersonated(self, request: Request) -> User:
         """The user that the request is to be done as: its sender, unless its headers say otherwise.
@@ -107,20 +118,37 @@ class Guard:
                 return Decision(True)
             case Verdict.ALLOW_IF_REFERRED if self._is_referred(user, asked):
                 return Decision(True)
+            case Verdict.ALLOW_IF_REPORTED if self._has_reported(user, asked):
+                return Decision(True)
+            case Verdict.ALLOW_IF_REQUESTED if self._has_requested(user, asked):
+                return Decision(True)
             case _:
                 return Decision(False, agent_access.REFUSED)
 
     def _on_own_server(self, user: User, asked: Attributes) -> bool:
-        record = self._store.latest(Key(_ASSIGNMENTS, asked.namespace, asked.name))
+        record = self._store.latest(Key(agent_writes.ASSIGNMENTS, asked.namespace, asked.name))
         if record is None:
             raise errors.not_found(asked.group, asked.resource, asked.name)
         return bool(encoding.raw(record)["spec"]["server"] == agent_access.agent_server(user))
+
+    def _has_reported(self, user: User, asked: Attributes) -> bool:
+        event = self._latest(Key(EVENTS, asked.namespace, asked.name))
+        server = agent_access.agent_server(user)
+        return event is None or (server is not None and agent_writes.is_own_event(event, server))
+
+    def _has_requested(self, user: User, asked: Attributes) -> bool:
+        request = self._latest(Key(certificates.STORAGE, "", asked.name))
+        return request is None or request["spec"].get("username") == user.name
+
+    def _latest(self, key: Key) -> Obj | None:
+        record = self._store.latest(key)
+        return encoding.raw(record) if record is not None else None
 
     def _is_referred(self, user: User, asked: Attributes) -> bool:
         """Whether an assignment of the agent's server refers to the Secret or ConfigMap."""
         word = {"secrets": "secretKeyRef", "configmaps": "configMapKeyRef"}[asked.resource]
         server = agent_access.agent_server(user)
-        for record in self._store.list(_ASSIGNMENTS, asked.namespace):
+        for record in self._store.list(agent_writes.ASSIGNMENTS, asked.namespace):
             spec = encoding.raw(record)["spec"]
             if spec["server"] == server and asked.name in _referred(spec, word):
                 return True

@@ -14,7 +14,7 @@ from starlink.apiserver.http.fairness import Account
 from starlink.apiserver.http.parser import Incoming, RequestParser
 from starlink.apiserver.http.precedence import weight
 from starlink.apiserver.http.service import Service
-from starlink.apiserver.identity.subject import ACCOUNT_PREFIX
+from starlink.apiserver.identity.claims import claimed
 from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
@@ -27,8 +27,8 @@ class Connection(Channel):
     """The state follows from what there is: a request in hand (`_call`), which may have become a stream, or none."""
 
     __slots__ = (
-        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_limits", "_parser", "_receiving", "_service",
-        "_stream", "_user",
+        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_limits", "_parser", "_receiving", "_revoked",
+        "_service", "_stream", "_user",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -45,6 +45,13 @@ class Connection(Channel):
         self._drained: asyncio.Future[None] | None = None
         self._receiving = False
         self._held_back = False
+        self._revoked = False  # the stream's credentials are good no more
+
+    def check(self, now: float) -> None:
+        super().check(now)
+        if self._stream is not None and self._item is not None and self._is_revoked(self._item):
+            self._revoked = True
+            self._stream.cancel()
 
     def stop(self) -> None:
         """Ends the connection once a request in hand is answered; a stream ends as if it were complete."""
@@ -144,6 +151,7 @@ class Connection(Channel):
         try:
             user = self._authenticated(item)
         except StatusError as error:
+            self._tell_refused(item, error)
             return status_response(error)
         self._user = user
         request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
@@ -157,6 +165,10 @@ class Connection(Channel):
         service = self._service
         authorization = item.headers.get("authorization", "")
         return service.authenticator.user(authorization, self.session.peer, service.channels.tls.authorities)
+
+    def _tell_refused(self, item: Incoming, error: StatusError) -> None:
+        request = Request(item.method, item.path, item.query, item.headers, item.body, ANONYMOUS, self.remote)
+        self._service.refused(request, error.message, claimed(item.headers.get("authorization", ""), self.session.peer))
 
     def _payer(self) -> Hashable:
         """On whose account the request goes: strangers are told apart by where they are."""
@@ -228,7 +240,7 @@ class Connection(Channel):
             await self._send_chunks(stream, item)
             complete = True
         except asyncio.CancelledError:
-            complete = self._service.channels.stopping
+            complete = self._service.channels.stopping or self._revoked
         except Exception:
             log.exception("a stream failed", extra={"path": item.path})
         finally:
@@ -251,8 +263,8 @@ class Connection(Channel):
                 await self._drained
 
     def _is_revoked(self, item: Incoming) -> bool:
-        """Whether the sender is a service account that has gone since it asked."""
-        if not self._user.name.startswith(ACCOUNT_PREFIX):
+        """Whether the sender's credentials have ended since it asked: its account is gone, or their time is over."""
+        if self._user is ANONYMOUS:
             return False
         try:
             self._authenticated(item)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class Limits:
     """Sizes in bytes, times in seconds. A user is a user's name, or for anonymous requests an address.
 
-    `headers` counts the request line too; `bodies` is what all requests' bodies may take together,
-    from their first byte until the answer. `handled` requests are in the handler at once, `queued`
-    wait for it; `streams` are watches and followed logs, which count in neither.
+    `target` is of the request line; `headers` counts that too, and what frames a body; `bodies` is
+    what all requests' bodies may take together, from their first byte until the answer. `handled`
+    requests are in the handler at once, `queued` wait for it; `streams` are watches and followed
+    logs, which count in neither.
     `header_seconds` is for a new connection's first byte, `request_seconds` from a request's first
     byte to its last, `idle_seconds` between requests, `stalled_seconds` for a client that does not
     read, `linger_seconds` for it to close after the last answer. Of the connections above the limit,
@@ -19,6 +20,7 @@ class Limits:
     connections: int = 5_000
     connections_per_address: int = 4_000
     connections_refused: int = 64
+    target: int = 16 * 1024
     headers: int = 64 * 1024
     body: int = 3 * 1024 * 1024
     bodies: int = 96 * 1024 * 1024

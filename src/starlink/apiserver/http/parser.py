@@ -15,6 +15,7 @@ from starlink.apiserver.message import separator
 
 _HEADER_COST = 32  # what a header takes beside its text, so that many small ones count too
 _KEPT_NAMES = 1024
+_SHORT_NAME = 64
 _KEPT_HEADS = 1024
 _SHORT = 16 * 1024
 _SHORT_HEAD = 4096
@@ -47,7 +48,7 @@ class RequestParser:
 
     __slots__ = (
         "_bodies", "_body", "_body_size", "_failed", "_head_done", "_head_fed", "_head_size", "_headers", "_held",
-        "_http", "_limits", "_refusal", "_target", "begun", "ready", "wants_continue",
+        "_http", "_idle_fed", "_limits", "_refusal", "_target", "begun", "ready", "wants_continue",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, bodies: Budget) -> None:
@@ -57,6 +58,7 @@ class RequestParser:
         self._limits = limits
         self._bodies = bodies
         self._held = 0
+        self._body_size = self._idle_fed = 0
         self._http: Any = None
         self._failed = False
         self._headers: dict[str, str] = {}
@@ -104,6 +106,7 @@ class RequestParser:
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)
+        body = self._body_size
         while rest and not self._failed:
             try:
                 self._http.feed_data(rest)
@@ -114,11 +117,19 @@ class RequestParser:
                 self._fail(self._refusal or errors.bad_request(f"malformed HTTP request: {error}"))
         if self.begun and not self._head_done:
             self._count_partial_head(len(data))
+        elif self.begun:
+            self._count_framing(len(data), self._body_size - body)
 
     def _count_partial_head(self, size: int) -> None:
         """A header that never ends reaches no callback, and must not gather for ever."""
         self._head_fed += size
         if self._head_fed > 2 * self._limits.headers:
+            self._fail(self._headers_too_large())
+
+    def _count_framing(self, size: int, body: int) -> None:
+        """Of a chunked body what is not body, such as a trailer that never ends, gathers within httptools too."""
+        self._idle_fed = 0 if body > 0 else self._idle_fed + size
+        if self._idle_fed > self._limits.headers:
             self._fail(self._headers_too_large())
 
     def _fail(self, refusal: StatusError) -> None:
@@ -140,10 +151,13 @@ class RequestParser:
         self._head_done = False
         self._body = []
         self._body_size = 0
+        self._idle_fed = 0
         self._refusal = None
 
     def on_url(self, url: bytes) -> None:
         self._target = self._target + url if self._target else url
+        if len(self._target) > self._limits.target:
+            self._refuse(self._target_too_long())
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -196,6 +210,9 @@ class RequestParser:
     def _headers_too_large(self) -> StatusError:
         message = f"Request header fields too large: limit is {self._limits.headers}"
         return StatusError(431, "RequestHeaderFieldsTooLarge", message)
+
+    def _target_too_long(self) -> StatusError:
+        return StatusError(414, "RequestURITooLong", f"Request URI too long: limit is {self._limits.target}")
 
     def _body_too_large(self) -> StatusError:
         return errors.too_large(f"Request entity too large: limit is {self._limits.body}")
@@ -250,6 +267,6 @@ def _too_many_bodies() -> StatusError:
 def _header_name(name: bytes) -> str:
     """A header's name in lower case; the usual ones are decoded once."""
     key = name.decode("latin-1").lower()
-    if len(_names) < _KEPT_NAMES:
+    if len(_names) < _KEPT_NAMES and len(name) <= _SHORT_NAME:
         _names[name] = key
     return key

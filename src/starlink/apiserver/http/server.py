@@ -8,35 +8,48 @@ import contextlib
 import logging
 import resource
 import time
+from dataclasses import replace
 
 from starlink.apiserver.http import wire
 from starlink.apiserver.http.connection import Connection
 from starlink.apiserver.http.dispatch import Dispatcher, Handle
 from starlink.apiserver.http.fairness import Budget, Quota
 from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.service import Channels, Service
+from starlink.apiserver.http.listener import Listener, listen
+from starlink.apiserver.http.service import Channels, Refused, Service
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.message import Request
 
-_BACKLOG = 1024
 _SWEEP_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 _OTHER_FILES = 256  # beside the connections
+_FEWEST = 16
+_AT_ONCE = 256  # looked at in one turn of the loop
 
 log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows."""
+    """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows. `refused` is told
+    of each whose credentials are not good."""
 
-    def __init__(self, handle: Handle, authenticator: Authenticator, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        authenticator: Authenticator,
+        *,
+        limits: Limits | None = None,
+        refused: Refused | None = None,
+    ) -> None:
         self._limits = limits or Limits()
         self._authenticator = authenticator
+        self._refused = refused or _nobody
         self._dispatcher = Dispatcher(handle, self._limits)
         self._streams = Quota(total=self._limits.streams, per_user=self._limits.streams_per_user)
         self._open: set[Connection] = set()
         self._service: Service | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -51,12 +64,12 @@ class HttpServer:
 
     async def start(self, host: str, port: int, tls: TlsContext) -> int:
         """Listens; gives the port, which the system picks when it is 0. Raises OSError."""
-        _allow_files(self._limits.connections + self._limits.connections_refused + _OTHER_FILES)
+        self._limits = _fitting(self._limits)
         loop = asyncio.get_running_loop()
         service = self._service = self._serve(tls)
-        self._listener = await loop.create_server(lambda: Connection(service), host or None, port, backlog=_BACKLOG)
+        self._listener = Listener(await listen(host, port), lambda: Connection(service))
         self._background = [loop.create_task(self._sweep(service)), loop.create_task(tls.follow())]
-        return int(self._listener.sockets[0].getsockname()[1])
+        return self._listener.port
 
     async def stop(self) -> None:
         """Closes the listener, ends streams, and waits a little for the requests in hand."""
@@ -83,7 +96,9 @@ class HttpServer:
         admitted = Quota(total=limits.connections, per_user=limits.connections_per_address)
         channels = Channels(limits, tls, asyncio.get_running_loop().time, admitted, self._open)
         date = wire.date_line(time.time())
-        return Service(channels, self._authenticator, self._dispatcher, Budget(limits.bodies), self._streams, date)
+        return Service(
+            channels, self._authenticator, self._dispatcher, Budget(limits.bodies), self._streams, self._refused, date
+        )
 
     async def _sweep(self, service: Service) -> None:
         """Ends, for ever, what takes longer than it may. One look for all is cheaper than a timer for each request."""
@@ -92,16 +107,35 @@ class HttpServer:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._limits.shortest / 4))
             service.date = wire.date_line(time.time())
             now = channels.clock()
-            for connection in tuple(self._open):
+            for number, connection in enumerate(tuple(self._open)):
                 connection.check(now)
+                if number % _AT_ONCE == _AT_ONCE - 1:
+                    await asyncio.sleep(0)
             if channels.refused:
                 log.warning("connections were refused", extra={"refused": channels.refused, "open": self.connections})
                 channels.refused = 0
 
 
-def _allow_files(wanted: int) -> None:
-    """Lets this process open as many files as the system grants, up to `wanted`."""
+def _fitting(limits: Limits) -> Limits:
+    """The limits with no more connections than this process may have files: clients must not take those that the store
+    and the logs need."""
+    refused = limits.connections_refused
+    room = max(_allow_files(limits.connections + refused + _OTHER_FILES) - refused - _OTHER_FILES, _FEWEST)
+    if room >= limits.connections:
+        return limits
+    log.warning("this process may open few files, and so have few connections", extra={"connections": room})
+    return replace(limits, connections=room, connections_per_address=min(limits.connections_per_address, room))
+
+
+def _allow_files(wanted: int) -> int:
+    """Lets this process open as many files as the system grants, up to `wanted`; gives how many these are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, granted), hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    granted = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    return granted
+
+
+def _nobody(_request: Request, _why: str, _claimed: str) -> None:
+    """Nobody is told."""

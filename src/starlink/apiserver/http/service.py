@@ -10,8 +10,12 @@ from starlink.apiserver.http.fairness import Budget, Quota
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.message import Request
 
 _ROOM = 64 * 1024
+
+Refused = Callable[[Request, str, str], None]
+"""Takes a request whose credentials are not good, why they are not, and who it claims to come from."""
 
 
 @dataclass
@@ -39,4 +43,5 @@ class Service:
     dispatcher: Dispatcher
     bodies: Budget
     streams: Quota
+    refused: Refused
     date: bytes = b""

@@ -14,6 +14,7 @@ CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"\r\n"
 
 _KEPT_HEADS = 512
+_SHORT_HEAD = 1024
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _heads: dict[tuple[object, ...], bytes] = {}
@@ -24,9 +25,11 @@ def head(status: int, headers: Mapping[str, str], *, close: bool) -> bytes:
     key = (status, close, *headers.items())
     found = _heads.get(key)
     if found is None:
+        found = _head(status, headers, close)
         if len(_heads) >= _KEPT_HEADS:
             _heads.clear()
-        found = _heads[key] = _head(status, headers, close)
+        if len(found) <= _SHORT_HEAD:  # a client can have long ones made
+            _heads[key] = found
     return found
 
 

@@ -18,6 +18,9 @@ from starlink.apiserver.identity.extensions import authority_identifier, key_usa
 CA_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS = 60
+LONG_SINCE = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+"""From when certificates are good. Only their end protects; a clock that is set back, or a machine that starts without
+the time, must not shut everybody out."""
 
 Certificate = x509.Certificate
 Key = ec.EllipticCurvePrivateKey
@@ -125,7 +128,7 @@ class Pki:
             .issuer_name(issuer)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - datetime.timedelta(hours=1))
+            .not_valid_before(min(LONG_SINCE, self._now - datetime.timedelta(hours=1)))
             .not_valid_after(self._now + datetime.timedelta(days=days))
         )
 

@@ -44,6 +44,12 @@ def from_stored(resource: Resource, obj: Obj) -> Obj:
     return _renamed(_at(obj, resource.api_version), _NEW_OF_CORE)
 
 
+def field_name(resource: Resource, stored: str) -> str:
+    """What the resource's version calls a field that is `stored` under this name."""
+    name, dot, rest = stored.partition(".")
+    return f"{_NEW_OF_CORE.get(name, name)}{dot}{rest}" if converts(resource) else stored
+
+
 def _at(obj: Obj, api_version: str) -> Obj:
     return {**obj, "apiVersion": api_version}
 

@@ -13,6 +13,7 @@ _KEY_FORM = "[-._a-zA-Z0-9]+"
 _LABEL, _SUBDOMAIN, _PART, _KEY = map(re.compile, (_LABEL_FORM, _SUBDOMAIN_FORM, _PART_FORM, _KEY_FORM))
 LONGEST_NAME = 253
 LONGEST_PART = 63
+_LONGEST_KEY = LONGEST_NAME + 1 + LONGEST_PART
 
 
 def _rule(text: str, form: str, *examples: str) -> str:
@@ -69,19 +70,34 @@ def is_path_segment(name: str) -> bool:
     return 0 < len(name) <= LONGEST_NAME and name not in (".", "..") and "/" not in name and "%" not in name
 
 
-@lru_cache(4096)
+# Answers are kept for what is short: what is too long is wrong, and a stranger has megabytes of it.
+
+
 def is_qualified(key: str) -> bool:
     """Whether it is what labels, annotations and finalizers are called: a name with an optional DNS prefix."""
+    return len(key) <= _LONGEST_KEY and _is_qualified(key)
+
+
+def is_label_value(value: str) -> bool:
+    return len(value) <= LONGEST_PART and _is_label_value(value)
+
+
+def is_config_key(key: str) -> bool:
+    return len(key) <= LONGEST_NAME and _is_config_key(key)
+
+
+@lru_cache(4096)
+def _is_qualified(key: str) -> bool:
     return not qualified_faults(key)
 
 
 @lru_cache(4096)
-def is_label_value(value: str) -> bool:
+def _is_label_value(value: str) -> bool:
     return not label_value_faults(value)
 
 
 @lru_cache(4096)
-def is_config_key(key: str) -> bool:
+def _is_config_key(key: str) -> bool:
     return not config_key_faults(key)
 
 

@@ -27,8 +27,7 @@ async def sweep(objects: Objects, registry: Registry, now: float) -> None:
     """Deletes what has expired by `now`, in epoch seconds."""
     events, secrets = registry.get("", "v1", "events"), registry.get("", "v1", "secrets")
     assert events is not None and secrets is not None
-    oldest = now - KEPT_SECONDS
-    old = [(events, r.key) for r in objects.store.list(events.storage) if _last_seen(encoding.raw(r)) < oldest]
+    old = [(events, r.key) for r in objects.store.list(events.storage) if is_old(encoding.raw(r), now)]
     tokens = objects.store.list(secrets.storage, bootstrap_tokens.NAMESPACE)
     old += [(secrets, r.key) for r in tokens if bootstrap_tokens.is_expired(encoding.raw(r), now)]
     for resource, key in old:
@@ -36,10 +35,18 @@ async def sweep(objects: Objects, registry: Registry, now: float) -> None:
             await objects.delete(resource, key.namespace, key.name, DeleteOptions())
 
 
-def _last_seen(event: encoding.Obj) -> float:
-    series = event.get("series") or {}
-    told = series.get("lastObservedTime") or event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
+def is_old(event: encoding.Obj, now: float) -> bool:
+    """Whether an Event is an hour old at `now`, in epoch seconds, or from a time that is yet to come: what its
+    reporter says of it must not keep it for ever, nor a clock that has been set back."""
+    created = parse_time(event["metadata"]["creationTimestamp"])
+    seen = _last_seen(event)
+    moment = seen if seen is not None and seen <= now + KEPT_SECONDS else created
+    return not now - KEPT_SECONDS <= moment <= now + KEPT_SECONDS
+
+
+def _last_seen(event: encoding.Obj) -> float | None:
+    told = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp") or ""
     try:
         return parse_time(told)
     except (TypeError, ValueError):
-        return parse_time(event["metadata"]["creationTimestamp"])
+        return None

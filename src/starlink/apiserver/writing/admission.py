@@ -40,6 +40,7 @@ class RequestAdmission:
             self.guard.check(self.request, replace(self.asked, verb="create"))
         if obj is not None:
             self._check(obj, old)
+            self.guard.check_agent(self.request.user, self.asked.resource, obj, old)
         if not self.policies.in_force:
             return ()
         reviewed = self.policies.review(self._reviewed(operation, obj, old))

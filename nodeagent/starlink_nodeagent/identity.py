@@ -1,0 +1,67 @@
+"""The agent's token: kept in a file, and renewed in time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from starlink.api.labels import SERVER_NAMESPACE
+from starlink.client.config import Config
+from starlink.client.errors import ClientError
+from starlink.client.kube import Client
+from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, lifetime
+from starlink.files import durable
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 60.0
+"""After a renewal, or a try. A clock that is days ahead finds each new token due."""
+
+
+def with_token_file(config: Config, file: Path) -> Config:
+    """The configuration with its token in a file that can be written again, in place of the kubeconfig.
+
+    The token of the kubeconfig is what people gave; where the file has a later one, that is what the agent has got
+    with it since. Where the file can't be written, as on a full disk, the kubeconfig's token is used as it is.
+    """
+    if config.token_file is not None or not config.token:
+        return config
+    if _since(config.token) >= _since(_read(file)):
+        try:
+            write(file, config.token)
+        except OSError as error:
+            log.warning("the token can't be kept in %s, so it is not renewed: %s", file, error.strerror)
+            return config
+    return replace(config, token="", token_file=file)
+
+
+def _since(token: str) -> float:
+    found = lifetime(token)
+    return found[0] if found else 0.0
+
+
+async def renew(client: Client, server: str, file: Path, now: Callable[[], float]) -> None:
+    """Renews the token in the file, until cancelled. `now` is epoch seconds."""
+    while True:
+        if not is_due(_read(file), now()):
+            await asyncio.sleep(LOOK_SECONDS)
+            continue
+        try:
+            token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
+            await asyncio.to_thread(write, file, token)
+        except (ClientError, OSError) as error:
+            log.warning("the token could not be renewed: %s", error)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def write(file: Path, token: str) -> None:
+    """Replaces the file whole, mode 0600. Raises OSError."""
+    durable.replace(file, f"{token}\n".encode())

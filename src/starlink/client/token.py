@@ -1,0 +1,45 @@
+"""When a ServiceAccount's token is to be renewed. Pure.
+
+A token says from when to when it is good (RFC 7519, sections 4.1.4 and 4.1.6). Who holds one looks at it again and
+again, by the clock of the wall, as does the server that will judge it: a timer that is set once sleeps through a
+suspended machine and a clock that is set. The signature is the server's to check.
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+LIFE_SECONDS = 7 * 24 * 3600
+"""What an agent asks for: a week, so that an edge server that was off for some days still gets in."""
+LOOK_SECONDS = 5.0
+"""Between two looks: shorter than the silence after which an agent is missed."""
+
+
+class _Times(msgspec.Struct):
+    iat: float
+    exp: float
+
+
+_decoder = msgspec.json.Decoder(_Times)
+
+
+def lifetime(token: str) -> tuple[float, float] | None:
+    """From when to when a token is good, in epoch seconds; None when it does not say so."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        times = _decoder.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        return None
+    return times.iat, times.exp
+
+
+def is_due(token: str, now: float) -> bool:
+    """Whether a third of a token's life, or all of it, has passed at `now`. One that can't be read is due."""
+    found = lifetime(token)
+    if found is None:
+        return True
+    since, until = found
+    return until - now < (until - since) * 2 / 3

@@ -1,0 +1,7 @@
+"""What the attacks on the API share: a server in this process, as the integration tests have it."""
+
+from tests.integration.conftest import api as api
+from tests.integration.conftest import client as client
+from tests.integration.conftest import core as core
+from tests.integration.conftest import pki as pki
+from tests.integration.conftest import wire as wire
