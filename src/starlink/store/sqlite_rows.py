@@ -1,10 +1,14 @@
 """Objects and events as rows: sealed and summed on their way to the disk, checked and unsealed on their way back."""
 
+import dataclasses
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import structs
 
 from starlink.store import checksum
 from starlink.store import sqlite_statements as sql
@@ -14,40 +18,45 @@ from starlink.store.seal import Seal, told
 _MOST_ROWS = 64
 
 
-class _ObjectRow(NamedTuple):
-    resource: str
-    namespace: str
-    name: str
+class _ObjectRow(msgspec.Struct, frozen=True, gc=False):
+    """An object as it is stored."""
+
+    key: Key
     revision: int
     body: bytes
     checksum: int | None
 
-    @property
-    def key(self) -> Key:
-        return Key(self.resource, self.namespace, self.name)
+    def __str__(self) -> str:
+        return f"{told(self.key)} at revision {self.revision}"
 
     def sum(self) -> int:
         return checksum.of_object(self.key, self.revision, self.body)
 
+    def columns(self) -> tuple[Any, ...]:
+        return (*self.key, self.revision, self.body, self.checksum)
 
-class _LogRow(NamedTuple):
+
+class _LogRow(msgspec.Struct, frozen=True, gc=False):
+    """An event as it is stored."""
+
+    key: Key
     revision: int
     change: str
-    resource: str
-    namespace: str
-    name: str
     body: bytes
     previous_revision: int
     previous: bytes | None
     checksum: int | None
 
-    @property
-    def key(self) -> Key:
-        return Key(self.resource, self.namespace, self.name)
+    def __str__(self) -> str:
+        return f"the log's revision {self.revision} of {told(self.key)}"
 
     def sum(self) -> int:
         left = checksum.of_object(self.key, self.revision, self.body)
         return checksum.of_event(left, self.change, self.previous_revision, self.previous)
+
+    def columns(self) -> tuple[Any, ...]:
+        event = (self.revision, self.change, self.body, self.previous_revision, self.previous, self.checksum)
+        return (*self.key, *event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,15 @@ class Contents:
 
     def skipping_to(self, revision: int) -> "Contents":
         """The same objects; nobody resumes from what was told up to `revision`."""
-        return replace(self, events=(), floor=revision, revision=revision)
+        return dataclasses.replace(self, events=(), floor=revision, revision=revision)
 
 
 def anything(body: bytes) -> bool:
     """For stores that ask nothing of a body."""
     return True
+
+
+R = TypeVar("R", _ObjectRow, _LogRow)
 
 
 class Rows:
@@ -90,9 +102,8 @@ class Rows:
     def read(self, connection: sqlite3.Connection) -> Contents:
         """Everything, unsealed. Raises StoreRefused, sqlite3.Error, and ValueError for a row that is not as it was
         written."""
-        objects = [_ObjectRow(*row) for row in connection.execute(self._sql.objects)]
-        log = [_LogRow(*row) for row in connection.execute(self._sql.log)]
-        records = list(map(self._record, objects))
+        objects, log = self._objects(connection), self._log(connection)
+        records = [Record(row.key, row.revision, self._opened(row, row.body)) for row in objects]
         events = list(map(self._event, log))
         floor = self._floor(connection)
         newest = max((record.revision for record in records), default=0)
@@ -100,28 +111,30 @@ class Rows:
         stale = any(self._seal.stale(row.key, row.body) for row in objects) or any(map(self._is_stale, log))
         return Contents(records, events, floor, revision, stale)
 
-    def _record(self, row: _ObjectRow) -> Record:
-        what = f"{told(row.key)} at revision {row.revision}"
-        self._check(row, what)
-        return Record(row.key, row.revision, self._unsealed(row.key, row.body, what))
+    def _objects(self, connection: sqlite3.Connection) -> list[_ObjectRow]:
+        rows = connection.execute(self._sql.objects)
+        return list(map(self._checked, (_ObjectRow(Key(*row[:3]), *row[3:]) for row in rows)))
+
+    def _log(self, connection: sqlite3.Connection) -> list[_LogRow]:
+        rows = connection.execute(self._sql.log)
+        return list(map(self._checked, (_LogRow(Key(*row[:3]), *row[3:]) for row in rows)))
+
+    def _checked(self, row: R) -> R:
+        if self._summed and row.checksum != _sum_of(row):
+            raise ValueError(f"{row} is not as it was written: its checksum is another")
+        return row
 
     def _event(self, row: _LogRow) -> Event:
-        what = f"the log's revision {row.revision} of {told(row.key)}"
-        self._check(row, what)
-        record = Record(row.key, row.revision, self._unsealed(row.key, row.body, what))
+        record = Record(row.key, row.revision, self._opened(row, row.body))
         if row.previous is None:
             return Event(Change(row.change), record, None)
-        previous = Record(row.key, row.previous_revision, self._unsealed(row.key, row.previous, what))
+        previous = Record(row.key, row.previous_revision, self._opened(row, row.previous))
         return Event(Change(row.change), record, previous)
 
-    def _check(self, row: _ObjectRow | _LogRow, what: str) -> None:
-        if self._summed and row.checksum != _sum_of(row):
-            raise ValueError(f"{what} is not as it was written: its checksum is another")
-
-    def _unsealed(self, key: Key, stored: bytes, what: str) -> bytes:
-        body = self._seal.unseal(key, stored)
+    def _opened(self, row: _ObjectRow | _LogRow, stored: bytes) -> bytes:
+        body = self._seal.unseal(row.key, stored)
         if not self._summed and not self._legible(body):
-            raise ValueError(f"{what} is not as it was written: it can't be read")
+            raise ValueError(f"{row} is not as it was written: it can't be read")
         return body
 
     def _floor(self, connection: sqlite3.Connection) -> int:
@@ -166,7 +179,7 @@ class Rows:
 
     def _object_row(self, record: Record) -> _ObjectRow:
         body = self._seal.seal(record.key, record.body)
-        return _ObjectRow(*record.key, record.revision, body, checksum.of_object(record.key, record.revision, body))
+        return _ObjectRow(record.key, record.revision, body, checksum.of_object(record.key, record.revision, body))
 
     def _log_row(self, event: Event, left: _ObjectRow) -> _LogRow:
         previous = event.previous
@@ -174,19 +187,19 @@ class Rows:
         at = previous.revision if previous else 0
         change = event.change.value
         found = checksum.of_event(left.checksum or 0, change, at, before)
-        return _LogRow(left.revision, change, *left.key, left.body, at, before, found)
+        return _LogRow(left.key, left.revision, change, left.body, at, before, found)
 
     # Sealing anew
 
     def reseal(self, connection: sqlite3.Connection) -> None:
         """Stores every stale body as it would be stored now. Raises StoreRefused, sqlite3.Error."""
-        for row in [_ObjectRow(*row) for row in connection.execute(self._sql.objects)]:
+        for row in self._objects(connection):
             if self._seal.stale(row.key, row.body):
-                anew = row._replace(body=self._sealed_anew(row.key, row.body))
+                anew = structs.replace(row, body=self._sealed_anew(row.key, row.body))
                 connection.execute(self._sql.reseal_object, _summed(anew))
-        for logged in filter(self._is_stale, [_LogRow(*row) for row in connection.execute(self._sql.log)]):
+        for logged in filter(self._is_stale, self._log(connection)):
             previous = self._sealed_anew(logged.key, logged.previous) if logged.previous is not None else None
-            left = logged._replace(body=self._sealed_anew(logged.key, logged.body), previous=previous)
+            left = structs.replace(logged, body=self._sealed_anew(logged.key, logged.body), previous=previous)
             connection.execute(self._sql.reseal_event, _summed(left))
 
     def _sealed_anew(self, key: Key, stored: bytes) -> bytes:
@@ -202,15 +215,17 @@ def _sum_of(row: _ObjectRow | _LogRow) -> int | None:
 
 
 def _summed(row: _ObjectRow | _LogRow) -> dict[str, Any]:
-    return row._asdict() | {"checksum": row.sum()}
+    resource, namespace, name = row.key
+    return {"resource": resource, "namespace": namespace, "name": name} | structs.asdict(row) | {"checksum": row.sum()}
 
 
-def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]], end: str = "") -> None:
+def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[_ObjectRow | _LogRow], end: str = "") -> None:
     """Inserts rows many at a time: between two statements this thread may have to wait for the event loop's. Their
     number is a power of two, so that few statements are prepared."""
     start = 0
     while left := len(rows) - start:
         count = min(1 << (left.bit_length() - 1), _MOST_ROWS)
-        values = ", ".join([f"({', '.join('?' * len(rows[start]))})"] * count)
-        connection.execute(f"{statement} {values} {end}", tuple(chain.from_iterable(rows[start : start + count])))
+        some = [row.columns() for row in rows[start : start + count]]
+        values = ", ".join([f"({', '.join('?' * len(some[0]))})"] * count)
+        connection.execute(f"{into} {values} {end}", tuple(chain.from_iterable(some)))
         start += count

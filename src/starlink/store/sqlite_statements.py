@@ -15,7 +15,7 @@ class Statements(NamedTuple):
 
 SUMMED = Statements(
     "SELECT resource, namespace, name, revision, body, checksum FROM object",
-    "SELECT revision, change, resource, namespace, name, body, previous_revision, previous, checksum FROM log "
+    "SELECT resource, namespace, name, revision, change, body, previous_revision, previous, checksum FROM log "
     "ORDER BY revision",
     "SELECT revision, checksum FROM floor",
     "UPDATE object SET body = :body, checksum = :checksum "
@@ -24,7 +24,7 @@ SUMMED = Statements(
 )
 UNSUMMED = Statements(
     "SELECT resource, namespace, name, revision, body, NULL FROM object",
-    "SELECT revision, change, resource, namespace, name, body, previous_revision, previous, NULL FROM log "
+    "SELECT resource, namespace, name, revision, change, body, previous_revision, previous, NULL FROM log "
     "ORDER BY revision",
     "SELECT revision, NULL FROM floor",
     "UPDATE object SET body = :body WHERE resource = :resource AND namespace = :namespace AND name = :name",
