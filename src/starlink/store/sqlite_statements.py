@@ -38,7 +38,7 @@ OR_CHANGE = (
     "SET revision = excluded.revision, body = excluded.body, checksum = excluded.checksum"
 )
 APPEND = (
-    "INSERT INTO log (revision, change, resource, namespace, name, body, previous_revision, previous, checksum) VALUES"
+    "INSERT INTO log (resource, namespace, name, revision, change, body, previous_revision, previous, checksum) VALUES"
 )
 DELETE = "DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?"
 BEGIN_LOG = "INSERT INTO floor (revision, checksum) VALUES (?, ?)"
