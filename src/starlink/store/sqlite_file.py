@@ -47,6 +47,7 @@ class SqliteFile:
         self._rows = Rows(seal)
         self._durability = durability
         self._highwater = HighWater(sqlite_marker.highwater_of(path))
+        self._boot = highwater.this_boot()
         self._tally = Tally(0, 0)
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
@@ -106,7 +107,7 @@ class SqliteFile:
     def _set_highwater(self, contents: Contents) -> None:
         self._tally = Tally.of(contents.records)
         try:
-            self._highwater.begin(Mark(contents.revision, self._tally, highwater.this_boot()))
+            self._highwater.begin(Mark(contents.revision, self._tally, self._boot))
         except OSError as error:  # without room for it reads go on all the same
             log.warning("the high-water mark of %s was not written: %s", self._path, error)
 
@@ -140,7 +141,7 @@ class SqliteFile:
         """The writes are durable, so they are acknowledged whatever becomes of the mark; it then says less."""
         self._tally = self._tally.after(events)
         try:
-            self._highwater.raise_to(Mark(events[-1].record.revision, self._tally, highwater.this_boot()))
+            self._highwater.raise_to(Mark(events[-1].record.revision, self._tally, self._boot))
         except OSError as error:
             log.warning("the high-water mark of %s was not written: %s", self._path, error)
 
