@@ -17,6 +17,7 @@ SCHEMA_VERSION = 2
 SUMMED_SINCE = 2
 APPLICATION_ID = 0x53744C6B  # "StLk"
 PAGE_BYTES = 8192
+_SMALLEST = 512  # bytes that a database has: https://www.sqlite.org/fileformat2.html#page_size
 
 # A table with a rowid keeps bodies of up to a page beside each other. One WITHOUT ROWID puts the rest of what is longer
 # than a quarter of a page into a page of its own: https://www.sqlite.org/fileformat2.html#payload
@@ -91,9 +92,8 @@ def load(path: Path, seal: Seal, legible: Callable[[bytes], bool] = anything) ->
     """
     marked = sqlite_highwater.read(path)  # before the database, which may be written just now
     with _reading(path) as connection:
-        rows = _check(connection, path, seal, legible)
         try:
-            contents = rows.read(connection)
+            contents = _rows(connection, path, seal, legible).read(connection)
         except (ValueError, TypeError, AttributeError) as error:  # rows that hold what no row does
             raise damaged(path, str(error)) from error
     missing = missing_event(contents.records, contents.events, contents.floor)
@@ -117,7 +117,11 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    sqlite_marker.refuse_lost_writes(path)  # before anything is opened, which makes an empty log where there is none
+    # Before anything is opened: SQLite makes an empty log where there is none, and removes one beside an empty file,
+    # for which it takes one of a single byte too.
+    sqlite_marker.refuse_lost_writes(path)
+    if path.stat().st_size < _SMALLEST:
+        raise damaged(path, "it is empty")
     # Read-only, because the last connection to close would otherwise write the log into the file.
     connection = None
     try:
@@ -131,7 +135,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> Rows:
+def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> Rows:
     """The rows of a database whose pages and tables are sound. Raises StoreRefused, sqlite3.Error."""
     summed = _version(connection, path) >= SUMMED_SINCE
     if summed and dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")) != _TABLES:
@@ -144,8 +148,6 @@ def _check(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Call
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    if path.stat().st_size == 0:
-        raise damaged(path, "it is empty")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreRefused(f"{path} is a database of something else; give another --data-dir")
