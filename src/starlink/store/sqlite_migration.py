@@ -20,6 +20,8 @@ from starlink.store.sqlite_errors import is_busy, refused
 from starlink.store.sqlite_rows import Contents, Rows
 from starlink.store.sqlite_sealing import reseal
 
+BUSY_SECONDS = 5.0
+
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,7 @@ def move(path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> None:
     contents = _as_it_goes_on(path, old)
     with sqlite_schema.whole(path, Rows(seal), contents) as partial:
         _compare(path, sqlite_schema.load(partial, seal), contents)
+        sqlite_schema.keep_log(partial)
         with _alone(path) as connection:
             if old.stale:
                 reseal(connection, Rows(seal, summed=False))
@@ -67,7 +70,7 @@ def _compare(path: Path, made: Contents, contents: Contents) -> None:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection beside which there is no other, also of a process that reads."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with contextlib.closing(sqlite3.connect(path, BUSY_SECONDS, isolation_level=None)) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA synchronous = FULL")

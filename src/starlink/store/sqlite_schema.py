@@ -46,14 +46,15 @@ def create(path: Path, records: Iterable[Record] = (), revision: int = 0) -> Non
     after `revision`. Raises StoreRefused, sqlite3.Error, OSError."""
     sqlite_marker.refuse_another(path)
     with whole(path, Rows(AsStored()), Contents(tuple(records), (), revision, revision)) as partial:
+        keep_log(partial)
         partial.replace(path)
     durable.sync_folder(path.parent)
 
 
 @contextlib.contextmanager
 def whole(path: Path, rows: Rows, contents: Contents) -> Iterator[Path]:
-    """A database of `contents` on the disk, beside the one at `path`; it is removed unless it is moved away.
-    Raises sqlite3.Error, OSError."""
+    """A database of `contents` on the disk, beside the one at `path`, without a log yet; it is removed unless it is
+    moved away. Raises sqlite3.Error, OSError."""
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -63,6 +64,12 @@ def whole(path: Path, rows: Rows, contents: Contents) -> Iterator[Path]:
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+def keep_log(path: Path) -> None:
+    """Has a database that was just made keep a write-ahead log from now on. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _fill(connection: sqlite3.Connection, rows: Rows, contents: Contents) -> None:
@@ -75,7 +82,6 @@ def _fill(connection: sqlite3.Connection, rows: Rows, contents: Contents) -> Non
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def version_of(path: Path) -> int:
