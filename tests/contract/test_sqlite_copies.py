@@ -12,9 +12,8 @@ from tests.contract.stores import B
 
 from starlink.store import backup, sqlite_schema
 from starlink.store.backup import Snapshot
-from starlink.store.base import Expired, StoreRefused
+from starlink.store.base import REVISION_STEP, Expired, StoreRefused
 from starlink.store.seal import AsStored
-from starlink.store.sqlite_file import REVISION_STEP
 
 
 async def test_a_copy_of_a_store_that_is_written_is_of_one_moment(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 from tests.contract.sqlite_stores import NEW, OPENER, events_since, files, opened, write_until_killed
 from tests.contract.stores import A
 
-from starlink.store.base import Expired, Key, StoreRefused
+from starlink.store.base import REVISION_STEP, Expired, Key, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal
 from starlink.store.sqlite import SqliteStore
-from starlink.store.sqlite_file import REVISION_STEP, Durability
+from starlink.store.sqlite_file import Durability
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [(Durability.FULL, 2), (Durability.NORMAL, 1)])
@@ -56,7 +56,7 @@ async def test_a_start_that_was_killed_is_done_again(tmp_path: Path) -> None:
     path.with_name(".s.db.partial").write_bytes(b"half")
     async with opened(path) as store:
         await store.put(A, b"a", expect=0)
-    assert {"s.db", "s.db.lock"} == set(files(path))
+    assert {"s.db", "s.db.lock", "s.db.mark"} == set(files(path))
 
 
 @pytest.mark.parametrize("durability", list(Durability))

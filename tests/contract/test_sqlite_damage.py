@@ -10,9 +10,9 @@ from tests.contract.sqlite_stores import files, opened, write_until_killed
 from tests.contract.stores import A, B
 
 from starlink.store import backup
-from starlink.store.base import Expired, Key, StoreRefused
+from starlink.store.base import REVISION_STEP, Expired, Key, StoreRefused
 from starlink.store.sqlite import SqliteStore
-from starlink.store.sqlite_file import REVISION_STEP, Durability
+from starlink.store.sqlite_file import Durability
 
 
 async def test_a_damaged_page_is_found_and_left_alone(tmp_path: Path) -> None:
@@ -89,7 +89,9 @@ async def test_a_wal_without_its_database_is_not_mixed_with_a_new_one(tmp_path: 
     write_until_killed(path, Durability.FULL, 10)
     path.unlink()
     before = files(path)
-    with pytest.raises(StoreRefused, match=r"s\.db is gone, but .*s\.db-wal and .*s\.db\.open is left of it"):
+    with pytest.raises(
+        StoreRefused, match=r"s\.db is gone, but .*s\.db-wal and .*s\.db\.open and .*s\.db\.mark is left of it"
+    ):
         await SqliteStore(path).open()
     assert files(path) == before
 
@@ -123,4 +125,4 @@ async def test_a_lost_wal_is_refused_until_its_loss_is_accepted(tmp_path: Path, 
         with pytest.raises(Expired):
             store.watch(None, None, told)
         await store.put(A, b"a", expect=0)
-    assert set(files(path)) == {"s.db", "s.db.lock"}
+    assert set(files(path)) == {"s.db", "s.db.lock", "s.db.mark"}

@@ -18,6 +18,7 @@ from tests.contract.sqlite_stores import (
     write_secrets,
 )
 
+from starlink.store import checksum
 from starlink.store.base import Key, StoreRefused
 from starlink.store.seal import Plain, Seal, key_id
 from starlink.store.sqlite import SqliteStore
@@ -88,6 +89,8 @@ async def test_a_sealed_body_in_the_place_of_another_is_refused(tmp_path: Path) 
         for name in ("a", "b"):
             await store.put(SECRET._replace(name=name), name.encode(), expect=0)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE object SET body = (SELECT body FROM object WHERE name = 'b') WHERE name = 'a'")
+        other: bytes = connection.execute("SELECT body FROM object WHERE name = 'b'").fetchone()[0]
+        summed = checksum.of_object(SECRET, 1, other)
+        connection.execute("UPDATE object SET body = ?, checksum = ? WHERE name = 'a'", (other, summed))
     with pytest.raises(StoreRefused, match="another object's"):
         await SqliteStore(path, seal=seal()).open()

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from tests.contract.stores import A, B, take
 
-from starlink.store.base import Change, Conflict, Event, Expired, Key, Store, StoreUnavailable, Topic
+from starlink.store.base import Change, Conflict, Event, Expired, Key, Store, StoreRefused, StoreUnavailable, Topic
 from starlink.store.memory import MemoryStore
 from starlink.store.sqlite import SqliteStore
-from starlink.store.sqlite_file import StoreRefused
 
 
 @pytest.fixture(params=["memory", "sqlite"])

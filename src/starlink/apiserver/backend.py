@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from starlink.store.base import Store, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, Seal
@@ -39,10 +41,18 @@ def store(arguments: argparse.Namespace) -> Store:
     database = arguments.data_dir / "store" / "starlink.db"
     seal = AesGcmSeal(KeyFile.open(database.with_name("encryption.key")))
     if not arguments.etcd_endpoints:
-        return SqliteStore(database, seal=seal, durability=Durability(arguments.durability))
+        return SqliteStore(database, seal=seal, durability=Durability(arguments.durability), legible=is_object)
     if database.exists():
         log.warning("the objects in %s are not served: the store is etcd", database)
     return _etcd(arguments, seal)
+
+
+def is_object(body: bytes) -> bool:
+    """Whether the body is JSON of an object, as all that is stored is."""
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 def check_etcd(option: str) -> None:

@@ -22,8 +22,8 @@ from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
 from starlink.cli.rebirth import reborn
 from starlink.files import durable
 from starlink.store import backup, lock
-from starlink.store.base import StoreRefused, StoreUnavailable
-from starlink.store.sqlite_file import REVISION_STEP, lock_of
+from starlink.store.base import REVISION_STEP, StoreRefused, StoreUnavailable
+from starlink.store.sqlite_file import lock_of
 
 
 class NotRestored(Exception):

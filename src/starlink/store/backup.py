@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.store import sqlite_schema
-from starlink.store.base import Record, StoreRefused
+from starlink.store.base import REVISION_STEP, Record, StoreRefused
 from starlink.store.seal import AsStored
-from starlink.store.sqlite_file import REVISION_STEP
 
 WRITES_A_SECOND = 100_000
 """More than any store takes."""

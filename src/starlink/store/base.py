@@ -11,6 +11,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+REVISION_STEP = 1_000_000_000
+"""What revisions skip when some that were told may be lost. No client has got that far, so none resumes
+across it: https://etcd.io/docs/v3.6/op-guide/recovery/ advises the same step."""
+
 
 class Key(NamedTuple):
     """Where an object lies: `resource` is `group/plural` (`/namespaces` in the core group)."""

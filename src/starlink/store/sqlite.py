@@ -7,7 +7,7 @@ one transaction; replies and events leave only after the commit. Reads come from
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from starlink.store.history import DEFAULT_KEPT
 from starlink.store.reads import Reads
 from starlink.store.seal import Plain, Seal
 from starlink.store.sqlite_file import Durability, SqliteFile
+from starlink.store.sqlite_rows import anything
 
 MAX_GROUP = 512
 ENOUGH = 16  # writes to begin with while the loop is still busy with others
@@ -32,7 +33,8 @@ class _Write(NamedTuple):
 class SqliteStore(Reads):
     """`base.Store` over the database `path`; `kept` events can be resumed from.
 
-    `seal` stands between memory, which holds plain bodies, and the disk.
+    `seal` stands between memory, which holds plain bodies, and the disk. `legible` says whether a body that was stored
+    without a checksum, by an older StarLink, is one.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class SqliteStore(Reads):
         *,
         seal: Seal = _PLAIN,
         durability: Durability = Durability.FULL,
+        legible: Callable[[bytes], bool] = anything,
     ) -> None:
         super().__init__(kept)
-        self._file = SqliteFile(path, kept, seal, durability)
+        self._file = SqliteFile(path, kept, seal, durability, legible)
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._staged: list[_Write] = []
         self._committing = False  # whether the writer thread has a group

@@ -1,22 +1,23 @@
 """The database file behind `sqlite.SqliteStore`: opening, one commit, closing."""
 
 import contextlib
+import logging
 import os
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from starlink.store import lock, sqlite_marker, sqlite_schema
-from starlink.store.base import Event
-from starlink.store.base import StoreRefused as StoreRefused
+from starlink.store import highwater, lock, sqlite_highwater, sqlite_marker, sqlite_migration, sqlite_schema
+from starlink.store.base import REVISION_STEP, Event, StoreRefused
+from starlink.store.highwater import HighWater, Mark
 from starlink.store.seal import Seal
-from starlink.store.sqlite_rows import Contents, Rows
+from starlink.store.sqlite_errors import is_full, refused
+from starlink.store.sqlite_rows import Contents, Rows, anything
+from starlink.store.sqlite_sealing import reseal
+from starlink.store.tally import Tally
 
-REVISION_STEP = 1_000_000_000
-"""What revisions skip when some that were told may be lost. No client has got that far, so none resumes
-across it: https://etcd.io/docs/v3.6/op-guide/recovery/ advises the same step."""
+log = logging.getLogger(__name__)
 
 
 class Durability(StrEnum):
@@ -31,12 +32,23 @@ class Durability(StrEnum):
 class SqliteFile:
     """One database file, mode 0600, locked against a second process while it is open."""
 
-    def __init__(self, path: Path, kept: int, seal: Seal, durability: Durability) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kept: int,
+        seal: Seal,
+        durability: Durability,
+        legible: Callable[[bytes], bool] = anything,
+    ) -> None:
         self._path = path
         self._kept = kept
         self._seal = seal
+        self._legible = legible
         self._rows = Rows(seal)
         self._durability = durability
+        self._highwater = HighWater(sqlite_marker.highwater_of(path))
+        self._boot = highwater.this_boot()
+        self._tally = Tally(0, 0)
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._since_trim = 0
@@ -48,13 +60,15 @@ class SqliteFile:
         try:
             if sqlite_schema.is_absent(self._path):
                 sqlite_schema.create(self._path)
+            elif sqlite_schema.version_of(self._path) < sqlite_schema.SCHEMA_VERSION:
+                sqlite_migration.move(self._path, self._seal, self._legible)
             contents = sqlite_schema.load(self._path, self._seal)
             with sqlite_schema.wal_kept(self._path):  # or a start that fails would remove it
                 return self._connect(contents)
         except BaseException as error:
             self.close()
             if isinstance(error, sqlite3.Error):
-                raise sqlite_schema.refused(self._path, error) from error
+                raise refused(self._path, error) from error
             raise
 
     def _take_lock(self) -> None:
@@ -70,9 +84,10 @@ class SqliteFile:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if contents.stale:
-                self._reseal(connection)
+                reseal(connection, self._rows)
             if sqlite_marker.may_lack_writes(self._path):
-                contents = _skip(connection, contents)
+                contents = self._skip(connection, contents)
+            self._set_highwater(contents)
             self._promise(connection)
         except BaseException:
             connection.close()
@@ -80,16 +95,21 @@ class SqliteFile:
         self._connection = connection
         return contents
 
-    def _reseal(self, connection: sqlite3.Connection) -> None:
-        """Seals what should be, and leaves nothing of it in free pages, in overwritten ones, or in the WAL."""
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA secure_delete = ON")
+    def _skip(self, connection: sqlite3.Connection, contents: Contents) -> Contents:
+        """Goes on far above every revision that clients may know of and that may be lost."""
+        marked = sqlite_highwater.read(self._path)
+        revision = max(contents.revision, marked.revision if marked else 0) + REVISION_STEP
         connection.execute("BEGIN IMMEDIATE")
-        self._rows.reseal(connection)
+        self._rows.raise_floor(connection, revision)
         connection.execute("COMMIT")
-        connection.execute("PRAGMA secure_delete = OFF")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return contents.skipping_to(revision)
+
+    def _set_highwater(self, contents: Contents) -> None:
+        self._tally = Tally.of(contents.records)
+        try:
+            self._highwater.begin(Mark(contents.revision, self._tally, self._boot))
+        except OSError as error:  # without room for it reads go on all the same
+            log.warning("the high-water mark of %s was not written: %s", self._path, error)
 
     def _promise(self, connection: sqlite3.Connection) -> None:
         """Sets what a commit means, and leaves word of it for the start after a crash."""
@@ -115,10 +135,19 @@ class SqliteFile:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._raise_highwater(events)
+
+    def _raise_highwater(self, events: Sequence[Event]) -> None:
+        """The writes are durable, so they are acknowledged whatever becomes of the mark; it then says less."""
+        self._tally = self._tally.after(events)
+        try:
+            self._highwater.raise_to(Mark(events[-1].record.revision, self._tally, self._boot))
+        except OSError as error:
+            log.warning("the high-water mark of %s was not written: %s", self._path, error)
 
     def why(self, error: Exception) -> str:
         """Why a commit failed, and what to do."""
-        if sqlite_schema.is_full(self._path, error):
+        if is_full(self._path, error):
             return f"the disk that holds {self._path} is full; make room there, and writes work again"
         return f"{self._path}: {error}"
 
@@ -131,10 +160,11 @@ class SqliteFile:
             "SELECT revision FROM log ORDER BY revision DESC LIMIT 1 OFFSET ?", (self._kept,)
         ).fetchone()
         if row is not None:
-            _raise_floor(connection, row[0])
+            self._rows.raise_floor(connection, row[0])
 
     def close(self) -> None:
         """Closes the file and lets go of its lock."""
+        self._highwater.close()
         if self._connection is not None:
             # Before the connection is closed, which removes the write-ahead log. Under FULL there is nothing to sync,
             # and no backup that reads just now to wait for.
@@ -161,17 +191,3 @@ def _sync(connection: sqlite3.Connection) -> bool:
     except sqlite3.Error:
         return False
     return not busy
-
-
-def _skip(connection: sqlite3.Connection, contents: Contents) -> Contents:
-    """Goes on far above every revision that clients may know of and a power cut may have taken."""
-    revision = contents.revision + REVISION_STEP
-    connection.execute("BEGIN IMMEDIATE")
-    _raise_floor(connection, revision)
-    connection.execute("COMMIT")
-    return replace(contents, events=(), floor=revision, revision=revision)
-
-
-def _raise_floor(connection: sqlite3.Connection, revision: int) -> None:
-    connection.execute("UPDATE floor SET revision = ?", (revision,))
-    connection.execute("DELETE FROM log WHERE revision <= ?", (revision,))

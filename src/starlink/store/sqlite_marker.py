@@ -22,21 +22,36 @@ def wal_of(database: Path) -> Path:
     return database.with_name(database.name + "-wal")
 
 
+def highwater_of(database: Path) -> Path:
+    """The place of the high-water mark."""
+    return database.with_name(database.name + ".mark")
+
+
 def refuse_lost_writes(database: Path) -> None:
     """Raises StoreRefused when the database was not closed and its write-ahead log, which was there, is gone."""
-    found = _read(database)
     wal = wal_of(database)
-    if found is None or found == ACCEPTED or wal.exists():
+    if _read(database) in (None, ACCEPTED) or wal.exists():
         return
     raise StoreRefused(
         f"{wal} is gone, and with it writes that {database} had not taken in yet; put it back, or restore a backup; "
-        f"to go on without them, run: echo {ACCEPTED} > {marker_of(database)}"
+        f"{way_on(database)}"
     )
+
+
+def way_on(database: Path) -> str:
+    """What to do to go on without the writes that are lost."""
+    return f"to go on without them, run: echo {ACCEPTED} > {marker_of(database)}"
+
+
+def is_accepted(database: Path) -> bool:
+    """Whether the operator has said to go on without the writes that are lost."""
+    return _read(database) == ACCEPTED
 
 
 def refuse_another(database: Path) -> None:
     """Raises StoreRefused when a database that is to be made would be mixed with what is left of a lost one."""
-    left = [path for path in (wal_of(database), marker_of(database)) if path.exists() and path.stat().st_size]
+    beside = (wal_of(database), marker_of(database), highwater_of(database))
+    left = [path for path in beside if path.exists() and path.stat().st_size]
     if left:
         names = " and ".join(map(str, left))
         raise StoreRefused(

@@ -1,45 +1,40 @@
-"""The form of the database: how it is made, how it is known, and how it is refused."""
+"""The form of the database: how it is made, how it is known, and how it is read."""
 
 import contextlib
 import os
-import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from starlink.files import durable
-from starlink.store import sqlite_marker
+from starlink.store import sqlite_highwater, sqlite_marker
 from starlink.store.base import Record, StoreRefused
 from starlink.store.consistency import missing_event
-from starlink.store.seal import Seal, told
-from starlink.store.sqlite_rows import Contents, Rows
+from starlink.store.seal import AsStored, Seal, told
+from starlink.store.sqlite_errors import damaged, refused
+from starlink.store.sqlite_rows import Contents, Rows, anything
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SUMMED_SINCE = 2
 APPLICATION_ID = 0x53744C6B  # "StLk"
+PAGE_BYTES = 8192
+_SMALLEST = 512  # bytes that a database has: https://www.sqlite.org/fileformat2.html#page_size
 
-_SCHEMA = """
-CREATE TABLE object (
-    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-    revision INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (resource, namespace, name)
-) WITHOUT ROWID;
-CREATE TABLE log (
-    revision INTEGER PRIMARY KEY, change TEXT NOT NULL,
-    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
-    previous_revision INTEGER NOT NULL, previous BLOB
-);
-CREATE TABLE floor (revision INTEGER NOT NULL);
-"""
-_NOT_OPENED = (
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-)
-_WITHOUT_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-_ROOM = 128 * 1024
+# A table with a rowid keeps bodies of up to a page beside each other. One WITHOUT ROWID puts the rest of what is longer
+# than a quarter of a page into a page of its own: https://www.sqlite.org/fileformat2.html#payload
+_TABLES = {
+    "object": (
+        "CREATE TABLE object (resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, "
+        "revision INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL, "
+        "UNIQUE (resource, namespace, name))"
+    ),
+    "log": (
+        "CREATE TABLE log (revision INTEGER PRIMARY KEY, change TEXT NOT NULL, "
+        "resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, "
+        "previous_revision INTEGER NOT NULL, previous BLOB, checksum INTEGER NOT NULL)"
+    ),
+    "floor": "CREATE TABLE floor (revision INTEGER NOT NULL, checksum INTEGER NOT NULL)",
+}
 
 
 def is_absent(path: Path) -> bool:
@@ -51,44 +46,67 @@ def create(path: Path, records: Iterable[Record] = (), revision: int = 0) -> Non
     """Makes a database whole or not at all: `records` as they are to be stored, and revisions that go on
     after `revision`. Raises StoreRefused, sqlite3.Error, OSError."""
     sqlite_marker.refuse_another(path)
+    with whole(path, Rows(AsStored()), Contents(tuple(records), (), revision, revision)) as partial:
+        keep_log(partial)
+        partial.replace(path)
+    durable.sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole(path: Path, rows: Rows, contents: Contents) -> Iterator[Path]:
+    """A database of `contents` on the disk, beside the one at `path`, without a log yet; it is removed unless it is
+    moved away. Raises sqlite3.Error, OSError."""
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     try:
         with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as connection:
-            _fill(connection, records, revision)
-        partial.replace(path)
+            _fill(connection, rows, contents)
+        yield partial
     finally:
         partial.unlink(missing_ok=True)
-    durable.sync_folder(path.parent)
 
 
-def _fill(connection: sqlite3.Connection, records: Iterable[Record], revision: int) -> None:
+def keep_log(path: Path) -> None:
+    """Has a database that was just made keep a write-ahead log from now on. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _fill(connection: sqlite3.Connection, rows: Rows, contents: Contents) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = MEMORY")  # a file that is not whole is thrown away
-    connection.executescript(f"BEGIN;{_SCHEMA}")
-    connection.execute("INSERT INTO floor VALUES (?)", (revision,))
-    rows = ((*record.key, record.revision, record.body) for record in records)
-    connection.executemany("INSERT INTO object VALUES (?, ?, ?, ?, ?)", rows)
+    connection.execute("BEGIN")
+    for table in _TABLES.values():
+        connection.execute(table)
+    rows.fill(connection, contents)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
-def load(path: Path, seal: Seal) -> Contents:
+def version_of(path: Path) -> int:
+    """Which form the database has, of those that this StarLink knows. Raises StoreRefused."""
+    with _reading(path) as connection:
+        return _version(connection, path)
+
+
+def load(path: Path, seal: Seal, legible: Callable[[bytes], bool] = anything) -> Contents:
     """Reads a database as it is at one moment; changes nothing of it and does not keep its writer waiting.
 
-    Raises StoreRefused for what is not a sound database of this version.
+    Of a body that has no checksum `legible` says whether it is one. Raises StoreRefused for what is not a sound
+    database of a known version, or lacks a write that was acknowledged.
     """
-    sqlite_marker.refuse_lost_writes(path)
+    marked = sqlite_highwater.read(path)  # before the database, which may be written just now
     with _reading(path) as connection:
         try:
-            contents = Rows(seal).read(connection)
-        except (ValueError, TypeError) as error:
+            contents = _rows(connection, path, seal, legible).read(connection)
+        except (ValueError, TypeError, AttributeError) as error:  # rows that hold what no row does
             raise damaged(path, str(error)) from error
     missing = missing_event(contents.records, contents.events, contents.floor)
     if missing is not None:
         raise damaged(path, f"its log lacks a write of {told(missing)}")
+    sqlite_highwater.refuse_behind(path, contents, marked)
     return contents
 
 
@@ -106,12 +124,16 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    # Before anything is opened: SQLite makes an empty log where there is none, and removes one beside an empty file,
+    # for which it takes one of a single byte too.
+    sqlite_marker.refuse_lost_writes(path)
+    if path.stat().st_size < _SMALLEST:
+        raise damaged(path, "it is empty")
     # Read-only, because the last connection to close would otherwise write the log into the file.
     connection = None
     try:
         connection = _read_only(path)
         connection.execute("BEGIN")
-        _check(connection, path)
         yield connection
     except sqlite3.Error as error:
         raise refused(path, error) from error
@@ -120,10 +142,20 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if path.stat().st_size == 0:
-        raise damaged(path, "it is empty")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> Rows:
+    """The rows of a database whose pages and tables are sound. Raises StoreRefused, sqlite3.Error."""
+    summed = _version(connection, path) >= SUMMED_SINCE
+    if summed and dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")) != _TABLES:
+        raise damaged(path, "its tables are not those of StarLink")
+    # Not quick_check, which doesn't compare an index with its table.
+    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise damaged(path, " ".join(str(problem).split()))
+    return Rows(seal, summed=summed, legible=legible)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreRefused(f"{path} is a database of something else; give another --data-dir")
     if version > SCHEMA_VERSION:
@@ -131,35 +163,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer StarLink (schema {version}, this one knows {SCHEMA_VERSION}); "
             "run that, or restore a backup of this one"
         )
-    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise damaged(path, " ".join(str(problem).split()))
-
-
-def refused(path: Path, error: sqlite3.Error) -> StoreRefused:
-    """SQLite's error as what it means for the database, and what to do."""
-    if is_full(path, error):
-        return StoreRefused(f"the disk that holds {path} is full; make room there, and start again")
-    if _code(error) in _NOT_OPENED:
-        return StoreRefused(f"{path} can't be used ({error}); see that this user may read and write {path.parent}")
-    return damaged(path, str(error))
-
-
-def is_full(path: Path, error: Exception) -> bool:
-    """Whether the disk is full: SQLite says so, or could not even make the files that it works with."""
-    no_room = _code(error) in _WITHOUT_ROOM and shutil.disk_usage(path.parent).free < _ROOM
-    return no_room or _code(error) == sqlite3.SQLITE_FULL
-
-
-def _code(error: Exception) -> int:
-    # Errors of the module itself have no code; the high bits tell variants of one error apart.
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & 0xFF
-
-
-def damaged(path: Path, problem: str) -> StoreRefused:
-    """A database that must not be used, and is left as it is."""
-    return StoreRefused(
-        f"{path} can't be read as a database of StarLink ({problem}); "
-        f"restore a backup, or move {path}* away to start empty"
-    )
+    if version < 1:
+        raise damaged(path, f"it says that its schema is {version}")
+    return version

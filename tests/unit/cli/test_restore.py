@@ -18,10 +18,10 @@ from starlink.cli.rebirth import IDENTITY, reborn
 from starlink.cli.restore import NotRestored, restore
 from starlink.store import backup, lock, sqlite_schema
 from starlink.store.backup import WRITES_A_SECOND, Snapshot
-from starlink.store.base import Key, Record, StoreRefused
+from starlink.store.base import REVISION_STEP, Key, Record, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, Plain
-from starlink.store.sqlite_file import REVISION_STEP, lock_of
+from starlink.store.sqlite_file import lock_of
 
 NOW = 1_800_000_000.0
 TASK, SECRET = Key("starlink.dev/tasks", "ns", "a"), Key("/secrets", "ns", "a")

@@ -26,10 +26,9 @@ from starlink.cli.rebirth import IDENTITY
 from starlink.cli.restore import NotRestored, restore
 from starlink.store import backup
 from starlink.store.backup import WRITES_A_SECOND, Snapshot
-from starlink.store.base import Expired, Key, Record, StoreRefused
+from starlink.store.base import REVISION_STEP, Expired, Key, Record, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, AsStored
-from starlink.store.sqlite_file import REVISION_STEP
 
 pytest.importorskip("grpc", reason="the extra [etcd] is not installed")
 from starlink.store.etcd import EtcdStore, cluster

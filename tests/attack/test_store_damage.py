@@ -1,0 +1,91 @@
+"""Damage anywhere in a store: a start serves exactly what was acknowledged, or refuses and says what to do."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.attack.store_damage import EVERYWHERE, PAGE, Site, changed, cut, flipped, killed
+
+_SECTOR = 512
+_HEADERS = 120  # of a database and its first page, of a WAL and its first frame
+_STRIDE = 1 if EVERYWHERE else 7
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = killed(tmp_path)
+    assert made.verdict() == "whole"
+    assert made.database.stat().st_size >= 5 * PAGE and made.wal.stat().st_size >= 6 * PAGE
+    return made
+
+
+FILES: dict[str, Callable[[Site], Path]] = {
+    "database": lambda site: site.database,
+    "wal": lambda site: site.wal,
+    "mark": lambda site: site.mark,
+}
+
+
+def offsets(path: Path) -> Iterator[int]:
+    """All of the headers, and of the rest each or each seventh."""
+    page = {".mark": 4096, "-wal": PAGE + 24}.get(path.name.removeprefix("s.db"), PAGE)
+    for at in range(path.stat().st_size):
+        if at < _HEADERS or at % page < 64 or at % (64 if page == 4096 else _STRIDE) == 0:
+            yield at
+
+
+@pytest.mark.parametrize("which", FILES)
+def test_a_flipped_bit_anywhere(site: Site, which: str) -> None:
+    path = FILES[which](site)
+    content = path.read_bytes()
+    seen: Counter[bool] = Counter()
+    for at in offsets(path):
+        with changed(path, at, flipped(content, at)):
+            seen[site.verdict() == "whole"] += 1
+    assert path.read_bytes() == content and site.verdict() == "whole"
+    assert seen[False] if which != "mark" else not seen[False]  # one slot of the mark is always left
+
+
+@pytest.mark.parametrize("which", FILES)
+def test_a_file_that_is_cut_anywhere(site: Site, which: str) -> None:
+    path = FILES[which](site)
+    lengths = [length for length in range(path.stat().st_size) if length < 64 or length % 61 == 0]
+    for length in lengths:
+        with cut(path, length):
+            verdict = site.verdict()
+            assert verdict != "whole" or which == "mark"
+    assert site.verdict() == "whole"
+
+
+@pytest.mark.parametrize("which", FILES)
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+def test_a_sector_that_is_lost(site: Site, which: str, filling: bytes) -> None:
+    path = FILES[which](site)
+    for at in range(0, path.stat().st_size, _SECTOR):
+        with changed(path, at, (filling * _SECTOR)[: path.stat().st_size - at]):
+            site.verdict()
+    assert site.verdict() == "whole"
+
+
+def test_a_page_of_an_earlier_time(site: Site, tmp_path: Path) -> None:
+    """A write of the disk that was lost: the page is sound, and old."""
+    later = killed(tmp_path / "later", checkpointed=9, in_wal=2)
+    assert later.verdict() == "whole"
+    pages = later.database.stat().st_size // PAGE
+    earlier = site.database.read_bytes()
+    for number in range(pages):
+        with changed(later.database, number * PAGE, earlier[number * PAGE : (number + 1) * PAGE]):
+            later.verdict()
+
+
+def test_both_slots_of_the_mark(site: Site) -> None:
+    site.mark.write_bytes(bytes(site.mark.stat().st_size))
+    assert "s.db.mark is damaged" in site.verdict() and "echo accept-loss > " in site.verdict()
+    site.database.with_name("s.db.open").write_text("accept-loss\n")
+    assert site.verdict() == "whole"
+
+
+def test_a_store_without_its_mark_starts(site: Site) -> None:
+    site.mark.unlink()
+    assert site.verdict() == "whole"
