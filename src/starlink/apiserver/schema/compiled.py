@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
 from starlink.apiserver import cel
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes, complaints, embedded, json_schema, sections, structure, uniqueness
 from starlink.apiserver.schema.causes import NOWHERE
 from starlink.apiserver.schema.sections import Section
@@ -66,7 +67,9 @@ class StructuralSchema:
         unknown: list[str] = []
         shaped = structure.conform(self.node, obj, defaults=defaults, unknown=unknown, old=old)
         assert isinstance(shaped, dict)
-        return shaped, sorted(structure.unknown_paths(self.node, obj, old=old)) if unknown else unknown
+        if not unknown:
+            return shaped, unknown
+        return shaped, sorted(islice(structure.unknown_paths(self.node, obj, old=old), MOST_CAUSES + 1))
 
     def validate(self, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> tuple[Cause, ...]:
         found = self._found(obj, old, old_is_valid)
@@ -81,18 +84,48 @@ class StructuralSchema:
         valid = old if old_is_valid else None
         found = [] if sections.is_valid(self._sections, obj, valid) else self._complaints(obj)
         if self.node.embeds:
-            found += embedded.check(self.node, obj)
+            found += islice(embedded.check(self.node, obj), MOST_CAUSES + 1)
         if self.node.keyed:
-            found += uniqueness.twins(self.node, obj, valid)
+            found += islice(uniqueness.twins(self.node, obj, valid), MOST_CAUSES + 1)
         if self._rules is None:
             return found
         if any(cause.reason in _BLOCKING for cause in found):
             return [*found, _RULES_UNCHECKED]
-        return [*found, *cel.check(self._rules, obj, old, old_is_valid=old_is_valid)]
+        unmet = cel.check(self._rules, obj, old, old_is_valid=old_is_valid)
+        return [*found, *islice(unmet, MOST_CAUSES + 1)]
 
     def _complaints(self, obj: Obj) -> list[Cause]:
+        """What is wrong by the schema. jsonschema-rs makes all of its errors at once, each with its path, so that of
+        what could have too many of them only the first is asked for."""
         translated = json_schema.translated(self._openapi, root=True)
-        return complaints.told(translated, self._validator.iter_errors(obj))
+        if _is_countable(obj):
+            return complaints.told(translated, self._validator.iter_errors(obj))
+        try:
+            self._validator.validate(obj)
+        except jsonschema_rs.ValidationError as error:
+            return complaints.told(translated, (error,))
+        return []
+
+
+_MOST_PARTS = 20_000
+_MOST_IN_PATHS = 20_000_000
+
+
+def _is_countable(obj: Obj) -> bool:
+    """Whether errors about all parts of an object, each with its path, would be bearable in number and length."""
+    waiting: list[tuple[Any, int]] = [(obj, 0)]
+    parts = length = 0
+    while waiting:
+        value, depth = waiting.pop()
+        parts += 1
+        length += depth
+        if parts > _MOST_PARTS or length > _MOST_IN_PATHS:
+            return False
+        if isinstance(value, dict):
+            waiting += [(part, depth + len(name)) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+    return True
 
 
 _compiled: dict[str, StructuralSchema] = {}

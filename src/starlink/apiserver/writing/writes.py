@@ -1,6 +1,6 @@
 """Create, update, patch and delete: a request's change, made to what is stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from starlink.apiserver import encoding, errors
@@ -19,6 +19,12 @@ from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing import bodies, options, patches, scale
 from starlink.apiserver.writing.envelope import check_envelope, namespace_of
 from starlink.store.base import Key
+
+MAX_WARNINGS = 4 * 1024
+"""Characters of all warnings together."""
+
+MAX_WARNING = 256
+"""Characters of one of many."""
 
 AdmissionOf = Callable[[Request, Route, bool], Admission]
 
@@ -205,8 +211,23 @@ def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
 def _response(written: Written) -> Response:
     headers = dict(JSON)
     if written.warnings:
-        headers["warning"] = ", ".join(f'299 - "{text}"' for text in map(_quoted, written.warnings))
+        headers["warning"] = ", ".join(f'299 - "{_quoted(text)}"' for text in _short(written.warnings))
     return Response(201 if written.created else 200, written.body, headers)
+
+
+def _short(warnings: Sequence[str]) -> Iterator[str]:
+    """The warnings as far as a header takes them.
+
+    https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/filters/warning.go
+    """
+    left = MAX_WARNINGS
+    for text in warnings:
+        if len(text) > MAX_WARNING and sum(map(len, warnings)) > MAX_WARNINGS:
+            text = text[:MAX_WARNING]
+        left -= len(text)
+        if left < 0:
+            return
+        yield text
 
 
 def _quoted(text: str) -> str:
