@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from bench.core import ADMIN
 
+from bench.core import ADMIN
 from starlink.apiserver.message import Request, User
 
 Obj = dict[str, Any]
@@ -230,7 +230,9 @@ def protobuf_map(n: int) -> bytes:
 
 
 def protobuf_owners(n: int) -> bytes:
-    meta = b"".join(field(13, field(1, b"K") + field(3, b"k%d" % i) + field(4, b"u%d" % i) + field(5, b"v1")) for i in range(n))
+    meta = b"".join(
+        field(13, field(1, b"K") + field(3, b"k%d" % i) + field(4, b"u%d" % i) + field(5, b"v1")) for i in range(n)
+    )
     return protobuf("ConfigMap", field(1, field(1, b"x") + meta))
 
 
@@ -259,13 +261,21 @@ def _defining(name: str, openapi: Callable[[int], Obj], size: int, **version: An
     """A new schema for the kind, tried only."""
     return Case(
         name,
-        lambda n: send("PATCH", f"{CRDS}/{DEFINITION['metadata']['name']}", {"spec": _crd(openapi, **version)(n)["spec"]}, MERGE, dryRun="All"),
+        lambda n: send(
+            "PATCH",
+            f"{CRDS}/{DEFINITION['metadata']['name']}",
+            {"spec": _crd(openapi, **version)(n)["spec"]},
+            MERGE,
+            dryRun="All",
+        ),
         size,
     )
 
 
 def _review(kind: str, spec: Callable[[int], Any], plural: str) -> Callable[[int], Request]:
-    return lambda n: send("POST", f"{REVIEWS}/{plural}", {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec(n)})
+    return lambda n: send(
+        "POST", f"{REVIEWS}/{plural}", {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec(n)}
+    )
 
 
 def _asked(n: int, **more: Any) -> Obj:

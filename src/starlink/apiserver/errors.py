@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-
 MOST_CAUSES = 100
 """Causes of one refusal that are told, so that it is no larger and no dearer than what it refuses."""
 

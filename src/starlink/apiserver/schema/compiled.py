@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import jsonschema_rs
 
@@ -29,6 +29,21 @@ _RULES_UNCHECKED = causes.invalid(
 )
 
 
+T = TypeVar("T")
+
+
+class _made_once(Generic[T]):
+    """A property that is made when it is first asked for. Unlike functools' it holds no lock that all objects share:
+    a large schema that is made beside the loop would keep the loop from making any other."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+
+    def __get__(self, owner: Any, _type: Any = None) -> T:
+        made = owner.__dict__[self._make.__name__] = self._make(owner)
+        return made
+
+
 class StructuralSchema:
     """One kind's schema, each of its parts made when it is first needed. `remembers`: parts of objects that come again
     are told by their JSON and shared, so that nothing may change an object that was conformed."""
@@ -37,20 +52,20 @@ class StructuralSchema:
         self._openapi = openapi
         self._remembers = remembers
 
-    @cached_property
+    @_made_once
     def node(self) -> Node:
         root = structure.build(self._openapi, root=True)
         return structure.remembering(root) if self._remembers else root
 
-    @cached_property
+    @_made_once
     def _rules(self) -> cel.Rules | None:
         return cel.compile_rules(self.node)
 
-    @cached_property
+    @_made_once
     def _sections(self) -> Section:
         return sections.build(json_schema.translated(self._openapi, root=True), self.node)
 
-    @cached_property
+    @_made_once
     def _validator(self) -> jsonschema_rs.Validator:
         """Of the whole, for what is wrong with an object that is not valid."""
         return json_schema.validator(json_schema.translated(self._openapi, root=True))
@@ -107,8 +122,8 @@ class StructuralSchema:
         return []
 
 
-_MOST_PARTS = 20_000
-_MOST_IN_PATHS = 20_000_000
+_MOST_PARTS = 2_000
+_MOST_IN_PATHS = 1_000_000
 
 
 def _is_countable(obj: Obj) -> bool:
@@ -129,16 +144,19 @@ def _is_countable(obj: Obj) -> bool:
 
 
 _compiled: dict[str, StructuralSchema] = {}
+_lock = Lock()
 _MOST_COMPILED = 256
 
 
 def compiled(openapi: Mapping[str, Any]) -> StructuralSchema:
     """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema.compile."""
     key = hashlib.sha256(json.dumps(openapi, sort_keys=True).encode()).hexdigest()
-    if key not in _compiled:
+    known = _compiled.get(key)
+    if known is not None:
+        return known
+    schema = StructuralSchema(openapi, remembers=True)
+    schema.compile()
+    with _lock:
         while len(_compiled) >= _MOST_COMPILED:
             del _compiled[next(iter(_compiled))]
-        schema = StructuralSchema(openapi, remembers=True)
-        schema.compile()
-        _compiled[key] = schema
-    return _compiled[key]
+        return _compiled.setdefault(key, schema)

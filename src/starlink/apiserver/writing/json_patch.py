@@ -31,9 +31,7 @@ def apply(obj: Obj, patch: Any) -> Obj:
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > MAX_OPERATIONS:
-        raise errors.too_large(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
-        )
+        raise errors.too_large(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
     try:
         patched = _patched(obj, patch)
     except jsonpatch.JsonPatchTestFailed as error:

@@ -69,7 +69,10 @@ def _identity(value: Any) -> bytes:
 
 def _union(old: list[Any], new: list[Any]) -> list[Any]:
     """Each value once, as it first came."""
-    return list({_identity(item): item for item in reversed([*old, *new])}.values())[::-1]
+    found: dict[bytes, Any] = {}
+    for item in (*old, *new):
+        found.setdefault(_identity(item), item)
+    return list(found.values())
 
 
 def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[Any]:
