@@ -7,7 +7,7 @@ They are made from the schemas of the built-in kinds: a full example of a kind, 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-ODD: tuple[Any, ...] = (None, True, 0, -1.5, 2**70, "", "x", [], [1], [None], [[]], ["x"], {}, {"a": 1}, {"": {}}, {"a": None})
+ODD: tuple[Any, ...] = (None, True, 2**70, "x", [], [1], [None], {}, {"a": 1}, {"": None})
 
 _NAMES = {"name": "x", "namespace": "default"}
 _DEEPEST = 8

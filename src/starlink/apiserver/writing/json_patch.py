@@ -32,14 +32,7 @@ def apply(obj: Obj, patch: Any) -> Obj:
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > MAX_OPERATIONS:
         raise errors.too_large(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
-    try:
-        patched = _patched(obj, patch)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise _unfit(f"a test failed: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        raise _unfit(str(error)) from None
-    except (TypeError, KeyError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        raise _unfit(repr(error)) from None
+    patched = _patched(obj, patch)
     if not isinstance(patched, dict):
         raise errors.bad_request("the JSON patch does not leave an object")
     return nesting.checked(patched, "the patched object")
@@ -51,13 +44,29 @@ def copies(patch: Any) -> bool:
 
 
 def _patched(obj: Obj, patch: list[Obj]) -> Any:
+    """The refusals are in the words of https://github.com/evanphx/json-patch, which show nothing of what is stored:
+    who may change a Secret may not therefore read it."""
     found: Any = msgspec.to_builtins(obj)  # a copy
     budget = _Budget()
     for operation in patch:
-        step = jsonpatch.JsonPatch([operation])
-        budget.charge(found, operation)
-        found = step.apply(found, in_place=True)
+        path = operation.get("from" if operation.get("op") == "copy" else "path")
+        try:
+            step = jsonpatch.JsonPatch([operation])
+            budget.charge(found, operation)
+            found = step.apply(found, in_place=True)
+        except jsonpatch.JsonPatchTestFailed:
+            raise _unfit(f"testing value {path} failed: test failed") from None
+        except jsonpatch.InvalidJsonPatch as error:
+            raise _unfit(str(error)) from None
+        except _FAILURES:
+            raise _unfit(f'{operation.get("op")} operation does not apply: doc is missing path: "{path}"') from None
     return found
+
+
+_FAILURES = (
+    jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, AttributeError, IndexError,
+    ValueError, RecursionError,
+)  # fmt: skip
 
 
 class _Budget:

@@ -65,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True):
 def read(metadata: Obj) -> tuple[Entry, ...] | None:
     """The entries of an object. None when its writer asks that they be forgotten. Raises StatusError 422."""
     given = metadata.get("managedFields")
-    if given is None:
+    if not isinstance(given, list):  # what is of another type is refused with the rest of the metadata
         return ()
     if given in ([], [{}]):
         return None
