@@ -5,6 +5,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_ALIASES = 1_000
 MAX_VALUES = 1_000_000
 MAX_DEPTH = 300
+MAX_DIRECTIVES = 100
+"""Lines that begin with `%`: libyaml compares each `%TAG` with all that came before it."""
+
+_LINE_ENDS = "\n\r\x85\u2028\u2029"
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -22,15 +27,27 @@ class BadManifest(ValueError):
     """Not YAML that can be used; the message names the file and the place."""
 
 
+class _TooManyValues(Exception):
+    """The text has more values than are read."""
+
+
 class _Loader(_Base):  # type: ignore[misc]
     """YAML 1.2's core schema, near enough: what JSON can say, with duplicate keys refused."""
 
+    values_left = MAX_VALUES
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
     yaml_constructors: dict[Any, Any] = {  # noqa: RUF012
         tag: constructor
         for tag, constructor in _Base.yaml_constructors.items()
         if tag is None or tag.rpartition(":")[2] in ("null", "str", "seq", "map")
     }
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """The tag of a value, which is asked for once as the value is read: so here they are counted."""
+        self.values_left -= 1
+        if self.values_left < 0:
+            raise _TooManyValues
+        return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
@@ -78,9 +95,12 @@ def _int(loader: Any, node: Any) -> int:
     text = loader.construct_scalar(node)
     if not re.fullmatch("[-+]?[0-9]+", text):
         raise _wrong(node, f"{text!r} is no whole number")
-    if len(text.lstrip("+-0")) > _MOST_DIGITS or not _LEAST_INT <= int(text) <= _MOST_INT:
+    digits = text.lstrip("+-0")
+    number = int(digits or "0") if len(digits) <= _MOST_DIGITS else math.inf
+    number = -number if text.startswith("-") else number
+    if not _LEAST_INT <= number <= _MOST_INT:
         raise _wrong(node, "the number has more than 64 bits; write a smaller one, or text in quotes")
-    return int(text)
+    return int(number)
 
 
 def _float(loader: Any, node: Any) -> float:
@@ -113,23 +133,54 @@ def load(path: Path) -> Any:
     return documents[0]
 
 
-def load_all(text: str, source: str) -> list[Any]:
-    """The documents of a text, empty ones left out. Raises BadManifest naming `source`."""
+def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
+    """The documents of a text, empty ones left out. Raises BadManifest naming `source`, also when there are more than
+    `most` values; no more than those are looked at."""
     if len(text) > MAX_BYTES:
         raise BadManifest(f"{source} has {len(text)} characters; at most {MAX_BYTES} are read")
+    if sum(text.count(f"{end}%") for end in _LINE_ENDS) > MAX_DIRECTIVES:
+        raise BadManifest(f"{source} has more than {MAX_DIRECTIVES} lines that begin with %")
     try:
-        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)) > MAX_ALIASES:
-            raise BadManifest(f"{source} has more than {MAX_ALIASES} aliases")
-        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+        if text.count("*") + text.count("!") > MAX_ALIASES:  # of aliases and tags the loader asks nothing
+            _count(text, source, most)
+        documents = [document for document in _documents(text, most) if document is not None]
     except yaml.YAMLError as error:
         raise BadManifest(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise BadManifest(f"{source} is nested too deeply") from None
-    _measure(documents, source)
+    except _TooManyValues:
+        raise _too_many(source, most) from None
+    _measure(documents, source, most)
     return documents
 
 
-def _measure(documents: list[Any], source: str) -> None:
+def _documents(text: str, most: int) -> Iterator[Any]:
+    loader: Any = _Loader(text)
+    loader.values_left = most
+    try:
+        while loader.check_data():
+            yield loader.get_data()
+    finally:
+        loader.dispose()
+
+
+def _count(text: str, source: str, most: int) -> None:
+    """Raises BadManifest, _TooManyValues and what PyYAML raises."""
+    aliases = values = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        aliases += isinstance(event, yaml.AliasEvent)
+        values += isinstance(event, yaml.NodeEvent)
+        if aliases > MAX_ALIASES:
+            raise BadManifest(f"{source} has more than {MAX_ALIASES} aliases")
+        if values > most:
+            raise _TooManyValues
+
+
+def _too_many(source: str, most: int) -> BadManifest:
+    return BadManifest(f"{source} has more than {most} values, those that its aliases repeat included")
+
+
+def _measure(documents: list[Any], source: str, most: int) -> None:
     """Each value counts as often as aliases bring it, for whoever writes it out writes all of them."""
     waiting = [(document, 1) for document in documents]
     count = 0
@@ -138,7 +189,7 @@ def _measure(documents: list[Any], source: str) -> None:
         count += 1
         if depth > MAX_DEPTH:
             raise BadManifest(f"{source} is nested too deeply; at most {MAX_DEPTH} levels are read")
-        if count + len(waiting) > MAX_VALUES:
-            raise BadManifest(f"{source} has more than {MAX_VALUES} values, those that its aliases repeat included")
+        if count + len(waiting) > most:
+            raise _too_many(source, most)
         if isinstance(value, dict | list):
             waiting += [(one, depth + 1) for one in (value.values() if isinstance(value, dict) else value)]

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_CAUSES = 100
+"""Causes of one refusal that are told, so that it is no larger and no dearer than what it refuses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -62,6 +65,10 @@ class StatusError(Exception):
             body["details"] = details
         body["code"] = self.code
         return body
+
+
+MORE = "and more"
+"""Stands in a message for what there is beyond the first MOST_CAUSES."""
 
 
 def qualified(group: str, plural: str) -> str:
@@ -130,8 +137,11 @@ def not_acceptable(accepted: tuple[str, ...]) -> StatusError:
 
 
 def invalid(group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> StatusError:
-    """422: `kind` here is the kind (Task), as the real server says."""
+    """422: `kind` here is the kind (Task), as the real server says. The first causes are told."""
+    rest, causes = len(causes) > MOST_CAUSES, causes[:MOST_CAUSES]
     told = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
+    if rest:
+        told.append(MORE)
     listed = told[0] if len(told) == 1 else "[" + ", ".join(told) + "]"
     full = f"{kind}.{group}" if group else kind
     return StatusError(422, "Invalid", f'{full} "{name}" is invalid: {listed}', group, kind, name, causes=causes)

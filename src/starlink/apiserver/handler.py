@@ -172,11 +172,11 @@ class Api:
             case "get":
                 return self._reads.get(request, asked)
             case "list":
-                return self._reads.list(request, asked)
+                return await self._reads.list(request, asked)
             case "watch":
                 return self._reads.watch(request, asked)
             case "create" if not asked.resource.persistent:
-                return self._reviews.create(request, asked)
+                return await self._reviews.create(request, asked)
             case "create":
                 return await self._writes.create(request, asked)
             case "update":
@@ -186,7 +186,8 @@ class Api:
             case "delete":
                 return await self._writes.delete(request, asked)
             case _:
-                return await self._writes.delete_collection(request, asked, self._reads.selected(request, asked))
+                selected = await self._reads.selected(request, asked)
+                return await self._writes.delete_collection(request, asked, selected)
 
     def _admission(self, request: Request, asked: Route, dry_run: bool) -> Admission:
         return RequestAdmission(self.guard, self._policies, request, asked, dry_run, self._now())

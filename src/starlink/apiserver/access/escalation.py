@@ -7,11 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from starlink.apiserver import errors
 from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
-from starlink.apiserver.access.rbac import GROUP, Attributes, Obj, Rule, covers, quoted, rules_of
+from starlink.apiserver.access.rbac import GROUP, Attributes, Obj, Rule, count, covers, quoted, rules_of
 from starlink.apiserver.errors import Cause, StatusError, qualified
 from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.apiserver.resource import Resource
 
+MAX_COMPARED = 200_000
+"""Pairs of what is to be given and what is held that are compared for one write. A rule stands for every combination of
+its verbs, groups, resources and names, so that a few hundred bytes can say millions."""
+
+_TOO_MANY = "the rules have too many combinations to be compared with what the user holds; write fewer, or use *"
 _FULL = (Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",)))
 _OF_THE_COLLECTOR = ("finalizers", "managedFields", "ownerReferences", "resourceVersion")
 _PLURALS = {"Role": "roles", "ClusterRole": "clusterroles"}
@@ -80,7 +85,11 @@ def _check_binding(authorizer: Authorizer, user: User, resource: Resource, obj: 
 def _extra(authorizer: Authorizer, user: User, namespace: str, rules: Iterable[Rule]) -> str:
     """What of `rules` the user does not hold, as the refusal says it; empty when all is held."""
     grants = authorizer.rules_for(user, namespace)
-    missing = covers([rule for grant in grants for rule in grant.rules], rules)
+    held = [rule for grant in grants for rule in grant.rules]
+    wanted = tuple(rules)
+    if sum(map(count, wanted)) * max(len(held), 1) > MAX_COMPARED:
+        return _TOO_MANY
+    missing = covers(held, wanted)
     if not missing:
         return ""
     told = "\n".join(sorted({_compact_string(rule) for rule in _compacted(missing)}))

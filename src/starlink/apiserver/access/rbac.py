@@ -108,6 +108,12 @@ def covers(owner: Sequence[Rule], wanted: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(part for part in parts if not any(_covers(rule, part) for rule in owner))
 
 
+def count(rule: Rule) -> int:
+    """How many parts `covers` makes of a rule."""
+    named = len(rule.groups) * len(rule.resources) * len(rule.verbs) * max(len(rule.names), 1)
+    return named + len(rule.urls) * len(rule.verbs)
+
+
 def _parts(rule: Rule) -> Iterator[Rule]:
     names: list[tuple[str, ...]] = [(name,) for name in rule.names] or [()]
     for group, resource, verb, name in product(rule.groups, rule.resources, rule.verbs, names):

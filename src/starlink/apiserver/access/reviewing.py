@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.access import reviews
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.reviews import Authenticate
@@ -33,14 +33,18 @@ class Reviews:
         self._audiences = audiences
         self._now = now
 
-    def create(self, request: Request, asked: Route) -> Response:
+    async def create(self, request: Request, asked: Route) -> Response:
         """The answered review. Raises StatusError 400, 415 or 422."""
+        obj = await aside.run(len(request.body), lambda: self._read(request, asked))
+        return Response(201, dump(self._answered(request, asked, obj)), JSON)
+
+    def _read(self, request: Request, asked: Route) -> Obj:
         obj = bodies.read(request, self._registry)
         check_envelope(asked.resource, asked.namespace or "", "", obj)
         causes = asked.resource.schema.validate(obj, None)
         if causes:
             raise errors.invalid(asked.resource.group, asked.resource.kind, "", causes)
-        return Response(201, dump(self._answered(request, asked, obj)), JSON)
+        return obj
 
     def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
         user = request.user

@@ -3,7 +3,9 @@
 https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
-from starlink.apiserver import encoding, errors
+from collections.abc import Sequence
+
+from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_preconditions, prepare
@@ -14,6 +16,7 @@ from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, w
 from starlink.apiserver.objects.updating import Replacement, replace
 from starlink.apiserver.writing import managed
 from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Record
 
 
@@ -37,16 +40,25 @@ async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj)
         why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
         raise errors.conflict(resource.group, resource.plural, meta["name"], why)
     writer = backing.writer(write, managed.APPLY)
-    obj, entries = managed.applied(
-        resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
-    )
-    obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
-    return await create_shaped(backing, write, namespace, tidy(obj), entries, ())
+
+    def fitted() -> tuple[Obj, Sequence[Entry]]:
+        obj, entries = managed.applied(
+            resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
+        )
+        obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
+        return tidy(obj), entries
+
+    return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted), ())
 
 
 async def apply_over(backing: Backing, write: Write, current: Record, config: Obj) -> Written:
     """Lays the configuration over the object. Raises Conflict, and StatusError 409 with a cause for each field that
     another manager owns."""
+    step = await aside.run(write.weight(current), lambda: _laid_over(backing, write, current, config))
+    return await replace(backing, write, step)
+
+
+def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> Replacement:
     resource = write.resource
     old = encoding.to_object(current, resource)
     check_preconditions(write, old, config["metadata"])
@@ -63,4 +75,4 @@ async def apply_over(backing: Backing, write: Write, current: Record, config: Ob
     wanted, _ = resource.schema.conform(wanted, defaults=True)
     new = merged(resource, old, tidy(wanted), write.subresource)
     prepare(write, new, old)
-    return await replace(backing, write, Replacement(current, old, new, managed.written(kept), lambda: entries, ()))
+    return Replacement(current, old, new, managed.written(kept), lambda: entries, ())

@@ -1,14 +1,15 @@
 """Whether an object may be written as it is. Pure."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
-from starlink.apiserver.objects.refusals import undecodable
+from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.apiserver.writing import metadata, strategies
@@ -31,14 +32,14 @@ def validate(write: Write, obj: Obj, old: Obj | None, *, old_is_valid: bool = Fa
     resource = write.resource
     causes = metadata.check(obj["metadata"], resource.name_rule)
     misshapen = resource.schema.validate(obj, old, old_is_valid=old_is_valid)
-    causes += misshapen or strategies.check(resource, obj, old)
+    causes += misshapen or islice(strategies.check(resource, obj, old), MOST_CAUSES + 1)
     if old is not None and obj["metadata"].get("deletionTimestamp"):
         causes += _check_no_new_finalizers(obj, old)
     if not causes:
         return
     wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
     if wrong and not resource.custom:
-        raise undecodable(write, obj, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
+        raise undecodable(write, obj, listed(wrong))
     raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
 
 

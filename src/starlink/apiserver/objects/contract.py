@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from starlink.apiserver import aside
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing.options import WriteOptions
@@ -55,3 +56,7 @@ class Write:
     options: WriteOptions
     admission: Admission
     subresource: str = ""
+
+    def weight(self, current: Record | None = None) -> int:
+        """What it weighs, over what is there: see `aside`."""
+        return aside.weight(self.options.weight, len(current.body) if current is not None else 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from starlink.apiserver import encoding, errors
+from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import prepare, sized, validate
@@ -28,9 +28,13 @@ async def create(backing: Backing, write: Write, namespace: str, obj: Obj) -> Wr
     """Of what a client sent. Raises StatusError."""
     resource = write.resource
     check_envelope(resource, namespace, "", obj)
-    obj, warnings = shaped(write, without_status(resource, obj))
-    entries = managed.created(resource.schema.node, obj, backing.writer(write), status=resource.status)
-    return await create_shaped(backing, write, namespace, obj, entries, warnings)
+    writer = backing.writer(write)
+
+    def fitted() -> tuple[Obj, Sequence[Entry], tuple[str, ...]]:
+        fitting, warnings = shaped(write, without_status(resource, obj))
+        return fitting, managed.created(resource.schema.node, fitting, writer, status=resource.status), warnings
+
+    return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted))
 
 
 async def create_shaped(
@@ -38,9 +42,9 @@ async def create_shaped(
 ) -> Written:
     """Of an object that fits its schema; `entries` say who set its fields. Raises StatusError."""
     _stamp(backing, write, namespace, obj)
-    prepare(write, obj, None)
+    await aside.run(write.weight(), lambda: prepare(write, obj, None))
     write.admission.prepare(obj, None)
-    validate(write, obj, None)
+    await aside.run(write.weight(), lambda: validate(write, obj, None))
     warnings += tuple(write.admission.review("CREATE", obj, None))
     if entries:
         obj["metadata"]["managedFields"] = managed.written(entries)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects import applying, creating, deleting, updating
 from starlink.apiserver.objects.backing import Backing
@@ -80,7 +80,7 @@ class Objects:
         """Server-side apply: creates the object or lays `config` over it. Raises StatusError: as `update`, and 409
         with a cause for each field that another manager owns."""
         write = Write(resource, options, admission, subresource)
-        wanted = applying.read(write, namespace, name, config)
+        wanted = await aside.run(write.weight(), lambda: applying.read(write, namespace, name, config))
 
         async def once(current: Record | None) -> Written:
             if current is not None:

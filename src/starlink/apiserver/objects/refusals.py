@@ -1,5 +1,7 @@
 """How a write is refused, in the words of the real server. Pure."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from starlink.apiserver import errors
@@ -10,6 +12,12 @@ from starlink.apiserver.resource import Resource
 
 _SHOWN = 1000
 _SECRETS = "/secrets"
+
+
+def listed(causes: Sequence[Cause]) -> str:
+    """The first causes, as they are told of what can't be read."""
+    told = [f"{cause.field}: {cause.message}" for cause in causes[: errors.MOST_CAUSES]]
+    return "; ".join([*told, errors.MORE] if len(causes) > len(told) else told)
 
 
 def undecodable(write: Write, obj: Obj, why: str) -> StatusError:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from starlink.apiserver.encoding import Obj
+from starlink.apiserver.errors import MORE, MOST_CAUSES
 from starlink.apiserver.objects.contract import Write
-from starlink.apiserver.objects.refusals import undecodable
+from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing import metadata
 
@@ -32,12 +33,14 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     """The object pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
     wrong = metadata.check_types(obj.get("metadata"))
     if wrong:
-        raise undecodable(write, obj, "; ".join(f"{cause.field}: {cause.message}" for cause in wrong))
+        raise undecodable(write, obj, listed(wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
     options = write.options
     if not unknown and not options.doubled:
         return fitting, ()
     told = (*options.doubled, *(f'unknown field "{path}"' for path in unknown))
+    if len(told) > MOST_CAUSES:
+        told = (*told[:MOST_CAUSES], MORE)
     if options.field_validation == "Strict":
         raise undecodable(write, obj, f"strict decoding error: {', '.join(told)}")
     return fitting, told if options.field_validation == "Warn" else ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from starlink.apiserver import encoding
+from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import (
@@ -40,6 +40,12 @@ class Replacement:
 
 async def update(backing: Backing, write: Write, current: Record, change: Change) -> Written:
     """Writes `change(current)`. Raises Conflict and StatusError."""
+    step = await aside.run(write.weight(current), lambda: _changed(backing, write, current, change))
+    return await replace(backing, write, step)
+
+
+def _changed(backing: Backing, write: Write, current: Record, change: Change) -> Replacement:
+    """What `change(current)` comes to. Raises StatusError."""
     resource = write.resource
     old = encoding.to_object(current, resource)
     wanted = change(old)
@@ -56,18 +62,19 @@ async def update(backing: Backing, write: Write, current: Record, change: Change
         writer = backing.writer(write)
         return managed.updated(resource.schema.node, old, new, entries, writer, status=resource.status)
 
-    given = managed.written(entries or ())
-    return await replace(backing, write, Replacement(current, old, new, given, entries_after, warnings))
+    return Replacement(current, old, new, managed.written(entries or ()), entries_after, warnings)
 
 
 async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     """The last steps of an update: what changes nothing is not written. Raises Conflict and StatusError."""
     resource, old, new = write.resource, step.old, step.new
+    weight = write.weight(step.current)
     write.admission.prepare(new, old)
-    validate(write, new, old, old_is_valid=step.current.revision >= resource.since)
+    known = step.current.revision >= resource.since
+    await aside.run(weight, lambda: validate(write, new, old, old_is_valid=known))
     warnings = step.warnings + tuple(write.admission.review("UPDATE", new, old))
     _count_generation(resource, old, new)
-    after = managed.written(step.entries())
+    after = await aside.run(weight, lambda: managed.written(step.entries()))
     if _looks_same(old, new) and _who(after) == _who(step.given):
         _manage(new, step.given)
         if _is_stored(sized(resource, new), step.current.body):

@@ -37,10 +37,18 @@ class Page:
     remaining: int | None = None
 
 
-def page(store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, token: str) -> Page:
-    """The next page of at most `limit` objects (0: all). Raises StatusError 400 for a bad token, 410 for an old one."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of a store a list is cut out of: the records of one moment, from where the list goes on."""
+
+    records: Sequence[Record]
+    revision: int
+
+
+def take(store: Store, resource: Resource, namespace: str | None, token: str) -> Taken:
+    """What a list goes on with. Raises StatusError 400 for a bad token, 410 for an old one."""
     if not token:
-        return _page(store.list(resource.storage, namespace), store.revision, resource, selector, limit)
+        return Taken(store.list(resource.storage, namespace), store.revision)
     revision, after = _read_token(token)
     if revision == _NEWEST:
         revision = store.revision
@@ -49,18 +57,15 @@ def page(store: Store, resource: Resource, namespace: str | None, selector: Sele
     except Expired:
         raise errors.expired(_PAGES_TOO_OLD, _write_token(_NEWEST, after)) from None
     start = bisect_right(records, after, key=lambda record: (record.key.namespace, record.key.name))
-    return _page(records[start:], revision, resource, selector, limit)
+    return Taken(records[start:], revision)
 
 
-def page_at(
-    store: Store, resource: Resource, namespace: str | None, selector: Selector, limit: int, revision: int
-) -> Page:
-    """The first page of what was there at a revision. Raises StatusError 410 when it is too old."""
+def take_at(store: Store, resource: Resource, namespace: str | None, revision: int) -> Taken:
+    """What was there at a revision. Raises StatusError 410 when it is too old."""
     try:
-        records = _at(store, resource, namespace, revision)
+        return Taken(_at(store, resource, namespace, revision), revision)
     except Expired:
         raise errors.expired(_TOO_OLD) from None
-    return _page(records, revision, resource, selector, limit)
 
 
 def _at(store: Store, resource: Resource, namespace: str | None, revision: int) -> Sequence[Record]:
@@ -72,8 +77,9 @@ def _at(store: Store, resource: Resource, namespace: str | None, revision: int) 
     return store.list_at(resource.storage, namespace, revision)
 
 
-def _page(records: Sequence[Record], revision: int, resource: Resource, selector: Selector, limit: int) -> Page:
-    records = _selected(records, resource, selector)
+def page(taken: Taken, resource: Resource, selector: Selector, limit: int) -> Page:
+    """The first `limit` objects (0: all) that are selected. Pure."""
+    records, revision = _selected(taken.records, resource, selector), taken.revision
     if not limit or len(records) <= limit:
         return Page(records, revision)
     last = records[limit - 1].key

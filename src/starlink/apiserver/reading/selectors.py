@@ -4,6 +4,7 @@ Grammar: https://kubernetes.io/docs/concepts/overview/working-with-objects/label
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,15 @@ from starlink.apiserver import errors
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema.formats import is_subdomain
 
-_TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+)")
+_TOKEN = re.compile(r"==|!=|[=!,()<>]|[^\s=!,()<>]+")
 _WORD = re.compile(r"[^\s=!,()<>]+")
 _PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _OPERATORS = "in, notin, =, ==, !=, gt, lt"
+MAX_TERMS = 1_000
+"""Requirements of one selector: each is asked of every object of a list, and of each event of a watch."""
+
+_INT64 = range(-(2**63), 2**63)
+_NUMBER = re.compile(r"[-+]?[0-9]{1,19}")
 
 Term = Callable[[Mapping[str, str]], bool]
 
@@ -49,33 +55,35 @@ def parse(resource: Resource, label_selector: str, field_selector: str) -> Selec
 
 
 def _labels(text: str) -> tuple[Term, ...]:
-    tokens = _TOKEN.findall(text)
+    tokens = deque(_TOKEN.findall(text))
     terms: list[Term] = []
     while tokens:
+        if len(terms) == MAX_TERMS:
+            raise errors.bad_request(f"a label selector may have {MAX_TERMS} requirements, and this one has more")
         terms.append(_requirement(tokens))
-        if tokens and tokens.pop(0) != ",":
+        if tokens and tokens.popleft() != ",":
             raise _unparsable("found a second requirement, expected: ',' or 'end of string'")
         if not tokens and text.rstrip().endswith(","):
             raise _unparsable("found '', expected: identifier after ','")
     return tuple(terms)
 
 
-def _requirement(tokens: list[str]) -> Term:
+def _requirement(tokens: deque[str]) -> Term:
     """Takes one requirement off the tokens."""
     absent = tokens[0] == "!"
     if absent:
-        tokens.pop(0)
+        tokens.popleft()
     key = _word(tokens, "identifier")
     _check(_is_key(key), key, "key")
     if absent or not tokens or tokens[0] == ",":
         return lambda labels: (key in labels) is not absent
-    operator = tokens.pop(0)
+    operator = tokens.popleft()
     if operator in ("in", "notin"):
         values = _values(tokens)
         return lambda labels: (labels.get(key) in values) is (operator == "in")
     if operator not in ("=", "==", "!=", ">", "<"):
         raise _unparsable(f"found '{operator}', expected: {_OPERATORS}")
-    value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+    value = tokens.popleft() if tokens and _WORD.fullmatch(tokens[0]) else ""
     if operator in (">", "<"):
         return _compared(key, operator, value)
     _check(_is_value(value), value, f"values[0][{key}]")
@@ -84,37 +92,41 @@ def _requirement(tokens: list[str]) -> Term:
 
 def _compared(key: str, operator: str, value: str) -> Term:
     """Labels that are numbers above or below one."""
-    _check(value.isascii() and value.lstrip("-").isdigit(), value, f"values[0][{key}]")
-    bound = int(value)
+    bound = _whole(value)
+    if bound is None:
+        raise _wrong(value, f"values[0][{key}]")
 
     def term(labels: Mapping[str, str]) -> bool:
-        try:
-            number = int(labels[key])
-        except (KeyError, ValueError):
-            return False
-        return number > bound if operator == ">" else number < bound
+        number = _whole(labels.get(key, ""))
+        return number is not None and (number > bound if operator == ">" else number < bound)
 
     return term
 
 
-def _values(tokens: list[str]) -> frozenset[str]:
+def _whole(text: str) -> int | None:
+    """The 64-bit integer that a text is, None when it is none."""
+    number = int(text) if _NUMBER.fullmatch(text) else None
+    return number if number is not None and number in _INT64 else None
+
+
+def _values(tokens: deque[str]) -> frozenset[str]:
     """Takes the parenthesized values off the tokens."""
-    opening = tokens.pop(0) if tokens else ""
+    opening = tokens.popleft() if tokens else ""
     if opening != "(":
         raise _unparsable(f"found '{opening}' expected: '('")
     values, last = set(), ","
     while last == ",":
-        value = tokens.pop(0) if tokens and _WORD.fullmatch(tokens[0]) else ""
+        value = tokens.popleft() if tokens and _WORD.fullmatch(tokens[0]) else ""
         _check(_is_value(value), value, "values")
         values.add(value)
-        last = tokens.pop(0) if tokens else ""
+        last = tokens.popleft() if tokens else ""
     if last != ")":
         raise _unparsable(f"found '{last}', expected: ',' or ')'")
     return frozenset(values)
 
 
-def _word(tokens: list[str], expected: str) -> str:
-    word = tokens.pop(0) if tokens else ""
+def _word(tokens: deque[str], expected: str) -> str:
+    word = tokens.popleft() if tokens else ""
     if not _WORD.fullmatch(word):
         raise _unparsable(f"found '{word}', expected: {expected}")
     return word
@@ -131,7 +143,11 @@ def _is_value(value: str) -> bool:
 
 def _check(holds: bool, value: str, field: str) -> None:
     if not holds:
-        raise _unparsable(f'{field}: Invalid value: "{value}"')
+        raise _wrong(value, field)
+
+
+def _wrong(value: str, field: str) -> errors.StatusError:
+    return _unparsable(f'{field}: Invalid value: "{value}"')
 
 
 def _unparsable(why: str) -> errors.StatusError:
@@ -139,7 +155,10 @@ def _unparsable(why: str) -> errors.StatusError:
 
 
 def _fields(resource: Resource, text: str) -> tuple[tuple[str, str, bool], ...]:
-    return tuple(_field_term(resource, part) for part in text.split(",") if part.strip())
+    parts = [part for part in text.split(",") if part.strip()]
+    if len(parts) > MAX_TERMS:
+        raise errors.bad_request(f"a field selector may have {MAX_TERMS} terms, and this one has {len(parts)}")
+    return tuple(_field_term(resource, part) for part in parts)
 
 
 def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:

@@ -5,7 +5,7 @@ lists, which are shown as JSON, as later versions do. Pure.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlink.apiserver.errors import Cause
@@ -14,6 +14,7 @@ NOWHERE = "<nil>"
 """The field of a cause that has none, as the real server names it."""
 
 _LONGEST = 1000
+_LONGEST_PATH = 1000
 
 
 class Fields(dict[str, Any]):
@@ -67,7 +68,33 @@ def number(value: float) -> str:
 
 def child(path: str, name: str) -> str:
     """The path of a field of what lies at `path`, which is "" at the root."""
+    if len(path) + len(name) > _LONGEST_PATH:
+        path, name = _shortened(path, name)
     return f"{path}.{name}" if path else name
+
+
+def entry(path: str, key: str) -> str:
+    """The path of what a map at `path` has by that key."""
+    if len(path) + len(key) > _LONGEST_PATH:
+        path, key = _shortened(path, key)
+    return f"{path}[{key}]"
+
+
+def path_of(steps: Sequence[str | int]) -> str:
+    """`spec.ports[0].name`."""
+    path = ""
+    for step in steps:
+        path = f"{path}[{step}]" if isinstance(step, int) else child(path, step)
+    return path
+
+
+def _shortened(path: str, name: str) -> tuple[str, str]:
+    """A path that is too long keeps its beginning, so that many of them can be told of one request."""
+    if len(path) > _LONGEST_PATH // 2:
+        path = f"{path[: _LONGEST_PATH // 2]}…"
+    if len(name) > _LONGEST_PATH // 2:
+        name = f"{name[: _LONGEST_PATH // 2]}…"
+    return path, name
 
 
 def _joined(words: str, why: str) -> str:

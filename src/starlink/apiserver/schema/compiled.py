@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Mapping
+from itertools import islice
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import jsonschema_rs
 
 from starlink.apiserver import cel
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes, complaints, embedded, json_schema, sections, structure, uniqueness
 from starlink.apiserver.schema.causes import NOWHERE
 from starlink.apiserver.schema.sections import Section
@@ -28,6 +29,21 @@ _RULES_UNCHECKED = causes.invalid(
 )
 
 
+T = TypeVar("T")
+
+
+class _made_once(Generic[T]):
+    """A property that is made when it is first asked for. Unlike functools' it holds no lock that all objects share:
+    a large schema that is made beside the loop would keep the loop from making any other."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+
+    def __get__(self, owner: Any, _type: Any = None) -> T:
+        made = owner.__dict__[self._make.__name__] = self._make(owner)
+        return made
+
+
 class StructuralSchema:
     """One kind's schema, each of its parts made when it is first needed. `remembers`: parts of objects that come again
     are told by their JSON and shared, so that nothing may change an object that was conformed."""
@@ -36,20 +52,20 @@ class StructuralSchema:
         self._openapi = openapi
         self._remembers = remembers
 
-    @cached_property
+    @_made_once
     def node(self) -> Node:
         root = structure.build(self._openapi, root=True)
         return structure.remembering(root) if self._remembers else root
 
-    @cached_property
+    @_made_once
     def _rules(self) -> cel.Rules | None:
         return cel.compile_rules(self.node)
 
-    @cached_property
+    @_made_once
     def _sections(self) -> Section:
         return sections.build(json_schema.translated(self._openapi, root=True), self.node)
 
-    @cached_property
+    @_made_once
     def _validator(self) -> jsonschema_rs.Validator:
         """Of the whole, for what is wrong with an object that is not valid."""
         return json_schema.validator(json_schema.translated(self._openapi, root=True))
@@ -66,7 +82,9 @@ class StructuralSchema:
         unknown: list[str] = []
         shaped = structure.conform(self.node, obj, defaults=defaults, unknown=unknown, old=old)
         assert isinstance(shaped, dict)
-        return shaped, sorted(structure.unknown_paths(self.node, obj, old=old)) if unknown else unknown
+        if not unknown:
+            return shaped, unknown
+        return shaped, sorted(islice(structure.unknown_paths(self.node, obj, old=old), MOST_CAUSES + 1))
 
     def validate(self, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> tuple[Cause, ...]:
         found = self._found(obj, old, old_is_valid)
@@ -81,31 +99,64 @@ class StructuralSchema:
         valid = old if old_is_valid else None
         found = [] if sections.is_valid(self._sections, obj, valid) else self._complaints(obj)
         if self.node.embeds:
-            found += embedded.check(self.node, obj)
+            found += islice(embedded.check(self.node, obj), MOST_CAUSES + 1)
         if self.node.keyed:
-            found += uniqueness.twins(self.node, obj, valid)
+            found += islice(uniqueness.twins(self.node, obj, valid), MOST_CAUSES + 1)
         if self._rules is None:
             return found
         if any(cause.reason in _BLOCKING for cause in found):
             return [*found, _RULES_UNCHECKED]
-        return [*found, *cel.check(self._rules, obj, old, old_is_valid=old_is_valid)]
+        unmet = cel.check(self._rules, obj, old, old_is_valid=old_is_valid)
+        return [*found, *islice(unmet, MOST_CAUSES + 1)]
 
     def _complaints(self, obj: Obj) -> list[Cause]:
+        """What is wrong by the schema. jsonschema-rs makes all of its errors at once, each with its path, so that of
+        what could have too many of them only the first is asked for."""
         translated = json_schema.translated(self._openapi, root=True)
-        return complaints.told(translated, self._validator.iter_errors(obj))
+        if _is_countable(obj):
+            return complaints.told(translated, self._validator.iter_errors(obj))
+        try:
+            self._validator.validate(obj)
+        except jsonschema_rs.ValidationError as error:
+            return complaints.told(translated, (error,))
+        return []
+
+
+_MOST_PARTS = 2_000
+_MOST_IN_PATHS = 1_000_000
+
+
+def _is_countable(obj: Obj) -> bool:
+    """Whether errors about all parts of an object, each with its path, would be bearable in number and length."""
+    waiting: list[tuple[Any, int]] = [(obj, 0)]
+    parts = length = 0
+    while waiting:
+        value, depth = waiting.pop()
+        parts += 1
+        length += depth
+        if parts > _MOST_PARTS or length > _MOST_IN_PATHS:
+            return False
+        if isinstance(value, dict):
+            waiting += [(part, depth + len(name)) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+    return True
 
 
 _compiled: dict[str, StructuralSchema] = {}
+_lock = Lock()
 _MOST_COMPILED = 256
 
 
 def compiled(openapi: Mapping[str, Any]) -> StructuralSchema:
     """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema.compile."""
     key = hashlib.sha256(json.dumps(openapi, sort_keys=True).encode()).hexdigest()
-    if key not in _compiled:
+    known = _compiled.get(key)
+    if known is not None:
+        return known
+    schema = StructuralSchema(openapi, remembers=True)
+    schema.compile()
+    with _lock:
         while len(_compiled) >= _MOST_COMPILED:
             del _compiled[next(iter(_compiled))]
-        schema = StructuralSchema(openapi, remembers=True)
-        schema.compile()
-        _compiled[key] = schema
-    return _compiled[key]
+        return _compiled.setdefault(key, schema)

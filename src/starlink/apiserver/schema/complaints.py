@@ -6,13 +6,14 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apiserver/
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes
-from starlink.apiserver.schema.causes import NOWHERE, number
+from starlink.apiserver.schema.causes import NOWHERE, number, path_of
 from starlink.apiserver.schema.json_schema import INTEGERS, JUNCTORS, RANGE, Schema
 
 _Error = jsonschema_rs.ValidationError
@@ -31,8 +32,8 @@ _MOST_EXACT = 2**53 - 1
 
 
 def told(schema: Schema, errors: Iterable[_Error]) -> list[Cause]:
-    """The causes, each once. `schema` is the translated one that the errors are of."""
-    found = list(errors)
+    """The causes of the first errors, each once. `schema` is the translated one that the errors are of."""
+    found = list(islice(errors, MOST_CAUSES + 1))
     listed = [cause for error in found for cause in _causes(schema, error)]
     return list(dict.fromkeys([*listed, *_unmet(schema, found)]))
 
@@ -166,11 +167,3 @@ def _walk(schema: Any, path: _Place) -> Any:
     for step in path:
         schema = schema[step]
     return schema
-
-
-def path_of(parts: Sequence[str | int]) -> str:
-    """`spec.ports[0].name`."""
-    path = ""
-    for part in parts:
-        path = f"{path}[{part}]" if isinstance(part, int) else causes.child(path, part)
-    return path

@@ -214,6 +214,6 @@ def _terminating(obj: Obj) -> Obj:
 
 def _condition(before: Obj, obj: Obj, type_: str, status: str, reason: str, message: str) -> Obj:
     known = next((c for c in before.get("conditions") or () if c.get("type") == type_), None)
-    same = known is not None and known.get("status") == status
-    since = known["lastTransitionTime"] if known and same else obj["metadata"]["creationTimestamp"]
+    since = known.get("lastTransitionTime") if known is not None and known.get("status") == status else None
+    since = since or obj["metadata"]["creationTimestamp"]
     return {"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}

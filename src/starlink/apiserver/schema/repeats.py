@@ -5,6 +5,7 @@ the schema: how it looks conformed, that it is valid, and which fields it has. W
 therefore never changed.
 """
 
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -38,11 +39,12 @@ class Part:
 
 
 class Repeats:
-    """The parts at one place of a schema."""
+    """The parts at one place of a schema, for any thread."""
 
-    __slots__ = ("_by_identity", "_by_key", "_taken")
+    __slots__ = ("_by_identity", "_by_key", "_lock", "_taken")
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._taken = 0
         self._by_key: dict[bytes, Part] = {}
         self._by_identity: dict[int, Part] = {}
@@ -58,14 +60,17 @@ class Repeats:
 
     def remember(self, key: bytes, value: Obj, fitting: Obj) -> None:
         """Keeps how a part that had no unknown fields looks conformed."""
-        if len(key) > _LONGEST or key in self._by_key:
+        if len(key) > _LONGEST:
             return
-        self._taken += len(key)
-        while len(self._by_key) >= _MOST or self._taken > _ROOM:
-            oldest = self._by_key.pop(next(iter(self._by_key)))
-            del self._by_identity[id(oldest.fitting)]
-            self._taken -= len(oldest.key)
-        self._by_key[key] = self._by_identity[id(fitting)] = Part(key, value, fitting)
+        with self._lock:
+            if key in self._by_key:
+                return
+            self._taken += len(key)
+            while len(self._by_key) >= _MOST or self._taken > _ROOM:
+                oldest = self._by_key.pop(next(iter(self._by_key)))
+                del self._by_identity[id(oldest.fitting)]
+                self._taken -= len(oldest.key)
+            self._by_key[key] = self._by_identity[id(fitting)] = Part(key, value, fitting)
 
     def of(self, fitting: Any) -> Part | None:
         """What is known of a conformed part, None when it is another object than the one remembered."""

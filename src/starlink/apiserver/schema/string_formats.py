@@ -15,7 +15,7 @@ from starlink.apiserver.cel.address import parse_url
 
 _HEX = "[0-9a-fA-F]"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TERM = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
+_TERM = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _DURATION = re.compile(rf"[-+]?(0|({_TERM})+)", re.ASCII)
 _TERMS = re.compile(_TERM, re.ASCII)
 _SPOKEN = re.compile(r"(\d+)\s*([A-Za-zµ]+)", re.ASCII)
@@ -23,16 +23,26 @@ _SPOKEN_UNITS = (
     (("ns",), "nano", 1e-9), (("us", "µs"), "micro", 1e-6), (("ms",), "milli", 1e-3), (("s",), "sec", 1.0),
     (("m",), "min", 60.0), (("h", "hr"), "hour", 3600.0), (("d",), "day", 86400.0), (("w", "wk"), "week", 604800.0),
 )  # fmt: skip
+_LONGEST_DURATION = 256
+_MOST_SECONDS = (2**63 - 1) / 1e9
 _WORD = r"[^\W_]"
 
 
 def parse_duration(text: str) -> datetime.timedelta | None:
-    """`1h30m` as Go has it, or `2 days` as Scala has it; None when it is neither."""
+    """`1h30m` as Go has it, or `2 days` as Scala has it; None when it is neither, longer than anybody would write it,
+    or more than the 292 years that Go can count."""
+    if len(text) > _LONGEST_DURATION:
+        return None
+    seconds = _seconds(text)
+    return datetime.timedelta(seconds=seconds) if seconds is not None and abs(seconds) <= _MOST_SECONDS else None
+
+
+def _seconds(text: str) -> float | None:
     if _DURATION.fullmatch(text):
         seconds = sum(float(count) * _UNITS[unit] for count, unit in _TERMS.findall(text))
-        return datetime.timedelta(seconds=-seconds if text.startswith("-") else seconds)
-    spoken = [int(count) * _spoken_unit(unit.lower()) for count, unit in _SPOKEN.findall(text)]
-    return datetime.timedelta(seconds=sum(spoken)) if any(spoken) else None
+        return -seconds if text.startswith("-") else seconds
+    spoken = [float(count) * _spoken_unit(unit.lower()) for count, unit in _SPOKEN.findall(text)]
+    return sum(spoken) if any(spoken) else None
 
 
 def _spoken_unit(unit: str) -> float:
@@ -89,7 +99,9 @@ def _ipv6(text: str) -> Any:
 
 def _is_ipv4(text: str) -> bool:
     parts = text.split(".")
-    return len(parts) == 4 and all(part.isascii() and part.isdigit() and int(part) < 256 for part in parts)
+    return len(parts) == 4 and all(
+        len(part) <= 3 and part.isascii() and part.isdigit() and int(part) < 256 for part in parts
+    )
 
 
 _HOSTNAME = _fits(

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from starlink.apiserver import kinds
+from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.repeats import Repeats
 
 _ABSENT: Any = object()
@@ -117,9 +118,7 @@ def child(node: Node, name: str) -> Node | None:
 
 def path_of_child(node: Node, path: str, name: str) -> str:
     """The path of a field of what lies at `path`: `spec.ports`, or `spec.labels[app]` by additionalProperties."""
-    if name in node.properties:
-        return f"{path}.{name}" if path else name
-    return f"{path}[{name}]"
+    return causes.child(path, name) if name in node.properties else causes.entry(path, name)
 
 
 def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str], old: Any = None) -> Any:
@@ -180,14 +179,13 @@ def unknown_paths(node: Node, value: Any, path: str = "", old: Any = None) -> It
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else _NOTHING
         for name, part in value.items():
-            here = f"{path}.{name}" if path else name
             below = child(node, name)
             if below is not None:
                 was = before.get(name)
-                if part is not was:
-                    yield from unknown_paths(below, part, here, was)
+                if part is not was and isinstance(part, dict | list):
+                    yield from unknown_paths(below, part, causes.child(path, name), was)
             elif not node.preserve:
-                yield here
+                yield causes.child(path, name)
     elif isinstance(value, list) and node.items is not None:
         for index, part in enumerate(value):
             yield from unknown_paths(node.items, part, f"{path}[{index}]")

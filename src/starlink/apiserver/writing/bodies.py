@@ -2,23 +2,25 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
 import msgspec
 
 from starlink.apiserver import errors, kinds
 from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry
-from starlink.apiserver.writing import protobuf
+from starlink.apiserver.schema import causes
+from starlink.apiserver.writing import nesting, protobuf
 from starlink.manifest import BadManifest, load_all
 
 JSON = ("application/json", "text/json")
 YAML = ("application/yaml", "application/apply-patch+yaml")
 ACCEPTED = ("application/json", "application/yaml", protobuf.MEDIA)
-MAX_DEPTH = 100
+MAX_YAML_VALUES = 100_000
+"""Values of a body in YAML, which is read a hundred times more slowly than JSON: a second's worth."""
 
 Obj = dict[str, Any]
-T = TypeVar("T")
 
 
 def _number(text: str) -> int | float:
@@ -29,6 +31,7 @@ def _number(text: str) -> int | float:
 
 _GO_WRITES_OUT = 1e21
 """From here on Go writes a number with an exponent: https://pkg.go.dev/encoding/json#Marshal"""
+_BODY = "the body of the request"
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
 _any_decoder = msgspec.json.Decoder(float_hook=_number)
 
@@ -43,11 +46,11 @@ def read(request: Request, registry: Registry) -> Obj:
     media = media_type(request)
     if media in JSON:
         value = _json_object(request.body)
-        return value if _is_shallow(request.body) else _checked(value)
+        return value if _is_shallow(request.body) else nesting.checked(value, _BODY)
     if media in YAML:
-        return _checked(_yaml(request.body))
+        return nesting.checked(_yaml(request.body), _BODY)
     if media == protobuf.MEDIA:
-        return _protobuf(request.body, registry)
+        return nesting.checked(_protobuf(request.body, registry), _BODY)
     raise errors.unsupported_media_type(ACCEPTED)
 
 
@@ -57,39 +60,49 @@ def read_json(body: bytes) -> Any:
         value = _any_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise errors.bad_request(f"the patch is not JSON: {error}") from None
-    return value if _is_shallow(body) else _checked(value)
+    return value if _is_shallow(body) else nesting.checked(value, _BODY)
 
 
 def doubled(request: Request, value: Any) -> tuple[str, ...]:
-    """The paths of the fields that a JSON body, of which `value` was read, says more than once."""
-    body = request.body
-    if media_type(request) in (*YAML, protobuf.MEDIA):
-        return ()
+    """The paths of the first fields that a JSON body, of which `value` was read, says more than once."""
+    return () if media_type(request) in (*YAML, protobuf.MEDIA) else _twice(request.body, value)
+
+
+def _twice(body: bytes, value: Any) -> tuple[str, ...]:
     if b"\\u" not in body and body.count(b":") == msgspec.json.encode(value).count(b":"):
         return ()  # a field that is said again adds a colon, and only escapes could take one away
     try:
         pairs = json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
     except ValueError:
         return ()
-    return tuple(dict.fromkeys(_said_again(pairs, "")))
+    return tuple(islice(dict.fromkeys(_said_again(pairs, ())), errors.MOST_CAUSES + 1))
 
 
 class _Pairs(list[tuple[str, Any]]):
     """The fields of one JSON object as they were said."""
 
 
-def _said_again(value: Any, path: str) -> Iterator[str]:
+def _said_again(value: Any, place: tuple[Any, ...]) -> Iterator[str]:
+    """`place` is where the value lies: the place of what holds it, and its name or number there."""
     if isinstance(value, _Pairs):
         seen = set()
         for name, part in value:
-            here = f"{path}.{name}" if path else name
+            here = (place, name)
             if name in seen:
-                yield here
+                yield _path(here)
             seen.add(name)
             yield from _said_again(part, here)
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            yield from _said_again(part, f"{path}[{index}]")
+            yield from _said_again(part, (place, index))
+
+
+def _path(place: tuple[Any, ...]) -> str:
+    steps: list[str | int] = []
+    while place:
+        place, step = place
+        steps.append(step)
+    return causes.path_of(steps[::-1])
 
 
 def _json_object(body: bytes) -> Obj:
@@ -100,13 +113,25 @@ def _json_object(body: bytes) -> Obj:
 
 
 def _yaml(body: bytes) -> Obj:
+    """YAML, and above all the JSON that clients of server-side apply send by its name."""
+    if body.lstrip().startswith(b"{") and (value := _plain_json(body)) is not None:
+        return value
     try:
-        documents = load_all(body.decode("utf-8"), "the body of the request")
+        documents = load_all(body.decode("utf-8"), _BODY, MAX_YAML_VALUES)
     except (BadManifest, UnicodeDecodeError, ValueError) as error:
         raise errors.bad_request(f"error decoding YAML: {error}") from None
     if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise errors.bad_request("the body of the request must be one YAML document that holds an object")
+        raise errors.bad_request(f"{_BODY} must be one YAML document that holds an object")
     return documents[0]
+
+
+def _plain_json(body: bytes) -> Obj | None:
+    """What a body says as JSON, None for what is none and for what says a field twice, which YAML refuses."""
+    try:
+        value = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if _twice(body, value) else value
 
 
 def _protobuf(body: bytes, registry: Registry) -> Obj:
@@ -126,15 +151,4 @@ def _protobuf(body: bytes, registry: Registry) -> Obj:
 
 def _is_shallow(body: bytes) -> bool:
     """Whether JSON has too few brackets to be nested too deep, which is cheap to see."""
-    return body.count(b"{") + body.count(b"[") <= MAX_DEPTH
-
-
-def _checked(value: T) -> T:
-    """The value, if it is not nested too deep for what walks it. Raises StatusError 400."""
-    level: list[Any] = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        if not level:
-            return value
-        parts = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [below for part in parts for below in part if isinstance(below, dict | list)]
-    raise errors.bad_request(f"the body of the request is nested more than {MAX_DEPTH} deep")
+    return body.count(b"{") + body.count(b"[") <= nesting.MAX_DEPTH

@@ -37,9 +37,10 @@ def prepare_secret(obj: Obj, _old: Obj | None) -> None:
     """Puts stringData into data. Raises BadValue when data is not base64."""
     _decode(obj, "data")
     text = obj.pop("stringData", None)
-    if isinstance(text, dict):
+    data = obj.get("data") or {}
+    if isinstance(text, dict) and isinstance(data, dict):  # another type is refused later
         encoded = {key: _encoded(value) for key, value in text.items() if isinstance(value, str)}
-        obj["data"] = {**(obj.get("data") or {}), **encoded}
+        obj["data"] = {**data, **encoded}
 
 
 def prepare_config_map(obj: Obj, _old: Obj | None) -> None:

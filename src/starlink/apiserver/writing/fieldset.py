@@ -5,7 +5,7 @@ a set. An empty tree is a member of the set, as is one with `.`; the root stands
 the empty set. Rules: https://github.com/kubernetes-sigs/structured-merge-diff
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlink.apiserver.schema.structure import Node, child
 Tree = dict[str, Any]
 _SELF = "."
 _LEAF: Tree = {}  # one for all: trees are never changed
+_LONGEST_SHOWN = 1000
 _LOOSE = Node(preserve=True)
 
 
@@ -143,19 +144,21 @@ def _made(member: bool, children: Tree) -> Tree | None:
     return {} if member else None
 
 
-def union(one: Tree, other: Tree) -> Tree:
-    """What is in either."""
-    if not one or not other:
-        return one or other
-    merged = dict(one)
-    for name, tree in other.items():
-        merged[name] = _union(merged[name], tree) if name in merged else tree
-    return merged
+def union(*trees: Tree) -> Tree:
+    """What is in any of them, in one walk however many they are."""
+    filled = [tree for tree in trees if tree]
+    if len(filled) < 2:
+        return filled[0] if filled else {}
+    below: dict[str, list[Tree]] = {}
+    for tree in filled:
+        for name, part in tree.items():
+            below.setdefault(name, []).append(part)
+    return {name: parts[0] if len(parts) == 1 else _union(parts) for name, parts in below.items()}
 
 
-def _union(one: Tree, other: Tree) -> Tree:
-    children = union(_children(one), _children(other))
-    return _made(_is_member(one) or _is_member(other), children) or {}
+def _union(trees: Sequence[Tree]) -> Tree:
+    children = union(*map(_children, trees))
+    return _made(any(map(_is_member, trees)), children) or {}
 
 
 def difference(one: Tree, other: Tree) -> Tree:
@@ -177,7 +180,7 @@ def _combined(one: Tree, other: Tree, *, keep_alone: bool, member: Callable[[boo
             if keep_alone:
                 left[name] = tree
             continue
-        children = _combined(_children(tree), _children(other[name]), keep_alone=keep_alone, member=member)
+        children = _combined(tree, other[name], keep_alone=keep_alone, member=member)
         found = _made(member(_is_member(tree), _is_member(other[name])), children)
         if found is not None:
             left[name] = found
@@ -214,6 +217,8 @@ def paths(tree: Tree, prefix: str = "") -> Iterator[str]:
 
 def _shown(name: str) -> str:
     kind, _, text = name.partition(":")
+    if len(text) > _LONGEST_SHOWN:
+        return f"{'.' if kind == 'f' else '['}{text[:_LONGEST_SHOWN]}…"
     if kind == "f":
         return f".{text}"
     if kind == "v":

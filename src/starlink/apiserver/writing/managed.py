@@ -4,12 +4,13 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from starlink.apiserver import errors
-from starlink.apiserver.errors import Cause, StatusError
+from starlink.apiserver.errors import MOST_CAUSES, Cause, StatusError
 from starlink.apiserver.schema.structure import Node, child
 from starlink.apiserver.writing import fieldset
 from starlink.apiserver.writing.fieldset import Tree
@@ -64,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True):
 def read(metadata: Obj) -> tuple[Entry, ...] | None:
     """The entries of an object. None when its writer asks that they be forgotten. Raises StatusError 422."""
     given = metadata.get("managedFields")
-    if given is None:
+    if not isinstance(given, list):  # what is of another type is refused with the rest of the metadata
         return ()
     if given in ([], [{}]):
         return None
@@ -173,9 +174,7 @@ def applied(
     wanted = fieldset.without(fieldset.owned(node, config), unowned)
     last = next((entry.fields for entry in entries if entry.is_of(writer)), {})
     others = [entry for entry in entries if not entry.is_of(writer)]
-    kept = wanted
-    for entry in others:
-        kept = fieldset.union(kept, entry.fields)
+    kept = fieldset.union(wanted, *(entry.fields for entry in others))
     result = _prune(node, _merge(node, before, config), last, kept, root=True)
     changed, removed = (fieldset.without(tree, unowned) for tree in fieldset.compare(node, before, result))
     conflicts = [(entry, fieldset.intersection(entry.fields, changed)) for entry in others]
@@ -207,15 +206,16 @@ def _merge_list(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
     """In the order of `config`; what only `live` has stays before what followed it."""
     items = node.items or _LOOSE
     wanted = {fieldset.element(node, item): item for item in config}
-    waiting = list(wanted)
     have = {fieldset.element(node, item): item for item in live}
+    waiting = iter(wanted)
+    placed: set[str] = set()
     merged: list[Any] = []
     for name, item in have.items():
         if name not in wanted:
             merged.append(item)
-            continue
-        while name in waiting:
-            due = waiting.pop(0)
+        while name in wanted and name not in placed:
+            due = next(waiting)
+            placed.add(due)
             merged.append(_merge(items, have[due], wanted[due]) if due in have else wanted[due])
     return merged + [wanted[name] for name in waiting]
 
@@ -268,16 +268,23 @@ def _remember(result: Obj, live: Obj, config: Obj, writer: Writer) -> None:
 
 
 def conflict(conflicts: Sequence[tuple[Entry, Tree]]) -> StatusError:
-    """The refusal, in the real server's words."""
-    told = [(_name(entry.writer), path) for entry, fields in conflicts for path in fieldset.paths(fields)]
-    causes = tuple(Cause("FieldManagerConflict", f"conflict with {name}", path) for name, path in told)
-    if len(told) == 1:
-        message = f"Apply failed with 1 conflict: conflict with {told[0][0]}: {told[0][1]}"
+    """The refusal, in the real server's words, with the first causes."""
+    found = ((_name(entry.writer), path) for entry, fields in conflicts for path in fieldset.paths(fields))
+    told: dict[str, list[str]] = {}
+    for name, path in islice(found, MOST_CAUSES):
+        told.setdefault(name, []).append(path)
+    more = next(found, None) is not None
+    causes = tuple(
+        Cause("FieldManagerConflict", f"conflict with {name}", path) for name, paths in told.items() for path in paths
+    )
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
     else:
         lines = []
-        for name in sorted({name for name, _ in told}):
-            lines += [f"conflicts with {name}:", *(f"- {path}" for who, path in told if who == name)]
-        message = f"Apply failed with {len(told)} conflicts: " + "\n".join(lines)
+        for name in sorted(told):
+            lines += [f"conflicts with {name}:", *(f"- {path}" for path in told[name])]
+        count = f"more than {MOST_CAUSES}" if more else str(len(causes))
+        message = f"Apply failed with {count} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", message, causes=causes)
 
 

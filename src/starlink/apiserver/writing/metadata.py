@@ -8,11 +8,12 @@ https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/object
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-from starlink.apiserver.errors import Cause
+from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import FOREGROUND, ORPHAN
 from starlink.apiserver.schema.formats import SUBDOMAIN_RULE as SUBDOMAIN_RULE
 from starlink.apiserver.schema.formats import (
@@ -29,6 +30,7 @@ from starlink.apiserver.schema.formats import (
 )
 
 MAX_ANNOTATIONS = 256 * 1024
+_LONGEST_SHOWN = 1000
 PATH_RULE = "may not be '.' or '..', and may not contain '/' or '%'"
 
 Obj = dict[str, Any]
@@ -43,18 +45,11 @@ _NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]]
 def check(metadata: Obj, name_rule: str = "subdomain") -> list[Cause]:
     """Why the metadata is refused. `name_rule`: a name is a DNS `subdomain`, one DNS `label` or a `path` segment."""
     name = metadata.get("name", "")
-    causes = []
     fits, faults = _NAME_RULES[name_rule]
-    if not fits(name):
-        causes += [_invalid("metadata.name", name, why) for why in faults(name)]
-    if "labels" in metadata:
-        causes += _check_labels(metadata["labels"] or {})
-    if "annotations" in metadata:
-        causes += _check_annotations(metadata["annotations"] or {})
-    if "finalizers" in metadata:
-        causes += _check_finalizers(metadata["finalizers"] or [])
-    if "ownerReferences" in metadata:
-        causes += _check_owners(metadata["ownerReferences"] or [])
+    causes = [] if fits(name) else [_invalid("metadata.name", name, why) for why in faults(name)]
+    for field, step in _CHECKS:
+        if metadata.get(field):
+            causes += islice(step(metadata[field]), MOST_CAUSES + 1)
     return causes
 
 
@@ -125,18 +120,19 @@ def _check_finalizers(finalizers: list[str]) -> Iterator[Cause]:
 
 
 def _check_owners(owners: list[Any]) -> Iterator[Cause]:
-    first = ""
+    first = shown = ""
     for index, owner in enumerate(owners):
         known = owner if isinstance(owner, dict) else {}
         yield from _check_owner(known, f"metadata.ownerReferences[{index}]")
         if known.get("controller") is True:
             named = f"{known.get('kind')}/{known.get('name')}"
             if first:
+                shown = shown or _shown(owners)
                 why = (
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {first} and {named}'
                 )
-                yield _invalid("metadata.ownerReferences", owners, why)
+                yield Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", "metadata.ownerReferences")
             first = first or named
 
 
@@ -156,6 +152,19 @@ def _is_group_version(text: str) -> bool:
     return text.count("/") <= 1 and not text.endswith("/")
 
 
+_CHECKS: tuple[tuple[str, Callable[[Any], Iterator[Cause]]], ...] = (
+    ("labels", _check_labels),
+    ("annotations", _check_annotations),
+    ("finalizers", _check_finalizers),
+    ("ownerReferences", _check_owners),
+)
+
+
 def _invalid(field: str, value: Any, why: str) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)
+    return Cause("FieldValueInvalid", f"Invalid value: {_shown(value)}: {why}", field)
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON; a long one is cut."""
+    text = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

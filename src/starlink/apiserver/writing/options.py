@@ -23,7 +23,8 @@ MAX_MANAGER = 128
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
     """How a write is to be done, and in whose name; `field_validation` is Strict, Warn or Ignore. `patch`: what is
-    written was made by a patch; `doubled` is what is told of fields that the body says more than once."""
+    written was made by a patch; `doubled` is what is told of fields that the body says more than once; `weight` is how
+    many bytes the request brings, see `aside`."""
 
     dry_run: bool = False
     field_validation: str = "Warn"
@@ -31,6 +32,7 @@ class WriteOptions:
     force: bool = False
     patch: bool = False
     doubled: tuple[str, ...] = ()
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-m
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from starlink.apiserver import errors
 
 _DIRECTIVE = "$patch"
@@ -28,7 +30,8 @@ def merge(target: Any, patch: Any, schema: Schema) -> Any:
     merged = dict(target) if isinstance(target, dict) else {}
     retained = patch.get(_RETAIN)
     if isinstance(retained, list):
-        merged = {key: value for key, value in merged.items() if key in retained}
+        names = {name for name in retained if isinstance(name, str)}
+        merged = {key: value for key, value in merged.items() if key in names}
     for key, value in patch.items():
         if key.startswith(_DELETE):
             _drop(merged, key.removeprefix(_DELETE), value)
@@ -59,8 +62,17 @@ def _merged(old: Any, new: Any, schema: Schema) -> Any:
     return merge(old, new, schema)
 
 
+def _identity(value: Any) -> bytes:
+    """The same for equal values and for no others, so that lists are searched by what their entries are."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
 def _union(old: list[Any], new: list[Any]) -> list[Any]:
-    return [*old, *(item for item in new if item not in old)]
+    """Each value once, as it first came."""
+    found: dict[bytes, Any] = {}
+    for item in (*old, *new):
+        found.setdefault(_identity(item), item)
+    return list(found.values())
 
 
 def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[Any]:
@@ -68,23 +80,41 @@ def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[An
     if any(isinstance(item, dict) and item == {_DIRECTIVE: "replace"} for item in new):
         return [item for item in new if item != {_DIRECTIVE: "replace"}]
     merged = list(old)
+    places: dict[bytes, list[int]] = {}
+    for place, item in enumerate(old):
+        if isinstance(item, dict) and key in item:
+            places.setdefault(_identity(item[key]), []).append(place)
     for item in new:
         if not isinstance(item, dict) or key not in item:
-            raise errors.bad_request(f"map: {item!r} does not contain declared merge key: {key}")
-        at = next((i for i, have in enumerate(merged) if isinstance(have, dict) and have.get(key) == item[key]), None)
+            raise errors.bad_request(f"map: {_shown(item)} does not contain declared merge key: {key}")
+        identity = _identity(item[key])
         if item.get(_DIRECTIVE) == "delete":
-            if at is not None:
-                del merged[at]
-        elif at is None:
-            merged.append(merge({}, item, schema))
+            for place in places.pop(identity, ()):
+                merged[place] = _GONE
+        elif identity in places:
+            place = places[identity][0]
+            merged[place] = merge(merged[place], item, schema)
         else:
-            merged[at] = merge(merged[at], item, schema)
-    return merged
+            places[identity] = [len(merged)]
+            merged.append(merge({}, item, schema))
+    return [item for item in merged if item is not _GONE]
+
+
+_GONE = object()
+"""Stands in a list where an entry was deleted, so that those behind it keep their places."""
+
+_LONGEST_SHOWN = 200
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _drop(merged: dict[str, Any], field: str, gone: Any) -> None:
     if isinstance(merged.get(field), list) and isinstance(gone, list):
-        merged[field] = [item for item in merged[field] if item not in gone]
+        left_out = set(map(_identity, gone))
+        merged[field] = [item for item in merged[field] if _identity(item) not in left_out]
 
 
 def _sort(merged: dict[str, Any], field: str, order: Any, schema: Schema) -> None:
@@ -94,10 +124,8 @@ def _sort(merged: dict[str, Any], field: str, order: Any, schema: Schema) -> Non
         return
     key = _below(schema, field).get("x-kubernetes-patch-merge-key")
 
-    def identity(item: Any) -> Any:
-        return item.get(key) if key and isinstance(item, dict) else item
+    def identity(item: Any) -> bytes:
+        return _identity(item.get(key) if key and isinstance(item, dict) else item)
 
-    wanted = [identity(item) for item in order]
-    merged[field] = sorted(
-        items, key=lambda item: wanted.index(identity(item)) if identity(item) in wanted else len(wanted)
-    )
+    wanted = {identity(item): place for place, item in reversed(list(enumerate(order)))}
+    merged[field] = sorted(items, key=lambda item: wanted.get(identity(item), len(order)))

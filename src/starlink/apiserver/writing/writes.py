@@ -1,9 +1,10 @@
 """Create, update, patch and delete: a request's change, made to what is stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
-from starlink.apiserver import encoding, errors
+from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity.serviceaccounts import request_token
@@ -16,9 +17,15 @@ from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.writing import bodies, options, patches, scale
+from starlink.apiserver.writing import bodies, json_patch, options, patches, scale
 from starlink.apiserver.writing.envelope import check_envelope, namespace_of
 from starlink.store.base import Key
+
+MAX_WARNINGS = 4 * 1024
+"""Characters of all warnings together."""
+
+MAX_WARNING = 256
+"""Characters of one of many."""
 
 AdmissionOf = Callable[[Request, Route, bool], Admission]
 
@@ -46,14 +53,22 @@ class Writes:
     async def create(self, request: Request, asked: Route) -> Response:
         """POST to a collection, or for a ServiceAccount's token."""
         check_accept(request)
-        obj = bodies.read(request, self._registry)
-        wanted = _with_doubled(options.write_options(request), request, obj)
+        obj, wanted = await self._read(request)
         namespace = asked.namespace or ""
         if asked.subresource == "token":
             account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
             answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
             return Response(201, dump(answer), JSON)
         return await self._create(request, asked, obj, wanted)
+
+    async def _read(self, request: Request) -> tuple[Obj, options.WriteOptions]:
+        """The body of a create or an update, and how it is to be written. Raises StatusError 400 or 415."""
+
+        def read() -> tuple[Obj, options.WriteOptions]:
+            obj = bodies.read(request, self._registry)
+            return obj, _of_body(options.write_options(request), request, obj)
+
+        return await aside.run(len(request.body), read)
 
     async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
         namespace = asked.namespace or ""
@@ -64,9 +79,16 @@ class Writes:
         if isinstance(meta, dict) and meta.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         self._definitions.check_creation(asked.resource, obj)
-        admission = self._admission_of(request, asked, wanted.dry_run)
+        admission = self._admission(request, asked, namespace, wanted)
         written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
         return _response(await self._definitions.written(asked.resource, written))
+
+    def _admission(self, request: Request, asked: Route, namespace: str, wanted: options.WriteOptions) -> Admission:
+        """Of a create. What took its time, beside the loop, looks at its namespace again at the end."""
+        admission = self._admission_of(request, asked, wanted.dry_run)
+        if wanted.weight < aside.LARGE or not asked.resource.namespaced:
+            return admission
+        return _LateCheck(admission, lambda obj: self._check_namespace(asked.resource, namespace, obj))
 
     def _secret_uid(self, namespace: str, name: str) -> str | None:
         record = self._store.latest(Key("/secrets", namespace, name))
@@ -87,8 +109,7 @@ class Writes:
     async def update(self, request: Request, asked: Route) -> Response:
         """PUT of an object or a subresource."""
         check_accept(request)
-        obj = bodies.read(request, self._registry)
-        wanted = _with_doubled(options.write_options(request), request, obj)
+        obj, wanted = await self._read(request)
         if asked.subresource == "scale":
             return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
         check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
@@ -108,22 +129,21 @@ class Writes:
             raise errors.unsupported_media_type(accepted)
         if media == patches.APPLY:
             return await self._apply(request, asked)
-        patch = bodies.read_json(request.body)
-        wanted = _with_doubled(options.write_options(request), request, patch)
+        patch, wanted = await aside.run(len(request.body), lambda: _read_patch(request))
         change = patches.change(asked.resource, patch, media)
         if asked.subresource == "scale":
             change = _scaled(asked.resource, patches.change(asked.resource, patch, media))
         return await self._change(request, asked, change, wanted)
 
     async def _apply(self, request: Request, asked: Route) -> Response:
-        config = bodies.read(request, self._registry)
-        wanted = options.write_options(request, apply=True)
+        wanted = _weighed(options.write_options(request, apply=True), len(request.body))
+        config = await aside.run(wanted.weight, lambda: bodies.read(request, self._registry))
         namespace = asked.namespace or ""
         if asked.subresource == "scale":
             raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
         if asked.resource.namespaced and not self._objects.exists(asked.resource, namespace, asked.name):
             self._check_namespace(asked.resource, namespace, config)
-        admission = self._admission_of(request, asked, wanted.dry_run)
+        admission = self._admission(request, asked, namespace, wanted)
         written = await self._objects.apply(
             asked.resource, namespace, asked.name, config, wanted, subresource=asked.subresource, admission=admission
         )
@@ -169,8 +189,40 @@ class Writes:
         return Response(200, listing.body(asked.resource, part), JSON)
 
 
-def _with_doubled(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
-    """With what is told of fields that the body, of which `value` was read, says more than once."""
+class _LateCheck:
+    """An admission that first looks once more whether a new object may be there."""
+
+    def __init__(self, admission: Admission, check: Callable[[Obj], None]) -> None:
+        self._admission = admission
+        self._check = check
+
+    def prepare(self, obj: Obj, old: Obj | None) -> None:
+        self._admission.prepare(obj, old)
+
+    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+        """Raises StatusError also when `check` does."""
+        if operation == "CREATE" and obj is not None:
+            self._check(obj)
+        return self._admission.review(operation, obj, old)
+
+
+def _read_patch(request: Request) -> tuple[Any, options.WriteOptions]:
+    """A patch, and how what it makes is to be written: by a copy, a few bytes can make many. Raises StatusError 400."""
+    patch = bodies.read_json(request.body)
+    wanted = _of_body(options.write_options(request), request, patch)
+    copies = bodies.media_type(request) == patches.JSON_PATCH and json_patch.copies(patch)
+    return patch, _weighed(wanted, json_patch.MAX_COPIED) if copies else wanted
+
+
+def _weighed(wanted: options.WriteOptions, weight: int) -> options.WriteOptions:
+    """With the weight where it counts, so that most requests share their options."""
+    return wanted if weight < aside.LARGE else replace(wanted, weight=weight)
+
+
+def _of_body(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
+    """With the body's weight, and with what is told of fields that the body, of which `value` was read, says more than
+    once."""
+    wanted = _weighed(wanted, len(request.body))
     doubled = bodies.doubled(request, value)
     if not doubled:
         return wanted
@@ -205,8 +257,23 @@ def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
 def _response(written: Written) -> Response:
     headers = dict(JSON)
     if written.warnings:
-        headers["warning"] = ", ".join(f'299 - "{text}"' for text in map(_quoted, written.warnings))
+        headers["warning"] = ", ".join(f'299 - "{_quoted(text)}"' for text in _short(written.warnings))
     return Response(201 if written.created else 200, written.body, headers)
+
+
+def _short(warnings: Sequence[str]) -> Iterator[str]:
+    """The warnings as far as a header takes them.
+
+    https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/filters/warning.go
+    """
+    left = MAX_WARNINGS
+    for text in warnings:
+        if len(text) > MAX_WARNING and sum(map(len, warnings)) > MAX_WARNINGS:
+            text = text[:MAX_WARNING]
+        left -= len(text)
+        if left < 0:
+            return
+        yield text
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,11 @@ async def put(store: MemoryStore, *names: str) -> None:
 
 
 def page(store: MemoryStore, limit: int, token: str = "") -> listing.Page:
-    return listing.page(store, CONFIG_MAPS, "ns", EVERYTHING, limit, token)
+    return listing.page(listing.take(store, CONFIG_MAPS, "ns", token), CONFIG_MAPS, EVERYTHING, limit)
+
+
+def page_at(store: MemoryStore, limit: int, revision: int) -> listing.Page:
+    return listing.page(listing.take_at(store, CONFIG_MAPS, "ns", revision), CONFIG_MAPS, EVERYTHING, limit)
 
 
 def names(part: listing.Page) -> list[str]:
@@ -54,11 +58,11 @@ async def test_what_is_forgotten_goes_on_with_what_is_there() -> None:
 async def test_exactly_a_version() -> None:
     store = MemoryStore(kept=2)
     await put(store, "a", "b", "c")
-    found = listing.page_at(store, CONFIG_MAPS, "ns", EVERYTHING, 1, 2)
+    found = page_at(store, 1, 2)
     assert (names(found), found.resource_version, found.remaining) == (["a"], 2, 1)
     await put(store, "d", "e", "f")
     with pytest.raises(StatusError, match="The resourceVersion for the provided list is too old"):
-        listing.page_at(store, CONFIG_MAPS, "ns", EVERYTHING, 0, 2)
+        page_at(store, 0, 2)
 
 
 @pytest.mark.parametrize("token", ["nonsense", "WzFd", "e30="])

@@ -1,0 +1,39 @@
+"""The API server's core in this process, over the memory store: requests in, answers out, no wire."""
+
+import contextlib
+import datetime
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlink.apiserver import encoding
+from starlink.apiserver.__main__ import version
+from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver.handler import Api
+from starlink.apiserver.identity.authentication import Authenticator
+from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.message import User
+from starlink.apiserver.resource import Registry
+from starlink.store.memory import MemoryStore
+
+ADMIN = User("admin", ("system:masters",))
+AGENT = User("system:serviceaccount:starlink-servers:s1", ("system:serviceaccounts", "system:authenticated"))
+
+
+@contextlib.asynccontextmanager
+async def core(folder: Path) -> AsyncIterator[Api]:
+    """A core that is started; `folder` takes its keys."""
+    pki = Pki(folder, datetime.datetime.now(datetime.UTC))
+    store, tokens = MemoryStore(), TokenIssuer(pki.token_key)
+    authenticator = Authenticator(tokens, encoding.finder(store), time.time)
+    api = Api(
+        store, Registry(builtin_resources()), tokens, authenticate=authenticator.of_token,
+        version=version(), now=time.time, clock=time.monotonic, rng=random.Random(1),
+    )  # fmt: skip
+    await api.start()
+    try:
+        yield api
+    finally:
+        await api.stop()
