@@ -144,7 +144,7 @@ def test_forty_evil_tasks(starlink: Starlink, tmp_path: Path) -> None:
     finally:
         for witness in witnesses:
             witness.end()
-    assert leaks == {}
+    assert not leaks, "\n".join(f"{name}: {line}" for name, lines in leaks.items() for line in lines[:5])
     assert [found for witness in witnesses for found in witness.found] == []
     assert all(witness.seen for witness in witnesses)
     (after,) = starlink.items("assignments")
@@ -168,13 +168,22 @@ def _round(starlink: Starlink, names: list[str], env: dict[str, str], users: set
     ))  # fmt: skip
     leaks = {}
     for name in names:
-        said = eventually(partial(_has_tried, starlink, name), f"{name} has been tried")
+        said = _awaited(starlink, name)
         if found := [line for line in said.splitlines() if line.startswith("LEAK")]:
             leaks[name] = found
     users |= _users_of_tasks(starlink)
     starlink.cli("delete", "task", *(name.replace("_", "-") for name in names))
     eventually(lambda: len(starlink.items("assignments")) == 1, f"{', '.join(names)} are gone")
     return leaks
+
+
+def _awaited(starlink: Starlink, name: str) -> str:
+    try:
+        return str(eventually(partial(_has_tried, starlink, name), f"{name} has been tried"))
+    except pytest.fail.Exception:
+        print("instances:", {item["metadata"]["name"]: item.get("status") for item in starlink.items("assignments")})
+        print("agent:", (starlink.data / "logs/agent.log").read_text()[-4_000:])
+        raise
 
 
 def _has_tried(starlink: Starlink, name: str) -> str:
