@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlink.files import durable
 from starlink_nodeagent import claims, clearing, uids
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.user import TaskUser, name_of
@@ -71,7 +72,7 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
             f"--task-uids {task_uids or uids.DEFAULTS[0]}: another agent of this machine has some of them; "
             "give a range of its own to each"
         )
-    note.write_text(f"{numbers}\n")
+    durable.replace(note, f"{numbers}\n".encode())
     return Users(numbers)
 
 
