@@ -131,7 +131,7 @@ def test_a_task_that_takes_all_processes_leaves_its_neighbours_theirs(starlink: 
     assert after["status"]["ready"] and after["status"].get("restarts") == before["status"].get("restarts")
     uid = work_of(starlink, "storm").stat().st_uid
     starlink.cli("delete", "task", "storm", "later", "neighbour")
-    eventually(lambda: starlink.items("assignments") == [], "all is gone")
+    eventually(lambda: not starlink.items("assignments", "-l", "starlink.dev/task=storm"), "the storm is over")
     with pytest.raises(ProcessLookupError):
         os.getpriority(os.PRIO_USER, uid)
 
