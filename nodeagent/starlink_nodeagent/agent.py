@@ -14,11 +14,12 @@ from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink_nodeagent import admission, heartbeat, identity
 from starlink_nodeagent.faults import fault
+from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.machine import Machine
 from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
-from starlink_nodeagent.record import Record, record_of
+from starlink_nodeagent.record import Record, is_uid, record_of
 from starlink_nodeagent.registration import NameTaken, register
 from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.reporter import Reporter
@@ -67,7 +68,7 @@ class Agent:
         self._uid = ""
         self._orphans: tuple[str, ...] = ()
         self._waiting: frozenset[str] = frozenset()
-        self._forgetting: dict[str, asyncio.Task[None]] = {}
+        self._forgetting = Forgetting(self._instances, host, self._wake.set)
         host.ports_of_others = self._ports_of_others
         host.users_taken = self._users_taken
 
@@ -100,8 +101,7 @@ class Agent:
 
     async def _leave(self) -> None:
         """The agent goes; processes go on running."""
-        for forgetting in self._forgetting.values():
-            forgetting.cancel()
+        self._forgetting.leave()
         for instance in self._instances.values():
             instance.leave()
         await asyncio.gather(*(instance.over() for instance in self._instances.values()))
@@ -187,7 +187,8 @@ class Agent:
                 self._cluster, self._cluster_as_of = str(identity["uid"]), lists
 
     def _declared(self) -> Declared:
-        assignments = {a.uid: a for a in self._assignments.objects.values()}
+        # A UID names a directory here, so whatever an API server sends in its place is no Assignment.
+        assignments = {a.uid: a for a in self._assignments.objects.values() if is_uid(a.uid)}
         return Declared(self._cluster, self._assignments.resource_version, assignments)
 
     def _held(self) -> Iterable[Held]:
@@ -203,7 +204,8 @@ class Agent:
         for uid in plan.stop:
             self._stop(self._instances[uid])
         for uid in plan.forget:
-            self._forget(uid)
+            self._teller.forget(uid)
+            self._forgetting.begin(uid)
         for assignment in plan.disown:
             self._teller.tell_of(assignment, "Stopped", "NeverStarted", "it was stopped before it was started")
         self._keep_waiting(plan.wait)
@@ -260,35 +262,6 @@ class Agent:
         self._teller.forget(record.uid)
         self._teller.tell(record)
         self._wake.set()
-
-    def _forget(self, uid: str) -> None:
-        """Stops an instance whose Assignment is gone, and removes what is left of it."""
-        if uid not in self._forgetting:
-            task = self._forgetting[uid] = asyncio.create_task(self._stop_and_forget(uid))
-            task.add_done_callback(lambda _: self._forgetting.pop(uid))
-
-    async def _stop_and_forget(self, uid: str) -> None:
-        instance = self._instances[uid]
-        instance.stop()
-        await instance.over()
-        if instance.record.finished:  # else the agent goes, and the next one needs the record
-            self._teller.forget(uid)
-            await self._remove(uid)
-            del self._instances[uid]
-            await self._host.release_user(instance.record)
-            self._wake.set()
-
-    async def _remove(self, uid: str) -> None:
-        """Removes what is left of an instance, however often that must be tried."""
-        pause = RETRY_SECONDS
-        while True:
-            try:
-                await self._host.journal.forget(uid)
-                return
-            except (OSError, RuntimeError) as error:
-                log.warning("an instance's files could not be removed yet: %s", error, extra={"uid": uid})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LOOK_SECONDS)
 
     # Telling
 

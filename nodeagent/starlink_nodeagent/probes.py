@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -14,9 +15,13 @@ from starlink.api.template import Probe, Template
 from starlink_nodeagent.confinement import usual_priority
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.processes import gone
+from starlink_nodeagent.shortage import is_agents_lack
 from starlink_nodeagent.user import TaskUser
 
+log = logging.getLogger(__name__)
+
 FIRST_PAUSE = 0.05
+UNTRIED_SECONDS = 1.0
 _STATUS_LINE = 4096
 
 
@@ -31,7 +36,8 @@ class Target:
 
 
 Try = Callable[[], Awaitable[str]]
-"""One try: "" on success, else why it failed."""
+"""One try: "" on success, else why it failed. Raises OSError when the agent lacks what a try takes, which tells nothing
+of the instance."""
 
 
 def check(template: Template) -> None:
@@ -83,7 +89,12 @@ async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]
     await asyncio.sleep(duration.seconds(probe.initial_delay))
     started = asyncio.get_running_loop().time()
     while True:
-        why = await attempt()
+        try:
+            why = await attempt()
+        except OSError as error:
+            log.warning("a probe could not be tried: %s", error)
+            await asyncio.sleep(max(period, UNTRIED_SECONDS))
+            continue
         if why:
             successes = 0
             # The quick tries before the first success are not the failures that the threshold counts.
@@ -110,6 +121,8 @@ async def _within(attempt: Awaitable[str], seconds: float) -> str:
     except TimeoutError:
         return f"no answer within {duration.format_seconds(seconds)}"
     except OSError as error:
+        if is_agents_lack(error):
+            raise
         return str(error.strerror or error)
 
 
@@ -142,6 +155,8 @@ async def _exec(command: Sequence[str], target: Target, seconds: float) -> str:
     try:
         process = _started(command, target)
     except OSError as error:
+        if is_agents_lack(error):
+            raise
         return f"{command[0]} can't be run: {error.strerror}"
     try:
         async with asyncio.timeout(seconds):

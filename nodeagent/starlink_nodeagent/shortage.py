@@ -47,6 +47,12 @@ def shortage_of(error: BaseException, place: Path) -> Shortage | None:
     return None
 
 
+def is_agents_lack(error: OSError) -> bool:
+    """Whether the agent has no descriptor or no memory left for what it tried. A want of processes may be the task's
+    own doing."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 def _reason(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY

@@ -94,6 +94,10 @@ class AgentSite:
             self._process.wait()
             self._process = None
 
+    async def ready(self) -> None:
+        """Waits until the agent that was started last is up."""
+        await soon(lambda: self.log().count('"started"') == self.starts, "the agent is up", WAIT)
+
     def lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -1,0 +1,56 @@
+"""Instances whose Assignment is gone: stopped first, then removed with all that is theirs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.instance import Instance
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 10.0
+
+
+class Forgetting:
+    """What is under way of it. `instances` are those held, by UID: one is held until its files have gone, so that its
+    Task's user is no other Task's meanwhile. `over` is called after each."""
+
+    def __init__(self, instances: dict[str, Instance], host: Host, over: Callable[[], None]) -> None:
+        self._instances = instances
+        self._host = host
+        self._over = over
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def begin(self, uid: str) -> None:
+        """Begins with one, unless that is under way."""
+        if uid not in self._tasks:
+            task = self._tasks[uid] = asyncio.create_task(self._stop_and_forget(uid))
+            task.add_done_callback(lambda _: self._tasks.pop(uid))
+
+    def leave(self) -> None:
+        """The agent goes; the next one goes on with it."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _stop_and_forget(self, uid: str) -> None:
+        instance = self._instances[uid]
+        instance.stop()
+        await instance.over()
+        if instance.record.finished:  # else the agent goes, and the next one needs the record
+            await self._remove(uid)
+            del self._instances[uid]
+            await self._host.release_user(instance.record)
+            self._over()
+
+    async def _remove(self, uid: str) -> None:
+        """Removes what is left of an instance, however often that must be tried."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._host.journal.forget(uid)
+                return
+            except (OSError, RuntimeError) as error:
+                log.warning("an instance's files could not be removed yet: %s", error, extra={"uid": uid})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
