@@ -7,7 +7,7 @@ import random
 import stat
 import tarfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ RARE_PARTS = ("", ".", "..", "etc", "é", "\n", "x" * 255, "x" * 256, "\udcff", 
 
 def archive(chance: random.Random) -> bytes:
     """One archive; most are such that unpacking gets far."""
-    items = [item(chance) for _ in range(chance.choice((1, 2, 3, 5, 8, 30)))]
+    items = maze(chance) if chance.random() < 0.5 else [item(chance) for _ in range(chance.choice((1, 2, 3, 5, 8, 30)))]
     if chance.random() < 0.05:
         items += [Item("oci-layout", b"{}"), Item("index.json", b"{}"), Item("blobs/sha256/a", b"{}")]
     if chance.random() < 0.3:
@@ -47,10 +47,21 @@ def archive(chance: random.Random) -> bytes:
     return mangled(content, chance) if chance.random() < 0.15 else content
 
 
+def maze(chance: random.Random) -> list[Item]:
+    """Links that lead through each other, and members below some of them."""
+    names = [f"l{number}" for number in range(chance.randint(2, 4))]
+    where = chance.choice(("", "d/"))
+    places = [where + name for name in names]
+    items = [folder("d"), *(link(place, target(chance, place, (".", "..", *names))) for place in places)]
+    below = [f"{chance.choice(places)}/new{number}" for number in range(chance.randint(0, 2))]
+    return items + [chance.choice((folder(name), Item(name, b"x"))) for name in below]
+
+
 def item(chance: random.Random) -> Item:
     kind = chance.choice(RARE_KINDS) if chance.random() < 0.01 else chance.choice(KINDS)
     if kind == tarfile.SYMTYPE:
-        return link(path(chance, 0.02), target(chance))
+        where = path(chance, 0.01)
+        return link(where, target(chance, where, ("a", "b", "c", ".", "..")))
     if kind == tarfile.DIRTYPE:
         return folder(path(chance, 0.02), mode=chance.choice((0o755, 0, 0o7777)))
     content = chance.randbytes(chance.choice((0, 1, 511, 512, 513, 5000)))
@@ -65,14 +76,14 @@ def path(chance: random.Random, rare: float) -> str:
     return ("/" if chance.random() < rare / 4 else "") + "/".join(parts)
 
 
-def target(chance: random.Random) -> str:
-    """Where a link leads: mostly inside, by way of other links, and now and then not."""
-    up = chance.choice((0, 0, 0, 0, 1, 1, 2, 3))
-    steps = [
-        chance.choice(("a", "b", "c", ".", ".." if chance.random() < 0.3 else "d"))
-        for _ in range(chance.choice((1, 1, 2, 3)))
-    ]
-    return "/".join([".."] * up + steps) if chance.random() < 0.98 else "/etc/cron.d"
+def target(chance: random.Random, path: str, among: Sequence[str]) -> str:
+    """Where a link leads. Nearly all stay inside as far as their text says; where they lead is up to the other links."""
+    while True:
+        steps = "/".join(chance.choice(among) for _ in range(chance.randint(1, 3)))
+        if not os.path.normpath(os.path.join(os.path.dirname(path), steps)).startswith(".."):
+            return steps
+        if chance.random() < 0.01:
+            return chance.choice((steps, "/etc/cron.d"))
 
 
 def mangled(content: bytes, chance: random.Random) -> bytes:

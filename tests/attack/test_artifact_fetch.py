@@ -1,12 +1,14 @@
 """Servers that want to keep an agent busy, to fill it up, or to be its way to somewhere else."""
 
 import contextlib
+import datetime
 import hashlib
 import io
 import os
 import resource
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from starlink.apiserver.identity.pki import Pki
 from starlink.artifacts import fetch as fetching
 from starlink.artifacts.errors import ArtifactError, shown
 from starlink.artifacts.fetch import Places, fetch
@@ -157,7 +160,7 @@ def test_a_redirect_to_loopback_is_refused(serve: Serve, guarded: Places, monkey
     real = Guard.refusal
     monkeypatch.setattr(Guard, "refusal", lambda self, at: "" if at == "127.0.0.1" else real(self, at))
     assert "127.0.0.2, a loopback address" in str(refusal(server.url, guarded))
-    assert len(server.asked) == fetching.TRIES
+    assert len(server.asked) == 1
 
 
 # Proxies: whoever sets the environment is trusted, and whoever writes the URL is not.
@@ -392,3 +395,42 @@ def test_a_short_of_descriptors_agent_blames_no_server(serve: Serve, allowed: Pl
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
         for file in held:
             file.close()
+
+
+# TLS goes the same ways.
+
+
+@pytest.fixture
+def serve_securely(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Servers whose certificate is for localhost, and which this process trusts."""
+    pki = Pki(tmp_path / "pki", datetime.datetime.now(datetime.UTC))
+    certificate, key = pki.server(["localhost"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(pki.ca))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def start(behave: Callable[[Handler], None]) -> Server:
+        server = serve(behave)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        return server
+
+    return start
+
+
+def test_tls_is_fetched_by_and_its_names_are_checked(serve_securely: Serve, allowed: Places, tmp_path: Path) -> None:
+    server = serve_securely(well)
+    port = server.server_address[1]
+    assert "CERTIFICATE_VERIFY_FAILED" in str(refusal(f"https://127.1:{port}/x", allowed))
+    assert "loopback" in str(refusal(f"https://localhost:{port}/x", Places(tmp_path / "other")))
+    assert got(f"https://localhost:{port}/x", allowed) == CONTENT
+
+
+def test_tls_has_a_pace_too(serve_securely: Serve, allowed: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "TRIES", 1)
+    monkeypatch.setattr(fetching, "_HEADER_BYTES", 200_000)
+    server = serve_securely(without_end(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 5000))
+    url = f"https://localhost:{server.server_address[1]}/x"
+    assert refusal(url, allowed, max_bytes=MAX_BYTES).reason == "ArtifactTooLarge"
+    clock = Clock()
+    error = refusal(url, allowed, pace=lambda most: Pace(most, rate=1e9, now=clock))
+    assert error.reason == "ArtifactUnreachable" and "less than" in str(error)

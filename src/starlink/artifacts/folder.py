@@ -41,9 +41,10 @@ class Folder:
         """Makes a directory, and those that it lies in."""
         if parts:
             parent = self._enter(parts[:-1])
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.mkdir(parts[-1], 0o755, dir_fd=parent)
-            self._enter(parts)
+            except FileExistsError:
+                os.close(self._step(parent, parts[-1], parts))
 
     def file(self, parts: Parts, runnable: bool) -> int:
         """A descriptor of a new, empty file."""

@@ -165,7 +165,7 @@ def _connect(host: str, port: int, guard: Guard | None, pace: Pace) -> socket.so
         except OSError as error:
             failure = error
     if refused:
-        raise ArtifactError("ArtifactUnreachable", refused)
+        raise ArtifactError("ArtifactNotFound", refused)
     raise failure
 
 
@@ -175,7 +175,7 @@ def _check_target(place: str, guard: Guard) -> None:
     with contextlib.suppress(socket.gaierror):
         for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
             if why := guard.refusal(str(address[0])):
-                raise ArtifactError("ArtifactUnreachable", _refused(host, str(address[0]), why))
+                raise ArtifactError("ArtifactNotFound", _refused(host, str(address[0]), why))
 
 
 def _refused(host: str, address: str, why: str) -> str:

@@ -156,7 +156,7 @@ async def test_that_an_artifact_runs_nowhere_is_found_anew(shop: Shop) -> None:
 async def test_loopback_is_refused_unless_allowed(shop: Shop) -> None:
     async with looking(allow_local=False) as (findings, told):
         found = await settled(findings, told, task("a", shop.url("/package.zip"), sha256(PACKAGE)))
-    assert found.source.startswith("could not be read: ArtifactUnreachable: 127.0.0.1 is at 127.0.0.1, a loopback")
+    assert found.source.startswith("could not be read: ArtifactNotFound: 127.0.0.1 is at 127.0.0.1, a loopback")
     assert (found.digest, found.architectures, shop.asked) == ("", (), [])
 
 
