@@ -61,15 +61,19 @@ def _places(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int
 def _with(value: Any, path: tuple[str | int, ...], odd: Any) -> Any:
     if not path:
         return odd
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy = _copied(value)
     copy[path[0]] = _with(copy[path[0]], path[1:], odd)
     return copy
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy = _copied(value)
     if len(path) == 1:
         del copy[path[0]]
     else:
         copy[path[0]] = _without(copy[path[0]], path[1:])
     return copy
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else list(value)

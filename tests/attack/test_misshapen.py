@@ -39,7 +39,9 @@ def _collection(resource: Resource) -> str:
     return f"{base}{'/namespaces/default' if resource.namespaced else ''}/{resource.plural}"
 
 
-async def answer(api: Api, method: str, path: str, body: Any, media: str = "application/json", **query: str) -> Response:
+async def answer(
+    api: Api, method: str, path: str, body: Any, media: str = "application/json", **query: str
+) -> Response:
     request = Request(method, path, query, {"content-type": media}, msgspec.json.encode(body), ADMIN)
     given = await api.handle(request)
     if isinstance(given, Stream):

@@ -1,6 +1,7 @@
 """Request bodies as objects: JSON, YAML, and protobuf of the built-in kinds."""
 
 import json
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -26,6 +27,8 @@ Obj = dict[str, Any]
 def _number(text: str) -> int | float:
     """A number with a fraction or an exponent. A whole one is kept as an integer, as Go writes what it has read so."""
     value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is more than a number can hold")
     return int(value) if value.is_integer() and abs(value) < _GO_WRITES_OUT else value
 
 

@@ -1,0 +1,240 @@
+"""What one request can make the server do is bounded, and meanwhile others are answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from bench.core import AGENT, core
+from bench.growing import case, kind
+from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, YAML, named, send
+from bench.growth import prepare
+
+from starlink.apiserver import aside, errors
+from starlink.apiserver.handler import Api
+from starlink.apiserver.message import Request, Response
+from starlink.apiserver.writing import bodies, json_patch
+from starlink.manifest import MAX_DIRECTIVES
+
+SERVERS = "/apis/starlink.dev/v1alpha1/servers"
+BODY = 3 * 1024 * 1024
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with core(tmp_path) as made:
+        await prepare(made)
+        yield made
+
+
+async def ask(api: Api, request: Request) -> tuple[int, Any]:
+    answer = await api.handle(request)
+    assert isinstance(answer, Response)
+    return answer.status, msgspec.json.decode(answer.body)
+
+
+async def make(api: Api, path: str, obj: Any) -> None:
+    status, told = await ask(api, send("POST", path, obj))
+    assert status == 201, told
+
+
+def doublings(count: int, holder: str) -> list[dict[str, str]]:
+    return [{"op": "copy", "from": holder, "path": f"{holder}/k{i}"} for i in range(count)]
+
+
+async def test_an_agent_cannot_double_a_part_of_its_server_without_end(api: Api) -> None:
+    """2 KB of copies would make 2³⁰ labels."""
+    await make(api, SERVERS, named("Server", "starlink.dev/v1alpha1", "s1", spec={}))
+    patch = [{"op": "add", "path": "/status", "value": {"a": "b"}}, *doublings(30, "/status")]
+    status, told = await ask(api, send("PATCH", f"{SERVERS}/s1/status", patch, JSON_PATCH, user=AGENT))
+    assert status == 422
+    assert f"exceeding the limit {json_patch.MAX_COPIED}" in told["message"]
+    assert int(told["message"].split("copy is ")[1].split(",")[0]) < 2 * json_patch.MAX_COPIED
+
+
+async def test_copies_within_the_limit_are_made(api: Api) -> None:
+    await make(api, WIDGETS, kind.widget(free={"a": "v" * 1000}))
+    status, told = await ask(api, send("PATCH", f"{WIDGETS}/x", doublings(3, "/spec/free"), JSON_PATCH))
+    assert status == 200 and set(told["spec"]["free"]) == {"a", "k0", "k1", "k2"}
+
+
+async def test_a_json_patch_has_a_most_of_operations_and_of_what_it_moves(api: Api) -> None:
+    await make(api, WIDGETS, kind.widget(free={"list": list(range(200_000))}))
+    noop = {"op": "test", "path": "/kind", "value": "Widget"}
+    status, told = await ask(api, send("PATCH", f"{WIDGETS}/x", [noop] * 10_001, JSON_PATCH))
+    assert (status, told["message"]) == (413, "The allowed maximum operations in a JSON patch is 10000, got 10001")
+    insert = {"op": "add", "path": "/spec/free/list/0", "value": 0}
+    status, told = await ask(api, send("PATCH", f"{WIDGETS}/x", [insert] * 1_000, JSON_PATCH))
+    assert status == 413 and str(json_patch.MAX_MOVED) in told["message"]
+
+
+async def test_a_json_patch_cannot_nest_without_end(api: Api) -> None:
+    """Each copy doubles the depth."""
+    await make(api, WIDGETS, kind.widget(free={"a": {}}))
+    patch, deepest = [], "/spec/free/a"
+    for _ in range(9):
+        patch.append({"op": "copy", "from": "/spec/free/a", "path": f"{deepest}/a"})
+        deepest += deepest.removeprefix("/spec/free")
+    status, told = await ask(api, send("PATCH", f"{WIDGETS}/x", patch, JSON_PATCH))
+    assert status in (400, 422) and told["message"], told
+
+
+async def test_a_failed_patch_shows_nothing_of_a_secret(api: Api) -> None:
+    await make(api, case.SECRETS, named("Secret", stringData={"password": "hunter2"}))
+    for operation in (
+        {"op": "test", "path": "/data/password", "value": "guess"},
+        {"op": "remove", "path": "/data/other"},
+        {"op": "remove", "path": "/data/password/0"},
+        {"op": "copy", "from": "/data/other/x", "path": "/data/a"},
+    ):
+        status, told = await ask(api, send("PATCH", f"{case.SECRETS}/x", [operation], JSON_PATCH))
+        assert status == 422 and "aHVudGVyMg" not in msgspec.json.encode(told).decode(), told
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[" + b"a," * (BODY // 2 - 2) + b"a]", f"more than {bodies.MAX_YAML_VALUES} values"),
+        (b"[" + b"!!str a," * (BODY // 8 - 2) + b"a]", f"more than {bodies.MAX_YAML_VALUES} values"),
+        (b"".join(b"%%TAG !%d! b\n" % i for i in range(200_000)) + b"--- a\n", f"more than {MAX_DIRECTIVES} lines"),
+        (b"".join(b"%%TAG !%d! b\r" % i for i in range(200_000)) + b"--- a\r", f"more than {MAX_DIRECTIVES} lines"),
+        (b"[" * BODY, "nest"),
+        (b"- " * (BODY // 2), "nest"),
+        (b"a: " + b"0" * BODY, "must be one"),
+        (b"a: 1" + b"0" * BODY, "64 bits"),
+    ],
+    ids=["flow list", "tags", "directives", "directives of another line end", "brackets", "dashes", "zeros", "digits"],
+)
+async def test_yaml_that_takes_long_is_refused(api: Api, body: bytes, why: str) -> None:
+    status, told = await ask(api, send("POST", CONFIG_MAPS, body, YAML))
+    assert status == (422 if body.startswith(b"a: 0") else 400), told
+    assert why in told["message"] or status == 422
+
+
+async def test_json_sent_as_yaml_is_read_as_json(api: Api) -> None:
+    """As kubectl does, however many values there are."""
+    data = {f"k{i}": 'v\n"\u00fc\U0001f600' for i in range(20_000)}
+    status, told = await ask(
+        api, send("PATCH", f"{CONFIG_MAPS}/x", named("ConfigMap", data=data), APPLY, fieldManager="m")
+    )
+    assert status == 201 and told["data"] == data
+    twice = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"a":"b","a":"c"}}'
+    status, told = await ask(api, send("PATCH", f"{CONFIG_MAPS}/x", twice, APPLY, fieldManager="m"))
+    assert status == 400 and "stands twice" in told["message"]
+
+
+async def test_a_refusal_tells_its_first_causes(api: Api) -> None:
+    """The n-th would have the whole list in it, and a path as long as what it refuses."""
+    owners = [
+        {"apiVersion": "v1", "kind": "K", "name": f"k{i}", "uid": f"u{i}", "controller": True} for i in range(3_000)
+    ]
+    for body, path in (
+        (named("ConfigMap", metadata={"ownerReferences": owners}), CONFIG_MAPS),
+        (named("ConfigMap", data={f"k {i}": "v" for i in range(3_000)}), CONFIG_MAPS),
+        (kind.widget(map={"n" * 100_000: {f"k{i}": "x" for i in range(3_000)}}), WIDGETS),
+        (kind.widget(parts=[{"name": "bad"}] * 3_000), WIDGETS),
+        (kind.widget(plain=["x"] * 3_000), WIDGETS),
+    ):
+        status, told = await ask(api, send("POST", path, body))
+        assert status == 422 and 0 < len(told["details"]["causes"]) <= errors.MOST_CAUSES
+        assert len(msgspec.json.encode(told)) < 1024 * 1024
+
+
+async def test_few_causes_are_all_told(api: Api) -> None:
+    status, told = await ask(api, send("POST", WIDGETS, kind.widget(plain=["x"] * 60)))
+    places = [cause["field"] for cause in told["details"]["causes"] if cause["field"].startswith("spec.plain")]
+    assert status == 422 and len(places) == 60 and errors.MORE not in told["message"]
+
+
+async def test_warnings_fit_into_a_header(api: Api) -> None:
+    unknown = {f"unknown{i}": 1 for i in range(2_000)}
+    answer = await api.handle(send("POST", CONFIG_MAPS, {**named("ConfigMap"), **unknown}))
+    assert isinstance(answer, Response) and answer.status == 201
+    assert 'unknown field \\"unknown0\\"' in answer.headers["warning"] and len(answer.headers["warning"]) < 8 * 1024
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"labelSelector": ",".join(["!a"] * 1_001)}, "may have 1000 requirements"),
+        ({"fieldSelector": ",".join(["metadata.name!=a"] * 1_001)}, "may have 1000 terms"),
+        ({"labelSelector": "a>" + "1" * 5_000}, "Invalid value"),
+        ({"labelSelector": "a>1_0"}, "Invalid value"),
+        ({"labelSelector": "a>9223372036854775808"}, "Invalid value"),
+    ],
+)
+async def test_selectors_have_bounds(api: Api, query: dict[str, str], why: str) -> None:
+    status, told = await ask(api, case.asked(CONFIG_MAPS, query))
+    assert status == 400 and why in told["message"]
+
+
+@pytest.mark.parametrize("text", ["1" * 300_000, "9" * 18 + "h", "9" * 400 + " days", "1" * 5_000 + "h"])
+async def test_durations_that_are_none(api: Api, text: str) -> None:
+    status, told = await ask(api, send("POST", WIDGETS, kind.widget(duration=text)))
+    assert status == 422 and "must be of type duration" in told["message"]
+
+
+async def test_a_rule_cannot_stand_for_millions(api: Api) -> None:
+    """900 bytes say 40⁴ combinations."""
+    words = [f"k{i}" for i in range(40)]
+    rule = {"apiGroups": words, "resources": words, "verbs": words, "resourceNames": words}
+    role = named("Role", "rbac.authorization.k8s.io/v1", rules=[rule])
+    status, told = await ask(api, send("POST", case.ROLES, role, user=kind.WRITER))
+    assert status == 403 and "too many combinations" in told["message"]
+
+
+async def test_lists_are_merged_as_before(api: Api) -> None:
+    account = named("ServiceAccount", secrets=[{"name": "a"}, {"name": "b"}, {"name": "c"}])
+    await make(api, case.SERVICE_ACCOUNTS, account)
+    patch = {
+        "secrets": [{"name": "a", "$patch": "delete"}, {"name": "d"}, {"name": "b"}],
+        "$setElementOrder/secrets": [{"name": "d"}, {"name": "c"}],
+    }
+    status, told = await ask(api, send("PATCH", f"{case.SERVICE_ACCOUNTS}/x", patch, STRATEGIC))
+    assert status == 200 and [one["name"] for one in told["secrets"]] == ["d", "c", "b"]
+
+
+@pytest.mark.parametrize("media", [YAML, MERGE, JSON_PATCH])
+async def test_others_are_answered_meanwhile(api: Api, media: str) -> None:
+    """While a large request is computed, small ones come and go: how many depends on the machine, but never none."""
+    await make(api, WIDGETS, kind.widget(free={"a": {"b": "c"}}))
+    large = {
+        YAML: send("POST", CONFIG_MAPS, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata:\n" + b"".join(b"  k%d: v\n" % i for i in range(20_000)), YAML),
+        MERGE: send("PATCH", f"{WIDGETS}/x", {"spec": {"numbers": {f"k{i}": i for i in range(60_000)}}}, MERGE),
+        JSON_PATCH: send("PATCH", f"{WIDGETS}/x", doublings(16, "/spec/free"), JSON_PATCH),
+    }[media]  # fmt: skip
+    working = asyncio.create_task(api.handle(large))
+    await asyncio.sleep(0)  # it begins
+    answered = 0
+    while not working.done():
+        status, _ = await ask(api, send("GET", f"{WIDGETS}/x"))
+        assert status == 200
+        answered += 1
+        await asyncio.sleep(0)
+    assert answered > 10
+    given = await working
+    assert isinstance(given, Response) and given.status < 500
+
+
+async def test_what_is_created_late_looks_for_its_namespace_again(api: Api) -> None:
+    """A large object is not put into a namespace that went while it was read."""
+    await make(api, "/api/v1/namespaces", named("Namespace", name="ns"))
+    path = "/api/v1/namespaces/ns/configmaps"
+    working = asyncio.create_task(api.handle(send("POST", path, named("ConfigMap", data={"k": "v" * 400_000}))))
+    await asyncio.sleep(0)
+    status, _ = await ask(api, send("DELETE", "/api/v1/namespaces/ns"))
+    assert status == 200
+    given = await working
+    assert isinstance(given, Response)
+    assert given.status in (403, 404), given.body[:300]
+
+
+async def test_work_beside_the_loop_raises_what_it_raises() -> None:
+    def work() -> None:
+        raise errors.bad_request("no")
+
+    for weight in (0, aside.LARGE):
+        with pytest.raises(errors.StatusError, match="no"):
+            await aside.run(weight, work)
