@@ -153,6 +153,14 @@ async def test_an_agent_asks_for_a_certificate_in_its_own_name(client: Client, a
         await agent.get(CSR, "theirs")
 
 
+async def test_an_agents_token_tells_no_secrets(agent: Client) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/s1/token"
+    for name in ("there", "not-there"):
+        spec = {"boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": name}}
+        await refused(agent.raw("POST", path, body={"spec": spec}), "spec.boundObjectRef")
+    assert (await agent.request_token(NAMESPACE, "s1", 600))[0]
+
+
 # Events
 
 

@@ -43,6 +43,28 @@ POST = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = 16 * 1024
 
 
+async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None:
+    """They hold all connections, and ask now and then."""
+    limits = Limits(connections=4, connections_per_address=4, stranger_seconds=0.1)
+    async with serving(tmp_path, limits=limits) as server, contextlib.AsyncExitStack() as stack:
+        jane = server.pki.client("jane")
+        known = await stack.enter_async_context(server.talk(jane))
+        assert (await known.ask()).json["user"] == "jane"
+        strangers = [await stack.enter_async_context(server.talk()) for _ in range(3)]
+        for stranger in strangers:
+            assert (await stranger.ask()).status == 200
+        channels = server.server._service.channels  # type: ignore[union-attr]
+        assert len(channels.strangers) == 3
+        await soon(
+            lambda: all(spoke < channels.clock() - 0.1 for spoke in channels.strangers.values()), "them to be silent"
+        )
+        other = await stack.enter_async_context(server.talk(server.pki.client("joe")))
+        assert (await other.ask()).json["user"] == "joe"
+        assert await strangers[0].rest() == b""
+        assert (await known.ask()).json["user"] == "jane"
+        assert channels.admitted.taken == 4
+
+
 # Requests without an end
 
 

@@ -35,6 +35,16 @@ class Guard:
     def check(self, request: Request, asked: Route) -> None:
         """Raises StatusError 403, and 404 where an agent asks for an assignment that is not there."""
         self._demand(request.user, self._attributes(request, asked))
+        if asked.subresource == "token" and agent_access.agent_server(request.user) is not None:
+            self._check_token(request, asked)
+
+    def _check_token(self, request: Request, asked: Route) -> None:
+        """An agent's token is bound to its account alone: the answer would tell which Secrets there are. Raises
+        StatusError 403."""
+        spec = bodies.read(request, self._registry).get("spec")
+        if isinstance(spec, dict) and spec.get("boundObjectRef"):
+            why = "spec.boundObjectRef: an agent's token is bound to its account alone"
+            raise errors.forbidden("", asked.resource.plural, asked.name, why)
 
     def check_path(self, request: Request) -> None:
         """The same for a path that is no resource. Raises StatusError 403."""

@@ -11,12 +11,14 @@ import math
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
+from itertools import islice
 from typing import Any
 
 from starlink.apiserver.http.service import Channels
 from starlink.apiserver.http.session import SessionFailed
 
 _PIECE = 64 * 1024
+_LOOKED_AT = 64  # strangers, for one whose place helps
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 log = logging.getLogger(__name__)
@@ -77,8 +79,10 @@ class Channel(asyncio.BufferedProtocol, ABC):
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]).removeprefix("::ffff:") if peer else ""
         channels.open.add(self)
-        self.admitted = channels.admitted.take(self.remote)
+        self.admitted = channels.admitted.take(self.remote) or self._take_a_strangers()
         channels.refused += not self.admitted
+        if self.admitted:
+            self.spoke(known=False)
         self._transport.set_write_buffer_limits(high=_PIECE)
         _keep_alive(transport.get_extra_info("socket"))
         self.deadline = channels.clock() + limits.header_seconds
@@ -86,6 +90,7 @@ class Channel(asyncio.BufferedProtocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:
         channels = self._channels
         channels.open.discard(self)
+        channels.strangers.pop(self, None)
         if self.admitted:
             channels.admitted.give_back(self.remote)
         self.closing = True
@@ -180,6 +185,29 @@ class Channel(asyncio.BufferedProtocol, ABC):
     def gone(self) -> bool:
         """Whether nothing can be sent any more."""
         return bool(self._transport.is_closing())
+
+    def spoke(self, *, known: bool) -> None:
+        """The client has said something; `known`: and proved to be somebody."""
+        strangers = self._channels.strangers
+        strangers.pop(self, None)
+        if not known:
+            strangers[self] = self._channels.clock()
+
+    def _take_a_strangers(self) -> bool:
+        """Takes the place of the stranger that is silent for longest: whoever holds many connections and is nobody
+        must not keep out who is somebody."""
+        channels = self._channels
+        silent_since = channels.clock() - channels.limits.stranger_seconds
+        for stranger, spoke in islice(channels.strangers.items(), _LOOKED_AT):
+            if spoke > silent_since:
+                return False
+            stranger.admitted = False
+            channels.admitted.give_back(stranger.remote)
+            if channels.admitted.take(self.remote):
+                stranger.abort()
+                return True
+            stranger.admitted = channels.admitted.take(stranger.remote)
+        return False
 
     def _pump(self) -> None:
         """Encrypts and sends what waits, for as long as the client reads."""

@@ -27,8 +27,8 @@ class Connection(Channel):
     """The state follows from what there is: a request in hand (`_call`), which may have become a stream, or none."""
 
     __slots__ = (
-        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_limits", "_parser", "_receiving", "_revoked",
-        "_service", "_stream", "_user",
+        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_known", "_limits", "_parser", "_receiving",
+        "_revoked", "_service", "_stream", "_user",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -45,6 +45,7 @@ class Connection(Channel):
         self._drained: asyncio.Future[None] | None = None
         self._receiving = False
         self._held_back = False
+        self._known = False  # who asks has proved to be somebody
         self._revoked = False  # the stream's credentials are good no more
 
     def check(self, now: float) -> None:
@@ -154,6 +155,9 @@ class Connection(Channel):
             self._tell_refused(item, error)
             return status_response(error)
         self._user = user
+        if not self._known:
+            self._known = user is not ANONYMOUS
+            self.spoke(known=self._known)
         request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
         call = self._call = Call(request, Account(self._payer(), weight(request)), self._reply)
         if service.dispatcher.submit(call):

@@ -13,8 +13,10 @@ class Limits:
     logs, which count in neither.
     `header_seconds` is for a new connection's first byte, `request_seconds` from a request's first
     byte to its last, `idle_seconds` between requests, `stalled_seconds` for a client that does not
-    read, `linger_seconds` for it to close after the last answer. Of the connections above the limit,
-    `connections_refused` are told so, with a 429; more are closed without a word.
+    read, `linger_seconds` for it to close after the last answer. A connection on which nobody has
+    proved to be somebody gives way to another above the limit once it has said nothing for
+    `stranger_seconds`. Of the other connections above the limit, `connections_refused` are told so,
+    with a 429; more are closed without a word.
     """
 
     connections: int = 5_000
@@ -35,6 +37,7 @@ class Limits:
     idle_seconds: float = 300.0
     stalled_seconds: float = 60.0
     linger_seconds: float = 3.0
+    stranger_seconds: float = 5.0
 
     @property
     def shortest(self) -> float:

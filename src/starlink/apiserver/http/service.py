@@ -28,6 +28,8 @@ class Channels:
     clock: Callable[[], float]
     admitted: Quota
     open: set[Any]
+    strangers: dict[Any, float] = field(default_factory=dict)
+    """Those on which nobody has proved to be somebody, and when each last spoke; who is silent for longest first."""
     stopping: bool = False
     refused: int = 0
     empty: asyncio.Event = field(default_factory=asyncio.Event)
