@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from starlink.store import durable, sqlite_highwater, sqlite_marker
-from starlink.store.base import Record, StoreRefused
+from starlink.store.base import Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
 from starlink.store.seal import AsStored, Seal, told
 from starlink.store.sqlite_errors import damaged, refused
-from starlink.store.sqlite_rows import Contents, Rows, anything
+from starlink.store.sqlite_rows import Contents, Rows
 
 SCHEMA_VERSION = 2
 SUMMED_SINCE = 2
