@@ -31,8 +31,9 @@ bench: .venv/installed ## all benchmarks
 bench-%: .venv/installed ## one of them, such as bench-main_job
 	$(BIN)/python -m bench $*
 
-soak: .venv/installed ## many kills in place of a few, of processes, of API servers and of etcd
+soak: .venv/installed ## many kills in place of a few, and a store that is damaged at each offset
 	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
+	STARLINK_DAMAGE_EVERYWHERE=1 $(BIN)/pytest tests/attack/test_store_damage.py
 
 fmt: .venv/installed ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)

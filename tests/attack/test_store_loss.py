@@ -15,8 +15,6 @@ from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import Durability
 from starlink.store.tally import Tally
 
-WAL_HEADER, FRAME_HEADER = 32, 24
-
 
 def break_last_frame(path: Path) -> None:
     """One bit in the last frame of the write-ahead log, which holds the last commit or a part of it."""
@@ -29,7 +27,7 @@ def break_last_frame(path: Path) -> None:
 @pytest.mark.parametrize("durability", list(Durability))
 async def test_the_last_commit_is_missed(tmp_path: Path, durability: Durability) -> None:
     path = tmp_path / "s.db"
-    told = write_until_killed(path, durability, 20)
+    write_until_killed(path, durability, 20)
     break_last_frame(path)
     for _ in range(2):
         with pytest.raises(StoreRefused, match=r"ends at revision \d+, but \d+ was acknowledged.*echo accept-loss > "):

@@ -157,6 +157,22 @@ def test_a_body_that_is_none_is_named_and_the_store_left_alone(tmp_path: Path) -
     assert not (tmp_path / "s.db.schema-1").exists()
 
 
+@pytest.mark.parametrize("marker", ["full", "normal"])
+def test_a_move_that_fails_late_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str) -> None:
+    path = tmp_path / "s.db"
+    old_store.make(path, SOME, crashed=True)
+    path.with_name("s.db.open").write_text(marker)
+
+    def fail(*_: object) -> None:
+        raise PermissionError("no second name here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "hardlink_to", fail)
+        with pytest.raises(PermissionError, match="no second name"):
+            opened(path)
+    assert told(opened(path))[0] == told(SOME)[0]
+
+
 def test_a_reader_is_waited_for_and_then_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.db"
     old_store.make(path, SOME)

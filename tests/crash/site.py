@@ -22,7 +22,7 @@ from tests.etcd_server import EtcdServer
 
 from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config
-from starlink.store.seal import is_sealed
+from starlink.store.seal import AsStored, is_sealed
 
 START_SECONDS = 60.0
 
@@ -196,9 +196,13 @@ class EtcdSite(Site):
 
     def complaints(self) -> list[str]:
         """Secrets that lie in etcd as they were written, too."""
-        held = self.etcd.held("/starlink//secrets/")
+        from starlink.store.etcd.envelope import unwrap  # only here is the extra [etcd] needed
+        from starlink.store.etcd.layout import Layout
+
+        layout, held = Layout("/starlink/", AsStored()), self.etcd.held("/starlink//secrets/")
         assert held
-        return super().complaints() + [name for name, (_, _, value) in held.items() if not is_sealed(value)]
+        stored = {key: value for name, (_, _, value) in held.items() if (key := layout.decode(name.encode()))}
+        return super().complaints() + [key.name for key, value in stored.items() if not is_sealed(unwrap(key, value))]
 
     def stop(self) -> None:
         super().stop()

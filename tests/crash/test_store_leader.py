@@ -14,6 +14,7 @@ from tests.etcd_server import EtcdServer
 
 from starlink.store.base import Change, Conflict, Key, Record, StoreUnavailable
 from starlink.store.etcd import EtcdStore
+from starlink.store.etcd.envelope import unwrap
 
 
 class Writer:
@@ -123,4 +124,6 @@ def check(
             assert happened[change, record.revision] == record
     held = {name.rpartition("/")[2]: value for name, value in server.held("/starlink/g/things/ns/").items()}
     found = {record.key.name: (record.revision, record.body) for record in store.list("g/things")}
-    assert found == {name: (revision, body) for name, (revision, _, body) in held.items()}
+    assert found.keys() == held.keys()
+    for name, (revision, _, value) in held.items():
+        assert found[name] == (revision, unwrap(Key("g/things", "ns", name), value))

@@ -86,6 +86,8 @@ def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
             cert=arguments.etcd_cert,
             key=arguments.etcd_key,
             seal=seal,
+            mark=arguments.data_dir / "store" / "etcd.mark",
+            legible=is_object,
         )
     except ValueError as error:
         raise StoreRefused(f"--etcd-endpoints {arguments.etcd_endpoints}: {error}") from None

@@ -78,6 +78,11 @@ class StoreRefused(Exception):
     """What is stored is not for this version, or can't be trusted; the message names it and what to do."""
 
 
+def anything(body: bytes) -> bool:
+    """For stores that ask nothing of a body."""
+    return True
+
+
 class Watch(Protocol):
     """A stream of event batches of one resource, in revision order, without gaps.
 

@@ -52,8 +52,11 @@ class DamagedMark(Exception):
 class HighWater:
     """The mark in `path`, written by one store at a time."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, sync_seconds: float = SYNC_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path = path
+        self._sync_seconds = sync_seconds
         self._clock = clock
         self._descriptor = -1
         self._slot = 0
@@ -74,7 +77,7 @@ class HighWater:
         os.pwrite(self._descriptor, _packed(mark), self._slot * _SLOT)
         self._slot = 1 - self._slot
         now = self._clock()
-        if now - self._synced_at >= SYNC_SECONDS:
+        if now - self._synced_at >= self._sync_seconds:
             os.fdatasync(self._descriptor)
             self._synced_at = now
 

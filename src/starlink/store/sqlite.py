@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from starlink.store.base import Change, Event, Key, Record, StoreUnavailable
+from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, anything
 from starlink.store.history import DEFAULT_KEPT
 from starlink.store.reads import Reads
 from starlink.store.seal import Plain, Seal
 from starlink.store.sqlite_file import Durability, SqliteFile
-from starlink.store.sqlite_rows import anything
 
 MAX_GROUP = 512
 ENOUGH = 16  # writes to begin with while the loop is still busy with others

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from starlink.store import highwater, lock, sqlite_highwater, sqlite_marker, sqlite_migration, sqlite_schema
-from starlink.store.base import REVISION_STEP, Event, StoreRefused
+from starlink.store.base import REVISION_STEP, Event, StoreRefused, anything
 from starlink.store.highwater import HighWater, Mark
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_full, refused
-from starlink.store.sqlite_rows import Contents, Rows, anything
+from starlink.store.sqlite_rows import Contents, Rows
 from starlink.store.sqlite_sealing import reseal
 from starlink.store.tally import Tally
 

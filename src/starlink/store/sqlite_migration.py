@@ -70,8 +70,15 @@ def _compare(path: Path, made: Contents, contents: Contents) -> None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection beside which there is no other, also of a process that reads."""
-    with contextlib.closing(sqlite3.connect(path, BUSY_SECONDS, isolation_level=None)) as connection:
+    """A connection beside which there is no other, also of a process that reads.
+
+    When it is closed early it takes the write-ahead log in and removes it. An empty one in its place says that none is
+    missing.
+    """
+    with (
+        _log_in_place(path),
+        contextlib.closing(sqlite3.connect(path, BUSY_SECONDS, isolation_level=None)) as connection,
+    ):
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA synchronous = FULL")
@@ -85,6 +92,15 @@ def _alone(path: Path) -> Iterator[sqlite3.Connection]:
                 ) from error
             raise refused(path, error) from error
         yield connection
+
+
+@contextlib.contextmanager
+def _log_in_place(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sqlite_marker.wal_of(path).touch(0o600)
+        raise
 
 
 def _keep(path: Path, version: int) -> Path:

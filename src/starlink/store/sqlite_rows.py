@@ -12,7 +12,7 @@ from msgspec import structs
 
 from starlink.store import checksum
 from starlink.store import sqlite_statements as sql
-from starlink.store.base import Change, Event, Key, Record
+from starlink.store.base import Change, Event, Key, Record, anything
 from starlink.store.seal import Seal, told
 
 _MOST_ROWS = 64
@@ -75,11 +75,6 @@ class Contents:
     def skipping_to(self, revision: int) -> "Contents":
         """The same objects; nobody resumes from what was told up to `revision`."""
         return dataclasses.replace(self, events=(), floor=revision, revision=revision)
-
-
-def anything(body: bytes) -> bool:
-    """For stores that ask nothing of a body."""
-    return True
 
 
 R = TypeVar("R", _ObjectRow, _LogRow)

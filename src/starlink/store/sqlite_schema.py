@@ -8,11 +8,11 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink.store import sqlite_highwater, sqlite_marker
-from starlink.store.base import Record, StoreRefused
+from starlink.store.base import Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
 from starlink.store.seal import AsStored, Seal, told
 from starlink.store.sqlite_errors import damaged, refused
-from starlink.store.sqlite_rows import Contents, Rows, anything
+from starlink.store.sqlite_rows import Contents, Rows
 
 SCHEMA_VERSION = 2
 SUMMED_SINCE = 2

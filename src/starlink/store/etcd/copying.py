@@ -8,6 +8,7 @@ import grpc.aio
 
 from starlink.store.backup import Snapshot
 from starlink.store.base import Key, StoreRefused, StoreUnavailable
+from starlink.store.etcd import envelope
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import Cluster
 from starlink.store.etcd.endpoint import TlsFiles, check_schemes, credentials, parse_all
@@ -54,7 +55,7 @@ class Copying:
         ending = self._layout.encode(key).removeprefix(self._layout.start)
         names = [name for name in await self._names() if name.endswith(b"/" + ending)]
         found = [await self._cluster.read(RANGE, pb.RangeRequest(key=name)) for name in names]
-        return [kv.value for answer in found for kv in answer.kvs]
+        return [envelope.unwrap(key, kv.value) for answer in found for kv in answer.kvs]
 
     async def _names(self) -> Sequence[bytes]:
         names: list[bytes] = []

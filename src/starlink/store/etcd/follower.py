@@ -9,8 +9,9 @@ import grpc.aio
 from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import PAUSE, Cluster
+from starlink.store.etcd.envelope import DamagedValue
 from starlink.store.etcd.errors import Lost, Stale
-from starlink.store.etcd.layout import Layout
+from starlink.store.etcd.layout import Layout, Told
 from starlink.store.etcd.member import Member
 from starlink.store.etcd.mirror import Mirror
 from starlink.store.etcd.rpc import RANGE, said
@@ -24,13 +25,21 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Changes `mirror` as etcd says; `reload` reads everything into it again."""
+    """Changes `mirror` as etcd says; `reload` reads everything into it again, `seen` is told how far it has come."""
 
-    def __init__(self, cluster: Cluster, layout: Layout, mirror: Mirror, reload: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        layout: Layout,
+        mirror: Mirror,
+        reload: Callable[[], Awaitable[None]],
+        seen: Callable[[int], None],
+    ) -> None:
         self._cluster = cluster
         self._layout = layout
         self._mirror = mirror
         self._reload = reload
+        self._seen = seen
         self._stream: WatchStream | None = None
         self._told_at = float("-inf")
 
@@ -50,7 +59,7 @@ class Follower:
             except (Lost, StoreUnavailable) as reason:
                 self._tell_of_loss(reason)
             except StoreRefused as reason:
-                log.error("what another server wrote can't be read, and nothing after it is seen here: %s", reason)
+                log.error("what etcd holds can't be taken over, and nothing after it is seen here: %s", reason)
                 pause = _REFUSED_PAUSE
             except Exception:
                 log.exception("the watch of etcd failed; everything is read again")
@@ -105,11 +114,21 @@ class Follower:
             await self._refuse_lost_history()
         while True:
             answer = await stream.next()
-            parts = [told for told in map(self._layout.told, answer.events) if told is not None]
+            parts = [told for told in map(self._told, answer.events) if told is not None]
             if parts:
                 self._mirror.take(parts, answer.revision)
             else:
                 self._mirror.advance(answer.revision)
+            self._seen(answer.revision)
+
+    def _told(self, event: pb.Event) -> Told | None:
+        """What can't be read is not gone: the object stays as it was last seen, and the others go on. The next write of
+        it does not follow what memory has, so that everything is read again then."""
+        try:
+            return self._layout.told(event)
+        except DamagedValue as error:
+            log.error("it is kept here as it was before: %s", error)
+            return None
 
     async def _refuse_lost_history(self) -> None:
         """A member that lags catches up; a cluster restored from a backup never does. Raises Stale."""

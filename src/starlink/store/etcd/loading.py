@@ -10,6 +10,7 @@ import grpc.aio
 from starlink.store.base import Change, Event, Key, Record
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import PAUSE, Cluster
+from starlink.store.etcd.envelope import DamagedValue
 from starlink.store.etcd.errors import Compacted, Lost
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Contents
@@ -109,11 +110,16 @@ def events_of(layout: Layout, parts: Sequence[pb.Event], floor: int) -> tuple[Se
     events: list[Event] = []
     seen: dict[Key, Record | None] = {}
     for part in parts:
-        told = layout.told(part)
-        if told is None:
+        try:
+            told = layout.told(part)
+            if told is None:
+                continue
+            record, key = told.record, told.record.key
+            previous = seen[key] if key in seen else layout.record(part.prev_kv)
+        except DamagedValue:  # it was put right later, or the objects would not have been read
+            events, floor = [], part.kv.mod_revision
+            seen = {}
             continue
-        record, key = told.record, told.record.key
-        previous = seen[key] if key in seen else layout.record(part.prev_kv)
         if told.before is None:
             # What was there before is compacted, and with it what watchers would be told.
             events, floor = [], record.revision

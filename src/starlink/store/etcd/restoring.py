@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from starlink.store.base import Record, StoreRefused
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import Cluster
+from starlink.store.etcd.envelope import wrap
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.rpc import RANGE, TXN, delete, if_at, put
 from starlink.store.etcd.sealing import NOTE, proof
@@ -76,7 +77,7 @@ class Restoring:
     async def write(self, records: Iterable[Record]) -> None:
         """Writes objects, their bodies as they are to lie there, each at a revision of its own above the one before."""
         for record in records:
-            await self._if_still_mine(put(self._layout.encode(record.key), record.body))
+            await self._if_still_mine(put(self._layout.encode(record.key), wrap(record.key, record.body)))
 
     async def finish(self) -> None:
         """Lets stores have it."""

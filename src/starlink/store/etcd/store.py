@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
 
-from starlink.store.base import Key, Record, StoreUnavailable, Topic, Watch
+from starlink.store.base import Key, Record, StoreUnavailable, Topic, Watch, anything
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd import loading, sealing
 from starlink.store.etcd.cluster import Cluster
 from starlink.store.etcd.compaction import COMPACT_EVERY, Compaction
 from starlink.store.etcd.endpoint import TlsFiles, check_schemes, credentials, parse_all
 from starlink.store.etcd.follower import Follower
+from starlink.store.etcd.history_mark import HistoryMark
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Contents, Mirror
 from starlink.store.etcd.rpc import RANGE, said
@@ -43,7 +44,9 @@ class EtcdStore:
     certificates are from; `cert` and `key` are the files this client shows. `seal` stands between memory,
     which holds plain bodies, and etcd. `kept` events can be resumed from. etcd's history is compacted
     every `compact_every` seconds, to what was written since the last time and to no fewer than `kept`
-    revisions, by one of the servers that share the prefix: the cluster should hold nothing but StarLink.
+    revisions, by one of the servers that share the prefix: the cluster should hold nothing but StarLink. `mark` is
+    the file that remembers how far etcd has been followed; `legible` says whether a body that was stored without a
+    checksum, by an older StarLink, is one.
     """
 
     def __init__(
@@ -57,13 +60,16 @@ class EtcdStore:
         seal: Seal = _PLAIN,
         kept: int = DEFAULT_KEPT,
         compact_every: float = COMPACT_EVERY,
+        mark: Path | None = None,
+        legible: Callable[[bytes], bool] = anything,
     ) -> None:
         """Raises ValueError for an endpoint that is none, for some with TLS and some without, for a prefix without
         its slash, and for half a client certificate."""
         self._endpoints = parse_all(endpoints)
         self._files = TlsFiles(ca, cert, key)
         check_schemes(self._endpoints, self._files)
-        self._layout = Layout(prefix, seal)
+        self._layout = Layout(prefix, seal, legible)
+        self._history = HistoryMark(mark)
         self._kept = kept
         self._compact_every = compact_every
         self._mirror = Mirror(kept)
@@ -76,8 +82,9 @@ class EtcdStore:
     async def open(self) -> None:
         """Reads everything into memory and follows etcd from there.
 
-        Raises StoreUnavailable when etcd doesn't answer or refuses, StoreRefused for what can't be unsealed and for
-        half a restore, OSError for an unreadable certificate.
+        Raises StoreUnavailable when etcd doesn't answer or refuses, StoreRefused for what can't be unsealed, for a
+        value that is not as it was written (served without it, its object would count as deleted), for half a restore,
+        and for an etcd that has lost what was seen of it; OSError for an unreadable certificate.
         """
         cluster = Cluster(self._endpoints, credentials(self._endpoints, self._files))
         try:
@@ -91,8 +98,11 @@ class EtcdStore:
     async def _read(self, cluster: Cluster) -> Contents:
         try:
             await loading.check_version(cluster)
+            await self._history.check(cluster, self._layout)
             await sealing.check_key(cluster, self._layout)
-            return await loading.load(cluster, self._layout, self._kept)
+            contents = await loading.load(cluster, self._layout, self._kept)
+            await self._history.begin(cluster, self._layout, contents.revision)
+            return contents
         except grpc.aio.AioRpcError as error:
             raise StoreUnavailable(f"{cluster} refused: {said(error)}") from None
 
@@ -100,7 +110,7 @@ class EtcdStore:
         async def reload() -> None:
             self._mirror.start(await self._read(cluster))
 
-        follower = Follower(cluster, self._layout, self._mirror, reload)
+        follower = Follower(cluster, self._layout, self._mirror, reload, self._history.raise_to)
         writes = Writes(cluster, self._layout, self._mirror, follower)
         compaction = Compaction(cluster, self._layout, self._mirror, self._kept)
         tasks = (
@@ -119,6 +129,7 @@ class EtcdStore:
                 task.cancel()
             await asyncio.gather(*running.tasks, return_exceptions=True)
             await running.cluster.close()
+        self._history.close()
         self._mirror.close()
 
     def get(self, key: Key) -> Record | None:

@@ -9,6 +9,7 @@ import grpc.aio
 from starlink.store.base import Change, Conflict, Event, Expired, Key, Record, StoreUnavailable
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import PAUSE, Cluster
+from starlink.store.etcd.envelope import DamagedValue
 from starlink.store.etcd.follower import Follower
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Mirror
@@ -46,7 +47,7 @@ class Writes:
 
     async def put(self, key: Key, body: bytes, expect: int) -> Record:
         """As `base.Store.put`. After StoreUnavailable the write may have been done, or may yet be."""
-        operation = put(self._layout.encode(key), self._layout.seal.seal(key, body))
+        operation = put(self._layout.encode(key), self._layout.pack(key, body))
         return await self._write(Change.PUT, key, body, expect, operation)
 
     async def delete(self, key: Key, expect: int) -> Record:
@@ -124,7 +125,7 @@ class Writes:
         revision, body = answer.header.revision, write.body
         if write.change is Change.DELETE:
             stored = answer.responses[0].response_delete_range.prev_kvs[0].value
-            body = self._layout.seal.unseal(write.key, stored)
+            body = self._layout.unpack(write.key, stored)
         record = Record(write.key, revision, body)
         self._mirror.learn(write.key, revision, record if write.change is Change.PUT else None)
         await self._follower.delivered(revision)
@@ -167,7 +168,10 @@ class Writes:
 
     def _told(self, key: Key, answer: pb.RangeResponse, at: int) -> Record | None:
         """What etcd says a key holds, which a retry must start from."""
-        current = next(map(self._layout.record, answer.kvs), None)
+        try:
+            current = next(map(self._layout.record, answer.kvs), None)
+        except DamagedValue as error:  # the others are written as ever
+            raise StoreUnavailable(str(error)) from None
         self._mirror.learn(key, current.revision if current else at, current)
         return current
 
