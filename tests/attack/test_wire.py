@@ -45,7 +45,7 @@ PIECE = 16 * 1024
 
 async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None:
     """They hold all connections, and ask now and then."""
-    limits = Limits(connections=4, connections_per_address=4, stranger_seconds=0.1)
+    limits = Limits(connections=4, connections_per_address=4, connections_refused=1, stranger_seconds=0.1)
     async with serving(tmp_path, limits=limits) as server, contextlib.AsyncExitStack() as stack:
         jane = server.pki.client("jane")
         known = await stack.enter_async_context(server.talk(jane))
@@ -55,6 +55,8 @@ async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None
             assert (await stranger.ask()).status == 200
         channels = server.server._service.channels  # type: ignore[union-attr]
         assert len(channels.strangers) == 3
+        above, silent = await asyncio.open_connection("127.0.0.1", server.port)
+        await soon(lambda: not channels.has_room_to_refuse, "no room to refuse another")
         await soon(
             lambda: all(spoke < channels.clock() - 0.1 for spoke in channels.strangers.values()), "them to be silent"
         )
@@ -63,6 +65,8 @@ async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None
         assert await strangers[0].rest() == b""
         assert (await known.ask()).json["user"] == "jane"
         assert channels.admitted.taken == 4
+        silent.close()
+        assert above is not None
 
 
 # Requests without an end

@@ -72,15 +72,14 @@ class Channel(asyncio.BufferedProtocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         channels, limits = self._channels, self._channels.limits
         self._transport = transport
-        if channels.stopping or len(channels.open) >= limits.connections + limits.connections_refused:
-            channels.refused += 1
-            self._transport.abort()
-            return
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]).removeprefix("::ffff:") if peer else ""
-        channels.open.add(self)
-        self.admitted = channels.admitted.take(self.remote) or self._take_a_strangers()
+        self.admitted = not channels.stopping and (channels.admitted.take(self.remote) or self._take_a_strangers())
         channels.refused += not self.admitted
+        if channels.stopping or not (self.admitted or channels.has_room_to_refuse):
+            self._transport.abort()
+            return
+        channels.open.add(self)
         if self.admitted:
             self.spoke(known=False)
         self._transport.set_write_buffer_limits(high=_PIECE)

@@ -35,6 +35,11 @@ class Channels:
     empty: asyncio.Event = field(default_factory=asyncio.Event)
     room: memoryview = field(default_factory=lambda: memoryview(bytearray(_ROOM)))
 
+    @property
+    def has_room_to_refuse(self) -> bool:
+        """Whether another that is above the limit may be told so."""
+        return len(self.open) - self.admitted.taken < self.limits.connections_refused
+
 
 @dataclass
 class Service:
