@@ -51,6 +51,11 @@ class Server(Object, frozen=True):
     status: ServerStatus = ServerStatus()
 
     @property
+    def has_joined(self) -> bool:
+        """Whether its agent has ever reported the machine. People may make a Server before there is an agent."""
+        return bool(self.status.architecture)
+
+    @property
     def declared_gone(self) -> bool:
         """Whether a person has said that the server will not come back as it was."""
         return self.metadata.annotations.get(labels.GONE_ANNOTATION) == "true"

@@ -50,8 +50,9 @@ def assess(world: World, pools: Mapping[str, str]) -> Health:
     """The health of all servers; `pools` says the effective pool of each."""
     gone = frozenset(name for name, server in world.servers.items() if server.declared_gone)
     members: dict[str, list[str]] = {}
-    for name in world.servers:
-        members.setdefault(pools.get(name, ""), []).append(name)
+    for name, server in world.servers.items():
+        if server.has_joined:
+            members.setdefault(pools.get(name, ""), []).append(name)
     # One that is declared gone still counts as having vanished: to give up one releases that one alone.
     braked = frozenset(name for names in members.values() for name in _stormed(names, world.silence))
     return Health(world.silence, frozenset(world.servers), gone, braked - gone)

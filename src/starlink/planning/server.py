@@ -76,12 +76,12 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
         )
     if server.metadata.deleting:
         return "False", "Draining", _draining(charged)
+    if not server.has_joined:
+        return "Unknown", "Registering", "its agent has not reported the machine yet"
     if server.name in health.braked and health.is_unknown(server.name):
         return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
     if health.is_unknown(server.name):
         return "Unknown", "HeartbeatMissed", "its agent has not been heard for 15s or longer"
-    if not server.status.architecture:
-        return "Unknown", "Registering", "its agent has not reported the machine yet"
     heard = "its agent is heard"
     if server.spec.unschedulable:
         heard += "; spec.unschedulable keeps new instances away"

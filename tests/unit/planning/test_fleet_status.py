@@ -148,3 +148,13 @@ def test_the_first_status_counts_also_what_is_none() -> None:
     cluster.settle()
     assert web["status"]["ready"] == 0
     assert (job["status"]["ready"], job["status"]["succeeded"]) == (0, 0)
+
+
+def test_servers_whose_agents_have_not_joined_yet_are_no_storm() -> None:
+    cluster = Cluster()
+    servers = [cluster.server(name) for name in ("s1", "s2", "s3")]
+    for server in servers:
+        server["status"] = {}
+        cluster.silence[server["metadata"]["name"]] = 20.0
+    cluster.settle()
+    assert [condition(server, "Ready")[:2] for server in servers] == [("Unknown", "Registering")] * 3
