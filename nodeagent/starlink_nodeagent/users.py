@@ -2,6 +2,7 @@
 
 import contextlib
 import grp
+import logging
 import os
 import pwd
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from starlink.files import durable
 from starlink_nodeagent import claims, clearing, uids
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.user import TaskUser, name_of
+
+log = logging.getLogger(__name__)
 
 TASK_UIDS = "task-uids"
 """The file in the agent's data directory that says which numbers its tasks have."""
@@ -72,7 +75,8 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
             f"--task-uids {task_uids or uids.DEFAULTS[0]}: another agent of this machine has some of them; "
             "give a range of its own to each"
         )
-    durable.replace(note, f"{numbers}\n".encode())
+    if _noted(note) != numbers:
+        _write(note, numbers)
     return Users(numbers)
 
 
@@ -86,6 +90,14 @@ def check(task_user: str | None, task_uids: str | None) -> TaskUser | None:
         return _named(task_user)
     uids.candidates(task_uids, None, _machine())
     return None
+
+
+def _write(note: Path, numbers: uids.Range) -> None:
+    """Where it can't be written the agent starts all the same: what has a user keeps it, as its record says."""
+    try:
+        durable.replace(note, f"{numbers}\n".encode())
+    except OSError as error:
+        log.warning("the range of the tasks' users could not be written to %s: %s", note, error)
 
 
 def _noted(note: Path) -> uids.Range | None:
