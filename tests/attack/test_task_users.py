@@ -334,9 +334,9 @@ async def test_an_instance_that_is_prepared_anew_removes_no_more_than_its_own(tm
         (left / "a").mkdir(parents=True)
         (left / "a" / "out").symlink_to(precious)
         place = os.open(left, os.O_RDONLY)
-        for _ in range(2100):
-            os.mkdir("d", dir_fd=place)
-            deeper = os.open("d", os.O_RDONLY, dir_fd=place)
+        for _ in range(1100):
+            os.mkdir("deep-one", dir_fd=place)
+            deeper = os.open("deep-one", os.O_RDONLY, dir_fd=place)
             os.close(place)
             place = deeper
         os.close(place)
