@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlink.files import durable
 from starlink_nodeagent import devices, features, resources
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "riscv64": "riscv64"}
@@ -60,7 +61,7 @@ def machine_id(data_dir: Path) -> str:
     """The machine's id and the agent's own: two agents of one machine are two servers."""
     path = data_dir / "agent-id"
     if not path.exists():
-        path.write_text(uuid.uuid4().hex + "\n")
+        durable.replace(path, f"{uuid.uuid4().hex}\n".encode())
     own = path.read_text().strip()
     try:
         machine = Path("/etc/machine-id").read_text().strip()

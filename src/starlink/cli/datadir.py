@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlink.files import durable
+
 
 @dataclass(frozen=True, slots=True)
 class DataDir:
@@ -79,7 +81,5 @@ class DataDir:
         return state
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Replaces it whole."""
-        partial = self.root / ".run.json"
-        partial.write_text(json.dumps(state, indent=2) + "\n")
-        partial.replace(self.state)
+        """Replaces it whole. Raises OSError."""
+        durable.replace(self.state, (json.dumps(state, indent=2) + "\n").encode())

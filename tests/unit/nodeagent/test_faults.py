@@ -41,6 +41,18 @@ def test_what_is_as_it_should_be_has_no_fault() -> None:
     (probe(period="x"), "template.probes.liveness.period: 'x' is not a duration"),
     (probe(timeout="x"), "template.probes.liveness.timeout: 'x' is not a duration"),
     (probe(initialDelay="x"), "template.probes.liveness.initialDelay: 'x' is not a duration"),
+    ({"command": ["sh", "a\0b"]}, "template.command[1]: there is a NUL at character 2, where a program's text ends"),
+    ({"args": ["\0"]}, "template.args[0]: there is a NUL at character 1"),
+    ({"args": ["x" * 131_072]}, "template.args[0]: 131072 bytes are more than the system gives to a program in one piece"),
+    ({"args": ["é" * 65_536]}, "template.args[0]: 131072 bytes"),
+    ({"env": [{"name": "A", "value": "secret\0"}]}, "template.env.A: there is a NUL at character 7"),
+    ({"env": [{"name": "A", "value": "x" * 131_070}]}, "template.env.A: 131072 bytes"),
+    ({"env": [{"name": "A=B", "value": ""}]}, "template.env.A=B: 'A=B' can't be the name of a variable"),
+    ({"env": [{"name": "", "value": ""}]}, "template.env.: '' can't be the name of a variable"),
+    ({"env": [{"name": "A\0", "value": ""}]}, "can't be the name of a variable; write one without = and NUL"),
+    ({"workingDir": "a\0"}, "template.workingDir: there is a NUL at character 2"),
+    ({"probes": {"startup": {"exec": {"command": ["a\0"]}}}}, "template.probes.startup.exec.command[0]: there is a NUL"),
+    ({"probes": {"startup": {"httpGet": {"path": "/a\r\nX: y"}}}}, "has a space or a control character; write them as"),
 ])  # fmt: skip
 def test_a_fault_names_field_value_and_what_would_be_right(fields: dict[str, Any], told: str) -> None:
     assert told in fault(template(**fields))

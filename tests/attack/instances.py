@@ -1,0 +1,103 @@
+"""What attacks on the agent share: instances with real processes, each Task with a user of its own, without an API."""
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.conftest import _let_pass, soon
+
+from starlink_nodeagent import clearing
+from starlink_nodeagent.host import Host
+from starlink_nodeagent.instance import Instance
+from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.processes import Marker
+from starlink_nodeagent.record import Record
+from starlink_nodeagent.uids import Range
+from starlink_nodeagent.users import Users
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give tasks users of their own")
+NUMBERS = Range(1_912_000_000, 1_912_000_063)
+"""Of these tests alone, so that what they end is theirs."""
+PYTHON = "/usr/bin/python3"
+
+
+class Bench:
+    """Instances of one server, held as an agent holds them."""
+
+    def __init__(self, folder: Path, numbers: Range = NUMBERS) -> None:
+        folder.mkdir(exist_ok=True)
+        _let_pass(folder)
+        self.folder = folder
+        self.held: dict[str, Instance] = {}
+        self.host = Host(
+            "s1",
+            Journal(folder / "instances"),
+            folder / "artifacts",
+            folder,
+            Users(numbers),
+            os.environ["PATH"],
+            time.time,
+        )
+        self.host.users_taken = lambda: {
+            instance.record.user.uid: (instance.record.namespace, instance.record.task)
+            for instance in self.held.values()
+            if instance.record.user is not None
+        }
+
+    def record(self, task: str, number: int = 0, **template: Any) -> Record:
+        uid = f"0d9ba4e5-5c2a-4a0c-9f0e-{task[:6].encode().hex():0>10}{number:02}"
+        return msgspec.convert(
+            {
+                "uid": uid, "namespace": "default", "name": f"{task}-{number}", "task": task, "slot": str(number),
+                "cluster": "c", "resource_version": 1, "generation": 1, "template": template,
+            },
+            Record,
+        )  # fmt: skip
+
+    def begin(self, record: Record) -> Instance:
+        instance = self.held[record.uid] = Instance(record, self.host, lambda _: None)
+        instance.begin()
+        return instance
+
+    async def run(self, task: str, script: str, number: int = 0, **template: Any) -> Instance:
+        """An instance of a shell script, once it runs."""
+        instance = self.begin(self.record(task, number, command=["sh", "-c", script], **template))
+        await soon(lambda: instance.record.phase not in ("Pending", "Preparing", "Starting"), "it runs")
+        assert instance.record.phase == "Running", instance.record.message
+        return instance
+
+    def work(self, instance: Instance) -> Path:
+        return self.host.journal.directory(instance.record.uid) / "work"
+
+    def uid(self, instance: Instance) -> int:
+        assert instance.record.user is not None
+        return instance.record.user.uid
+
+    def marker(self, instance: Instance) -> Marker:
+        return Marker(f"{instance.record.uid}/{instance.record.run}", self.uid(instance))
+
+    async def end(self, instance: Instance) -> None:
+        """Stops an instance and forgets it, as the agent does."""
+        instance.stop()
+        await instance.over()
+        del self.held[instance.record.uid]
+        await self.host.release_user(instance.record)
+
+
+@contextlib.asynccontextmanager
+async def bench(folder: Path, numbers: Range = NUMBERS) -> AsyncIterator[Bench]:
+    """A bench of which nothing outlives the test."""
+    made = Bench(folder, numbers)
+    try:
+        yield made
+    finally:
+        for instance in made.held.values():
+            instance.leave()
+            await instance.over()
+        for uid in {made.uid(instance) for instance in made.held.values() if instance.record.user is not None}:
+            await clearing.clear(uid, numbers.spare)
