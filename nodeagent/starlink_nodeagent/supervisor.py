@@ -110,12 +110,6 @@ def _refusal(error: OSError, user: TaskUser) -> Exception:
     return error
 
 
-async def adopt(directory: Path, marker: Marker, processes: Processes) -> Run | None:
-    """The run that an earlier agent started, None when its supervisor does not live."""
-    pid = supervisor_among(await processes.members(marker, None), marker.uid)
-    return None if pid is None else Run(pid, marker, directory)
-
-
 def supervisor_among(members: Sequence[int], uid: int) -> int | None:
     """The supervisor among a run's processes: of those that look like one the first that was started, for a process of
     the run can make itself look like one later."""

@@ -13,8 +13,9 @@ from tests.conftest import _let_pass, soon
 
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Journal, Record
+from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Marker
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.uids import Range
 from starlink_nodeagent.users import Users
 

@@ -32,6 +32,7 @@ from starlink_nodeagent.users import Users
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENOMEM, errno.EAGAIN)
 SLOTS = 3
+WAIT = 60.0
 EVENTS = st.sampled_from(["declare", "stop", "forget", "exit", "kill the agent", "break", "mend", "wait"])
 
 
@@ -165,8 +166,8 @@ def test_with_a_well_disk_all_is_as_declared(events: list[str], chosen: int) -> 
             for event in events:
                 await world.happen(event)
             await world.happen("mend")
-            await soon(world.settled, "what runs is what is declared")
-            await soon(lambda: written(world), "the journal says so, too")
+            await soon(world.settled, "what runs is what is declared", WAIT)
+            await soon(lambda: written(world), "the journal says so, too", WAIT)
         finally:
             await world.end()
 

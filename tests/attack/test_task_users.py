@@ -16,7 +16,7 @@ from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
-from starlink_nodeagent import clearing, processes, supervisor
+from starlink_nodeagent import clearing, processes, supervisor, survivors
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.processes import Marker, living, user_of
@@ -103,7 +103,8 @@ async def test_how_a_run_ended_is_not_the_tasks_to_write(tmp_path: Path) -> None
         await instance.over()
         assert (instance.record.phase, instance.record.exit_code) == ("Exited", 41)
         directory = site.work(instance).parent
-        assert {path.name for path in directory.iterdir()} == {"record.json", "runs", "work", "logs"}
+        left = {path.name for path in directory.iterdir() if not path.name.startswith(".record")}
+        assert left == {"record.json", "runs", "work", "logs"}
         assert (site.work(instance) / "fds").read_text().split() == ["0", "1", "2", "3"], "3 is ls's own"
         status = (directory / "runs" / "1" / "exit").stat()
         assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o600)
@@ -189,13 +190,12 @@ async def test_a_forged_marker_makes_no_member(tmp_path: Path) -> None:
             members = await site.host.processes.members(marker, None)
             assert forged.pid not in members and len(members) == 2
             directory = site.work(victim).parent
-            (run,) = (await supervisor.runs_of(directory, site.host.processes)).values()
-            adopted = await supervisor.adopt(run.directory, marker, site.host.processes)
-            assert adopted is not None and forged.pid not in (run.pid, adopted.pid)
+            found = await survivors.find(victim.record.uid, victim.record.user, directory, site.host.processes)
+            assert found.run is not None and found.run.pid in members and len(found.markers) == 1
             await site.end(victim)
             assert forged.poll() is None, "and it is not ended in the run's place"
-            assert await supervisor.runs_of(directory, site.host.processes) == {}
-            assert await supervisor.adopt(run.directory, marker, site.host.processes) is None
+            found = await survivors.find(victim.record.uid, victim.record.user, directory, site.host.processes)
+            assert (found.run, found.markers) == (None, ())
         finally:
             forged.kill()
             forged.wait()
@@ -206,14 +206,15 @@ async def test_a_run_that_looks_like_a_second_supervisor_is_not_adopted_in_its_p
         double = "exec setsid /bin/sh -c 'sleep 100000; :' starlink-run x"
         instance = await site.run("double", f"({double}) & {FOREVER}")
         marker = site.marker(instance)
-        directory = site.work(instance).parent / "runs" / "1"
+        directory = site.work(instance).parent
 
         async def there() -> int:
             return len(await site.host.processes.members(marker, None))
 
         while await there() < 4:
             await asyncio.sleep(0.02)
-        adopted = await supervisor.adopt(directory, marker, site.host.processes)
+        record, processes = instance.record, site.host.processes
+        adopted = (await survivors.find(record.uid, record.user, directory, processes)).run
         assert adopted is not None and adopted.pid == min(await site.host.processes.members(marker, None))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import soon
 
-from starlink_nodeagent import supervisor
+from starlink_nodeagent import supervisor, survivors
 from starlink_nodeagent.environment import RUN_MARKER
 from starlink_nodeagent.processes import Marker, Processes, send
 from starlink_nodeagent.supervisor import Run
@@ -102,6 +102,8 @@ async def test_a_number_that_is_anothers_by_now_is_not_signalled(runs: Runs) -> 
 async def test_a_run_is_adopted_by_its_marker(runs: Runs) -> None:
     run, processes = runs.start("kept", "exec sleep 100000"), Processes()
     await running(processes, run, 2)
-    adopted = await supervisor.adopt(run.directory, run.marker, processes)
+    oneself = TaskUser("oneself", os.geteuid(), os.getegid())
+    instance, uid = run.directory.parent.parent, run.marker.run.partition("/")[0]
+    adopted = (await survivors.find(uid, oneself, instance, processes)).run
     assert adopted is not None and (adopted.pid, adopted.marker) == (run.pid, run.marker)
-    assert await supervisor.adopt(run.directory, Marker("another/1", os.geteuid()), processes) is None
+    assert (await survivors.find("another", oneself, instance, processes)).run is None
