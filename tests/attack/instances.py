@@ -49,7 +49,7 @@ class Bench:
         }
 
     def record(self, task: str, number: int = 0, **template: Any) -> Record:
-        uid = f"0d9ba4e5-5c2a-4a0c-9f0e-{task[:6].encode().hex():0>10}{number:02}"
+        uid = f"0d9ba4e5-5c2a-4a0c-9f0e-{task[:5].encode().hex():0>10}{number:02}"
         return msgspec.convert(
             {
                 "uid": uid, "namespace": "default", "name": f"{task}-{number}", "task": task, "slot": str(number),

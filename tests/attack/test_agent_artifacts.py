@@ -18,7 +18,8 @@ from starlink.artifacts.errors import ArtifactError
 from starlink_nodeagent import preparation, threads
 from starlink_nodeagent.host import FETCHES, Host
 from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.user import task_user
+from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.users import Users
 
 CONTENT = tar(Item("start.sh", b"#!/bin/sh\n", mode=0o755))
 
@@ -33,7 +34,7 @@ def silent() -> Iterator[str]:
 def host(folder: Path, allow_local: bool) -> Host:
     (folder / "shelf").mkdir(exist_ok=True)
     made = Host(
-        "s1", Journal(folder / "instances"), folder / "cache", folder / "shelf", task_user(None), os.environ["PATH"],
+        "s1", Journal(folder / "instances"), folder / "cache", folder / "shelf", Users(shared=TaskUser("me", os.geteuid(), os.getegid())), os.environ["PATH"],
         time.time,
     )  # fmt: skip
     made.allow_local_artifacts = allow_local

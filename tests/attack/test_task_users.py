@@ -159,7 +159,7 @@ async def test_an_instance_of_an_agent_with_one_user_for_all_goes_on_as_it_was(t
     async with bench(tmp_path) as site:
         record = site.record("former", command=["sh", "-c", "sleep 1; exit 9"], restart={"policy": "Never"})
         record.prepared, record.run, record.phase = True, 1, "Running"
-        site.host.journal.save(record)
+        await site.host.journal.save(record)
         directory = site.host.journal.directory(record.uid)
         for part in ("work", "runs/1"):
             (directory / part).mkdir(parents=True)
@@ -169,7 +169,7 @@ async def test_an_instance_of_an_agent_with_one_user_for_all_goes_on_as_it_was(t
             cwd=directory / "runs" / "1", env={"PATH": os.environ["PATH"], "STARLINK_RUN": f"{record.uid}/1"},
             user=65534, group=65534, extra_groups=[], start_new_session=True,
         )  # fmt: skip
-        (loaded,) = site.host.journal.load()
+        (loaded,) = site.host.journal.load().records
         assert loaded.user is not None and loaded.user.uid == 65534
         instance = site.begin(loaded)
         await instance.over()

@@ -78,17 +78,19 @@ def test_more_tasks_than_numbers_are_told() -> None:
         pool.of("ns", "z", taken)
 
 
-def test_a_record_keeps_its_user_and_one_of_an_earlier_agent_has_the_owner_of_its_directory(tmp_path: Path) -> None:
+async def test_a_record_keeps_its_user_and_one_of_an_earlier_agent_has_the_owner_of_its_directory(
+    tmp_path: Path,
+) -> None:
     journal = Journal(tmp_path / "j")
-    own, former = record("own"), record("former")
+    own, former = (record(f"0d9ba4e5-5c2a-4a0c-9f0e-00000000000{number}") for number in (1, 2))
     own.user, own.prepared = TaskUser("1001", 1_001, 1_001, 1_000), True
     former.prepared, former.run = True, 1
     for each in (own, former):
-        journal.save(each)
+        await journal.save(each)
         (journal.directory(each.uid) / "work").mkdir()
     if os.geteuid() == 0:
-        os.chown(journal.directory("former") / "work", 65_534, 65_534)
-    found = {each.uid: each.user for each in journal.load()}
-    assert found["own"] == own.user
-    owner = (journal.directory("former") / "work").stat().st_uid
-    assert found["former"] is not None and found["former"].uid == owner and not found["former"].alone
+        os.chown(journal.directory(former.uid) / "work", 65_534, 65_534)
+    found = {each.uid: each.user for each in journal.load().records}
+    assert found[own.uid] == own.user
+    owner = (journal.directory(former.uid) / "work").stat().st_uid
+    assert found[former.uid] is not None and found[former.uid].uid == owner and not found[former.uid].alone
