@@ -143,7 +143,7 @@ def _whom(agent: AgentOptions) -> str:
     if agent.task_user is not None:
         return f"tasks run as {agent.task_user}"
     note = agent.data_dir / "task-uids"
-    return f"each task runs as a user of its own (uids {note.read_text().strip() if note.exists() else 'unknown yet'})"
+    return f"each task runs as a user of its own{f' (uids {note.read_text().strip()})' if note.exists() else ''}"
 
 
 def greeting(data: DataDir, url: str, whom: str) -> str:
