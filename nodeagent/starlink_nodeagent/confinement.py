@@ -29,7 +29,8 @@ def settle(users_alone: bool) -> None:
     _no_new_privileges()
     if os.geteuid() != 0:
         return
-    os.setgroups([])
+    with contextlib.suppress(PermissionError):  # a user namespace may forbid it, and have no groups to drop
+        os.setgroups([])
     if users_alone:
         _bound(resource.RLIMIT_NPROC, most_processes(_limits_of_machine()))
         _bound(resource.RLIMIT_CORE, 0)

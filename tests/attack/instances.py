@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from tests.conftest import _let_pass, soon
 
-from starlink_nodeagent import clearing
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.journal import Journal
@@ -99,5 +98,6 @@ async def bench(folder: Path, numbers: Range = NUMBERS) -> AsyncIterator[Bench]:
         for instance in made.held.values():
             instance.leave()
             await instance.over()
-        for uid in {made.uid(instance) for instance in made.held.values() if instance.record.user is not None}:
-            await clearing.clear(uid, numbers.spare)
+        for user in {instance.record.user for instance in made.held.values()}:
+            if user is not None:
+                await made.host.users.clear(user)
