@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 ROTATE_SECONDS = 10.0
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 5.0
 CLUSTER_IDENTITY = "kube-system"
 
 

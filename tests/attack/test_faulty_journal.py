@@ -156,7 +156,7 @@ def passable_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(EVENTS, min_size=5, max_size=25), st.integers(0, 2**32))
 def test_with_a_well_disk_all_is_as_declared(events: list[str], chosen: int) -> None:
     async def play(folder: Path) -> None:

