@@ -93,4 +93,5 @@ async def test_a_record_keeps_its_user_and_one_of_an_earlier_agent_has_the_owner
     found = {each.uid: each.user for each in journal.load().records}
     assert found[own.uid] == own.user
     owner = (journal.directory(former.uid) / "work").stat().st_uid
-    assert found[former.uid] is not None and found[former.uid].uid == owner and not found[former.uid].alone
+    kept = found[former.uid]
+    assert kept is not None and kept.uid == owner and not kept.alone
