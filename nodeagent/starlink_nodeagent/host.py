@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+from starlink.api.template import Artifact
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.record import Record
+from starlink_nodeagent.threads import Slots
 from starlink_nodeagent.uids import Task
 from starlink_nodeagent.users import Users
 
@@ -38,9 +41,9 @@ class Host:
     users_taken: Callable[[], Mapping[int, Task]] = dict
     allow_local_artifacts: bool = False
     processes: Processes = field(default_factory=Processes)
-    fetches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FETCHES))
-    unpacks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UNPACKS))
-    _fetching: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    fetches: Slots = field(default_factory=lambda: Slots(FETCHES))
+    unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
+    _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """By user, held while its processes are ended: an instance of the same Task starts after that."""
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -74,9 +77,10 @@ class Host:
                 except Failure as failure:
                     log.error("%s", failure)
 
-    def fetching(self, sha256: str) -> asyncio.Lock:
-        """Held while an archive is fetched, so that instances share one fetch."""
-        return self._fetching[sha256]
+    def fetching(self, artifact: Artifact) -> asyncio.Lock:
+        """Held while an archive is fetched, so that instances share one fetch. Of one URL alone: a slow server that has
+        the same archive holds up nobody else's."""
+        return self._fetching.setdefault(artifact, asyncio.Lock())
 
     async def turn(self) -> None:
         """Waits for a turn of the event loop: of all that wait, one goes on each time, so that a hundred steps that

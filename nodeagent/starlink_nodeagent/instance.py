@@ -11,7 +11,8 @@ and ends all its processes first: nothing runs of an instance that says that it 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
@@ -173,7 +174,7 @@ class Instance:
     async def _start(self) -> None:
         """Starts the next run, or finishes when it is to stop. The journal knows of a run before there is a process."""
         if not self._stop.is_set():
-            await self._prepare()
+            await self._unless_stopped(self._prepare())
         if not self._stop.is_set():
             self._launch.check()
             ports.check_fixed(self.record.template.ports)
@@ -243,6 +244,18 @@ class Instance:
         self._enter("Starting", verdict.reason, verdict.message)
         if await self._stopped_within(verdict.delay):
             self._finish_stopped(exit_)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does it to its end, or up to a stop: an artifact may take hours to come."""
+        doing, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((doing, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+        finally:
+            for task in (doing, stopped):
+                task.cancel()
+            await asyncio.gather(doing, stopped, return_exceptions=True)
 
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

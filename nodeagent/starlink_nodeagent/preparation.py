@@ -5,6 +5,8 @@ its place. So nothing is given away by a path on which the task, or an instance 
 """
 
 import os
+import threading
+from functools import partial
 from pathlib import Path
 
 from starlink.api.template import Artifact
@@ -57,12 +59,15 @@ async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
     from starlink.artifacts.errors import shown
     from starlink.artifacts.fetch import Places, fetch
     from starlink.artifacts.guard import Guard
+    from starlink.artifacts.pace import Pace
     from starlink.artifacts.unpack import unpack
 
     places = Places(host.cache, host.artifact_dir, Guard(host.allow_local_artifacts))
-    async with host.fetching(artifact.sha256):
-        async with host.fetches:
-            archive = await threads.run(fetch, artifact.url, artifact.sha256, places)
-        with archive:
-            async with host.unpacks:
-                await threads.run(unpack, archive, work, shown(artifact.url))
+    given_up = threading.Event()
+    pace = partial(Pace, given_up=given_up.is_set)
+    try:
+        async with host.fetching(artifact):
+            with await host.fetches.run(fetch, artifact.url, artifact.sha256, places, pace=pace) as archive:
+                await host.unpacks.run(unpack, archive, work, shown(artifact.url))
+    finally:
+        given_up.set()

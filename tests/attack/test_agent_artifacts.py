@@ -1,17 +1,21 @@
 """What artifacts may do to the agent that fetches and unpacks them: little."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.attack.archives import Item, listed, tar
+from tests.attack.instances import bench
+from tests.conftest import soon
 
 from starlink.api.template import Artifact
 from starlink.artifacts.errors import ArtifactError
@@ -29,6 +33,28 @@ def silent() -> Iterator[str]:
     """A server that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+
+
+@pytest.fixture
+def crawling() -> Iterator[str]:
+    """A server that sends a header's byte now and then."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                opened, _ = listener.accept()
+                with opened:
+                    opened.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                    while not over.wait(0.05):
+                        opened.sendall(b"x")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def host(folder: Path, allow_local: bool) -> Host:
@@ -58,7 +84,7 @@ async def test_servers_that_say_nothing_hold_up_nothing_else(tmp_path: Path, sil
         asyncio.create_task(preparation._unpack(artifact(silent, bytes([number])), tmp_path / str(number), place))
         for number in range(FETCHES - 1)
     ]
-    while place.fetches._value > 1:
+    while place.fetches.taken < FETCHES - 1:
         await asyncio.sleep(0)
     assert await asyncio.to_thread(int, "7") == 7  # as names are looked up
     await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place)
@@ -66,6 +92,31 @@ async def test_servers_that_say_nothing_hold_up_nothing_else(tmp_path: Path, sil
     for task in slow:
         task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_a_slow_server_with_the_same_archive_holds_up_nobody_else(tmp_path: Path, silent: str) -> None:
+    place = host(tmp_path, allow_local=True)
+    (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
+    slow = asyncio.create_task(preparation._unpack(artifact(silent), tmp_path / "slow", place))
+    while not place.fetches.taken:
+        await asyncio.sleep(0)
+    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place)
+    assert (tmp_path / "work" / "start.sh").exists() and not slow.done()
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_a_stop_waits_for_no_server(tmp_path: Path, crawling: str) -> None:
+    """And its fetch ends soon, so that what is made and deleted again and again has no more than its slots."""
+    async with bench(tmp_path) as site:
+        site.host.allow_local_artifacts = True
+        wanted = artifact(crawling)
+        instance = site.begin(site.record("slow", artifact={"url": wanted.url, "sha256": wanted.sha256}))
+        await soon(lambda: site.host.fetches.taken == 1, "its fetch is under way")
+        instance.stop()
+        await instance.over()
+        assert (instance.record.phase, instance.record.reason) == ("Stopped", "Stopped")
+        await soon(lambda: site.host.fetches.taken == 0, "its fetch has ended")
 
 
 def test_no_server_keeps_the_agent_from_ending(silent: str, tmp_path: Path) -> None:
