@@ -48,7 +48,7 @@ class Remains:
             return []
         found = [declared[uid] for uid in sorted(self._unknown & declared.keys())]
         if not self._looked:
-            found += await self._living(uid_free(declared, {*held, *self._unknown}), record_of)
+            found += await self._living(_not_held(declared, {*held, *self._unknown}), record_of)
         for assignment in found:
             await self._host.journal.set_aside(assignment.uid)
         self._unknown.difference_update(declared)
@@ -88,6 +88,6 @@ class Remains:
         return None
 
 
-def uid_free(declared: Mapping[str, Assignment], known: set[str]) -> list[Assignment]:
+def _not_held(declared: Mapping[str, Assignment], known: set[str]) -> list[Assignment]:
     """Those that may run and that nothing is known of."""
     return [one for uid, one in sorted(declared.items()) if uid not in known and not one.finished]

@@ -86,7 +86,7 @@ async def test_everything_goes_on_and_starts_wait(site: AgentSite) -> None:
         await site.until(name, phase="Running", ready=True, restarts=1 if name == "dies" else 0)
     await soon(lambda: '"phase":"Stopped"' in record(site, stops), "the journal says so, too", WAIT)
     await soon(lambda: '"phase":"Exited"' in record(site, once), "the journal says so, too", WAIT)
-    assert len(site.processes(late)) == len(site.processes(dies)) == 2
+    await soon(lambda: len(site.processes(late)) == len(site.processes(dies)) == 2, "they run once", WAIT)
     assert site.processes(stays) == before and site.starts == 1
     assert site.processes(unready)
 
@@ -144,7 +144,8 @@ async def test_a_kill_of_the_agent_while_the_disk_is_full(site: AgentSite) -> No
     site.disk.free()
     await site.until("again", phase="Running")
     await site.gone(goes)
-    assert site.processes(stays) == before and len(site.processes(again)) == 2 and not site.processes(once)
+    await soon(lambda: len(site.processes(again)) == 2, "it runs again, once", WAIT)
+    assert site.processes(stays) == before and not site.processes(once)
 
 
 async def test_an_agent_without_descriptors(site: AgentSite) -> None:
@@ -167,7 +168,7 @@ async def test_an_agent_without_descriptors(site: AgentSite) -> None:
     for name in ("late", "dies"):
         await site.until(name, phase="Running")
     assert site.processes(stays) == before
-    assert len(site.processes(late)) == len(site.processes(dies)) == 2
+    await soon(lambda: len(site.processes(late)) == len(site.processes(dies)) == 2, "they run once", WAIT)
     await site.until("dies", restarts=1)
 
 

@@ -5,9 +5,9 @@ heartbeat goes on, nothing of others is reached, and all of them can be deleted 
 import contextlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -111,14 +111,11 @@ def agent_of(starlink: Starlink) -> int:
     return int(starlink.state["children"]["agent"])
 
 
-def logs_of(starlink: Starlink, name: str) -> str:
-    """All that instances of a task have printed so far, its last megabyte."""
-    text = ""
-    for item in starlink.items("assignments", "-l", f"starlink.dev/task={name.replace('_', '-')}"):
-        folder = starlink.data / "agent/instances" / item["metadata"]["uid"] / "logs"
-        for path in sorted(folder.glob("*.log")):
-            text += path.read_bytes()[-(1 << 20) :].decode(errors="replace")
-    return text
+def output_of(starlink: Starlink, items: list[dict[str, Any]]) -> str:
+    """The last megabyte of each log that instances have written so far."""
+    folders = [starlink.data / "agent/instances" / item["metadata"]["uid"] / "logs" for item in items]
+    logs = (path for folder in folders for path in sorted(folder.glob("*.log")))
+    return "".join(path.read_bytes()[-(1 << 20) :].decode(errors="replace") for path in logs)
 
 
 @pytest.mark.timeout(280)
@@ -166,32 +163,36 @@ def _round(starlink: Starlink, names: list[str], env: dict[str, str], users: set
     starlink.apply(*(
         task(name, [PYTHON, "-c", source, name], env, **(probed() if name.endswith("probe") else {})) for name in names
     ))  # fmt: skip
-    leaks = {}
-    for name in names:
-        said = _awaited(starlink, name)
-        if found := [line for line in said.splitlines() if line.startswith("LEAK")]:
-            leaks[name] = found
+    said = _all_tried(starlink, names)
+    leaks = {name: found for name, text in said.items() if (found := re.findall("^LEAK.*$", text, re.MULTILINE))}
     users |= _users_of_tasks(starlink)
     starlink.cli("delete", "task", *(name.replace("_", "-") for name in names))
     eventually(lambda: len(starlink.items("assignments")) == 1, f"{', '.join(names)} are gone")
     return leaks
 
 
-def _awaited(starlink: Starlink, name: str) -> str:
+def _all_tried(starlink: Starlink, names: list[str]) -> dict[str, str]:
+    """What the attacks have printed, once all have done their worst: said so, or ended by it."""
+    said: dict[str, str] = {}
+
+    def left() -> list[str]:
+        items = starlink.items("assignments")
+        for name in names:
+            own = [item for item in items if item["metadata"]["labels"]["starlink.dev/task"] == name.replace("_", "-")]
+            text = output_of(starlink, own)
+            ended = any(item.get("status", {}).get("restarts") or "exitCode" in item.get("status", {}) for item in own)
+            if f"tried {name}" in text or ended:
+                said[name] = text
+        return [name for name in names if name not in said]
+
     try:
-        return str(eventually(partial(_has_tried, starlink, name), f"{name} has been tried"))
+        eventually(lambda: not left(), f"{', '.join(names)} have been tried")
     except pytest.fail.Exception:
+        print("left:", left())
         print("instances:", {item["metadata"]["name"]: item.get("status") for item in starlink.items("assignments")})
         print("agent:", (starlink.data / "logs/agent.log").read_text()[-4_000:])
         raise
-
-
-def _has_tried(starlink: Starlink, name: str) -> str:
-    """What the attack has printed, once it has done its worst: said so, or ended by it."""
-    said = logs_of(starlink, name)
-    items = starlink.items("assignments", "-l", f"starlink.dev/task={name.replace('_', '-')}")
-    ended = any(item.get("status", {}).get("restarts") or "exitCode" in item.get("status", {}) for item in items)
-    return (said or "ended") if f"tried {name}" in said or ended else ""
+    return said
 
 
 def _users_of_tasks(starlink: Starlink) -> set[int]:
