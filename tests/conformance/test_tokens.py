@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.conformance.clients import Door, account, ask_token, door, token, unique, who_am_i
+from tests.conformance.clients import Door, account, ask_token, door, token, who_am_i
 from tests.conformance.conftest import SECONDS, Http, causes
 from tests.conftest import eventually
 
