@@ -1,38 +1,124 @@
 """Ranges of users' numbers that agents of this machine have: no two agents give the same number to different Tasks.
 
-Each agent locks its range as so many bytes of one file, so that ranges that overlap exclude each other. The kernel lets
-go of the lock when the agent ends. https://man7.org/linux/man-pages/man2/fcntl.2.html
+Each agent writes down which numbers are its own, in a file of its own in a folder of the machine. A claim outlives the
+agent: its instances go on running, and their files have those numbers after a reboot too. It holds as long as the
+agent lives or has an instance, and is dropped by whoever looks when neither is so.
 """
 
+import contextlib
 import fcntl
-import functools
+import hashlib
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from starlink_nodeagent.uids import Range
+import msgspec
+
+from starlink.files import durable
+from starlink_nodeagent.processes import started
+from starlink_nodeagent.uids import BadRange, Range, parse
 
 log = logging.getLogger(__name__)
 
-FILE = Path("/run/starlink-task-uids.lock")
+FOLDER = Path("/var/lib/starlink-task-uids")
+INSTANCES = "instances"
+"""The folder of instances within an agent's data directory."""
 
 
-def take(numbers: Range) -> bool:
-    """Whether the range is this process's from now on; False when another agent has some of it. Where there is no such
-    file to be had, nothing is locked."""
+class Claim(msgspec.Struct, frozen=True):
+    """`ranges` as FIRST-LAST. `pid` and `started` tell the agent that made the claim, as processes.started does."""
+
+    data_dir: str
+    ranges: tuple[str, ...]
+    pid: int
+    started: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the agent lives or has an instance. What can't be looked at may have one."""
+        if self is _UNREADABLE:
+            return True
+        if self.started and started(self.pid) == self.started:
+            return True
+        try:
+            return any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(Path(self.data_dir, INSTANCES)))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+    def overlaps(self, numbers: Range) -> bool:
+        """Whether some of the numbers are claimed; one whose ranges can't be read claims all."""
+        try:
+            mine = [parse(text) for text in self.ranges]
+        except BadRange:
+            return True
+        return any(one.first <= numbers.last and numbers.first <= one.last for one in mine)
+
+
+_UNREADABLE = Claim("", ("",), 0, 0)
+"""In the place of a claim that can't be read: it holds, and claims everything."""
+
+
+def take(numbers: Range, data_dir: Path) -> bool:
+    """Whether the range is this agent's from now on, beside those that its instances have; False when another agent of
+    this machine has some of it. Where nothing can be written down the agent goes on without."""
     try:
-        descriptor = _opened()
+        with _locked():
+            if _others(numbers, data_dir):
+                return False
+            _write(numbers, data_dir)
     except OSError as error:
         log.warning("other agents of this machine can't be told which users' numbers this one has: %s", error)
-        return True
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, numbers.last - numbers.first + 1, numbers.first)
-    except (BlockingIOError, PermissionError):
-        return False
     return True
 
 
-@functools.cache
-def _opened() -> int:
-    """Opened once and never closed: the locks of a process go with the first descriptor of the file that it closes."""
-    return os.open(FILE, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def holder(numbers: Range, data_dir: Path) -> str:
+    """The data directory of another agent that has some of the range; "" when there is none, or nobody can tell."""
+    with contextlib.suppress(OSError), _locked():
+        return next((claim.data_dir for claim in _others(numbers, data_dir)), "")
+    return ""
+
+
+def _others(numbers: Range, data_dir: Path) -> Sequence[Claim]:
+    """Claims of other agents to some of the range. One that no longer holds is removed."""
+    found = []
+    for path in sorted(FOLDER.glob("*.json")):
+        claim = _read(path)
+        if claim.data_dir == str(data_dir) or not claim.overlaps(numbers):
+            continue
+        if claim.holds:
+            found.append(claim)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _write(numbers: Range, data_dir: Path) -> None:
+    path = FOLDER / f"{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:32]}.json"
+    before = _read(path) if path.exists() else None
+    kept = before.ranges if before is not None and before.holds else ()
+    ranges = tuple(dict.fromkeys((*kept, str(numbers))))
+    claim = Claim(str(data_dir), ranges, os.getpid(), started(os.getpid()))
+    if claim != before:
+        durable.replace(path, msgspec.json.encode(claim))
+
+
+def _read(path: Path) -> Claim:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Claim)
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("a claim to users' numbers can't be read; remove it if its agent is gone: %s: %s", path, error)
+        return _UNREADABLE
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(FOLDER / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -12,13 +12,16 @@ from starlink.api.template import Artifact
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
-from starlink_nodeagent.record import Record
+from starlink_nodeagent.record import Record, is_uid
 from starlink_nodeagent.threads import Slots
 from starlink_nodeagent.uids import Task
+from starlink_nodeagent.user import TaskUser
 from starlink_nodeagent.users import Users
 
 log = logging.getLogger(__name__)
 
+_OTHERS: Task = ("", "")
+"""Whose a number is that is no Task's of this agent."""
 FETCHES, UNPACKS = 16, 2
 """At once: a fetch waits most of its time, unpacking takes up to 80 MiB of memory."""
 
@@ -57,12 +60,24 @@ class Host:
         runs as that user afterwards. Raises Failure."""
         if record.user is not None:
             return
-        taken = self.users_taken()
-        # Noted before anything is waited for, so that no other Task gets the user meanwhile.
-        user = record.user = self.users.of(record.namespace, record.task or record.name, taken)
-        async with self._clearing[user.uid]:
-            if user.uid not in taken:
-                await self.users.clear(user)
+        taken = dict(self.users_taken())
+        while True:
+            # Noted before anything is waited for, so that no other Task gets the user meanwhile.
+            user = record.user = self.users.of(record.namespace, record.task or record.name, taken)
+            if user.uid in taken or not user.alone:
+                return
+            async with self._clearing[user.uid]:
+                if not await self._is_used(user):
+                    await self.users.clear(user)
+                    return
+            log.warning("a user's number is passed over: instances of another agent run as it", extra={"uid": user.uid})
+            taken[user.uid] = _OTHERS
+
+    async def _is_used(self, user: TaskUser) -> bool:
+        """Whether instances run as the user of which this agent knows nothing. Agents claim their numbers, but a claim
+        may be lost; nothing of another agent's is ended for that."""
+        found = (await self.processes.snapshot(user.uid)).assignments(user.uid)
+        return any(is_uid(uid) and not self.journal.directory(uid).exists() for uid in found)
 
     async def release_user(self, record: Record) -> None:
         """Ends what still runs as the user of an instance that is no longer held, if it was its Task's last one here.

@@ -69,6 +69,10 @@ class Snapshot:
         unmarked = self._unmarked.get(session, ()) if session is not None else ()
         return [pid for pid, user in (*self._marked.get(marker.run, ()), *unmarked) if marker.takes(user)]
 
+    def assignments(self, user: int) -> set[str]:
+        """The UIDs of all assignments that a process of the user bears the marker of."""
+        return {run.rpartition("/")[0] for run, seen in self._marked.items() if any(one == user for _, one in seen)}
+
     def runs_of(self, assignment: str) -> list[str]:
         """The runs of an assignment that a process has as its marker."""
         return [run for run in self._marked if run.startswith(f"{assignment}/")]

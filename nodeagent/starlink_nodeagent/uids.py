@@ -38,9 +38,9 @@ class Range:
         return self.last - self.first
 
 
-_SLICE = 65_536
+_SLICE, _SLICES = 65_536, 256
 DEFAULTS = (
-    *(Range(1_900_000_000 + start, 1_900_000_000 + start + _SLICE - 1) for start in range(0, 16 * _SLICE, _SLICE)),
+    *(Range(1_900_000_000 + start, 1_900_000_000 + start + _SLICE - 1) for start in range(0, _SLICES * _SLICE, _SLICE)),
     Range(50_000, 59_999),
 )
 """One for each agent of a machine. All but the last are used by nobody: https://systemd.io/UIDS-GIDS/. A container may

@@ -69,27 +69,35 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
     shared = check(task_user, task_uids)
     if shared is not None:
         return Users(shared=shared)
-    numbers = next(filter(claims.take, uids.candidates(task_uids, _noted(note), _machine())), None)
+    wanted = uids.candidates(task_uids, _noted(note), _machine())
+    numbers = next((one for one in wanted if claims.take(one, note.parent)), None)
     if numbers is None:
-        raise uids.BadRange(
-            f"--task-uids {task_uids or uids.DEFAULTS[0]}: another agent of this machine has some of them; "
-            "give a range of its own to each"
-        )
+        raise _held(wanted[0], claims.holder(wanted[0], note.parent))
     if _noted(note) != numbers:
         _write(note, numbers)
     return Users(numbers)
 
 
-def check(task_user: str | None, task_uids: str | None) -> TaskUser | None:
-    """The user that all tasks share by these options, None when each gets its own. Raises UnknownUser, BadRange."""
+def check(task_user: str | None, task_uids: str | None, data_dir: Path | None = None) -> TaskUser | None:
+    """The user that all tasks share by these options, None when each gets its own. `data_dir` is that of the agent:
+    where it is given, the numbers must not be another agent's. Raises UnknownUser, BadRange."""
     if task_user is not None and task_uids is not None:
         raise UnknownUser(f"--task-user {task_user} and --task-uids {task_uids}: give one of them, not both")
     if os.geteuid() != 0:
         return _oneself(task_user, task_uids)
     if task_user is not None:
         return _named(task_user)
-    uids.candidates(task_uids, None, _machine())
+    wanted = uids.candidates(task_uids, None, _machine())
+    if task_uids is not None and data_dir is not None and (holder := claims.holder(wanted[0], data_dir)):
+        raise _held(wanted[0], holder)
     return None
+
+
+def _held(numbers: uids.Range, holder: str) -> uids.BadRange:
+    return uids.BadRange(
+        f"--task-uids {numbers}: the agent of {holder or 'another data directory'} has some of them, or its instances "
+        "have; give each agent of a machine a range of its own"
+    )
 
 
 def _write(note: Path, numbers: uids.Range) -> None:

@@ -119,7 +119,7 @@ def _check_users(agent: AgentOptions) -> None:
     from starlink_nodeagent.users import UnknownUser, check
 
     try:
-        check(agent.task_user, agent.task_uids)
+        check(agent.task_user, agent.task_uids, agent.data_dir)
     except (BadRange, UnknownUser) as error:
         raise click.ClickException(str(error)) from None
 
@@ -142,8 +142,7 @@ def _whom(agent: AgentOptions) -> str:
         return f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
     if agent.task_user is not None:
         return f"tasks run as {agent.task_user}"
-    note = agent.data_dir / "task-uids"
-    return f"each task runs as a user of its own{f' (uids {note.read_text().strip()})' if note.exists() else ''}"
+    return "each task runs as a user of its own"
 
 
 def greeting(data: DataDir, url: str, whom: str) -> str:
