@@ -5,8 +5,11 @@ That way nothing runs between fork and exec, and there is no moment at which a t
 
 import contextlib
 import ctypes
+import errno
 import os
+import platform
 import resource
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,9 @@ _AHEAD = 5
 _SHARE = 15, 100
 """Of the processes that the machine can have, for one user: systemd's DefaultTasksMax, see systemd-system.conf(5)."""
 _PR_SET_NO_NEW_PRIVS = 38
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
+"""The system call's number, which the C library has no name for."""
+_JOIN_SESSION_KEYRING = 1
 
 _ahead = 0
 """By how much the agent goes before its tasks."""
@@ -22,11 +28,12 @@ _ahead = 0
 def settle(users_alone: bool) -> None:
     """Called once, before there are threads and tasks.
 
-    No program gives rights by its set-uid bit or its file capabilities; root's further groups are dropped; where
-    `users_alone`, each task having a user of its own, the processes of one are bounded; and the agent goes before its
-    tasks where it may. Raises OSError.
+    No program gives rights by its set-uid bit or its file capabilities; no signal stays ignored or blocked for tasks
+    because it is for the agent; root's further groups are dropped; where `users_alone`, each task having a user of its
+    own, the processes of one are bounded; and the agent goes before its tasks where it may. Raises OSError.
     """
     _no_new_privileges()
+    _usual_signals()
     if os.geteuid() != 0:
         return
     with contextlib.suppress(PermissionError):  # a user namespace may forbid it, and have no groups to drop
@@ -42,6 +49,15 @@ def _no_new_privileges() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the agent can't give up new privileges")
+
+
+def _usual_signals() -> None:
+    """What was ignored when the agent was started, as `nohup` does, gets a handler that does nothing: across an exec a
+    handler becomes the default, and what is ignored stays so."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _bound(which: int, most: int) -> None:
@@ -85,10 +101,12 @@ def _go_ahead() -> None:
 
 
 @contextlib.contextmanager
-def usual_priority() -> Iterator[None]:
-    """Within it the calling thread has the priority of a task, so that what it forks has too: Linux keeps a priority
-    for each thread, and a new process takes that of the thread that made it. No await within.
+def for_a_task() -> Iterator[None]:
+    """Within it the calling thread forks what is to be a task's: with a session keyring of its own, and with the
+    priority of a task. Linux keeps both for each thread, and a new process takes those of the thread that made it. No
+    await within. Raises OSError.
     """
+    _new_session_keyring()
     if not _ahead:
         yield
         return
@@ -98,3 +116,16 @@ def usual_priority() -> Iterator[None]:
         yield
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, own)
+
+
+def _new_session_keyring() -> None:
+    """Joins a new one without a name. Whoever has a session keyring possesses the keys in it, so tasks that inherited
+    the agent's would read and revoke one another's, and root's. A kernel without keyrings, and a container that bars
+    them, has none to share. https://man7.org/linux/man-pages/man7/session-keyring.7.html
+    """
+    number = _KEYCTL.get(platform.machine())
+    libc = ctypes.CDLL(None, use_errno=True)
+    if number is None or libc.syscall(number, _JOIN_SESSION_KEYRING, None) >= 0:
+        return
+    if ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM):
+        raise OSError(ctypes.get_errno(), "no session keyring can be had for a task")

@@ -30,7 +30,7 @@ RECORD = "record.json"
 UNREADABLE = "record.unreadable"
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 _THREADS = 4
-_LARGEST = 1024 * 1024
+_LARGEST = 16 * 1024 * 1024  # an object of 1.5 MB, each character of it escaped
 _OPEN_TO_PASS = 0o711
 
 Write = Callable[[Path, bytes], None]

@@ -30,8 +30,9 @@ def clear_way(folder: Path) -> None:
 def rotate(folder: Path, max_size: int, max_files: int) -> bool:
     """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included.
 
-    An older file holds the last `max_size` bytes of what was there. Where there is no room for it, it is left out and
-    `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when it can't be cut.
+    An older file holds what was there, and the last `max_size` bytes of it where that is more than twice as much. Where
+    there is no room for it, it is left out and `current.log` is cut all the same, so that logs never take more than
+    they may. Raises OSError when it can't be cut.
     """
     try:
         current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
@@ -44,7 +45,8 @@ def rotate(folder: Path, max_size: int, max_files: int) -> bool:
         with contextlib.suppress(OSError):
             _shift(folder, max_files)
             if max_files > 1:
-                _copy(current, about.st_size - max_size, max_size + _BLOCK, folder / _name(1))
+                start = about.st_size - max_size if about.st_size > 2 * max_size else 0
+                _copy(current, start, about.st_size - start + _BLOCK, folder / _name(1))
         os.ftruncate(current, 0)
         return True
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlink.api import duration
 from starlink.api.template import Probe, Template
-from starlink_nodeagent.confinement import usual_priority
+from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.processes import gone
 from starlink_nodeagent.shortage import is_agents_lack
@@ -176,7 +176,7 @@ async def _exec(command: Sequence[str], target: Target, seconds: float) -> str:
 
 
 def _started(command: Sequence[str], target: Target) -> "subprocess.Popen[bytes]":
-    with usual_priority():
+    with for_a_task():
         return subprocess.Popen(
             command,
             cwd=target.work,

@@ -22,8 +22,9 @@ REST_SECONDS, LONGEST_REST = 0.05, 0.5
 _STRETCH_SECONDS = 0.002
 """So long a reading goes on before others have a turn."""
 _LOOKS = 8
-_HEAD = 256 * 1024
-_MARKER = re.compile(rb"(?:^|\0)" + RUN_MARKER.encode() + rb"=([^\0]*)")
+_HEAD = 64 * 1024
+_MARKER = re.compile(rb"(?:^|\0)" + RUN_MARKER.encode() + rb"=([^\0]{1,64})(?:\0|$)")
+"""No marker is longer. One that is does not count as one, so that what a reading keeps is bounded."""
 _STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTALL)
 _ROOT = 0
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from starlink.files import regular
 from starlink_nodeagent import clearing
-from starlink_nodeagent.confinement import usual_priority
+from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.faults import INVALID_SPEC
 from starlink_nodeagent.processes import Marker, Processes, arguments_of, gone, send, started, user_of
@@ -76,7 +76,7 @@ def start(
         status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(status, _RESERVED, 0)  # the shell writes from the start, too
-            with usual_priority():
+            with for_a_task():
                 child = subprocess.Popen(
                     [_SHELL, "-c", SCRIPT, _NAME, work, *command],
                     cwd=directory,
@@ -103,7 +103,8 @@ def _refusal(error: OSError, user: TaskUser) -> Exception:
             "template.command, args and env together are larger than the system lets a process have; "
             "put what is large into the artifact",
         )
-    if error.errno == errno.EAGAIN and user.alone:
+    # Of the shell: the task's user may have no more. Without a name: the agent could not fork, whoever has them all.
+    if error.errno == errno.EAGAIN and error.filename == _SHELL and user.alone:
         return Failure(
             "TooManyProcesses", f"the task's user {user.name} has as many processes on this server as one may have"
         )

@@ -79,8 +79,7 @@ def test_a_task_reads_nothing_of_starlinks_and_nothing_of_its_neighbours(starlin
 
 def test_up_says_as_whom_tasks_run(starlink: Starlink) -> None:
     said = (starlink.data / "logs" / "up.log").read_text()
-    note = (starlink.data / "agent" / "task-uids").read_text().strip()
-    assert f"each task runs as a user of its own (uids {note})" in said
+    assert "each task runs as a user of its own" in said
 
 
 def test_a_set_uid_program_gains_nothing(starlink: Starlink, tmp_path: Path) -> None:
