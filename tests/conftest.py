@@ -64,8 +64,8 @@ class Starlink:
             pytest.fail(f"starlink {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
-    def up(self, name: str = "s1") -> None:
-        self.cli("up", "--detach", "--name", name, "--artifact-dir", str(self.artifacts))
+    def up(self, name: str = "s1", *options: str) -> None:
+        self.cli("up", "--detach", "--name", name, "--artifact-dir", str(self.artifacts), *options)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -133,11 +133,17 @@ def instances_below(folder: Path) -> dict[int, str]:
 @pytest.fixture(scope="module")
 def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
     """A StarLink that is up, for a module's tests; they clean up what they apply."""
-    folder = tmp_path_factory.mktemp("starlink")
+    with standing(tmp_path_factory.mktemp("starlink")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def standing(folder: Path, *options: str) -> Iterator[Starlink]:
+    """A StarLink that was started with these options."""
     _let_pass(folder)
     found = Starlink(folder)
     try:
-        found.up()
+        found.up("s1", *options)
         yield found
     finally:
         found.remove()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import ROOT, Starlink, eventually
+from tests.conftest import ROOT, Starlink, eventually, standing
 
 from starlink.artifacts.pack import pack
 
@@ -32,6 +32,13 @@ def task(name: str, template: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 def artifact(url: str, sha256: str = SHA) -> dict[str, Any]:
     return {"artifact": {"url": url, "sha256": sha256}}
+
+
+@pytest.fixture(scope="module")
+def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
+    """One that fetches from loopback, where the tests' server is."""
+    with standing(tmp_path_factory.mktemp("starlink"), "--allow-local-artifacts") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
