@@ -70,7 +70,8 @@ class Agent:
         self._waiting: frozenset[str] = frozenset()
         self._forgetting = Forgetting(self._instances, host, self._wake.set)
         host.ports_of_others = self._ports_of_others
-        host.users_taken = self._users_taken
+        host.records = lambda: [record for _, record in self._records()]
+        host.undecided = lambda: self._remains.users()
 
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted."""
@@ -285,11 +286,3 @@ class Agent:
         for other, instance in self._instances.items():
             if other != uid and not instance.record.finished:
                 yield from instance.record.ports.values()
-
-    def _users_taken(self) -> dict[int, tuple[str, str]]:
-        """The Task of each user that instances here have, whatever their phase: their files are there still."""
-        return self._remains.users() | {
-            record.user.uid: (record.namespace, record.task or record.name)
-            for _, record in self._records()
-            if record.user is not None and record.user.alone
-        }

@@ -17,7 +17,7 @@ import msgspec
 
 from starlink.files import durable
 from starlink_nodeagent.processes import started
-from starlink_nodeagent.uids import BadRange, Range, parse
+from starlink_nodeagent.uids import BadRange, Range, claimed
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Claim(msgspec.Struct, frozen=True):
     def overlaps(self, numbers: Range) -> bool:
         """Whether some of the numbers are claimed; one whose ranges can't be read claims all."""
         try:
-            mine = [parse(text) for text in self.ranges]
+            mine = [claimed(text) for text in self.ranges]
         except BadRange:
             return True
         return any(one.first <= numbers.last and numbers.first <= one.last for one in mine)
@@ -81,6 +81,15 @@ def holder(numbers: Range, data_dir: Path) -> str:
     return ""
 
 
+def own(data_dir: Path) -> tuple[Range, ...]:
+    """The ranges that the agent of a data directory has claimed, in this start or in earlier ones."""
+    path = _path(data_dir)
+    claim = _read(path) if path.exists() else _UNREADABLE
+    with contextlib.suppress(BadRange):
+        return tuple(claimed(text) for text in claim.ranges)
+    return ()
+
+
 def _others(numbers: Range, data_dir: Path) -> Sequence[Claim]:
     """Claims of other agents to some of the range. One that no longer holds is removed."""
     found = []
@@ -96,13 +105,17 @@ def _others(numbers: Range, data_dir: Path) -> Sequence[Claim]:
 
 
 def _write(numbers: Range, data_dir: Path) -> None:
-    path = FOLDER / f"{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:32]}.json"
+    path = _path(data_dir)
     before = _read(path) if path.exists() else None
     kept = before.ranges if before is not None and before.holds else ()
     ranges = tuple(dict.fromkeys((*kept, str(numbers))))
     claim = Claim(str(data_dir), ranges, os.getpid(), started(os.getpid()))
     if claim != before:
         durable.replace(path, msgspec.json.encode(claim))
+
+
+def _path(data_dir: Path) -> Path:
+    return FOLDER / f"{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:32]}.json"
 
 
 def _read(path: Path) -> Claim:

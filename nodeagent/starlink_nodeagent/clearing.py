@@ -6,13 +6,19 @@ its list of processes meanwhile, and a process with a SIGKILL ahead of it can't 
 may signal, so the caller must be no more than that user: a child with the user's number as its effective one. Its real
 and saved numbers are those of a spare user, without which the victims could signal it, and stop it, in return; and the
 spare user has no processes that it could signal too. https://man7.org/linux/man-pages/man2/kill.2.html
+
+The spare number is chosen anew for each signal, for a number that was free once may be a Task's by now. Two such
+children with the same spare number would end each other, so there is one at a time.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.processes import gone, living
@@ -30,21 +36,37 @@ os.kill(-1, 9)
 _TRIES = 20
 _PAUSE = 0.05
 
-
 BUSY = "TaskUserBusy"
 
 
-async def clear(uid: int, spare: int) -> None:
-    """Kills all processes whose real user is `uid`, until none is left. Raises Failure.
+@dataclass
+class Clearing:
+    """`spares` gives numbers that are no Task's, the best first."""
 
-    Only as root, and only for a user that a Task has alone.
-    """
-    for _ in range(_TRIES):
-        if not runs(uid):
+    spares: Callable[[], Iterable[int]]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def clear(self, uid: int) -> None:
+        """Kills all processes whose real user is `uid`, until none is left. Raises Failure, OSError.
+
+        Only as root, and only for a user that a Task has alone.
+        """
+        if os.geteuid() != 0:
             return
-        await _kill_all(uid, spare)
-        await asyncio.sleep(_PAUSE if runs(uid) else 0)
-    raise Failure(BUSY, f"processes of the user {uid} can't be ended; see: ps -U {uid}")
+        for _ in range(_TRIES):
+            async with self._turn:  # nothing runs as the user from now on, a child with its number as the spare neither
+                if not runs(uid):
+                    return
+                await _kill_all(uid, self._spare(uid))
+            await asyncio.sleep(_PAUSE if runs(uid) else 0)
+        raise Failure(BUSY, f"processes of the user {uid} can't be ended; see: ps -U {uid}")
+
+    def _spare(self, uid: int) -> int:
+        """A number as which nothing runs."""
+        found = next((spare for spare in self.spares() if spare != uid and not runs(spare)), None)
+        if found is None:
+            raise Failure(BUSY, f"processes of the user {uid} can't be ended: no user's number is free for that")
+        return found
 
 
 def runs(uid: int) -> bool:
@@ -54,7 +76,8 @@ def runs(uid: int) -> bool:
     /proc read. https://man7.org/linux/man-pages/man2/getpriority.2.html
     """
     try:
-        os.getpriority(os.PRIO_USER, uid)
+        with contextlib.suppress(OverflowError):  # an earlier agent gave numbers that the call can't take
+            os.getpriority(os.PRIO_USER, uid)
     except ProcessLookupError:
         return False
     return any(living(uid))

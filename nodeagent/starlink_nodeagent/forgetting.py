@@ -29,7 +29,7 @@ class Forgetting:
             task.add_done_callback(lambda _: self._tasks.pop(uid))
 
     def leave(self) -> None:
-        """The agent goes; the next one goes on with it."""
+        """The agent goes; the next one goes on with it, as the record says or, without one, the directory."""
         for task in self._tasks.values():
             task.cancel()
 
@@ -38,19 +38,20 @@ class Forgetting:
         instance.stop()
         await instance.over()
         if instance.record.finished:  # else the agent goes, and the next one needs the record
-            await self._remove(uid)
+            await self._remove(instance)
             del self._instances[uid]
-            await self._host.release_user(instance.record)
             self._over()
 
-    async def _remove(self, uid: str) -> None:
-        """Removes what is left of an instance, however often that must be tried."""
-        pause = FIRST_PAUSE
+    async def _remove(self, instance: Instance) -> None:
+        """Removes what is left of an instance, however often that must be tried. Its processes go first, those that
+        hide too: they could make files faster than these are removed, and nothing tells of them afterwards."""
+        record, pause = instance.record, FIRST_PAUSE
         while True:
             try:
-                await self._host.journal.forget(uid)
+                await self._host.release_user(record.uid, record.user)
+                await self._host.journal.forget(record.uid)
                 return
-            except (OSError, RuntimeError) as error:
-                log.warning("an instance's files could not be removed yet: %s", error, extra={"uid": uid})
+            except Exception as error:  # nobody else would go on with it
+                log.warning("an instance could not be removed yet: %s", error, extra={"uid": record.uid})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

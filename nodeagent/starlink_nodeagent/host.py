@@ -9,7 +9,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from starlink.api.template import Artifact
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.record import Record, is_uid
@@ -29,7 +29,8 @@ FETCHES, UNPACKS = 16, 2
 @dataclass
 class Host:
     """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
-    `users_taken` says which Task has which user's number: those of all records that are held, whatever their phase.
+    `records` are those that are held, whatever their phase. `undecided` are the users that own instances' directories
+    of which it is not known yet what they are, by the instance's UID: something may live as them.
     `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
     """
 
@@ -41,37 +42,76 @@ class Host:
     path: str
     now: Callable[[], float]
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
-    users_taken: Callable[[], Mapping[int, Task]] = dict
+    records: Callable[[], Iterable[Record]] = tuple
+    undecided: Callable[[], Mapping[str, TaskUser]] = dict
     allow_local_artifacts: bool = False
-    processes: Processes = field(default_factory=Processes)
     fetches: Slots = field(default_factory=lambda: Slots(FETCHES))
     unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
     _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """By user, held while its processes are ended: an instance of the same Task starts after that."""
+    _settled: set[str] = field(default_factory=set)
+    """The UIDs of instances that may run as their users: nothing else ran as the user when it was given to them."""
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.clearing = Clearing(lambda: self.users.spares(self.users_taken()))
+        self.processes = Processes(self.clearing.clear)
 
     def ports_in_use(self, uid: str) -> set[int]:
         """The ports that other instances of this server have."""
         return set(self.ports_of_others(uid))
 
+    def users_taken(self) -> dict[int, Task]:
+        """Which Task has which user's number: its files are there still. A number whose Task is not known is taken by
+        a name that is no Task's."""
+        unknown = {user.uid: ("", uid) for uid, user in self.undecided().items()}
+        held = ((record, record.user) for record in self.records() if record.user is not None)
+        return unknown | {user.uid: (record.namespace, record.task or record.name) for record, user in held}
+
     async def give_user(self, record: Record) -> None:
-        """Notes in the record as whom the instance runs: as its Task's user. When the Task had none here, nothing else
-        runs as that user afterwards. Raises Failure."""
-        if record.user is not None:
-            return
-        taken = dict(self.users_taken())
+        """Notes in the record as whom the instance runs: as its Task's user. Nothing runs as that user afterwards but
+        living instances of the Task here. Called before each try to prepare the instance. Raises Failure, OSError; the
+        instance must not run then."""
+        taken = dict[int, Task]()
         while True:
             # Noted before anything is waited for, so that no other Task gets the user meanwhile.
-            user = record.user = self.users.of(record.namespace, record.task or record.name, taken)
-            if user.uid in taken or not user.alone:
+            user = record.user = record.user or self._choose(record, taken)
+            if not user.alone:
                 return
             async with self._clearing[user.uid]:
-                if not await self._is_used(user):
-                    await self.users.clear(user)
+                if await self._is_settled(record, user):
+                    self._settled.add(record.uid)
                     return
-            log.warning("a user's number is passed over: instances of another agent run as it", extra={"uid": user.uid})
+            log.warning("a user's number is passed over: other instances run as it", extra={"uid": user.uid})
             taken[user.uid] = _OTHERS
+            record.user = None
+
+    def _choose(self, record: Record, passed: dict[int, Task]) -> TaskUser:
+        return self.users.of(record.namespace, record.task or record.name, self.users_taken() | passed)
+
+    async def _is_settled(self, record: Record, user: TaskUser) -> bool:
+        """Clears the user unless instances of its Task live as it. False when something else may live as it."""
+        if record.uid in self._settled or self._is_shared(record.uid, user):
+            return True
+        if self._is_undecided(record.uid, user) or await self._is_used(user):
+            return False
+        await self.clearing.clear(user.uid)
+        return True
+
+    def _is_shared(self, uid: str, user: TaskUser) -> bool:
+        """Whether an instance other than that of `uid` lives as the user, or is being stopped and not over yet."""
+        return any(
+            record.uid != uid
+            and record.user is not None
+            and record.user.uid == user.uid
+            and not record.finished
+            and (record.prepared or record.uid in self._settled)
+            for record in self.records()
+        )
+
+    def _is_undecided(self, uid: str, user: TaskUser) -> bool:
+        return any(other != uid and owner.uid == user.uid for other, owner in self.undecided().items())
 
     async def _is_used(self, user: TaskUser) -> bool:
         """Whether instances run as the user of which this agent knows nothing. Agents claim their numbers, but a claim
@@ -79,18 +119,19 @@ class Host:
         found = (await self.processes.snapshot(user.uid)).assignments(user.uid)
         return any(is_uid(uid) and not self.journal.directory(uid).exists() for uid in found)
 
-    async def release_user(self, record: Record) -> None:
-        """Ends what still runs as the user of an instance that is no longer held, if it was its Task's last one here.
-        What can't be ended keeps the user from being another Task's."""
-        user = record.user
-        if user is None:
+    def went_on(self, record: Record) -> None:
+        """Processes of an instance whose record was lost live: their user is not cleared for another one."""
+        self._settled.add(record.uid)
+
+    async def release_user(self, uid: str, user: TaskUser | None) -> None:
+        """Ends all that still runs as the user of an instance that is over, unless others live as it. Raises Failure,
+        OSError; what is left then must be ended by another call, before anything else of the instance is forgotten."""
+        if user is None or not user.alone:
             return
         async with self._clearing[user.uid]:
-            if user.uid not in self.users_taken():
-                try:
-                    await self.users.clear(user)
-                except Failure as failure:
-                    log.error("%s", failure)
+            self._settled.discard(uid)
+            if not self._is_shared(uid, user) and not self._is_undecided(uid, user):
+                await self.clearing.clear(user.uid)
 
     def fetching(self, artifact: Artifact) -> asyncio.Lock:
         """Held while an archive is fetched, so that instances share one fetch. Of one URL alone: a slow server that has

@@ -167,7 +167,7 @@ class Instance:
 
     async def _find(self) -> survivors.Found:
         user = survivors.user_of(self.record, self._directory, self._host)
-        return await survivors.find(self.record.uid, user, self._directory, self._host.processes)
+        return await survivors.find(self.record.uid, user, self._directory, self._host.processes, self.record.run)
 
     # Starting
 

@@ -88,7 +88,7 @@ def prune_runs(instance: Path, first: int) -> None:
 def marker_of(record: Record) -> Marker:
     """What the processes of the record's run are known by."""
     user = user_of(record)
-    return Marker(f"{record.uid}/{record.run}", user.uid, user.spare)
+    return Marker(f"{record.uid}/{record.run}", user.uid, user.alone)
 
 
 def user_of(record: Record) -> TaskUser:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from starlink.api import duration
 from starlink.api.template import Stop
-from starlink_nodeagent import supervisor, survivors
+from starlink_nodeagent import claims, supervisor, survivors
+from starlink_nodeagent.clearing import Clearing
+from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.record import WORK, Record
-from starlink_nodeagent.user import TaskUser, owner_of
+from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.users import Users
 
 log = logging.getLogger(__name__)
 
@@ -20,19 +23,25 @@ log = logging.getLogger(__name__)
 async def park_all(data_dir: Path) -> int:
     """Stops every instance, all at once, and notes that the next start is no restart; gives how many there were. Those
     whose record can't be read are stopped too, as a template without a say would be."""
-    journal = Journal(data_dir / "instances")
-    loaded, processes = journal.load(), Processes()
+    journal, users = Journal(data_dir / "instances"), Users(claimed=claims.own(data_dir))
+    loaded = journal.load()
+    owners = {uid: _owner(journal, uid, users) for uid in loaded.unknown}
+    held = {user for user in (*(record.user for record in loaded.records), *owners.values()) if user is not None}
+    clearing = Clearing(lambda: users.spares({user.uid for user in held}))
+    processes = Processes(clearing.clear)
     running = [record for record in loaded.records if record.run and not record.finished]
     await asyncio.gather(
         *(_park(journal, record, processes) for record in running),
-        *(_stop(journal, uid, _owner(journal, uid), Stop(), processes) for uid in loaded.unknown),
+        *(_stop(journal, uid, owner, Stop(), processes) for uid, owner in owners.items()),
     )
+    for number in sorted({user.uid for user in held if user.alone}):
+        await _clear(number, clearing)
     journal.close()
     return len(running) + len(loaded.unknown)
 
 
 async def _park(journal: Journal, record: Record, processes: Processes) -> None:
-    await _stop(journal, record.uid, record.user, record.template.stop, processes)
+    await _stop(journal, record.uid, record.user, record.template.stop, processes, record.run)
     record.parked, record.ready = True, False
     try:
         await journal.save(record)
@@ -40,15 +49,25 @@ async def _park(journal: Journal, record: Record, processes: Processes) -> None:
         log.error("that it was stopped could not be noted: %s", error, extra={"assignment": str(record.key)})
 
 
-async def _stop(journal: Journal, uid: str, user: TaskUser | None, how: Stop, processes: Processes) -> None:
-    found = await survivors.find(uid, user, journal.directory(uid), processes)
+async def _clear(number: int, clearing: Clearing) -> None:
+    """Ends what hid from the end of its run; the next one's too when this one can't be."""
+    try:
+        await clearing.clear(number)
+    except (OSError, Failure) as error:
+        log.error("%s", error)
+
+
+async def _stop(
+    journal: Journal, uid: str, user: TaskUser | None, how: Stop, processes: Processes, known: int = 0
+) -> None:
+    found = await survivors.find(uid, user, journal.directory(uid), processes, known)
     if found.run is not None:
         number, grace = signal.Signals[how.signal], duration.seconds(how.grace_period)
         await supervisor.stop(found.run, number, grace, processes)
     await survivors.end(found.markers, processes)
 
 
-def _owner(journal: Journal, uid: str) -> TaskUser | None:
+def _owner(journal: Journal, uid: str, users: Users) -> TaskUser | None:
     with contextlib.suppress(OSError):
-        return owner_of(journal.directory(uid) / WORK)
+        return users.owner(journal.directory(uid) / WORK)
     return None

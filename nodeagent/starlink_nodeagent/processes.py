@@ -12,7 +12,7 @@ import os
 import re
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from starlink_nodeagent.environment import RUN_MARKER
@@ -32,11 +32,11 @@ _ROOT = 0
 @dataclass(frozen=True, slots=True)
 class Marker:
     """A run as its processes are known: `run`, which is `<assignment uid>/<number>`, in the environment, and the real
-    user. A process of another user that forges the former is no member. `spare` is as in TaskUser."""
+    user. A process of another user that forges the former is no member. `alone` is as in TaskUser."""
 
     run: str
     uid: int
-    spare: int | None = None
+    alone: bool = False
 
     def takes(self, uid: int) -> bool:
         """Whether a process of that user can be of the run: what runs as root can become anybody."""
@@ -79,11 +79,16 @@ class Snapshot:
         return [run for run in self._marked if run.startswith(f"{assignment}/")]
 
 
-class Processes:
-    """The readings. `scans` counts them."""
+async def _nothing(_user: int) -> None:
+    """Where no user is one Task's alone."""
 
-    def __init__(self) -> None:
+
+class Processes:
+    """The readings. `scans` counts them. `clear` ends all processes of a user that is one Task's alone."""
+
+    def __init__(self, clear: Callable[[int], Awaitable[None]] = _nothing) -> None:
         self.scans = 0
+        self.clear = clear
         self._next: asyncio.Task[Snapshot] | None = None
         self._asked: set[int] = set()
         self._reading = asyncio.Lock()

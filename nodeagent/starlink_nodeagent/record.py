@@ -3,6 +3,7 @@
 import math
 import re
 import zlib
+from dataclasses import replace
 
 import msgspec
 
@@ -63,6 +64,16 @@ class Record(msgspec.Struct, kw_only=True):
         return self.phase in FINAL_PHASES
 
 
+class _FormerUser(msgspec.Struct):
+    spare: int | None = None
+
+
+class _Former(msgspec.Struct):
+    """What earlier agents wrote of a user that is one Task's alone: another number."""
+
+    user: _FormerUser
+
+
 def record_of(assignment: Assignment, cluster: str) -> Record:
     """The record of what a cluster declares and this agent has no record of.
 
@@ -108,6 +119,8 @@ def decode(content: bytes, uid: str) -> Record:
     if found is not None and zlib.crc32(content[: found.start()] + b"}") != int(found[1], 16):
         raise ValueError("its checksum is not that of its content")
     record = msgspec.json.decode(content, type=Record)
+    if record.user is not None and msgspec.json.decode(content, type=_Former).user.spare is not None:
+        record.user = replace(record.user, alone=True)
     for field, holds in _expected(record, uid).items():
         if not holds:
             raise ValueError(f"{field} is {str(getattr(record, field))[:100]!r}, which no agent wrote")

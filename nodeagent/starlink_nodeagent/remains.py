@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from starlink.api.assignment import Assignment
 from starlink_nodeagent import survivors
+from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.survivors import Found
-from starlink_nodeagent.user import TaskUser, owner_of
+from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,10 @@ class Remains:
         """Whether nothing is left to decide."""
         return self._looked and not self._unknown
 
-    def users(self) -> dict[int, tuple[str, str]]:
-        """The users' numbers that these have, with a name for each that is no Task's."""
+    def users(self) -> dict[str, TaskUser]:
+        """The users that own these directories, by UID."""
         owners = {uid: self._owner(uid) for uid in self._unknown}
-        return {owner.uid: ("", uid) for uid, owner in owners.items() if owner is not None}
+        return {uid: owner for uid, owner in owners.items() if owner is not None}
 
     async def settle(
         self, declared: Mapping[str, Assignment], held: Iterable[str], record_of: Callable[[Assignment], Record]
@@ -46,45 +47,65 @@ class Remains:
         which instances are. Raises OSError; what was not settled then is settled by another call."""
         if self.settled:
             return []
-        found = [declared[uid] for uid in sorted(self._unknown & declared.keys())]
+        records = [record_of(declared[uid]) for uid in sorted(self._unknown & declared.keys())]
+        alive = await asyncio.gather(*map(self._recognize, records))
         if not self._looked:
-            found += await self._living(_not_held(declared, {*held, *self._unknown}), record_of)
-        for assignment in found:
-            await self._host.journal.set_aside(assignment.uid)
+            others = [record_of(one) for one in _not_held(declared, {*held, *self._unknown})]
+            lives = await asyncio.gather(*map(self._recognize, others))
+            records += [record for record, one in zip(others, lives, strict=True) if one]
+            alive += [True] * sum(lives)
+        for record in records:
+            await self._host.journal.set_aside(record.uid)
+        self.orphans = await self._undeclared(self._unknown - declared.keys())
+        # Nothing is waited for from here on: each user is an undecided directory's or a held record's.
         self._unknown.difference_update(declared)
-        self.orphans = await self._undeclared()
         self._looked = True
-        return [record_of(assignment) for assignment in found]
+        for record in (record for record, one in zip(records, alive, strict=True) if one):
+            self._host.went_on(record)
+        return records
 
-    async def _living(
-        self, assignments: list[Assignment], record_of: Callable[[Assignment], Record]
-    ) -> list[Assignment]:
-        """Those of which a process lives, though there is no directory of them."""
-        found = await asyncio.gather(*(self._find(record_of(assignment)) for assignment in assignments))
-        return [assignment for assignment, one in zip(assignments, found, strict=True) if one.markers]
+    async def _recognize(self, record: Record) -> bool:
+        """Whether processes of a record's Assignment live. Notes in the record the user that is known to be its own."""
+        found, owner = await self._find(record), self._owner(record.uid)
+        if found.markers:
+            record.user = found.user
+        elif owner is not None and owner.alone:
+            record.user = owner
+        return bool(found.markers)
 
     async def _find(self, record: Record) -> Found:
         directory = self._host.journal.directory(record.uid)
         user = survivors.user_of(record, directory, self._host)
         return await survivors.find(record.uid, user, directory, self._host.processes)
 
-    async def _undeclared(self) -> tuple[str, ...]:
-        """Removes what nobody declares and nothing lives of; names the others."""
+    async def _undeclared(self, unknown: Iterable[str]) -> tuple[str, ...]:
+        """Removes what nobody declares and nothing lives of; names the others. What can't be removed is tried again by
+        another call, and holds up nothing."""
         alive = []
-        for uid in sorted(self._unknown):
-            directory = self._host.journal.directory(uid)
-            found = await survivors.find(uid, self._owner(uid), directory, self._host.processes)
-            if found.markers:
-                alive.append(uid)
-            else:
-                log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
-                await self._host.journal.forget(uid)
-                self._unknown.discard(uid)
+        for uid in sorted(unknown):
+            try:
+                if await self._lives(uid):
+                    alive.append(uid)
+                else:
+                    await self._remove(uid)
+            except (OSError, RuntimeError, Failure) as error:
+                log.warning("an instance without a record could not be removed yet: %s", error, extra={"uid": uid})
         return tuple(alive)
+
+    async def _lives(self, uid: str) -> bool:
+        directory = self._host.journal.directory(uid)
+        return bool((await survivors.find(uid, self._owner(uid), directory, self._host.processes)).markers)
+
+    async def _remove(self, uid: str) -> None:
+        """Raises OSError, Failure."""
+        log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
+        await self._host.release_user(uid, self._owner(uid))
+        await self._host.journal.forget(uid)
+        self._unknown.discard(uid)
 
     def _owner(self, uid: str) -> TaskUser | None:
         with contextlib.suppress(OSError):
-            return owner_of(self._host.journal.directory(uid) / WORK)
+            return self._host.users.owner(self._host.journal.directory(uid) / WORK)
         return None
 
 

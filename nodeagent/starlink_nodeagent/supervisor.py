@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
-from starlink_nodeagent import clearing
 from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.faults import INVALID_SPEC
@@ -187,9 +186,9 @@ async def sweep(marker: Marker, session: int | None, processes: Processes) -> No
             send(pid, marker, session, signal.SIGKILL)
         outrun += not known.issuperset(pids)
         known.update(pids)
-        if outrun > _PATIENCE and marker.spare is not None:
+        if outrun > _PATIENCE and marker.alone:
             with contextlib.suppress(Failure):
-                await clearing.clear(marker.uid, marker.spare)
+                await processes.clear(marker.uid)
 
 
 def _in_group(pid: int, group: int) -> bool:

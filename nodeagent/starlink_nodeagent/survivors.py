@@ -7,7 +7,7 @@ the owner of the instance's directory; where that is gone too, the user that the
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlink_nodeagent import supervisor
@@ -19,9 +19,12 @@ from starlink_nodeagent.processes import Marker, Processes, environment_of
 from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.supervisor import Run
-from starlink_nodeagent.user import TaskUser, owner_of
+from starlink_nodeagent.user import TaskUser
 
 _LAST_PORT = 65_535
+_LATEST = 10**9
+"""The highest run that is believed where nothing tells how many there were; far below what `_number` reads."""
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,22 @@ class Found:
     run: Run | None = None
 
 
-async def find(uid: str, user: TaskUser | None, directory: Path, processes: Processes) -> Found:
-    """What lives of an Assignment and runs as `user`; `directory` is its instance's. Raises OSError."""
+async def find(uid: str, user: TaskUser | None, directory: Path, processes: Processes, known: int = 0) -> Found:
+    """What lives of an Assignment and runs as `user`; `directory` is its instance's, and `known` the latest run that
+    its record tells of. Raises OSError.
+
+    The agent makes a run's directory before the run, so a run with a higher number than these was made up by the task:
+    it is among the markers, to be ended, and never goes on in the place of the true one.
+    """
     if user is None:
         return Found()
     snapshot = await processes.snapshot(user.uid)
-    markers = tuple(Marker(run, user.uid, user.spare) for run in snapshot.runs_of(uid) if _number(run) is not None)
+    markers = tuple(Marker(run, user.uid, user.alone) for run in snapshot.runs_of(uid) if _number(run) is not None)
+    latest = max(known, last_run(directory)) or _LATEST
     runs = {}
     for marker in markers:
         pid, number = supervisor.supervisor_among(snapshot.members(marker, None), user.uid), _number(marker.run)
-        if pid is not None and number is not None:
+        if pid is not None and number is not None and number <= latest:
             runs[number] = Run(pid, marker, run_directory(directory, number))
     return Found(user, markers, runs[max(runs)] if runs else None)
 
@@ -53,8 +62,7 @@ def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
     if record.user is not None:
         return record.user
     with contextlib.suppress(OSError):
-        owner, numbers = owner_of(directory / WORK), host.users.numbers
-        return replace(owner, spare=numbers.spare) if numbers is not None and owner.uid in numbers else owner
+        return host.users.owner(directory / WORK)
     with contextlib.suppress(Failure):  # no number is left for its Task, so nothing runs with one
         return host.users.of(record.namespace, record.task or record.name, host.users_taken())
     return None
@@ -91,7 +99,7 @@ def end_of_last(found: Found, record: Record, directory: Path) -> Exit | None:
 def _number(run: str) -> int | None:
     """The number in a run's marker, which a process can write as it likes."""
     digits = run.rpartition("/")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS else None
 
 
 def _ports(record: Record, environment: dict[str, str]) -> dict[str, int]:

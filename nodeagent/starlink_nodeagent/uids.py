@@ -4,8 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LARGEST = 2**32 - 2
-"""2³² − 1 means "no user" to the kernel. https://man7.org/linux/man-pages/man2/setuid.2.html"""
+LARGEST = 2**31 - 1
+"""getpriority(2) and kill(2) take a user's number as a signed one.
+https://man7.org/linux/man-pages/man2/getpriority.2.html"""
+_LARGEST_OF_KERNEL = 2**32 - 2
+"""2³² − 1 means "no user". https://man7.org/linux/man-pages/man2/setuid.2.html"""
 LEAST_SIZE = 2
 _OPTION = "--task-uids"
 
@@ -29,7 +32,7 @@ class Range:
 
     @property
     def spare(self) -> int:
-        """A user who owns nothing and as whom nothing runs but what ends the processes of others."""
+        """The number that no Task gets: what ends the processes of a Task's user has it (see clearing.py)."""
         return self.first
 
     @property
@@ -48,16 +51,25 @@ have only the numbers below 65,536; of these the last range is above those that 
 programs, and below systemd's 61,184 to 65,519."""
 
 
+def claimed(text: str) -> Range:
+    """The range that an agent claimed as FIRST-LAST, whatever this agent would take. Raises BadRange."""
+    return _parse(text, _LARGEST_OF_KERNEL)
+
+
 def parse(text: str) -> Range:
     """The range that FIRST-LAST names. Raises BadRange."""
+    return _parse(text, LARGEST)
+
+
+def _parse(text: str, largest: int) -> Range:
     first, _, last = text.partition("-")
     if not (_is_number(first) and _is_number(last)):
         raise BadRange(f"{_OPTION} {text}: write FIRST-LAST, such as {DEFAULTS[0]}")
     found = Range(int(first), int(last))
     if found.first == 0:
         raise BadRange(f"{_OPTION} {text}: 0 is root's number; write a range such as {DEFAULTS[0]}")
-    if found.last > LARGEST:
-        raise BadRange(f"{_OPTION} {text}: {found.last} is no user's number; the largest is {LARGEST}")
+    if found.last > largest:
+        raise BadRange(f"{_OPTION} {text}: {found.last} is no number that a task can have; the largest is {largest}")
     if found.last - found.first + 1 < LEAST_SIZE:
         raise BadRange(
             f"{_OPTION} {text}: the agent keeps the first number and each task needs one more; "
@@ -67,7 +79,7 @@ def parse(text: str) -> Range:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST))
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_OF_KERNEL))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TaskUser:
-    """`name` is what USER says. `spare`: a user as whom nothing runs, where the number is one Task's own (see
-    clearing.clear); None where others may run as the same user."""
+    """`name` is what USER says. `alone`: all that runs as the user is one Task's, and may be ended as a whole."""
 
     name: str
     uid: int
     gid: int
-    spare: int | None = None
-
-    @property
-    def alone(self) -> bool:
-        """Whether all that runs as the user is one Task's."""
-        return self.spare is not None
+    alone: bool = False
 
     def popen(self) -> dict[str, Any]:
         """What subprocess.Popen needs to run as the user, in no group but its own."""
@@ -35,6 +29,15 @@ def name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def is_known(uid: int) -> bool:
+    """Whether the machine has a name for the user."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def owner_of(work: Path) -> TaskUser:

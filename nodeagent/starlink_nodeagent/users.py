@@ -5,14 +5,14 @@ import grp
 import logging
 import os
 import pwd
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlink.files import durable
-from starlink_nodeagent import claims, clearing, uids
+from starlink_nodeagent import claims, uids
 from starlink_nodeagent.failure import Failure
-from starlink_nodeagent.user import TaskUser, name_of
+from starlink_nodeagent.user import TaskUser, is_known, name_of, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,12 @@ class UnknownUser(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Each Task has one of these `numbers`, or all run as the one user `shared`."""
+    """Each Task has one of these `numbers`, or all run as the one user `shared`. `claimed` are all ranges from which
+    Tasks of this agent got numbers, in earlier starts too."""
 
     numbers: uids.Range | None = None
     shared: TaskUser | None = None
+    claimed: tuple[uids.Range, ...] = ()
 
     def of(self, namespace: str, task: str, taken: Mapping[int, uids.Task]) -> TaskUser:
         """The user of a Task. `taken` says which Task has a number already. Raises Failure when there is none left."""
@@ -44,13 +46,29 @@ class Users:
                 f"each of the {self.numbers.size} users {self.numbers} is another task's on this server; "
                 "give its agent more with --task-uids FIRST-LAST",
             )
-        return TaskUser(str(number), number, number, self.numbers.spare)
+        return TaskUser(str(number), number, number, alone=True)
 
-    async def clear(self, user: TaskUser) -> None:
-        """Ends whatever still runs as a user, when the user is one Task's alone; nothing of others is touched. Called
-        when the last instance of a Task has gone, and before a number is given to a Task that had none here."""
-        if user.spare is not None and os.geteuid() == 0:
-            await clearing.clear(user.uid, user.spare)
+    def spares(self, taken: Container[int]) -> Iterator[int]:
+        """Numbers that are no Task's of this agent, the best first: the one of the range that no Task gets, others of
+        the range, and where all of these are taken those that no Task of an agent with a default range gets."""
+        for numbers in (self.numbers, *self.claimed):
+            if numbers is not None:
+                yield from (number for number in range(numbers.first, numbers.last + 1) if number not in taken)
+        with contextlib.suppress(uids.BadRange):
+            usable = uids.candidates(None, None, _machine())
+            yield from (numbers.spare for numbers in usable if numbers.spare not in taken)
+
+    def owner(self, work: Path) -> TaskUser:
+        """The user that an instance was given to, told by its directory. Raises OSError."""
+        owner = owner_of(work)
+        return replace(owner, alone=self._is_one_tasks(owner.uid))
+
+    def _is_one_tasks(self, number: int) -> bool:
+        """Whether a number that owns an instance's files is one Task's alone, whatever this agent's options are."""
+        if os.geteuid() != 0 or number == 0 or (self.shared is not None and number == self.shared.uid):
+            return False
+        ranges = [numbers for numbers in (self.numbers, *self.claimed) if numbers is not None]
+        return any(number in numbers for numbers in ranges) or not is_known(number)
 
     def __str__(self) -> str:
         """As `up` says it: "each task runs as …"."""
@@ -68,14 +86,14 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
     """
     shared = check(task_user, task_uids)
     if shared is not None:
-        return Users(shared=shared)
+        return Users(shared=shared, claimed=claims.own(note.parent) if os.geteuid() == 0 else ())
     wanted = uids.candidates(task_uids, _noted(note), _machine())
     numbers = next((one for one in wanted if claims.take(one, note.parent)), None)
     if numbers is None:
         raise _held(wanted[0], claims.holder(wanted[0], note.parent))
     if _noted(note) != numbers:
         _write(note, numbers)
-    return Users(numbers)
+    return Users(numbers, claimed=claims.own(note.parent))
 
 
 def check(task_user: str | None, task_uids: str | None, data_dir: Path | None = None) -> TaskUser | None:

@@ -42,11 +42,7 @@ class Bench:
             os.environ["PATH"],
             time.time,
         )
-        self.host.users_taken = lambda: {
-            instance.record.user.uid: (instance.record.namespace, instance.record.task)
-            for instance in self.held.values()
-            if instance.record.user is not None
-        }
+        self.host.records = lambda: [instance.record for instance in self.held.values()]
 
     def record(self, task: str, number: int = 0, **template: Any) -> Record:
         uid = f"0d9ba4e5-5c2a-4a0c-9f0e-{task[:5].encode().hex():0>10}{number:02}"
@@ -84,8 +80,8 @@ class Bench:
         """Stops an instance and forgets it, as the agent does."""
         instance.stop()
         await instance.over()
+        await self.host.release_user(instance.record.uid, instance.record.user)
         del self.held[instance.record.uid]
-        await self.host.release_user(instance.record)
 
 
 @contextlib.asynccontextmanager
@@ -99,5 +95,5 @@ async def bench(folder: Path, numbers: Range = NUMBERS) -> AsyncIterator[Bench]:
             instance.leave()
             await instance.over()
         for user in {instance.record.user for instance in made.held.values()}:
-            if user is not None:
-                await made.host.users.clear(user)
+            if user is not None and user.alone:
+                await made.host.clearing.clear(user.uid)

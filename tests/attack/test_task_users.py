@@ -16,7 +16,8 @@ from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
-from starlink_nodeagent import clearing, processes, supervisor, survivors
+from starlink_nodeagent import processes, supervisor, survivors
+from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.processes import Marker, living, user_of
@@ -279,7 +280,7 @@ async def test_who_is_ended_can_not_stop_what_ends_it(tmp_path: Path) -> None:
     uid = NUMBERS.last + 9
     script = "import os, signal\nwhile True:\n  os.kill(-1, signal.SIGSTOP); os.kill(-1, signal.SIGCONT)"
     hostile = [subprocess.Popen([PYTHON, "-c", script], user=uid, group=uid, extra_groups=[], env={}) for _ in range(3)]
-    await clearing.clear(uid, NUMBERS.spare)
+    await Clearing(lambda: [NUMBERS.spare]).clear(uid)
     assert {process.wait(10) for process in hostile} == {-signal.SIGKILL}
 
 

@@ -71,7 +71,7 @@ def test_more_tasks_than_numbers_are_told() -> None:
     taken: dict[int, tuple[str, str]] = {}
     for name in ("x", "y"):
         user = pool.of("ns", name, taken)
-        assert user == TaskUser(str(user.uid), user.uid, user.uid, NUMBERS.first) and user.alone
+        assert user == TaskUser(str(user.uid), user.uid, user.uid, alone=True) and user.alone
         taken[user.uid] = ("ns", name)
     assert pool.of("ns", "x", taken).uid in taken
     with pytest.raises(Failure, match="each of the 2 users 1000-1002 is another task's on this server"):
@@ -83,7 +83,7 @@ async def test_a_record_keeps_its_user_and_one_of_an_earlier_agent_has_the_owner
 ) -> None:
     journal = Journal(tmp_path / "j")
     own, former = (record(f"0d9ba4e5-5c2a-4a0c-9f0e-00000000000{number}") for number in (1, 2))
-    own.user, own.prepared = TaskUser("1001", 1_001, 1_001, 1_000), True
+    own.user, own.prepared = TaskUser("1001", 1_001, 1_001, alone=True), True
     former.prepared, former.run = True, 1
     for each in (own, former):
         await journal.save(each)
