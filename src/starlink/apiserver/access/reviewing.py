@@ -35,7 +35,7 @@ class Reviews:
 
     async def create(self, request: Request, asked: Route) -> Response:
         """The answered review. Raises StatusError 400, 415 or 422."""
-        obj = await aside.run(len(request.body), lambda: self._read(request, asked))
+        obj = await aside.run(bodies.weight(request), lambda: self._read(request, asked))
         return Response(201, dump(self._answered(request, asked, obj)), JSON)
 
     def _read(self, request: Request, asked: Route) -> Obj:

@@ -68,7 +68,7 @@ class Writes:
             obj = bodies.read(request, self._registry)
             return obj, _of_body(options.write_options(request), request, obj)
 
-        return await aside.run(len(request.body), read)
+        return await aside.run(bodies.weight(request), read)
 
     async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
         namespace = asked.namespace or ""
@@ -137,7 +137,7 @@ class Writes:
 
     async def _apply(self, request: Request, asked: Route) -> Response:
         wanted = _weighed(options.write_options(request, apply=True), len(request.body))
-        config = await aside.run(wanted.weight, lambda: bodies.read(request, self._registry))
+        config = await aside.run(bodies.weight(request), lambda: bodies.read(request, self._registry))
         namespace = asked.namespace or ""
         if asked.subresource == "scale":
             raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
@@ -169,7 +169,7 @@ class Writes:
         """DELETE of an object."""
         if asked.resource.storage == NAMESPACES and asked.name in PROTECTED_NAMESPACES:
             raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
-        wanted = options.delete_options(request, self._registry)
+        wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
         namespace = asked.namespace or ""
         return _response(await self._objects.delete(asked.resource, namespace, asked.name, wanted, admission))
@@ -178,7 +178,7 @@ class Writes:
         """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""
         if asked.resource.namespaced and asked.namespace is None:
             raise errors.method_not_allowed()
-        wanted = options.delete_options(request, self._registry)
+        wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
         for record in part.records:
             try:
@@ -187,6 +187,9 @@ class Writes:
                 if error.code != 404:
                     raise
         return Response(200, listing.body(asked.resource, part), JSON)
+
+    async def _delete_options(self, request: Request) -> options.DeleteOptions:
+        return await aside.run(bodies.weight(request), lambda: options.delete_options(request, self._registry))
 
 
 class _LateCheck:
