@@ -335,3 +335,41 @@ async def test_a_stranger_with_many_large_requests_waits_for_himself(api: Api, m
     for waiting in flood:
         waiting.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
+
+
+SAR = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "field"),
+    [
+        ("authentication.k8s.io/v1/tokenreviews", {"token": "x", "audiences": ["a"] * 200_000}, "spec.audiences"),
+        ("authentication.k8s.io/v1/tokenreviews", {"token": "x" * 2**20}, "spec.token"),
+        ("authorization.k8s.io/v1/subjectaccessreviews", {**SAR, "groups": ["g"] * 180_000}, "spec.groups"),
+        (
+            "authorization.k8s.io/v1/subjectaccessreviews",
+            {**SAR, "user": "u", "extra": {f"k{i}": ["v"] for i in range(50_000)}},
+            "spec.extra",
+        ),
+    ],
+    ids=["audiences", "token", "groups", "extra"],
+)
+async def test_a_review_asks_a_bounded_question(api: Api, path: str, spec: Any, field: str) -> None:
+    status, told = await ask(api, send("POST", f"/apis/{path}", {"spec": spec}))
+    assert status == 422 and [cause["field"] for cause in told["details"]["causes"]] == [field], told["message"][:300]
+
+
+@pytest.mark.parametrize("media", [case.JSON, MERGE, YAML])
+async def test_numbers_have_a_most_of_digits(api: Api, media: str) -> None:
+    """What is read of a number takes the square of its digits."""
+    await make(api, WIDGETS, kind.widget())
+    asked = ("PATCH", f"{WIDGETS}/x") if media == MERGE else ("POST", WIDGETS)
+    body = b'{"a": "' + b"7" * 5_000 + b'", "b": [' + b",".join([b"7" * 4_000] * 700) + b"]}"
+    status, told = await ask(api, send(*asked, body, media))
+    assert status == 400 and f"more than {bodies.MAX_DIGITS} digits" in told["message"]
+
+
+async def test_text_has_as_many_digits_as_it_likes(api: Api) -> None:
+    data = {"a": "7" * 5_000, "b": '"' + "7" * 5_000, "c": "\\" + "7" * 5_000}
+    status, told = await ask(api, send("POST", CONFIG_MAPS, named("ConfigMap", data=data)))
+    assert status == 201 and told["data"] == data

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -37,6 +38,15 @@ def _number(text: str) -> int | float:
 
 _GO_WRITES_OUT = 1e21
 """From here on Go writes a number with an exponent: https://pkg.go.dev/encoding/json#Marshal"""
+MAX_DIGITS = 400
+"""Digits of a whole number in JSON: those of the largest number with a fraction are 309, and to read more takes the
+square of their count."""
+
+_EQUAL_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
+_TOO_LONG = b"0" * (MAX_DIGITS + 1)
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A string of JSON, also one without an end: so each byte is looked at once."""
+
 _BODY = "the body of the request"
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
 _any_decoder = msgspec.json.Decoder(float_hook=_number)
@@ -71,6 +81,7 @@ def read(request: Request, registry: Registry) -> Obj:
 
 def read_json(body: bytes) -> Any:
     """Any JSON value, for patches. Raises StatusError 400."""
+    _check_digits(body)
     try:
         value = _any_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -120,7 +131,14 @@ def _path(place: tuple[Any, ...]) -> str:
     return causes.path_of(steps[::-1])
 
 
+def _check_digits(body: bytes) -> None:
+    """Raises StatusError 400 for a number that is too long to be read; text may hold as many digits as it likes."""
+    if _TOO_LONG in body.translate(_EQUAL_DIGITS) and _TOO_LONG in _TEXT.sub(b'""', body).translate(_EQUAL_DIGITS):
+        raise errors.bad_request(f"{_BODY} has a number of more than {MAX_DIGITS} digits; send it as text")
+
+
 def _json_object(body: bytes) -> Obj:
+    _check_digits(body)
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -144,6 +162,7 @@ def _yaml(body: bytes) -> Obj:
 
 def _plain_json(body: bytes) -> Obj | None:
     """What a body says as JSON, None for what is none and for what says a field twice, which YAML refuses."""
+    _check_digits(body)
     try:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -7,7 +7,7 @@ from typing import Any
 from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.identity.serviceaccounts import request_token
+from starlink.apiserver.identity.serviceaccounts import TOKEN_REQUEST, request_token
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response
 from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
@@ -17,7 +17,7 @@ from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.writing import bodies, json_patch, options, patches, scale
+from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
 from starlink.apiserver.writing.envelope import check_envelope, namespace_of
 from starlink.store.base import Key
 
@@ -53,13 +53,19 @@ class Writes:
     async def create(self, request: Request, asked: Route) -> Response:
         """POST to a collection, or for a ServiceAccount's token."""
         check_accept(request)
-        obj, wanted = await self._read(request)
-        namespace = asked.namespace or ""
         if asked.subresource == "token":
-            account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
-            answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
-            return Response(201, dump(answer), JSON)
-        return await self._create(request, asked, obj, wanted)
+            return await self._token(request, asked)
+        return await self._create(request, asked, *await self._read(request))
+
+    async def _token(self, request: Request, asked: Route) -> Response:
+        namespace, kind = asked.namespace or "", self._registry.find_kind(*TOKEN_REQUEST)
+        assert kind is not None
+        obj = await aside.run(
+            bodies.weight(request), lambda: questions.read(request, self._registry, kind, namespace, asked.name)
+        )
+        account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
+        answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
+        return Response(201, dump(answer), JSON)
 
     async def _read(self, request: Request) -> tuple[Obj, options.WriteOptions]:
         """The body of a create or an update, and how it is to be written. Raises StatusError 400 or 415."""
