@@ -27,7 +27,11 @@ class BadManifest(ValueError):
     """Not YAML that can be used; the message names the file and the place."""
 
 
-class _TooManyValues(Exception):
+class TooManyValues(BadManifest):
+    """More values than are read."""
+
+
+class _Overfull(Exception):
     """The text has more values than are read."""
 
 
@@ -46,7 +50,7 @@ class _Loader(_Base):  # type: ignore[misc]
         """The tag of a value, which is asked for once as the value is read: so here they are counted."""
         self.values_left -= 1
         if self.values_left < 0:
-            raise _TooManyValues
+            raise _Overfull
         return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def load(path: Path) -> Any:
 
 def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
     """The documents of a text, empty ones left out. Raises BadManifest naming `source`, also when there are more than
-    `most` values; no more than those are looked at."""
+    `most` values (TooManyValues); no more than those are looked at."""
     if len(text) > MAX_BYTES:
         raise BadManifest(f"{source} has {len(text)} characters; at most {MAX_BYTES} are read")
     if sum(text.count(f"{end}%") for end in _LINE_ENDS) > MAX_DIRECTIVES:
@@ -148,7 +152,7 @@ def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
         raise BadManifest(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise BadManifest(f"{source} is nested too deeply") from None
-    except _TooManyValues:
+    except _Overfull:
         raise _too_many(source, most) from None
     _measure(documents, source, most)
     return documents
@@ -165,7 +169,7 @@ def _documents(text: str, most: int) -> Iterator[Any]:
 
 
 def _count(text: str, source: str, most: int) -> None:
-    """Raises BadManifest, _TooManyValues and what PyYAML raises."""
+    """Raises BadManifest, _Overfull and what PyYAML raises."""
     aliases = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         aliases += isinstance(event, yaml.AliasEvent)
@@ -173,11 +177,11 @@ def _count(text: str, source: str, most: int) -> None:
         if aliases > MAX_ALIASES:
             raise BadManifest(f"{source} has more than {MAX_ALIASES} aliases")
         if values > most:
-            raise _TooManyValues
+            raise _Overfull
 
 
-def _too_many(source: str, most: int) -> BadManifest:
-    return BadManifest(f"{source} has more than {most} values, those that its aliases repeat included")
+def _too_many(source: str, most: int) -> TooManyValues:
+    return TooManyValues(f"{source} has more than {most} values, those that its aliases repeat included")
 
 
 def _measure(documents: list[Any], source: str, most: int) -> None:

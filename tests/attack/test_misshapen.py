@@ -113,3 +113,48 @@ def requests_of(resource: Resource, path: str, number: int) -> Iterator[tuple[st
         yield "PUT", f"{path}/x", "application/json"
     if "patch" in resource.verbs:
         yield "PATCH", f"{path}/x", PATCHES[number % len(PATCHES)]
+
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+TOKEN_REQUEST = next(resource for resource in builtin_resources() if resource.kind == "TokenRequest")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"spec": {"audiences": 5}}, "spec.audiences"),
+        ({"spec": {"audiences": "x"}}, "spec.audiences"),
+        ({"spec": {"audiences": [5, None]}}, "spec.audiences[0]"),
+        ({"spec": {"audiences": ["a"] * 101}}, "spec.audiences"),
+        ({"spec": {"boundObjectRef": "x"}}, "spec.boundObjectRef"),
+        ({"spec": {"boundObjectRef": {"kind": "Secret", "apiVersion": 1, "name": []}}}, "spec.boundObjectRef"),
+        ({"spec": {"expirationSeconds": "3600"}}, "spec.expirationSeconds"),
+        ({"spec": {"expirationSeconds": True}}, "spec.expirationSeconds"),
+        ({"spec": []}, "spec"),
+        ({"metadata": []}, "metadata"),
+        ({"metadata": {"labels": 5}}, "metadata.labels"),
+        ({"apiVersion": "v1", "kind": "Pod"}, "Pod"),
+        ({"apiVersion": "v1", "kind": "ServiceAccount"}, "ServiceAccount"),
+        ({"metadata": {"name": "other"}}, "other"),
+        ({"metadata": {"namespace": "other"}}, "namespace"),
+    ],
+    ids=str,
+)
+async def test_a_misshapen_token_request_gets_no_token(api: Api, body: Any, named: str) -> None:
+    await answer(api, "POST", ACCOUNTS, {"metadata": {"name": "robot"}})
+    given = await answer(api, "POST", f"{ACCOUNTS}/robot/token", body)
+    assert given.status in (400, 422) and named in msgspec.json.decode(given.body)["message"], given.body
+
+
+async def test_no_token_request_is_a_500(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    await answer(api, "POST", ACCOUNTS, {"metadata": {"name": "robot"}})
+    whole = example(TOKEN_REQUEST.schema.openapi)
+    for told, body in (*misshapen({"spec": whole["spec"], "metadata": METADATA}), *without(whole)):
+        given = await answer(api, "POST", f"{ACCOUNTS}/robot/token", body)
+        assert given.status < 500, f"{told}: {caplog.text}"
+
+
+@pytest.mark.parametrize("body", [{}, {"spec": {}}, {"spec": {"audiences": None, "boundObjectRef": None}}], ids=str)
+async def test_a_token_request_may_leave_out_what_it_does_not_want(api: Api, body: Any) -> None:
+    await answer(api, "POST", ACCOUNTS, {"metadata": {"name": "robot"}})
+    assert (await answer(api, "POST", f"{ACCOUNTS}/robot/token", body)).status == 201

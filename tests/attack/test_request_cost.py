@@ -1,7 +1,9 @@
 """What one request can make the server do is bounded, and meanwhile others are answered."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC,
 from bench.growth import prepare
 
 from starlink.apiserver import aside, errors
+from starlink.apiserver.fairness import Account
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
+from starlink.apiserver.message import Request, Response, User
 from starlink.apiserver.writing import bodies, json_patch
 from starlink.manifest import MAX_DIRECTIVES
 
@@ -201,7 +204,7 @@ async def test_others_are_answered_meanwhile(api: Api, media: str) -> None:
     """While a large request is computed, small ones come and go: how many depends on the machine, but never none."""
     await make(api, WIDGETS, kind.widget(free={"a": {"b": "c"}}))
     large = {
-        YAML: send("POST", CONFIG_MAPS, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata:\n" + b"".join(b"  k%d: v\n" % i for i in range(20_000)), YAML),
+        YAML: send("POST", CONFIG_MAPS, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata:\n" + b"".join(b"  k%d: v\n" % i for i in range(9_000)), YAML),
         MERGE: send("PATCH", f"{WIDGETS}/x", {"spec": {"numbers": {f"k{i}": i for i in range(60_000)}}}, MERGE),
         JSON_PATCH: send("PATCH", f"{WIDGETS}/x", doublings(16, "/spec/free"), JSON_PATCH),
     }[media]  # fmt: skip
@@ -238,3 +241,135 @@ async def test_work_beside_the_loop_raises_what_it_raises() -> None:
     for weight in (0, aside.LARGE):
         with pytest.raises(errors.StatusError, match="no"):
             await aside.run(weight, work)
+
+
+YAML_EVENT = b"apiVersion: v1\nkind: Event\nmetadata: {name: e}\nx:\n" + b"- a\n" * 19_000
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/starlink-servers/leases"
+STRANGER = User("stranger", ("system:authenticated",))
+
+
+class Decodings:
+    """The YAML bodies that are decoded, in their order, and whether on the thread of the event loop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bodies: list[bytes] = []
+        self.on_loop = 0
+        loop, decode = threading.get_ident(), bodies._yaml
+
+        def decoded(body: bytes) -> Any:
+            self.bodies.append(body)
+            self.on_loop += threading.get_ident() == loop
+            return decode(body)
+
+        monkeypatch.setattr(bodies, "_yaml", decoded)
+
+
+@pytest.mark.parametrize(
+    ("request_", "decodings"),
+    [
+        (send("POST", "/api/v1/namespaces/default/events", YAML_EVENT, YAML, user=AGENT), 1),
+        (send("POST", CONFIG_MAPS, YAML_EVENT, YAML, user=AGENT), 0),
+        (send("POST", "/api/v1/namespaces", YAML_EVENT, YAML, user=AGENT), 0),
+        (send("POST", f"{case.REVIEWS}/subjectaccessreviews", YAML_EVENT, YAML, user=AGENT), 0),
+        (send("POST", f"{case.REVIEWS}/selfsubjectaccessreviews", YAML_EVENT, YAML, user=AGENT), 1),
+        (send("POST", LEASES, YAML_EVENT, YAML, user=AGENT), 1),
+        (send("POST", LEASES.replace("starlink-servers", "default"), YAML_EVENT, YAML, user=AGENT), 0),
+        (send("POST", SERVERS, YAML_EVENT, YAML, user=AGENT), 1),
+        (send("POST", "/api/v1/namespaces/starlink-servers/serviceaccounts/s1/token", YAML_EVENT, YAML, user=AGENT), 1),
+        (send("POST", "/api/v1/namespaces/starlink-servers/serviceaccounts/s2/token", YAML_EVENT, YAML, user=AGENT), 0),
+        (send("DELETE", f"{SERVERS}/s1", YAML_EVENT, YAML, user=AGENT), 0),
+        (send("DELETE", f"{CONFIG_MAPS}/x", YAML_EVENT, YAML), 1),
+        (send("DELETE", CONFIG_MAPS, YAML_EVENT, YAML), 1),
+        (send("POST", CONFIG_MAPS, YAML_EVENT, YAML, user=STRANGER), 0),
+        (send("PATCH", f"{CONFIG_MAPS}/x", YAML_EVENT, APPLY, fieldManager="m"), 1),
+        (send("POST", CONFIG_MAPS, YAML_EVENT[:1_500], YAML), 1),
+    ],
+    ids=lambda one: f"{one.user.name[-8:]} {one.method} {one.path[-30:]}" if isinstance(one, Request) else "",
+)
+async def test_a_body_is_decoded_once_beside_the_loop_and_only_of_who_may_send_it(
+    api: Api, request_: Request, decodings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The small one too: its values take the longest."""
+    seen = Decodings(monkeypatch)
+    status, told = await ask(api, request_)
+    assert status < 500, told
+    assert (len(seen.bodies), seen.on_loop) == (decodings, 0)
+
+
+async def test_an_agent_still_makes_what_is_its_own_and_nothing_else(api: Api) -> None:
+    """Its name is in the body, be it large or small."""
+    for padding in (b"", b" " * 20_000):
+        for path, api_version, of in (
+            (LEASES, "coordination.k8s.io/v1", "Lease"),
+            (SERVERS, "starlink.dev/v1alpha1", "Server"),
+        ):
+            for name, code in (("s1", 201), ("s2", 403)):
+                body = msgspec.json.encode(named(of, api_version, name, spec={})) + padding
+                status, told = await ask(api, send("POST", path, body, user=AGENT, dryRun="All"))
+                assert status == code, told
+
+
+async def test_users_take_turns_at_the_thread_beside_the_loop() -> None:
+    turns, going = aside.Turns(), threading.Event()
+    done: list[str] = []
+    first = asyncio.create_task(turns.run(Account("a"), going.wait))
+    users = [*["a"] * 10, "b", "c", "b"]
+    rest = [asyncio.create_task(turns.run(Account(user), partial(done.append, user))) for user in users]
+    await asyncio.sleep(0)  # all of them wait
+    rest[1].cancel()
+    going.set()
+    await asyncio.gather(first, *rest, return_exceptions=True)
+    assert done[:2] in (["a", "b"], ["b", "c"]) and set(done[:5]) == {"a", "b", "c"}
+    assert done.count("a") == 9 and done.count("b") == 2
+
+
+async def test_a_stranger_with_many_large_requests_waits_for_himself(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Decodings(monkeypatch)
+    reviews = f"{case.REVIEWS}/selfsubjectaccessreviews"
+    flood = [asyncio.create_task(api.handle(send("POST", reviews, YAML_EVENT, YAML, user=STRANGER))) for _ in range(12)]
+    await asyncio.sleep(0)
+    ours = YAML_EVENT.replace(b"a", b"b", 1)
+    status, _ = await ask(api, send("POST", CONFIG_MAPS, ours, YAML))
+    assert status == 400
+    assert seen.bodies.index(ours) <= 2  # the first was being read, and the second may have had its turn
+    for waiting in flood:
+        waiting.cancel()
+    await asyncio.gather(*flood, return_exceptions=True)
+
+
+SAR = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "field"),
+    [
+        ("authentication.k8s.io/v1/tokenreviews", {"token": "x", "audiences": ["a"] * 200_000}, "spec.audiences"),
+        ("authentication.k8s.io/v1/tokenreviews", {"token": "x" * 2**20}, "spec.token"),
+        ("authorization.k8s.io/v1/subjectaccessreviews", {**SAR, "groups": ["g"] * 180_000}, "spec.groups"),
+        (
+            "authorization.k8s.io/v1/subjectaccessreviews",
+            {**SAR, "user": "u", "extra": {f"k{i}": ["v"] for i in range(50_000)}},
+            "spec.extra",
+        ),
+    ],
+    ids=["audiences", "token", "groups", "extra"],
+)
+async def test_a_review_asks_a_bounded_question(api: Api, path: str, spec: Any, field: str) -> None:
+    status, told = await ask(api, send("POST", f"/apis/{path}", {"spec": spec}))
+    assert status == 422 and [cause["field"] for cause in told["details"]["causes"]] == [field], told["message"][:300]
+
+
+@pytest.mark.parametrize("media", [case.JSON, MERGE, YAML])
+async def test_numbers_have_a_most_of_digits(api: Api, media: str) -> None:
+    """What is read of a number takes the square of its digits."""
+    await make(api, WIDGETS, kind.widget())
+    asked = ("PATCH", f"{WIDGETS}/x") if media == MERGE else ("POST", WIDGETS)
+    body = b'{"a": "' + b"7" * 5_000 + b'", "b": [' + b",".join([b"7" * 4_000] * 700) + b"]}"
+    status, told = await ask(api, send(*asked, body, media))
+    assert status == 400 and f"more than {bodies.MAX_DIGITS} digits" in told["message"]
+
+
+async def test_text_has_as_many_digits_as_it_likes(api: Api) -> None:
+    data = {"a": "7" * 5_000, "b": '"' + "7" * 5_000, "c": "\\" + "7" * 5_000}
+    status, told = await ask(api, send("POST", CONFIG_MAPS, named("ConfigMap", data=data)))
+    assert status == 201 and told["data"] == data

@@ -21,10 +21,10 @@ from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
+from starlink.apiserver.fairness import Budget
 from starlink.apiserver.http import listener as listening
 from starlink.apiserver.http import parser as parsing
 from starlink.apiserver.http import wire
-from starlink.apiserver.http.fairness import Budget
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.listener import Listener, Seldom, listen
 from starlink.apiserver.http.parser import RequestParser

@@ -4,22 +4,86 @@ Python runs one thread at a time, but a thread gives up its turn every few milli
 answered while a large one is read and checked. There is one thread and not several: each more would take a further
 share of the loop's turns, and none would make the large requests faster. What is run here is pure but for caches that
 threads may share; the store belongs to the loop.
+
+Accounts take turns at the thread, as requests do at the handler: who sends many large requests waits for himself, and
+anybody else at most for the piece of work that is being done.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, TypeVar
+
+from starlink.apiserver.fairness import Account, FairQueue
+from starlink.apiserver.precedence import CONTROL
 
 LARGE = 8 * 1024
 """Bytes that are computed beside the loop: the dearest of them, a list of thousands of wrong entries, takes 50 ms."""
+
+_OWN = Account("", CONTROL)
+
+ACCOUNT: ContextVar[Account] = ContextVar("account", default=_OWN)
+"""On whose account the work of a request goes that is answered now; what the server does by itself has its own."""
 
 _KEPT_PER_CHANGED = 8
 """Of a stored object, most is only passed on, which costs that much less than what is new."""
 
 T = TypeVar("T")
 
-_thread = ThreadPoolExecutor(1, "aside")
+
+class _Piece:
+    """A piece of work, and the future of what it gives."""
+
+    __slots__ = ("account", "result", "work")
+
+    def __init__(self, account: Account, work: Callable[[], Any]) -> None:
+        self.account = account
+        self.work = work
+        self.result: Future[Any] = Future()
+
+    def do(self) -> None:
+        """Does the work, unless nobody waits for it any more."""
+        if not self.result.set_running_or_notify_cancel():
+            return
+        try:
+            self.result.set_result(self.work())
+        except BaseException as error:
+            self.result.set_exception(error)
+
+
+class Turns:
+    """One thread at which accounts take turns."""
+
+    def __init__(self) -> None:
+        unbounded = sys.maxsize  # each request waits for one piece, and requests are bounded
+        self._waiting: FairQueue[_Piece] = FairQueue(
+            handled=1, handled_per_user=1, queued=unbounded, queued_per_user=unbounded
+        )
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, "aside")
+
+    async def run(self, account: Account, work: Callable[[], T]) -> T:
+        """What `work` gives when its turn has come. Raises what it raises."""
+        piece = _Piece(account, work)
+        with self._lock:
+            self._waiting.push(account, piece)
+        self._thread.submit(self._do_next)  # as often as there are pieces
+        given: T = await asyncio.wrap_future(piece.result)
+        return given
+
+    def _do_next(self) -> None:
+        with self._lock:
+            piece = self._waiting.take()
+        assert piece is not None
+        piece.do()
+        with self._lock:
+            self._waiting.done(piece.account)
+
+
+_turns = Turns()
 
 
 def weight(brought: int, kept: int = 0) -> int:
@@ -31,4 +95,4 @@ async def run(weight: int, work: Callable[[], T]) -> T:
     """What `work` gives: at once, or beside the loop when it weighs LARGE or more. Raises what it raises."""
     if weight < LARGE:
         return work()
-    return await asyncio.get_running_loop().run_in_executor(_thread, work)
+    return await _turns.run(ACCOUNT.get(), work)

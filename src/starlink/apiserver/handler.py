@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from starlink.apiserver import aside
 from starlink.apiserver.about.metrics import Metrics
 from starlink.apiserver.about.pages import Pages
 from starlink.apiserver.access.aggregation import aggregate
@@ -25,6 +26,7 @@ from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
+from starlink.apiserver.precedence import account
 from starlink.apiserver.reading.reads import Reads
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route, Router
@@ -107,6 +109,7 @@ class Api:
         began = self._clock()
         outcome = _Outcome()
         ANNOTATIONS.set(outcome.annotations)
+        aside.ACCOUNT.set(account(request))
         try:
             answer = await self._answer(request, outcome)
         except StatusError as error:
@@ -157,7 +160,7 @@ class Api:
             raise
 
     async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
-        self.guard.check(request, asked)
+        request = await self.guard.passed(request, asked)
         answer = await self._answer_resource(request, asked, outcome)
         if asked.resource.warning:
             told = [answer.headers["warning"]] if "warning" in answer.headers else []

@@ -46,7 +46,8 @@ def separator(header: str) -> str:
 class Request(msgspec.Struct, frozen=True):
     """One HTTP request. `path` is percent-decoded segment by segment and has no query; header names are lower case,
     and values of equal headers joined by their `separator`; `query` keeps the first value of each parameter; `remote`
-    is the peer's address; `sender` is who sent it, where it is done as another `user`."""
+    is the peer's address; `sender` is who sent it, where it is done as another `user`; `decoded` is what the body says,
+    if it was read already."""
 
     method: str
     path: str
@@ -56,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     user: User = ANONYMOUS
     remote: str = ""
     sender: User | None = None
+    decoded: dict[str, Any] | None = None
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ writes may hold is in `agent_writes`.
 
 from enum import Enum
 
+from msgspec.structs import replace
+
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.message import User
 
@@ -32,6 +34,14 @@ class Verdict(Enum):
 def agent_server(user: User) -> str | None:
     """The server whose agent the user is."""
     return user.name.removeprefix(_AGENT) if user.name.startswith(_AGENT) else None
+
+
+def is_named_in_body(user: User, asked: Attributes) -> bool:
+    """Whether the rule for an agent's create depends on the name in its body, which is not known yet."""
+    server = agent_server(user)
+    if server is None or asked.verb != "create" or asked.name:
+        return False
+    return verdict(user, asked) is Verdict.DENY and verdict(user, replace(asked, name=server)) is not Verdict.DENY
 
 
 def verdict(user: User, asked: Attributes) -> Verdict | None:

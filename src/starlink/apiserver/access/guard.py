@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from starlink.apiserver import encoding, errors, route
+from starlink.apiserver import aside, encoding, errors, route
 from starlink.apiserver.access import agent_access, agent_writes, authorizer, escalation
 from starlink.apiserver.access.agent_access import Verdict
 from starlink.apiserver.access.authorizer import Authorizer
@@ -32,8 +32,22 @@ class Guard:
         self._registry = registry
         self.authorizer = Authorizer(store, self._agent)
 
+    async def passed(self, request: Request, asked: Route) -> Request:
+        """The request that may be done. Its body is decoded, once and beside the loop, only where what decides is in
+        it. Raises as `check`, and StatusError 400 or 415."""
+        attributes = self._attributes(request, asked)
+        if not agent_access.is_named_in_body(request.user, attributes):
+            self._demand(request.user, attributes)
+            if asked.subresource != "token" or agent_access.agent_server(request.user) is None:
+                return request
+        obj = await aside.run(bodies.weight(request), lambda: bodies.read(request, self._registry))
+        request = replace(request, decoded=obj)
+        self.check(request, asked)
+        return request
+
     def check(self, request: Request, asked: Route) -> None:
-        """Raises StatusError 403, and 404 where an agent asks for an assignment that is not there."""
+        """Of a request whose body is decoded where an agent's rule looks at it. Raises StatusError 403, and 404 where
+        an agent asks for an assignment that is not there."""
         self._demand(request.user, self._attributes(request, asked))
         if asked.subresource == "token" and agent_access.agent_server(request.user) is not None:
             self._check_token(request, asked)
@@ -41,7 +55,7 @@ class Guard:
     def _check_token(self, request: Request, asked: Route) -> None:
         """An agent's token is bound to its account alone: the answer would tell which Secrets there are. Raises
         StatusError 403."""
-        spec = bodies.read(request, self._registry).get("spec")
+        spec = (request.decoded or {}).get("spec")
         if isinstance(spec, dict) and spec.get("boundObjectRef"):
             why = "spec.boundObjectRef: an agent's token is bound to its account alone"
             raise errors.forbidden("", asked.resource.plural, asked.name, why)
@@ -107,16 +121,9 @@ class Guard:
             asked.resource.plural,
             asked.subresource,
             asked.namespace or (asked.name if asked.resource.storage == NAMESPACES else ""),
-            name or self._named_in_body(request, asked),
+            name or _named_in_body(request, asked),
             fields=fields,
         )
-
-    def _named_in_body(self, request: Request, asked: Route) -> str:
-        """The name that an agent's create means: it may make only what bears its server's."""
-        if asked.verb != "create" or agent_access.agent_server(request.user) is None:
-            return ""
-        meta = bodies.read(request, self._registry).get("metadata")
-        return str(meta.get("name", "")) if isinstance(meta, dict) else ""
 
     def _agent(self, user: User, asked: Attributes) -> Decision | None:
         match agent_access.verdict(user, asked):
@@ -163,6 +170,14 @@ class Guard:
             if spec["server"] == server and asked.name in _referred(spec, word):
                 return True
         return False
+
+
+def _named_in_body(request: Request, asked: Route) -> str:
+    """The name that an agent's create means: it may make only what bears its server's."""
+    if asked.verb != "create" or agent_access.agent_server(request.user) is None:
+        return ""
+    meta = (request.decoded or {}).get("metadata")
+    return str(meta.get("name", "")) if isinstance(meta, dict) else ""
 
 
 def _referred(spec: Any, word: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from starlink.apiserver import aside, errors
+from starlink.apiserver import aside
 from starlink.apiserver.access import reviews
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.reviews import Authenticate
@@ -10,8 +10,7 @@ from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.message import Request, Response
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
-from starlink.apiserver.writing import bodies
-from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing import bodies, questions
 
 __all__ = ["Authenticate", "Reviews"]
 
@@ -35,16 +34,11 @@ class Reviews:
 
     async def create(self, request: Request, asked: Route) -> Response:
         """The answered review. Raises StatusError 400, 415 or 422."""
-        obj = await aside.run(len(request.body), lambda: self._read(request, asked))
+        namespace = asked.namespace or ""
+        obj = await aside.run(
+            bodies.weight(request), lambda: questions.read(request, self._registry, asked.resource, namespace)
+        )
         return Response(201, dump(self._answered(request, asked, obj)), JSON)
-
-    def _read(self, request: Request, asked: Route) -> Obj:
-        obj = bodies.read(request, self._registry)
-        check_envelope(asked.resource, asked.namespace or "", "", obj)
-        causes = asked.resource.schema.validate(obj, None)
-        if causes:
-            raise errors.invalid(asked.resource.group, asked.resource.kind, "", causes)
-        return obj
 
     def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
         user = request.user

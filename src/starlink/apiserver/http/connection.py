@@ -10,12 +10,11 @@ from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import dispatch, wire
 from starlink.apiserver.http.channel import Channel
 from starlink.apiserver.http.dispatch import Answer, Call
-from starlink.apiserver.http.fairness import Account
 from starlink.apiserver.http.parser import Incoming, RequestParser
-from starlink.apiserver.http.precedence import weight
 from starlink.apiserver.http.service import Service
 from starlink.apiserver.identity.claims import claimed
 from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
+from starlink.apiserver.precedence import account, payer
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
 _SLOW_SECONDS = 1.0
@@ -159,7 +158,7 @@ class Connection(Channel):
             self._known = user is not ANONYMOUS
             self.spoke(known=self._known)
         request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
-        call = self._call = Call(request, Account(self._payer(), weight(request)), self._reply)
+        call = self._call = Call(request, account(request), self._reply)
         if service.dispatcher.submit(call):
             return None
         return wire.too_many_requests()
@@ -175,8 +174,8 @@ class Connection(Channel):
         self._service.refused(request, error.message, claimed(item.headers.get("authorization", ""), self.session.peer))
 
     def _payer(self) -> Hashable:
-        """On whose account the request goes: strangers are told apart by where they are."""
-        return self._user.name if self._user is not ANONYMOUS else ("", self.remote)
+        """On whose account the request goes."""
+        return payer(self._user, self.remote)
 
     # Answers
 

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from starlink.apiserver.http.fairness import Account, FairQueue
+from starlink.apiserver.fairness import Account, FairQueue
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.wire import INTERNAL_ERROR
 from starlink.apiserver.message import Request, Response, Stream

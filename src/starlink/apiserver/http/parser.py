@@ -8,7 +8,7 @@ import httptools
 
 from starlink.apiserver import errors
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.fairness import Budget
+from starlink.apiserver.fairness import Budget
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.target import split_target
 from starlink.apiserver.message import separator

@@ -10,10 +10,10 @@ import resource
 import time
 from dataclasses import replace
 
+from starlink.apiserver.fairness import Budget, Quota
 from starlink.apiserver.http import wire
 from starlink.apiserver.http.connection import Connection
 from starlink.apiserver.http.dispatch import Dispatcher, Handle
-from starlink.apiserver.http.fairness import Budget, Quota
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.listener import Listener, listen
 from starlink.apiserver.http.service import Channels, Refused, Service

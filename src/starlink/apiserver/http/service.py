@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlink.apiserver.fairness import Budget, Quota
 from starlink.apiserver.http.dispatch import Dispatcher
-from starlink.apiserver.http.fairness import Budget, Quota
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator

@@ -10,6 +10,9 @@ from starlink.apiserver import errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity.tokens import Bound, TokenIssuer
 
+TOKEN_REQUEST = ("authentication.k8s.io/v1", "TokenRequest")
+"""Its apiVersion and kind."""
+
 DEFAULT_SECONDS = 3600
 LEAST_SECONDS = 600
 MOST_SECONDS = 7 * 24 * 3600
@@ -21,8 +24,8 @@ SecretUid = Callable[[str, str], str | None]
 def request_token(
     issuer: TokenIssuer, account: Obj, asked: Obj, now: float, secret_uid: SecretUid | None = None
 ) -> Obj:  # fmt: skip
-    """The answered TokenRequest. `secret_uid(namespace, name)` gives the UID of a Secret that the token may be bound
-    to, None when there is none; without it nothing can be bound to.
+    """The answer to a TokenRequest that fits its schema. `secret_uid(namespace, name)` gives the UID of a Secret that
+    the token may be bound to, None when there is none; without it nothing can be bound to.
 
     Raises StatusError 422 for a duration, and 400, 404 or 409 for an object to bind to.
     """
@@ -56,7 +59,7 @@ def _seconds(spec: Obj) -> int:
         why = "may not specify a duration larger than 2^32 seconds"
     if why:
         cause = errors.Cause("FieldValueInvalid", f"Invalid value: {seconds}: {why}", "spec.expirationSeconds")
-        raise errors.invalid("authentication.k8s.io", "TokenRequest", "", (cause,))
+        raise errors.invalid("authentication.k8s.io", TOKEN_REQUEST[1], "", (cause,))
     return min(int(seconds), MOST_SECONDS)
 
 

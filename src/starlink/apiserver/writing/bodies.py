@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -13,13 +14,16 @@ from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.schema import causes
 from starlink.apiserver.writing import nesting, protobuf
-from starlink.manifest import BadManifest, load_all
+from starlink.manifest import BadManifest, TooManyValues, load_all
 
 JSON = ("application/json", "text/json")
 YAML = ("application/yaml", "application/apply-patch+yaml")
 ACCEPTED = ("application/json", "application/yaml", protobuf.MEDIA)
-MAX_YAML_VALUES = 100_000
-"""Values of a body in YAML, which is read a hundred times more slowly than JSON: a second's worth."""
+MAX_YAML_VALUES = 20_000
+"""Values of a body in YAML, which is read a hundred times more slowly than JSON: a third of a second's worth."""
+
+_YAML_WEIGHT = 8
+"""What a byte of YAML weighs, see `aside`: a value may be two bytes, and takes some 15 µs."""
 
 Obj = dict[str, Any]
 
@@ -34,6 +38,15 @@ def _number(text: str) -> int | float:
 
 _GO_WRITES_OUT = 1e21
 """From here on Go writes a number with an exponent: https://pkg.go.dev/encoding/json#Marshal"""
+MAX_DIGITS = 400
+"""Digits of a whole number in JSON: those of the largest number with a fraction are 309, and to read more takes the
+square of their count."""
+
+_EQUAL_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
+_TOO_LONG = b"0" * (MAX_DIGITS + 1)
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A string of JSON, also one without an end: so each byte is looked at once."""
+
 _BODY = "the body of the request"
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
 _any_decoder = msgspec.json.Decoder(float_hook=_number)
@@ -44,8 +57,17 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() or "application/json"
 
 
+def weight(request: Request) -> int:
+    """What reading the body weighs, see `aside`."""
+    if request.decoded is not None:
+        return 0
+    return len(request.body) * (_YAML_WEIGHT if media_type(request) in YAML else 1)
+
+
 def read(request: Request, registry: Registry) -> Obj:
     """The body as one object. Raises StatusError 400 or 415."""
+    if request.decoded is not None:
+        return request.decoded
     media = media_type(request)
     if media in JSON:
         value = _json_object(request.body)
@@ -59,6 +81,7 @@ def read(request: Request, registry: Registry) -> Obj:
 
 def read_json(body: bytes) -> Any:
     """Any JSON value, for patches. Raises StatusError 400."""
+    _check_digits(body)
     try:
         value = _any_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -108,7 +131,14 @@ def _path(place: tuple[Any, ...]) -> str:
     return causes.path_of(steps[::-1])
 
 
+def _check_digits(body: bytes) -> None:
+    """Raises StatusError 400 for a number that is too long to be read; text may hold as many digits as it likes."""
+    if _TOO_LONG in body.translate(_EQUAL_DIGITS) and _TOO_LONG in _TEXT.sub(b'""', body).translate(_EQUAL_DIGITS):
+        raise errors.bad_request(f"{_BODY} has a number of more than {MAX_DIGITS} digits; send it as text")
+
+
 def _json_object(body: bytes) -> Obj:
+    _check_digits(body)
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -121,6 +151,8 @@ def _yaml(body: bytes) -> Obj:
         return value
     try:
         documents = load_all(body.decode("utf-8"), _BODY, MAX_YAML_VALUES)
+    except TooManyValues as error:
+        raise errors.bad_request(f"error decoding YAML: {error}; as JSON it may have more") from None
     except (BadManifest, UnicodeDecodeError, ValueError) as error:
         raise errors.bad_request(f"error decoding YAML: {error}") from None
     if len(documents) != 1 or not isinstance(documents[0], dict):
@@ -130,6 +162,7 @@ def _yaml(body: bytes) -> Obj:
 
 def _plain_json(body: bytes) -> Obj | None:
     """What a body says as JSON, None for what is none and for what says a field twice, which YAML refuses."""
+    _check_digits(body)
     try:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

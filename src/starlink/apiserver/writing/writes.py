@@ -7,7 +7,7 @@ from typing import Any
 from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.identity.serviceaccounts import request_token
+from starlink.apiserver.identity.serviceaccounts import TOKEN_REQUEST, request_token
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response
 from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
@@ -17,7 +17,7 @@ from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.writing import bodies, json_patch, options, patches, scale
+from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
 from starlink.apiserver.writing.envelope import check_envelope, namespace_of
 from starlink.store.base import Key
 
@@ -53,13 +53,19 @@ class Writes:
     async def create(self, request: Request, asked: Route) -> Response:
         """POST to a collection, or for a ServiceAccount's token."""
         check_accept(request)
-        obj, wanted = await self._read(request)
-        namespace = asked.namespace or ""
         if asked.subresource == "token":
-            account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
-            answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
-            return Response(201, dump(answer), JSON)
-        return await self._create(request, asked, obj, wanted)
+            return await self._token(request, asked)
+        return await self._create(request, asked, *await self._read(request))
+
+    async def _token(self, request: Request, asked: Route) -> Response:
+        namespace, kind = asked.namespace or "", self._registry.find_kind(*TOKEN_REQUEST)
+        assert kind is not None
+        obj = await aside.run(
+            bodies.weight(request), lambda: questions.read(request, self._registry, kind, namespace, asked.name)
+        )
+        account = encoding.to_object(self._objects.record(asked.resource, namespace, asked.name), asked.resource)
+        answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
+        return Response(201, dump(answer), JSON)
 
     async def _read(self, request: Request) -> tuple[Obj, options.WriteOptions]:
         """The body of a create or an update, and how it is to be written. Raises StatusError 400 or 415."""
@@ -68,7 +74,7 @@ class Writes:
             obj = bodies.read(request, self._registry)
             return obj, _of_body(options.write_options(request), request, obj)
 
-        return await aside.run(len(request.body), read)
+        return await aside.run(bodies.weight(request), read)
 
     async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
         namespace = asked.namespace or ""
@@ -137,7 +143,7 @@ class Writes:
 
     async def _apply(self, request: Request, asked: Route) -> Response:
         wanted = _weighed(options.write_options(request, apply=True), len(request.body))
-        config = await aside.run(wanted.weight, lambda: bodies.read(request, self._registry))
+        config = await aside.run(bodies.weight(request), lambda: bodies.read(request, self._registry))
         namespace = asked.namespace or ""
         if asked.subresource == "scale":
             raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
@@ -169,7 +175,7 @@ class Writes:
         """DELETE of an object."""
         if asked.resource.storage == NAMESPACES and asked.name in PROTECTED_NAMESPACES:
             raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
-        wanted = options.delete_options(request, self._registry)
+        wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
         namespace = asked.namespace or ""
         return _response(await self._objects.delete(asked.resource, namespace, asked.name, wanted, admission))
@@ -178,7 +184,7 @@ class Writes:
         """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""
         if asked.resource.namespaced and asked.namespace is None:
             raise errors.method_not_allowed()
-        wanted = options.delete_options(request, self._registry)
+        wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
         for record in part.records:
             try:
@@ -187,6 +193,9 @@ class Writes:
                 if error.code != 404:
                     raise
         return Response(200, listing.body(asked.resource, part), JSON)
+
+    async def _delete_options(self, request: Request) -> options.DeleteOptions:
+        return await aside.run(bodies.weight(request), lambda: options.delete_options(request, self._registry))
 
 
 class _LateCheck:

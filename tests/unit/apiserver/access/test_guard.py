@@ -7,7 +7,7 @@ from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.access.rbac import GROUP, Attributes
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.fairness import Budget
+from starlink.apiserver.fairness import Budget
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.parser import Incoming, RequestParser
 from starlink.apiserver.identity.impersonation import Impersonation, is_wanted, read

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from starlink.apiserver.fairness import Account
 from starlink.apiserver.http.dispatch import Answer, Call, Dispatcher
-from starlink.apiserver.http.fairness import Account
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.message import Request, Response
 

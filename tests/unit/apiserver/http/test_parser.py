@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.fairness import Budget
+from starlink.apiserver.fairness import Budget
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.parser import Incoming, RequestParser
 from starlink.apiserver.http.target import split_target

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.http.fairness import Account, Budget, FairQueue, Quota
+from starlink.apiserver.fairness import Account, Budget, FairQueue, Quota
 
 
 def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued_per_user: int = 50) -> FairQueue[str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from starlink.apiserver.http.precedence import CONTROL, HEARTBEAT, ORDINARY, weight
 from starlink.apiserver.message import OPERATOR, Request, User
+from starlink.apiserver.precedence import CONTROL, HEARTBEAT, ORDINARY, weight
 
 
 @pytest.mark.parametrize(
