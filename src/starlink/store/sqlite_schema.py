@@ -16,6 +16,7 @@ from starlink.store.sqlite_rows import Contents, Rows
 
 SCHEMA_VERSION = 2
 SUMMED_SINCE = 2
+MARKED_SINCE = 2
 APPLICATION_ID = 0x53744C6B  # "StLk"
 PAGE_BYTES = 8192
 _SMALLEST = 512  # bytes that a database has: https://www.sqlite.org/fileformat2.html#page_size
@@ -97,8 +98,11 @@ def load(path: Path, seal: Seal, legible: Callable[[bytes], bool] = anything) ->
     Of a body that has no checksum `legible` says whether it is one. Raises StoreRefused for what is not a sound
     database of a known version, or lacks a write that was acknowledged.
     """
+    was_open = sqlite_marker.is_open(path)
     marked = sqlite_highwater.read(path)  # before the database, which may be written just now
     with _reading(path) as connection:
+        if _version(connection, path) >= MARKED_SINCE:
+            sqlite_highwater.refuse_unmarked(path, was_open, marked)
         try:
             contents = _rows(connection, path, seal, legible).read(connection)
         except (ValueError, TypeError, AttributeError) as error:  # rows that hold what no row does
