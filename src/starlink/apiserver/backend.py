@@ -5,10 +5,11 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from starlink.store.base import Store, StoreRefused
+from starlink.store.base import Key, Store, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, Seal
 from starlink.store.sqlite import SqliteStore
@@ -47,12 +48,37 @@ def store(arguments: argparse.Namespace) -> Store:
     return _etcd(arguments, seal)
 
 
-def is_object(body: bytes) -> bool:
-    """Whether the body is JSON of an object, as all that is stored is."""
+class _Metadata(msgspec.Struct):
+    """What every object's metadata has, and what reads look into."""
+
+    name: str
+    uid: str
+    namespace: str = ""
+    resource_version: str | None = msgspec.field(default=None, name="resourceVersion")
+    labels: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[dict[str, Any]] | None = msgspec.field(default=None, name="ownerReferences")
+
+
+class _Object(msgspec.Struct):
+    api_version: str = msgspec.field(name="apiVersion")
+    kind: str
+    metadata: _Metadata
+
+
+_object = msgspec.json.Decoder(_Object)
+
+
+def is_object(key: Key, body: bytes) -> bool:
+    """Whether the body is JSON of the object that lies under the key, as all that is stored is. Pure."""
     try:
-        return isinstance(msgspec.json.decode(body), dict)
+        found = _object.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
+    metadata = found.metadata
+    named = bool(found.api_version and found.kind and metadata.uid)
+    return named and (metadata.namespace, metadata.name) == (key.namespace, key.name)
 
 
 def check_etcd(option: str) -> None:

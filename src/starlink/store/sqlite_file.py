@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from starlink.store import highwater, lock, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
-from starlink.store.base import REVISION_STEP, Event, StoreRefused, anything
+from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, anything
 from starlink.store.highwater import HighWater, Mark
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_full, refused
@@ -38,7 +38,7 @@ class SqliteFile:
         kept: int,
         seal: Seal,
         durability: Durability,
-        legible: Callable[[bytes], bool] = anything,
+        legible: Callable[[Key, bytes], bool] = anything,
     ) -> None:
         self._path = path
         self._kept = kept

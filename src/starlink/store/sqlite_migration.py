@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink.store import sqlite_highwater, sqlite_log, sqlite_marker, sqlite_schema
-from starlink.store.base import REVISION_STEP, StoreRefused
+from starlink.store.base import REVISION_STEP, Key, StoreRefused
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_busy, refused
 from starlink.store.sqlite_rows import Contents, Rows
@@ -26,7 +26,7 @@ BUSY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def move(path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> None:
+def move(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool]) -> None:
     """Moves the database, which no store has open. The old one is kept beside it.
 
     Raises StoreRefused for one that is not sound, sqlite3.Error and OSError; the old one is then what it was.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink.store import sqlite_highwater, sqlite_marker
-from starlink.store.base import Record, StoreRefused, anything
+from starlink.store.base import Key, Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
 from starlink.store.seal import AsStored, Seal, told
 from starlink.store.sqlite_errors import damaged, refused
@@ -92,11 +92,11 @@ def version_of(path: Path) -> int:
         return _version(connection, path)
 
 
-def load(path: Path, seal: Seal, legible: Callable[[bytes], bool] = anything) -> Contents:
+def load(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool] = anything) -> Contents:
     """Reads a database as it is at one moment; changes nothing of it and does not keep its writer waiting.
 
-    Of a body that has no checksum `legible` says whether it is one. Raises StoreRefused for what is not a sound
-    database of a known version, or lacks a write that was acknowledged.
+    Of a body that has no checksum `legible` says whether it is the object of its key. Raises StoreRefused for what is
+    not a sound database of a known version, or lacks a write that was acknowledged.
     """
     was_open = sqlite_marker.is_open(path)
     marked = sqlite_highwater.read(path)  # before the database, which may be written just now
@@ -146,7 +146,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> Rows:
+def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[Key, bytes], bool]) -> Rows:
     """The rows of a database whose pages and tables are sound. Raises StoreRefused, sqlite3.Error."""
     summed = _version(connection, path) >= SUMMED_SINCE
     if summed and dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")) != _TABLES:
