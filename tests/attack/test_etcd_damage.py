@@ -150,6 +150,29 @@ async def test_an_etcd_from_an_older_snapshot_is_refused(
         await again.close()
 
 
+async def test_an_etcd_that_was_emptied_is_refused(
+    etcd: EtcdServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mark = tmp_path / "store" / "etcd.mark"
+    store = store_on(etcd, mark)
+    await store.open()
+    last = await store.put(A, b'{"a":1}', expect=0)
+    etcd.kill(0)
+    shutil.rmtree(etcd.data(0))
+    await asyncio.to_thread(etcd.restart, 0)
+    await soon(lambda: "it was emptied" in caplog.text, "the running store to say so")
+    assert store.get(A) == last
+    await store.close()
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=rf"holds nothing of .* revision {last.revision} .*remove .*etcd\.mark"):
+            await store_on(etcd, mark).open()
+    assert etcd.held(PREFIX) == {}
+    mark.unlink()
+    again = store_on(etcd, mark)
+    await again.open()
+    await again.close()
+
+
 async def test_another_prefix_has_a_history_of_its_own(etcd: EtcdServer, tmp_path: Path) -> None:
     mark = tmp_path / "etcd.mark"
     for prefix in (PREFIX, "/other/"):
