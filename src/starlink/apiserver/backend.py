@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
+from starlink.store import sqlite_schema
 from starlink.store.base import Key, Store, StoreRefused
-from starlink.store.keyfile import KeyFile
+from starlink.store.keyfile import FILE_BACK, KeyFile
 from starlink.store.seal import AesGcmSeal, Seal
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import Durability
 
 ETCD_PREFIX = "/starlink"
+ETCD_MARK = "etcd.mark"
 INSTALL_ETCD = "pip install 'starlink-orchestrator[etcd]'"
 
 log = logging.getLogger(__name__)
@@ -40,12 +42,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def store(arguments: argparse.Namespace) -> Store:
     """The store that the arguments ask for, not open yet. Raises StoreRefused, OSError."""
     database = arguments.data_dir / "store" / "starlink.db"
-    seal = AesGcmSeal(KeyFile.open(database.with_name("encryption.key")))
+    keys = database.with_name("encryption.key")
+    if not keys.exists():
+        _refuse_new_key(keys, database, arguments.data_dir / "store" / ETCD_MARK if arguments.etcd_endpoints else None)
+    seal = AesGcmSeal(KeyFile.open(keys))
     if not arguments.etcd_endpoints:
         return SqliteStore(database, seal=seal, durability=Durability(arguments.durability), legible=is_object)
     if database.exists():
         log.warning("the objects in %s are not served: the store is etcd", database)
     return _etcd(arguments, seal)
+
+
+def _refuse_new_key(keys: Path, database: Path, mark: Path | None) -> None:
+    """Raises StoreRefused when a key was there before: something is sealed in the database, or there is the mark of an
+    etcd that was followed, which no server without the key of what is sealed there does."""
+    if mark is not None:
+        if mark.exists():
+            raise StoreRefused(f"{keys} is gone, and with it the key of what is sealed in etcd; {FILE_BACK}")
+        return
+    sealed_with = sqlite_schema.sealed_with(database)
+    if sealed_with is not None:
+        raise StoreRefused(
+            f"{keys} is gone, and {database} holds what is sealed with its key {sealed_with}; {FILE_BACK}"
+        )
 
 
 class _Metadata(msgspec.Struct):
@@ -112,7 +131,7 @@ def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
             cert=arguments.etcd_cert,
             key=arguments.etcd_key,
             seal=seal,
-            mark=arguments.data_dir / "store" / "etcd.mark",
+            mark=arguments.data_dir / "store" / ETCD_MARK,
             legible=is_object,
         )
     except ValueError as error:

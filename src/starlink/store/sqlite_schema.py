@@ -8,9 +8,10 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink.store import sqlite_highwater, sqlite_marker
+from starlink.store import sqlite_statements as sql
 from starlink.store.base import Key, Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
-from starlink.store.seal import AsStored, Seal, told
+from starlink.store.seal import MARK, AsStored, Seal, key_id, told
 from starlink.store.sqlite_errors import damaged, refused
 from starlink.store.sqlite_rows import Contents, Rows
 
@@ -90,6 +91,17 @@ def version_of(path: Path) -> int:
     """Which form the database has, of those that this StarLink knows. Raises StoreRefused."""
     with _reading(path) as connection:
         return _version(connection, path)
+
+
+def sealed_with(path: Path) -> str | None:
+    """The id of a key that sealed something in the database; None where there is no database, or nothing is sealed.
+    Raises StoreRefused."""
+    if is_absent(path):
+        return None
+    with _reading(path) as connection:
+        _version(connection, path)
+        found = connection.execute(sql.SEALED, {"mark": MARK, "length": len(MARK)}).fetchone()
+    return None if found is None else key_id(found[0])
 
 
 def load(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool] = anything) -> Contents:
