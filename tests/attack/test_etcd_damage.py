@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.attack.unsummed import misshapen, stored
 from tests.conftest import soon
 from tests.contract.etcd_stores import EtcdStore
 from tests.contract.stores import A, B, put
@@ -20,6 +21,7 @@ from starlink.store.keyfile import KeyFile, SealKey
 from starlink.store.seal import AesGcmSeal, Plain
 
 SECRET = Key("/secrets", "ns", "a")
+NO_OBJECTS = misshapen(A)
 PREFIX = "/starlink/"
 
 
@@ -64,13 +66,13 @@ def test_a_flipped_bit_anywhere_in_a_value_is_refused_without_its_content() -> N
 
 def test_what_has_no_envelope_yet_is_read() -> None:
     layout = Layout(PREFIX, Plain(), is_object)
-    assert layout.unpack(A, b'{"old":1}') == b'{"old":1}'
+    assert layout.unpack(A, stored(A)) == stored(A)
     assert unwrap(A, wrap(A, b"")) == b""
     with pytest.raises(DamagedValue):
         layout.unpack(A, b'{"old":1')
 
 
-@pytest.mark.parametrize("value", [b"", b'{"half":', b"\x00SL\x02abcd{}", b"\xff\xfe", b"7"])
+@pytest.mark.parametrize("value", [b"", b'{"half":', b"\x00SL\x02abcd{}", b"\xff\xfe", b"7", b"{}", stored(B)])
 async def test_a_start_names_the_object_whose_value_is_damaged(etcd: EtcdServer, value: bytes) -> None:
     store = store_on(etcd)
     await store.open()
@@ -92,14 +94,16 @@ async def test_a_running_server_keeps_the_object_as_it_was_and_serves_the_others
     try:
         good = await store.put(A, b'{"a":1}', expect=0)
         write_raw(etcd, A, b"no object at all")
+        for unsound in NO_OBJECTS.values():
+            write_raw(etcd, A, unsound)
         other = await store.put(B, b'{"b":1}', expect=0)
         assert store.get(A) == good and store.get(B) == other
         assert "things.g ns/a in etcd is not as it was written" in caplog.text and "no object" not in caplog.text
         with pytest.raises(StoreUnavailable, match=r"things.g ns/a in etcd is not as it was written"):
             await store.put(A, b'{"a":2}', expect=good.revision)
         await put(store, B, b'{"b":2}')
-        write_raw(etcd, A, b'{"a":3}')
-        await soon(lambda: (found := store.get(A)) and found.body == b'{"a":3}', "what was put right")
+        write_raw(etcd, A, stored(A))
+        await soon(lambda: (found := store.get(A)) and found.body == stored(A), "what was put right")
         await put(store, A, b'{"a":4}')
     finally:
         await store.close()
@@ -144,6 +148,29 @@ async def test_an_etcd_from_an_older_snapshot_is_refused(
         assert again.get(A) == first
     finally:
         await again.close()
+
+
+async def test_an_etcd_that_was_emptied_is_refused(
+    etcd: EtcdServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mark = tmp_path / "store" / "etcd.mark"
+    store = store_on(etcd, mark)
+    await store.open()
+    last = await store.put(A, b'{"a":1}', expect=0)
+    etcd.kill(0)
+    shutil.rmtree(etcd.data(0))
+    await asyncio.to_thread(etcd.restart, 0)
+    await soon(lambda: "it was emptied" in caplog.text, "the running store to say so")
+    assert store.get(A) == last
+    await store.close()
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=rf"holds nothing of .* revision {last.revision} .*remove .*etcd\.mark"):
+            await store_on(etcd, mark).open()
+    assert etcd.held(PREFIX) == {}
+    mark.unlink()
+    again = store_on(etcd, mark)
+    await again.open()
+    await again.close()
 
 
 async def test_another_prefix_has_a_history_of_its_own(etcd: EtcdServer, tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """Damage anywhere in a store: a start serves exactly what was acknowledged, or refuses and says what to do."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.attack.store_damage import EVERYWHERE, PAGE, Site, changed, cut, flipped, killed
+from tests.attack.store_damage import EVERYWHERE, PAGE, Site, changed, cut, flipped, key, killed
+
+from starlink.store.base import Change, Event, Record, StoreRefused
+from starlink.store.seal import Plain
+from starlink.store.sqlite_file import Durability, SqliteFile
 
 _SECTOR = 512
 _HEADERS = 120  # of a database and its first page, of a WAL and its first frame
@@ -86,6 +91,34 @@ def test_both_slots_of_the_mark(site: Site) -> None:
     assert site.verdict() == "whole"
 
 
-def test_a_store_without_its_mark_starts(site: Site) -> None:
+def test_a_store_that_was_killed_and_has_lost_its_mark(site: Site) -> None:
     site.mark.unlink()
+    assert "s.db.mark is gone" in site.verdict() and "echo accept-loss > " in site.verdict()
+    site.database.with_name("s.db.open").write_text("accept-loss\n")
     assert site.verdict() == "whole"
+
+
+@pytest.mark.parametrize(("checkpointed", "in_wal"), [(4, 6), (9, 2), (60, 3), (2, 60)])
+def test_an_older_log_is_not_replayed_over_a_newer_database(tmp_path: Path, checkpointed: int, in_wal: int) -> None:
+    """The newer one goes on from the older one, and was closed."""
+    older, newer = killed(tmp_path / "older", checkpointed, in_wal), tmp_path / "newer"
+    shutil.copytree(older.database.parent, newer)
+    file = SqliteFile(newer / "s.db", 100, Plain(), Durability.FULL)
+    revision = file.open().revision
+    previous = None
+    for number in range(1, 6):
+        record = Record(key(1000), revision + number, b"{}")
+        file.commit([Event(Change.PUT, record, previous)])
+        previous = record
+    file.close()
+    shutil.copy(newer / "s.db", older.database)
+    before = older.database.read_bytes(), older.wal.read_bytes()
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"s\.db.* move .*-wal, .*\.mark and .*\.open away|restore a backup"):
+            SqliteFile(older.database, 100, Plain(), Durability.FULL).open()
+    assert (older.database.read_bytes(), older.wal.read_bytes()) == before
+    for path in (older.wal, older.mark, older.database.with_name("s.db.open")):
+        path.unlink()
+    again = SqliteFile(older.database, 100, Plain(), Durability.FULL)
+    assert again.open().revision == revision + 5
+    again.close()

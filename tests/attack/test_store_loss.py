@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,36 @@ async def test_an_older_copy_is_not_taken_for_the_newest(tmp_path: Path) -> None
     path.with_name("s.db.open").write_text("accept-loss\n")
     async with opened(path) as store:
         assert store.revision == newest.revision + REVISION_STEP
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+async def test_a_lost_mark_hides_no_loss(
+    tmp_path: Path, durability: Durability, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The end of the log is cut off, and with the mark what would tell of it."""
+    path = tmp_path / "s.db"
+    told = write_until_killed(path, durability, 20)
+    wal = path.with_name("s.db-wal")
+    os.truncate(wal, wal.stat().st_size * 2 // 3)
+    path.with_name("s.db.mark").unlink()
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"s\.db\.mark is gone, and .* was not closed.*echo accept-loss > "):
+            await SqliteStore(path, durability=durability).open()
+    path.with_name("s.db.open").write_text("accept-loss\n")
+    with caplog.at_level(logging.WARNING):
+        async with opened(path, durability=durability) as store:
+            assert store.revision > told
+    assert "is accepted: it ends at revision" in caplog.text and f"after revision {store.revision}" in caplog.text
+
+
+async def test_a_closed_store_without_a_mark_starts_and_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with opened(path) as store:
+        record = await store.put(A, b"1", expect=0)
+    path.with_name("s.db.mark").unlink()
+    async with opened(path) as store:
+        assert store.get(A) == record and store.revision == record.revision
+    assert path.with_name("s.db.mark").exists()
 
 
 async def test_a_power_cut_under_normal_goes_on_and_is_told(

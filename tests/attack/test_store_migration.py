@@ -63,7 +63,7 @@ def opened(path: Path, with_seal: Seal | None = None) -> Contents:
         file.close()
 
 
-def _is_json(body: bytes) -> bool:
+def _is_json(key: Key, body: bytes) -> bool:
     return body.startswith(b"{") and body.endswith(b"}")
 
 

@@ -220,7 +220,7 @@ def test_keys_are_rotated_and_what_can_not_be_used_is_refused(starlink: Starlink
     new = base64.b64encode(os.urandom(32)).decode() + "\n"
     for content, said in (
         (new, "which is not in"),
-        ("no base64!\n", "line 1 is no base64; a key is made with: openssl rand -base64 32"),
+        ("no base64!\n", "line 1 is no base64; put the line back as it was, from a backup"),
     ):
         key.write_text(content)
         refused = starlink.cli("up", "--detach", "--name", "s1", check=False)

@@ -5,16 +5,19 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from starlink.store.base import Store, StoreRefused
-from starlink.store.keyfile import KeyFile
+from starlink.store import sqlite_schema
+from starlink.store.base import Key, Store, StoreRefused
+from starlink.store.keyfile import FILE_BACK, KeyFile
 from starlink.store.seal import AesGcmSeal, Seal
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import Durability
 
 ETCD_PREFIX = "/starlink"
+ETCD_MARK = "etcd.mark"
 INSTALL_ETCD = "pip install 'starlink-orchestrator[etcd]'"
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def store(arguments: argparse.Namespace) -> Store:
     """The store that the arguments ask for, not open yet. Raises StoreRefused, OSError."""
     database = arguments.data_dir / "store" / "starlink.db"
-    seal = AesGcmSeal(KeyFile.open(database.with_name("encryption.key")))
+    keys = database.with_name("encryption.key")
+    if not keys.exists():
+        _refuse_new_key(keys, database, arguments.data_dir / "store" / ETCD_MARK if arguments.etcd_endpoints else None)
+    seal = AesGcmSeal(KeyFile.open(keys))
     if not arguments.etcd_endpoints:
         return SqliteStore(database, seal=seal, durability=Durability(arguments.durability), legible=is_object)
     if database.exists():
@@ -47,12 +53,51 @@ def store(arguments: argparse.Namespace) -> Store:
     return _etcd(arguments, seal)
 
 
-def is_object(body: bytes) -> bool:
-    """Whether the body is JSON of an object, as all that is stored is."""
+def _refuse_new_key(keys: Path, database: Path, mark: Path | None) -> None:
+    """Raises StoreRefused when a key was there before: something is sealed in the database, or there is the mark of an
+    etcd that was followed, which no server without the key of what is sealed there does."""
+    if mark is not None:
+        if mark.exists():
+            raise StoreRefused(f"{keys} is gone, and with it the key of what is sealed in etcd; {FILE_BACK}")
+        return
+    sealed_with = sqlite_schema.sealed_with(database)
+    if sealed_with is not None:
+        raise StoreRefused(
+            f"{keys} is gone, and {database} holds what is sealed with its key {sealed_with}; {FILE_BACK}"
+        )
+
+
+class _Metadata(msgspec.Struct):
+    """What every object's metadata has, and what reads look into."""
+
+    name: str
+    uid: str
+    namespace: str = ""
+    resource_version: str | None = msgspec.field(default=None, name="resourceVersion")
+    labels: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[dict[str, Any]] | None = msgspec.field(default=None, name="ownerReferences")
+
+
+class _Object(msgspec.Struct):
+    api_version: str = msgspec.field(name="apiVersion")
+    kind: str
+    metadata: _Metadata
+
+
+_object = msgspec.json.Decoder(_Object)
+
+
+def is_object(key: Key, body: bytes) -> bool:
+    """Whether the body is JSON of the object that lies under the key, as all that is stored is. Pure."""
     try:
-        return isinstance(msgspec.json.decode(body), dict)
+        found = _object.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
+    metadata = found.metadata
+    named = bool(found.api_version and found.kind and metadata.uid)
+    return named and (metadata.namespace, metadata.name) == (key.namespace, key.name)
 
 
 def check_etcd(option: str) -> None:
@@ -86,7 +131,7 @@ def _etcd(arguments: argparse.Namespace, seal: Seal) -> Store:
             cert=arguments.etcd_cert,
             key=arguments.etcd_key,
             seal=seal,
-            mark=arguments.data_dir / "store" / "etcd.mark",
+            mark=arguments.data_dir / "store" / ETCD_MARK,
             legible=is_object,
         )
     except ValueError as error:

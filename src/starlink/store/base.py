@@ -78,7 +78,7 @@ class StoreRefused(Exception):
     """What is stored is not for this version, or can't be trusted; the message names it and what to do."""
 
 
-def anything(body: bytes) -> bool:
+def anything(key: Key, body: bytes) -> bool:
     """For stores that ask nothing of a body."""
     return True
 

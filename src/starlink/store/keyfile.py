@@ -17,6 +17,11 @@ from starlink.store.base import StoreRefused
 KEY_BYTES = 32
 ID_BYTES = 8
 
+_FROM_BACKUP = "from a backup: tar -xzOf FILE encryption.key"
+FILE_BACK = f"put the file back, {_FROM_BACKUP}"
+LINE_BACK = f"put the line back as it was, {_FROM_BACKUP}"
+"""A new key opens nothing of what the old one sealed."""
+
 _INTRODUCTION = """\
 # One key a line, base64 of 32 random bytes. The first seals what is written, all of them unseal what is read.
 # Without the key that sealed them, secrets can't be read again by anybody: keep a copy.
@@ -85,10 +90,7 @@ def _key(line: bytes, where: str) -> SealKey:
     try:
         secret = base64.b64decode(line.strip(), validate=True)
     except binascii.Error:
-        raise StoreRefused(f"{where} is no base64; a key is made with: openssl rand -base64 {KEY_BYTES}") from None
+        raise StoreRefused(f"{where} is no base64; {LINE_BACK}") from None
     if len(secret) != KEY_BYTES:
-        raise StoreRefused(
-            f"{where} holds {len(secret)} bytes, a key is {KEY_BYTES}; "
-            f"it is made with: openssl rand -base64 {KEY_BYTES}"
-        )
+        raise StoreRefused(f"{where} holds {len(secret)} bytes, a key is {KEY_BYTES}; {LINE_BACK}")
     return SealKey(secret)

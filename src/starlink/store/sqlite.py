@@ -33,7 +33,7 @@ class SqliteStore(Reads):
     """`base.Store` over the database `path`; `kept` events can be resumed from.
 
     `seal` stands between memory, which holds plain bodies, and the disk. `legible` says whether a body that was stored
-    without a checksum, by an older StarLink, is one.
+    without a checksum, by an older StarLink, is the object of its key.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SqliteStore(Reads):
         *,
         seal: Seal = _PLAIN,
         durability: Durability = Durability.FULL,
-        legible: Callable[[bytes], bool] = anything,
+        legible: Callable[[Key, bytes], bool] = anything,
     ) -> None:
         super().__init__(kept)
         self._file = SqliteFile(path, kept, seal, durability, legible)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from starlink.store import highwater, lock, sqlite_highwater, sqlite_marker, sqlite_migration, sqlite_schema
-from starlink.store.base import REVISION_STEP, Event, StoreRefused, anything
+from starlink.store import highwater, lock, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
+from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, anything
 from starlink.store.highwater import HighWater, Mark
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_full, refused
@@ -38,7 +38,7 @@ class SqliteFile:
         kept: int,
         seal: Seal,
         durability: Durability,
-        legible: Callable[[bytes], bool] = anything,
+        legible: Callable[[Key, bytes], bool] = anything,
     ) -> None:
         self._path = path
         self._kept = kept
@@ -63,6 +63,7 @@ class SqliteFile:
             elif sqlite_schema.version_of(self._path) < sqlite_schema.SCHEMA_VERSION:
                 sqlite_migration.move(self._path, self._seal, self._legible)
             contents = sqlite_schema.load(self._path, self._seal)
+            sqlite_log.refuse_older(self._path, contents)
             with sqlite_schema.wal_kept(self._path):  # or a start that fails would remove it
                 return self._connect(contents)
         except BaseException as error:
@@ -87,8 +88,8 @@ class SqliteFile:
                 reseal(connection, self._rows)
             if sqlite_marker.may_lack_writes(self._path):
                 contents = self._skip(connection, contents)
-            self._set_highwater(contents)
-            self._promise(connection)
+            if self._set_highwater(contents) or self._durability is Durability.NORMAL:
+                self._promise(connection)
         except BaseException:
             connection.close()
             raise
@@ -99,17 +100,21 @@ class SqliteFile:
         """Goes on far above every revision that clients may know of and that may be lost."""
         marked = sqlite_highwater.read(self._path)
         revision = max(contents.revision, marked.revision if marked else 0) + REVISION_STEP
+        if sqlite_marker.is_accepted(self._path):
+            sqlite_highwater.tell_of_accepted(self._path, contents, marked, revision)
         connection.execute("BEGIN IMMEDIATE")
         self._rows.raise_floor(connection, revision)
         connection.execute("COMMIT")
         return contents.skipping_to(revision)
 
-    def _set_highwater(self, contents: Contents) -> None:
+    def _set_highwater(self, contents: Contents) -> bool:
+        """Whether there is a mark now, without which a database that was left open is refused."""
         self._tally = Tally.of(contents.records)
         try:
             self._highwater.begin(Mark(contents.revision, self._tally, self._boot))
         except OSError as error:  # without room for it reads go on all the same
             log.warning("the high-water mark of %s was not written: %s", self._path, error)
+        return sqlite_marker.highwater_of(self._path).exists()
 
     def _promise(self, connection: sqlite3.Connection) -> None:
         """Sets what a commit means, and leaves word of it for the start after a crash."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlink.store import highwater, sqlite_marker
 from starlink.store.base import StoreRefused
-from starlink.store.highwater import DamagedMark, Mark
+from starlink.store.highwater import DamagedMark, HighWater, Mark
 from starlink.store.sqlite_rows import Contents
 from starlink.store.tally import Tally
 
@@ -23,6 +23,20 @@ def read(database: Path) -> Mark | None:
             f"{error}, so nobody can tell whether {database} lacks writes; put it back, or restore a backup; "
             f"{sqlite_marker.way_on(database)}"
         ) from None
+
+
+def refuse_unmarked(database: Path, was_open: bool, marked: Mark | None) -> None:
+    """Raises StoreRefused for a database that was not closed and whose mark is gone.
+
+    The mark is there before the database is noted as open, so `was_open` must have been asked before `marked` was
+    read. One that was closed lacks nothing, and may have been copied or restored without its mark.
+    """
+    if was_open and marked is None and not sqlite_marker.is_accepted(database):
+        mark = sqlite_marker.highwater_of(database)
+        raise StoreRefused(
+            f"{mark} is gone, and {database} was not closed, so nobody can tell whether it lacks writes; put the file "
+            f"back, or restore a backup; {sqlite_marker.way_on(database)}"
+        )
 
 
 def refuse_behind(database: Path, contents: Contents, marked: Mark | None) -> None:
@@ -54,6 +68,25 @@ def refuse_behind(database: Path, contents: Contents, marked: Mark | None) -> No
             f"({found.objects} of {marked.tally.objects}, or older ones): some of its pages are of an earlier time; "
             f"restore a backup; {sqlite_marker.way_on(database)}"
         )
+
+
+def tell_of_accepted(database: Path, contents: Contents, marked: Mark | None, goes_on: int) -> None:
+    """Leaves word in the log of a loss that the operator has accepted."""
+    acknowledged = f"{marked.revision} was acknowledged" if marked else "nobody can tell what was acknowledged"
+    log.warning(
+        "the loss of writes of %s is accepted: it ends at revision %d, %s; it goes on after revision %d",
+        database,
+        contents.revision,
+        acknowledged,
+        goes_on,
+    )
+
+
+def leave_mark(database: Path, contents: Contents) -> None:
+    """Makes the mark of a database that no store has open. Raises OSError."""
+    file = HighWater(sqlite_marker.highwater_of(database))
+    file.begin(Mark(contents.revision, Tally.of(contents.records), highwater.this_boot()))
+    file.close()
 
 
 def tally_at(contents: Contents, revision: int) -> Tally | None:

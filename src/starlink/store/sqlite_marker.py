@@ -30,7 +30,7 @@ def highwater_of(database: Path) -> Path:
 def refuse_lost_writes(database: Path) -> None:
     """Raises StoreRefused when the database was not closed and its write-ahead log, which was there, is gone."""
     wal = wal_of(database)
-    if _read(database) in (None, ACCEPTED) or wal.exists():
+    if not is_open(database) or wal.exists():
         return
     raise StoreRefused(
         f"{wal} is gone, and with it writes that {database} had not taken in yet; put it back, or restore a backup; "
@@ -58,6 +58,11 @@ def refuse_another(database: Path) -> None:
             f"the database {database} is gone, but {names} is left of it; put the database back, or restore a backup; "
             f"to start empty, move {names} away"
         )
+
+
+def is_open(database: Path) -> bool:
+    """Whether it was not closed, be it that a store has it open, and no loss has been accepted."""
+    return _read(database) not in (None, ACCEPTED)
 
 
 def may_lack_writes(database: Path) -> bool:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from starlink.files import durable
-from starlink.store import sqlite_marker, sqlite_schema
-from starlink.store.base import REVISION_STEP, StoreRefused
+from starlink.store import sqlite_highwater, sqlite_log, sqlite_marker, sqlite_schema
+from starlink.store.base import REVISION_STEP, Key, StoreRefused
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_busy, refused
 from starlink.store.sqlite_rows import Contents, Rows
@@ -26,13 +26,14 @@ BUSY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def move(path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> None:
+def move(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool]) -> None:
     """Moves the database, which no store has open. The old one is kept beside it.
 
     Raises StoreRefused for one that is not sound, sqlite3.Error and OSError; the old one is then what it was.
     """
     version = sqlite_schema.version_of(path)
     old = sqlite_schema.load(path, seal, legible)
+    sqlite_log.refuse_older(path, old)
     contents = _as_it_goes_on(path, old)
     with sqlite_schema.whole(path, Rows(seal), contents) as partial:
         _compare(path, sqlite_schema.load(partial, seal), contents)
@@ -42,6 +43,8 @@ def move(path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> None:
                 reseal(connection, Rows(seal, summed=False))
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             kept = _keep(path, version)
+            # Of the old one, and so true of both: the new one is refused if it is killed now and has none.
+            sqlite_highwater.leave_mark(path, old)
             partial.replace(path)
             durable.sync_folder(path.parent)
             # Before the connection is closed, which removes the write-ahead log: there is none to miss.

@@ -83,10 +83,11 @@ R = TypeVar("R", _ObjectRow, _LogRow)
 class Rows:
     """The rows of a database, through a seal.
 
-    Those of the first form (`summed` is false) have no checksums, so of them a body must be `legible`.
+    Those of the first form (`summed` is false) have no checksums, so of them a body must be `legible` as the
+    object of its key.
     """
 
-    def __init__(self, seal: Seal, *, summed: bool = True, legible: Callable[[bytes], bool] = anything) -> None:
+    def __init__(self, seal: Seal, *, summed: bool = True, legible: Callable[[Key, bytes], bool] = anything) -> None:
         self._seal = seal
         self._summed = summed
         self._sql = sql.SUMMED if summed else sql.UNSUMMED
@@ -128,7 +129,7 @@ class Rows:
 
     def _opened(self, row: _ObjectRow | _LogRow, stored: bytes) -> bytes:
         body = self._seal.unseal(row.key, stored)
-        if not self._summed and not self._legible(body):
+        if not self._summed and not self._legible(row.key, body):
             raise ValueError(f"{row} is not as it was written: it can't be read")
         return body
 

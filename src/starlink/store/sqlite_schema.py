@@ -8,14 +8,16 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink.store import sqlite_highwater, sqlite_marker
-from starlink.store.base import Record, StoreRefused, anything
+from starlink.store import sqlite_statements as sql
+from starlink.store.base import Key, Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
-from starlink.store.seal import AsStored, Seal, told
+from starlink.store.seal import MARK, AsStored, Seal, key_id, told
 from starlink.store.sqlite_errors import damaged, refused
 from starlink.store.sqlite_rows import Contents, Rows
 
 SCHEMA_VERSION = 2
 SUMMED_SINCE = 2
+MARKED_SINCE = 2
 APPLICATION_ID = 0x53744C6B  # "StLk"
 PAGE_BYTES = 8192
 _SMALLEST = 512  # bytes that a database has: https://www.sqlite.org/fileformat2.html#page_size
@@ -91,14 +93,28 @@ def version_of(path: Path) -> int:
         return _version(connection, path)
 
 
-def load(path: Path, seal: Seal, legible: Callable[[bytes], bool] = anything) -> Contents:
+def sealed_with(path: Path) -> str | None:
+    """The id of a key that sealed something in the database; None where there is no database, or nothing is sealed.
+    Raises StoreRefused."""
+    if is_absent(path):
+        return None
+    with _reading(path) as connection:
+        _version(connection, path)
+        found = connection.execute(sql.SEALED, {"mark": MARK, "length": len(MARK)}).fetchone()
+    return None if found is None else key_id(found[0])
+
+
+def load(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool] = anything) -> Contents:
     """Reads a database as it is at one moment; changes nothing of it and does not keep its writer waiting.
 
-    Of a body that has no checksum `legible` says whether it is one. Raises StoreRefused for what is not a sound
-    database of a known version, or lacks a write that was acknowledged.
+    Of a body that has no checksum `legible` says whether it is the object of its key. Raises StoreRefused for what is
+    not a sound database of a known version, or lacks a write that was acknowledged.
     """
+    was_open = sqlite_marker.is_open(path)
     marked = sqlite_highwater.read(path)  # before the database, which may be written just now
     with _reading(path) as connection:
+        if _version(connection, path) >= MARKED_SINCE:
+            sqlite_highwater.refuse_unmarked(path, was_open, marked)
         try:
             contents = _rows(connection, path, seal, legible).read(connection)
         except (ValueError, TypeError, AttributeError) as error:  # rows that hold what no row does
@@ -142,7 +158,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[bytes], bool]) -> Rows:
+def _rows(connection: sqlite3.Connection, path: Path, seal: Seal, legible: Callable[[Key, bytes], bool]) -> Rows:
     """The rows of a database whose pages and tables are sound. Raises StoreRefused, sqlite3.Error."""
     summed = _version(connection, path) >= SUMMED_SINCE
     if summed and dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")) != _TABLES:

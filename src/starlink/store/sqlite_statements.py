@@ -32,6 +32,13 @@ UNSUMMED = Statements(
 )
 """The first form, which has no checksums."""
 
+SEALED = (
+    "SELECT body FROM object WHERE substr(body, 1, :length) = :mark UNION ALL "
+    "SELECT body FROM log WHERE substr(body, 1, :length) = :mark UNION ALL "
+    "SELECT previous FROM log WHERE substr(previous, 1, :length) = :mark LIMIT 1"
+)
+"""One body that begins with a mark, in any form."""
+
 PUT = "INSERT INTO object (resource, namespace, name, revision, body, checksum) VALUES"
 OR_CHANGE = (
     "ON CONFLICT (resource, namespace, name) DO UPDATE "

@@ -2,9 +2,11 @@
 
 An etcd that was restored from a snapshot holds what it held then, and its revisions begin anew from there. Only a
 server that remembers a later one can tell. What is remembered counts for one life of one prefix, which a random note
-in it names: it is in each snapshot of that etcd, and in no other prefix.
+in it names: it is in each snapshot of that etcd, and in no other prefix. So the mark's identity is in two halves, of
+the prefix and of the note: where the prefix is the same and the note is gone, etcd has lost everything.
 """
 
+import hashlib
 import logging
 import math
 import os
@@ -37,13 +39,21 @@ class HistoryMark:
         self._identity = b""
 
     async def check(self, cluster: Cluster, layout: Layout) -> None:
-        """Writes nothing. Raises StoreRefused when a later revision was seen here than etcd is at, StoreUnavailable,
-        AioRpcError, OSError."""
+        """Writes nothing. Raises StoreRefused when a later revision was seen here than etcd is at, or the prefix has
+        lost its note; StoreUnavailable, AioRpcError, OSError."""
         if self._path is None:
             return
         answer = await cluster.read(RANGE, pb.RangeRequest(key=layout.note(NOTE)))
-        identity = next((kv.value for kv in answer.kvs), b"")
-        revision, seen = answer.header.revision, _seen(self._path, identity)
+        mark, revision = _read(self._path), answer.header.revision
+        if mark is None or not mark.identity.startswith(_half(layout.start)):
+            return
+        if not answer.kvs:
+            raise StoreRefused(
+                f"{cluster} holds nothing of the StarLink whose revision {mark.revision} has been seen here below "
+                f"{layout}: it was emptied, or it is another etcd; give the --etcd-endpoints and the --etcd-prefix of "
+                f"that one, or restore a backup; to start with what is there, remove {self._path}"
+            )
+        seen = mark.revision if mark.identity == _identity(layout, answer.kvs[0].value) else 0
         if seen > revision:
             raise StoreRefused(
                 f"{cluster} is at revision {revision}, but {seen} has been seen here: it was restored from an older "
@@ -74,18 +84,25 @@ class HistoryMark:
             self._file.close()
 
     async def _identity_of(self, cluster: Cluster, layout: Layout) -> bytes:
-        """The note's content; it is left there by the first server."""
+        """Of this life of the prefix; the first server leaves the note that names it."""
         raw, mine = layout.note(NOTE), self._random(IDENTITY_BYTES)
         answer: pb.TxnResponse = await cluster.read(TXN, if_at(raw, 0, put(raw, mine)))
-        return mine if answer.succeeded else answer.responses[0].response_range.kvs[0].value
+        return _identity(layout, mine if answer.succeeded else answer.responses[0].response_range.kvs[0].value)
 
 
-def _seen(path: Path, identity: bytes) -> int:
-    """What was seen of the prefix with this identity, 0 for nothing. Raises StoreRefused, OSError."""
+def _identity(layout: Layout, note: bytes) -> bytes:
+    return _half(layout.start) + _half(note)
+
+
+def _half(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[: IDENTITY_BYTES // 2]
+
+
+def _read(path: Path) -> Mark | None:
+    """What was seen last, None for nothing. Raises StoreRefused, OSError."""
     try:
-        mark = highwater.read(path)
+        return highwater.read(path)
     except DamagedMark as error:
         raise StoreRefused(
             f"{error}, so nobody can tell whether etcd lacks writes; see that it is no older copy, and remove the file"
         ) from None
-    return mark.revision if mark is not None and mark.identity == identity else 0

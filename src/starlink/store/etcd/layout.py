@@ -29,9 +29,9 @@ class Told:
 
 class Layout:
     """One prefix, which ends with a slash, and one seal. `legible` says of a body that has no checksum whether it is
-    one."""
+    the object of its key."""
 
-    def __init__(self, prefix: str, seal: Seal, legible: Callable[[bytes], bool] = anything) -> None:
+    def __init__(self, prefix: str, seal: Seal, legible: Callable[[Key, bytes], bool] = anything) -> None:
         if not prefix.endswith("/"):
             raise ValueError(f"the prefix {prefix!r} must end with a slash, such as /starlink/")
         self.start = prefix.encode()
@@ -66,7 +66,7 @@ class Layout:
     def unpack(self, key: Key, value: bytes) -> bytes:
         """The body in a value. Raises DamagedValue, and StoreRefused where the key of its seal is not here."""
         body = self.seal.unseal(key, envelope.unwrap(key, value))
-        if not envelope.is_wrapped(value) and not self._legible(body):
+        if not envelope.is_wrapped(value) and not self._legible(key, body):
             raise DamagedValue(key, "it can't be read")
         return body
 

@@ -46,7 +46,7 @@ class EtcdStore:
     every `compact_every` seconds, to what was written since the last time and to no fewer than `kept`
     revisions, by one of the servers that share the prefix: the cluster should hold nothing but StarLink. `mark` is
     the file that remembers how far etcd has been followed; `legible` says whether a body that was stored without a
-    checksum, by an older StarLink, is one.
+    checksum, by an older StarLink, is the object of its key.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class EtcdStore:
         kept: int = DEFAULT_KEPT,
         compact_every: float = COMPACT_EVERY,
         mark: Path | None = None,
-        legible: Callable[[bytes], bool] = anything,
+        legible: Callable[[Key, bytes], bool] = anything,
     ) -> None:
         """Raises ValueError for an endpoint that is none, for some with TLS and some without, for a prefix without
         its slash, and for half a client certificate."""
