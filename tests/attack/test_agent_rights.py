@@ -127,6 +127,69 @@ async def test_a_report_changes_the_status_alone(client: Client, agent: Client) 
     assert not {"labels", "finalizers", "annotations"} & set(after["metadata"])
 
 
+# Who set which field: what a later server-side apply takes away
+
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+
+
+async def applied(client: Client, labels: dict[str, str]) -> None:
+    """What people apply to s1."""
+    config = {"apiVersion": SERVER.api_version, "kind": SERVER.kind, "metadata": {"name": "s1", "labels": labels}}
+    path, query = f"{SERVER.path}/servers/s1", {"fieldManager": "people"}
+    await client.raw("PATCH", path, body=config, headers=APPLY, query=query)
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+@pytest.mark.parametrize("brought", [[], [{}], "one less"])
+async def test_an_agent_leaves_who_set_which_field(
+    client: Client, agent: Client, subresource: str, brought: Any
+) -> None:
+    await applied(client, {"zone": "a"})
+    await agent.patch(SERVER, "s1", {"status": {"machineID": "m"}}, subresource="status")
+    found = await agent.get(SERVER, "s1")
+    if brought == "one less":
+        brought = [one for one in found["metadata"]["managedFields"] if one["manager"] != "people"]
+    await refused(
+        agent.patch(SERVER, "s1", {"metadata": {"managedFields": brought}}, subresource=subresource),
+        "metadata.managedFields",
+    )
+    whole = {**found, "metadata": {**found["metadata"], "managedFields": brought}}
+    await refused(agent.raw("PUT", f"{SERVER.path}/servers/s1/status", body=whole), "metadata.managedFields")
+    found["status"] = {"machineID": "n"}
+    await agent.raw("PUT", f"{SERVER.path}/servers/s1/status", body=found)
+    await applied(client, {"other": "b"})
+    after = await client.get(SERVER, "s1")
+    assert after["metadata"]["labels"] == {"other": "b"} and after["status"] == {"machineID": "n"}
+
+
+async def test_an_agent_leaves_who_set_which_field_of_an_assignment(client: Client, agent: Client) -> None:
+    before = (await client.get(ASSIGNMENT, "on-s1", "default"))["metadata"]["managedFields"]
+    patch = {"metadata": {"managedFields": [{}]}, "status": {"phase": "Running"}}
+    await refused(agent.patch(ASSIGNMENT, "on-s1", patch, "default", subresource="status"), "metadata.managedFields")
+    await agent.patch(ASSIGNMENT, "on-s1", {"status": {"phase": "Running"}}, "default", subresource="status")
+    after = (await client.get(ASSIGNMENT, "on-s1", "default"))["metadata"]["managedFields"]
+    assert all(one in after for one in before)
+
+
+@pytest.mark.parametrize("manager", ["starlink-operator", "people", "kubectl"])
+async def test_an_agent_writes_under_nobody_elses_name(client: Client, agent: Client, manager: str) -> None:
+    await applied(client, {"zone": "a"})
+    before = await client.get(SERVER, "s1")
+    config = {"apiVersion": SERVER.api_version, "kind": SERVER.kind, "metadata": {"name": "s1"}}
+    facts = {**config, "status": {"machineID": "m"}}
+    path, forced = f"{SERVER.path}/servers/s1/status", {"force": "true"}
+    await refused(
+        agent.raw("PATCH", path, body=facts, headers=APPLY, query={"fieldManager": manager, **forced}), "fieldManager"
+    )
+    merge = {"Content-Type": "application/merge-patch+json"}
+    for headers, query in ((merge, {"fieldManager": manager}), ({**merge, "User-Agent": f"{manager}/1"}, {})):
+        await refused(agent.raw("PATCH", path, body=facts, headers=headers, query=query), "fieldManager")
+    assert await client.get(SERVER, "s1") == before
+    own = {"fieldManager": "starlink-agent-s1", **forced}
+    await agent.raw("PATCH", path, body=facts, headers=APPLY, query=own)
+    assert (await client.get(SERVER, "s1"))["status"] == {"machineID": "m"}
+
+
 # Its Lease and its certificate
 
 

@@ -103,6 +103,48 @@ def test_a_head_a_target_and_a_trailer_end(head: bytes, piece: Callable[[int], b
     assert pieces * PIECE <= 3 * Limits().headers
 
 
+@pytest.mark.parametrize("size", [1, 1_000, PIECE, 1_000_000])
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"2\r\n{}\r\n0\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"2\r\n{}\r\n0\r\n" + b"X: a\r\n" * 12_000 + b"\r\n",
+        b"2;" + b"a" * 70_000 + b"\r\n{}\r\n0\r\n\r\n",
+        b"1;aaaaaaa\r\n \r\n" * 20_000 + b"0\r\n\r\n",
+    ],
+)
+def test_what_frames_a_body_is_counted_up_to_its_end(framed: bytes, size: int) -> None:
+    parser = RequestParser(Limits(), Budget(10_000_000))
+    sent = POST + framed
+    for start in range(0, len(sent), size):
+        parser.feed(sent[start : start + size])
+    (refusal,) = parser.ready
+    assert isinstance(refusal, StatusError) and refusal.code == 431
+
+
+def test_a_usual_chunked_body_comes_whole_with_the_next_request() -> None:
+    parser = RequestParser(Limits(), Budget(10_000_000))
+    chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
+    parser.feed((POST + chunk * 700 + b"0\r\nX: y\r\n\r\n") * 2)
+    assert [len(request.body) for request in parser.ready if not isinstance(request, StatusError)] == [700 * 4096] * 2
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"GET /livez HTTP/1.1\r\nX: y\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.0\r\n\r\n", None),
+        (b"GET /livez HTTP/1.1\r\nHost:\r\n\r\n", None),
+    ],
+)
+def test_a_request_names_its_host_once(head: bytes, code: int | None) -> None:
+    parser = RequestParser(Limits(), Budget(10_000_000))
+    parser.feed(head)
+    (first,) = parser.ready
+    assert (first.code if isinstance(first, StatusError) else None) == code
+
+
 async def test_an_endless_trailer_takes_no_memory(tmp_path: Path) -> None:
     async with serving(tmp_path) as server, server.talk() as talk:
         talk.writer.write(POST + b"2\r\n{}\r\n0\r\nX: ")

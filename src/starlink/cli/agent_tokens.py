@@ -1,20 +1,73 @@
-"""The tokens of this machine's agents, which `starlink up` renews for as long as it runs.
+"""The tokens of agents, and the accounts that they are of. `starlink up` renews those of this machine's agents for as
+long as it runs.
 
 An agent renews its own token, but not once it has expired, as after a week of sleep or when the clock was set.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
 from starlink.api.labels import SERVER_NAMESPACE
-from starlink.client.config import load
-from starlink.client.errors import ClientError
+from starlink.client.config import Config, load, render
+from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due
 
 log = logging.getLogger("starlink.up")
+
+
+async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
+    """Makes the server's ServiceAccount and a kubeconfig with a token file beside it, which it gives. Logs a warning
+    when the Server is there and its account was not: who has deleted it has revoked the agent. Raises ClientError."""
+    from starlink.apiserver.identity.pki import write_private
+
+    if await _add_account(client, server) and await _is_there(client, server):
+        log.warning(
+            "server %s is there, but its ServiceAccount was not, as after a revocation: it is made anew, and the agent "
+            "has its rights again; to revoke it, stop this machine's agent for good or run: "
+            "kubectl delete serviceaccount %s -n %s",
+            server, server, SERVER_NAMESPACE,
+        )  # fmt: skip
+    token = await _requested(client, server)
+    token_file = kubeconfig.with_suffix(".token")
+    write_private(token_file, token.encode() + b"\n")
+    config = Config(client.config.server, client.config.ca, token_file=Path(token_file.name))
+    write_private(kubeconfig, render(config, f"starlink-servers-{server}").encode())
+    return token_file
+
+
+async def new(client: Client, server: str) -> str:
+    """A token of the server's ServiceAccount, which is made when it is not there. Raises ClientError."""
+    await _add_account(client, server)
+    return await _requested(client, server)
+
+
+async def _add_account(client: Client, server: str) -> bool:
+    """Whether the account was not there."""
+    with contextlib.suppress(AlreadyExists):
+        await client.create(NAMESPACE, {"metadata": {"name": SERVER_NAMESPACE}})
+    try:
+        await client.create(SERVICE_ACCOUNT, {"metadata": {"name": server}}, SERVER_NAMESPACE)
+    except AlreadyExists:
+        return False
+    return True
+
+
+async def _is_there(client: Client, server: str) -> bool:
+    try:
+        await client.get(SERVER, server)
+    except NotFound:
+        return False
+    return True
+
+
+async def _requested(client: Client, server: str) -> str:
+    token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
+    return token
 
 
 async def keep(admin: Path, files: Mapping[str, Path], now: Callable[[], float]) -> None:
@@ -37,7 +90,7 @@ async def renew(admin: Path, server: str, file: Path) -> str:
 
     try:
         async with Client(load(admin)) as client:
-            token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
+            token = await _requested(client, server)
         write_private(file, token.encode() + b"\n")
     except (ClientError, OSError, ValueError) as error:
         return str(error)

@@ -16,17 +16,15 @@ from pathlib import Path
 import msgspec
 
 from starlink.api import conditions
-from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
-from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.kinds import SERVER
 from starlink.api.server import Server
 from starlink.cli import agent_tokens, swap
 from starlink.cli.child import Child
 from starlink.cli.datadir import DataDir
 from starlink.cli.etcd import EtcdOptions
 from starlink.client.config import Config, load, render
-from starlink.client.errors import AlreadyExists, ClientError, NotFound
+from starlink.client.errors import ClientError, NotFound
 from starlink.client.kube import Client
-from starlink.client.token import LIFE_SECONDS
 
 READY_SECONDS = 30.0
 SERVER_SECONDS = 15.0
@@ -171,7 +169,7 @@ class Standalone:
         first = not any(child.name.startswith("agent") for child in self.children)
         label = "agent" if first else f"agent-{options.name}"
         kubeconfig = self.data.agent_kubeconfig if first else self.data.pki / f"{label}.kubeconfig"
-        self._token_files[options.name] = await write_agent_identity(client, options.name, kubeconfig)
+        self._token_files[options.name] = await agent_tokens.write_identity(client, options.name, kubeconfig)
         arguments = [
             "starlink_nodeagent", "--kubeconfig", str(kubeconfig), "--name", options.name,
             "--data-dir", str(options.data_dir),
@@ -228,28 +226,6 @@ class Standalone:
             await child.process.wait()
         self.children.remove(child)
         self._note()
-
-
-async def write_agent_identity(client: Client, server: str, kubeconfig: Path) -> Path:
-    """Makes the server's ServiceAccount and a kubeconfig with a token file beside it, which it gives. Raises
-    ClientError."""
-    from starlink.apiserver.identity.pki import write_private
-
-    token = await new_agent_token(client, server)
-    token_file = kubeconfig.with_suffix(".token")
-    write_private(token_file, token.encode() + b"\n")
-    config = Config(client.config.server, client.config.ca, token_file=Path(token_file.name))
-    write_private(kubeconfig, render(config, f"starlink-servers-{server}").encode())
-    return token_file
-
-
-async def new_agent_token(client: Client, server: str) -> str:
-    """A token of the server's ServiceAccount, which is made when it is not there. Raises ClientError."""
-    for kind, name, namespace in ((NAMESPACE, SERVER_NAMESPACE, ""), (SERVICE_ACCOUNT, server, SERVER_NAMESPACE)):
-        with contextlib.suppress(AlreadyExists):
-            await client.create(kind, {"metadata": {"name": name}}, namespace)
-    token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
-    return token
 
 
 async def _is_ready(client: Client, name: str) -> bool:

@@ -7,8 +7,8 @@ import click
 
 from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
+from starlink.cli import agent_tokens
 from starlink.cli.cluster import with_client
-from starlink.cli.launcher import new_agent_token
 from starlink.client.config import Config, render
 from starlink.client.errors import AlreadyExists, NotFound
 from starlink.client.kube import Client
@@ -41,7 +41,7 @@ def add(ctx: click.Context, name: str, pool: str, wanted: dict[str, str]) -> Non
 
     async def work(client: Client) -> str:
         await _add(client, name, pool, wanted)
-        token = await new_agent_token(client, name)
+        token = await agent_tokens.new(client, name)
         config = Config(client.config.server, client.config.ca, token=token)
         return render(config, f"starlink-servers-{name}")
 

@@ -18,6 +18,7 @@ from starlink import log as logs
 from starlink.cli.datadir import DataDir
 from starlink.cli.etcd import EtcdOptions, etcd_options
 from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
+from starlink.client.errors import ClientError
 
 log = logging.getLogger("starlink.up")
 
@@ -34,12 +35,20 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str,
     return words
 
 
+def _named(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
+    from starlink.apiserver.schema.formats import is_subdomain, subdomain_faults
+
+    if name and not is_subdomain(name):
+        raise click.BadParameter(f"{name!r} can't be a server's name: {'; '.join(subdomain_faults(name))}")
+    return name
+
+
 @click.command()
 @click.option(
     "--listen", default="", metavar="HOST:PORT", help="Where the API server listens [127.0.0.1 and a free port]."
 )
 @click.option("--detach", is_flag=True, help="Return once it is ready; it runs on in the background.")
-@click.option("--name", default="", help="This server's name [the hostname].")
+@click.option("--name", default="", callback=_named, help="This server's name [the hostname].")
 @click.option(
     "--artifact-dir", type=click.Path(path_type=Path, file_okay=False), help="Where artifacts named file:NAME lie."
 )
@@ -95,6 +104,7 @@ def command(
     Stopping it leaves tasks running; the next `up` goes on with them.
     """
     data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    _create(data)
     if detach:
         _detach(data)
         return
@@ -104,8 +114,18 @@ def command(
     try:
         _check_users(agent)
         asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts)))
-    except (NotStarted, PermissionError) as error:
+    except (NotStarted, ClientError, PermissionError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _create(data: DataDir) -> None:
+    """Raises ClickException when the directory can't be made."""
+    try:
+        data.create()
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "it is, or lies below, a file" if is_file else error.strerror
+        raise click.ClickException(f"--data-dir {data.root}: {why}; name a directory that you may write") from None
 
 
 def server_name() -> str:
@@ -128,7 +148,11 @@ async def _run(standalone: Standalone) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await standalone.start()
+    try:
+        await standalone.start()
+    except BaseException:
+        await standalone.stop()
+        raise
     click.echo(greeting(standalone.data, standalone.url, _whom(standalone.agents[0])))
     sys.stdout.flush()
     await stop.wait()
@@ -158,7 +182,6 @@ def greeting(data: DataDir, url: str, whom: str) -> str:
 
 def _detach(data: DataDir) -> None:
     """Starts `up` again in the background, and waits until it has said that it is up."""
-    data.create()
     command = [sys.executable, "-m", "starlink.cli", *[word for word in sys.argv[1:] if word != "--detach"]]
     log_file = data.logs / "up.log"
     descriptor = os.open(log_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -172,7 +195,9 @@ def _detach(data: DataDir) -> None:
         if child.poll() is not None:
             raise click.ClickException(said.strip().removeprefix("Error: ") or f"it ended with {child.returncode}")
         if "StarLink is up" in said:
-            click.echo(said[said.index("StarLink is up") :].rstrip())
+            before, up, after = said.partition("StarLink is up")
+            click.echo(before, nl=False, err=True)  # warnings
+            click.echo(f"{up}{after}".rstrip())
             return
         time.sleep(0.05)
     raise click.ClickException(f"it is not up after {DETACH_SECONDS:g} s; see {log_file}")

@@ -55,7 +55,11 @@ def plan_pool(
     """The pool's status, when it changed. A plan that changes amounts alone has the reason `allocated`.
     `fault` says why its spec can't be used."""
     members = sorted(name for name, its in pools.items() if its == pool.name)
-    ready = [name for name in members if not health.is_unknown(name) and not health.is_gone(name)]
+    ready = [
+        name
+        for name in members
+        if world.servers[name].has_joined and not health.is_unknown(name) and not health.is_gone(name)
+    ]
     well = _with_outsiders(_ready(pool, members, ready, world, pools, health, fault), use.outsiders)
     told = _conditions(pool, well, use, fault, world.now)
     status: dict[str, Any] = {
@@ -120,10 +124,19 @@ def _ready(
         )
         return Condition(type="Ready", status="False", reason="StormBrake", message=message)
     if not ready:
-        message = "no server of the pool is ready" if members else _empty(pool, world, pools)
+        message = _none_ready(members, world) if members else _empty(pool, world, pools)
         return Condition(type="Ready", status="False", reason="NoReadyServers", message=message)
     message = f"{share(len(ready), len(members), 'server')} ready{_idle(pool, ready, world)}"
     return Condition(type="Ready", status="True", reason="ServersReady", message=message)
+
+
+def _none_ready(members: list[str], world: World) -> str:
+    """Why none of the pool's servers is ready, as far as that is one thing."""
+    waiting = [name for name in members if not world.servers[name].has_joined]
+    if len(waiting) < len(members):
+        return "no server of the pool is ready"
+    named = ", ".join(waiting[:_MOST_NAMED]) + (", …" if len(waiting) > _MOST_NAMED else "")
+    return f"no server of the pool has joined yet ({named}); start its agent there: `starlink agent`"
 
 
 def _with_outsiders(well: Condition, outsiders: Sequence[str]) -> Condition:

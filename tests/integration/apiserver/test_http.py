@@ -42,8 +42,8 @@ def body(answer: bytes) -> Any:
 @pytest.mark.parametrize("sent", [
     b"GARBAGE\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
-    b"GET / HTTP/1.1\r\nBroken Header\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nBroken Header\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
     b"\x16\x03\x01\x00\xff\r\n\r\n",
 ])  # fmt: skip
 async def test_malformed_requests_get_a_status(wire: Wire, sent: bytes) -> None:
@@ -53,9 +53,9 @@ async def test_malformed_requests_get_a_status(wire: Wire, sent: bytes) -> None:
 
 
 async def test_headers_and_bodies_have_limits(wire: Wire) -> None:
-    answer = await talk(wire, b"GET /version HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")
+    answer = await talk(wire, b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 4")
-    head = f"POST /api/v1/namespaces HTTP/1.1\r\nConnection: close\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
+    head = f"POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
     answer = await talk(wire, head.encode() + b" " * (MAX_BODY + 1))
     assert answer.startswith(b"HTTP/1.1 413 ")
 
@@ -64,14 +64,14 @@ async def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
     paths = ["/healthz", "/version", "/nothing", "/readyz"]
     sent = (
         "".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths)
-        + "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n"
+        + "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
     answer = await talk(wire, sent.encode())
     assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [200, 200, 403, 200, 200]
 
 
 async def test_expect_continue_and_chunks(wire: Wire) -> None:
-    sent = b"POST /version HTTP/1.1\r\nConnection: close\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    sent = b"POST /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     answer = await talk(wire, sent)
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 ")
 

@@ -60,7 +60,7 @@ async def test_large_bodies_together_have_a_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "begun", ["GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
+    "begun", ["GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"]
 )
 async def test_a_request_that_does_not_end_times_out(tmp_path: Path, begun: str) -> None:
     async with serving(tmp_path, limits=Limits(request_seconds=0.2)) as server, server.talk() as talk:

@@ -129,7 +129,7 @@ async def test_a_resumed_session_keeps_its_certificate(tmp_path: Path) -> None:
         def ask(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool, bytes]:
             with socket.create_connection(("127.0.0.1", server.port)) as plain:
                 client = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
-                client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 return client.session, bool(client.session_reused), client.recv(9999)
 
         session, _, _ = await asyncio.to_thread(ask, None)

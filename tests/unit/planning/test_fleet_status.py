@@ -67,6 +67,20 @@ def test_a_pool_without_servers_says_who_has_them_and_what_helps() -> None:
     assert "it has no spec.selector" in condition(bare, "Ready")[2]
 
 
+def test_a_server_that_has_not_joined_is_not_ready_in_its_pool() -> None:
+    cluster = Cluster()
+    pool = cluster.pool("edge")
+    cluster.server("s1", pool="edge")["status"] = {}
+    cluster.settle()
+    waiting = "no server of the pool has joined yet (s1); start its agent there: `starlink agent`"
+    assert condition(pool, "Ready") == ("False", "NoReadyServers", waiting)
+    assert (pool["status"]["servers"], pool["status"]["readyServers"]) == (1, 0)
+    cluster.server("s2", pool="edge")
+    cluster.settle()
+    assert condition(pool, "Ready") == ("True", "ServersReady", "1 of 2 servers is ready")
+    assert (pool["status"]["servers"], pool["status"]["readyServers"]) == (2, 1)
+
+
 def test_headroom_is_what_servers_that_take_something_have() -> None:
     cluster = Cluster()
     cluster.server("arm", arch="arm64", labels={"zone": "b"})

@@ -7,6 +7,8 @@ a task's hands by a flaw of that server: so it writes what it observes and nothi
   labels decide what comes to a server, so people set them (`starlink server add`).
 - Metadata reaches further than the object that bears it: a finalizer keeps a namespace from ending, an owner reference
   with `blockOwnerDeletion` keeps another's object. An agent's objects bear none but what its Server needs.
+- managedFields decide what a later server-side apply takes away: an agent brings them as they are, or none, and the API
+  server notes its write in them. It writes under a manager's name of its own, and under no other part's.
 - An Event is its own when it is about its Server, or an Assignment of its server, and bears its server's name as the
   reporter. The name of an Event begins with that of its object, so that it takes no name of another's Event.
 
@@ -33,6 +35,8 @@ Faults = Iterator[tuple[str, str]]
 """The field that may not be written so, and why."""
 
 COMPONENT = "starlink-agent"
+UNNAMED = "unknown"
+"""The manager of a write whose client names neither a manager nor itself, as the agent does."""
 ASSIGNMENTS = "starlink.dev/assignments"
 SERVERS = "starlink.dev/servers"
 MOST_BYTES = 8 * 1024
@@ -45,7 +49,7 @@ _OBSERVED = (
 )  # fmt: skip
 _STAMPED = (
     "name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
-    "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
 )  # fmt: skip
 """Metadata that names the object, or that the API server itself writes."""
 _GROUP = labels.TASK.partition("/")[0]
@@ -59,6 +63,13 @@ def faults(server: str, resource: Resource, obj: Obj, old: Obj | None, find: Fin
         yield "kind", "an agent writes no objects of this kind"
         return
     yield from check(server, resource, obj, old, find)
+
+
+def manager_fault(manager: str) -> str:
+    """Why an agent may not write under a manager's name; "" where it may."""
+    if manager == UNNAMED or manager.startswith(COMPONENT):
+        return ""
+    return f"{manager!r} is not the agent's; leave it out, or give a name that begins with {COMPONENT}"
 
 
 def is_own_event(event: Obj, server: str) -> bool:
@@ -182,7 +193,9 @@ def _metadata(obj: Obj, old: Obj | None, why: str, kept: tuple[str, ...] = ()) -
     """What differs of the metadata, but for what the API server stamps and what is looked at by itself."""
     before = old["metadata"] if old is not None else {}
     for field in _changed(before, obj["metadata"]):
-        if field not in _STAMPED and field not in kept:
+        if field == "managedFields" and old is not None:
+            yield f"metadata.{field}", "an agent leaves it as it is: leave it out, and the API server keeps it"
+        elif field not in _STAMPED and field not in kept:
             yield f"metadata.{field}", why
 
 

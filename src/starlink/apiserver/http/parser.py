@@ -19,6 +19,7 @@ _SHORT_NAME = 64
 _KEPT_HEADS = 1024
 _SHORT = 16 * 1024
 _SHORT_HEAD = 4096
+_PIECE = 2048
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
 _LINE_END = b" HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -47,8 +48,8 @@ class RequestParser:
     nothing is parsed after it. What bodies take of `bodies` is given back by `release` and `close`."""
 
     __slots__ = (
-        "_bodies", "_body", "_body_size", "_failed", "_head_done", "_head_fed", "_head_size", "_headers", "_held",
-        "_http", "_idle_fed", "_limits", "_refusal", "_target", "begun", "ready", "wants_continue",
+        "_bodies", "_body", "_body_size", "_failed", "_framing", "_head_done", "_head_fed", "_head_size", "_headers",
+        "_held", "_http", "_limits", "_refusal", "_target", "begun", "ready", "wants_continue",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, bodies: Budget) -> None:
@@ -58,7 +59,7 @@ class RequestParser:
         self._limits = limits
         self._bodies = bodies
         self._held = 0
-        self._body_size = self._idle_fed = 0
+        self._body_size = self._framing = 0
         self._http: Any = None
         self._failed = False
         self._headers: dict[str, str] = {}
@@ -105,8 +106,18 @@ class RequestParser:
         return True
 
     def _parse(self, data: bytes) -> None:
-        rest = memoryview(data)
-        body = self._body_size
+        """In pieces, for httptools does not say where in the bytes a request ends: what frames a body is counted by the
+        piece. The piece in which a request begins does not count, and the one in which it ends counts whole, so that
+        the count is wrong by a piece at most."""
+        whole = memoryview(data)
+        for start in range(0, len(whole), _PIECE):
+            if not self._failed:
+                self._parse_piece(whole[start : start + _PIECE])
+
+    def _parse_piece(self, piece: memoryview) -> None:
+        rest = piece
+        if self.begun and self._head_done:
+            self._framing += len(piece)
         while rest and not self._failed:
             try:
                 self._http.feed_data(rest)
@@ -116,20 +127,14 @@ class RequestParser:
             except httptools.HttpParserError as error:
                 self._fail(self._refusal or errors.bad_request(f"malformed HTTP request: {error}"))
         if self.begun and not self._head_done:
-            self._count_partial_head(len(data))
-        elif self.begun:
-            self._count_framing(len(data), self._body_size - body)
+            self._count_partial_head(len(piece))
+        elif self.begun and self._framing > self._limits.headers:
+            self._fail(self._headers_too_large())
 
     def _count_partial_head(self, size: int) -> None:
         """A header that never ends reaches no callback, and must not gather for ever."""
         self._head_fed += size
         if self._head_fed > 2 * self._limits.headers:
-            self._fail(self._headers_too_large())
-
-    def _count_framing(self, size: int, body: int) -> None:
-        """Of a chunked body what is not body, such as a trailer that never ends, gathers within httptools too."""
-        self._idle_fed = 0 if body > 0 else self._idle_fed + size
-        if self._idle_fed > self._limits.headers:
             self._fail(self._headers_too_large())
 
     def _fail(self, refusal: StatusError) -> None:
@@ -151,7 +156,7 @@ class RequestParser:
         self._head_done = False
         self._body = []
         self._body_size = 0
-        self._idle_fed = 0
+        self._framing = 0  # of a chunked body what is not body: chunk heads, and a trailer
         self._refusal = None
 
     def on_url(self, url: bytes) -> None:
@@ -165,11 +170,15 @@ class RequestParser:
             return  # a trailer, which nobody asked for
         self._count_head(len(name) + len(value) + _HEADER_COST)
         key = _names.get(name) or _header_name(name)
+        if key == "host" and key in self._headers:
+            self._refuse(errors.bad_request("too many Host headers"))
         text = value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}{separator(key)}{text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
         self._head_done = True
+        if "host" not in self._headers and self._http.get_http_version() != "1.0":
+            self._refuse(errors.bad_request("missing required Host header"))  # RFC 9112, section 3.2
         length = self._headers.get("content-length")
         if length is not None and int(length) > self._limits.body:
             self._refuse(self._body_too_large())
@@ -178,6 +187,7 @@ class RequestParser:
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
+        self._framing -= len(body)
         if self._body_size > self._limits.body:
             self._refuse(self._body_too_large())
         if not self._bodies.take(len(body)):
@@ -186,6 +196,8 @@ class RequestParser:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._framing > self._limits.headers:
+            self._refuse(self._headers_too_large())
         try:
             path, query = split_target(self._target)
         except ValueError as error:

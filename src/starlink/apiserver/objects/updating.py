@@ -72,7 +72,7 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     write.admission.prepare(new, old)
     known = step.current.revision >= resource.since
     await aside.run(weight, lambda: validate(write, new, old, old_is_valid=known))
-    warnings = step.warnings + tuple(write.admission.review("UPDATE", new, old))
+    warnings = step.warnings + tuple(write.admission.review("UPDATE", _with_managed(new, step.given), old))
     _count_generation(resource, old, new)
     after = await aside.run(weight, lambda: managed.written(step.entries()))
     if _looks_same(old, new) and _who(after) == _who(step.given):
@@ -94,6 +94,13 @@ async def _put(backing: Backing, write: Write, current: Record, new: Obj, warnin
         return Written(encoding.to_wire(Record(record.key, record.revision, body), resource), warnings, record)
     record = await backing.put(current.key, body, current.revision)
     return Written(encoding.to_wire(record, resource), warnings, record)
+
+
+def _with_managed(obj: Obj, entries: list[Obj]) -> Obj:
+    """The object as its writer gives it, the managedFields that it brings included."""
+    seen = {**obj, "metadata": dict(obj["metadata"])}
+    _manage(seen, entries)
+    return seen
 
 
 def _manage(obj: Obj, entries: list[Obj]) -> None:

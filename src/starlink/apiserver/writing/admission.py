@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from starlink.apiserver import errors
+from starlink.apiserver.access import agent_access, agent_writes
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import bootstrap_tokens, certificates
@@ -12,6 +13,7 @@ from starlink.apiserver.message import Request
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import GROUP, AdmissionRequest, Policies
 from starlink.apiserver.route import Route
+from starlink.apiserver.writing.options import manager_of
 
 ANNOTATIONS: ContextVar[dict[str, str]] = ContextVar("annotations")
 """What policies tell the audit log of the request that is answered now."""
@@ -41,6 +43,7 @@ class RequestAdmission:
         if obj is not None:
             self._check(obj, old)
             self.guard.check_agent(self.request.user, self.asked.resource, obj, old)
+            self._check_manager(obj)
         if not self.policies.in_force:
             return ()
         reviewed = self.policies.review(self._reviewed(operation, obj, old))
@@ -49,6 +52,16 @@ class RequestAdmission:
         if reviewed.refusal is not None:
             raise reviewed.refusal
         return reviewed.warnings
+
+    def _check_manager(self, obj: Obj) -> None:
+        """An agent writes under no other part's name. Raises StatusError 403."""
+        if agent_access.agent_server(self.request.user) is None:
+            return
+        why = agent_writes.manager_fault(manager_of(self.request))
+        if why:
+            resource, cause = self.asked.resource, errors.Cause("FieldValueForbidden", why, "fieldManager")
+            refused = errors.forbidden(resource.group, resource.plural, obj["metadata"]["name"], f"fieldManager: {why}")
+            raise replace(refused, causes=(cause,))
 
     def _check(self, obj: Obj, old: Obj | None) -> None:
         """What is asked of single kinds. Raises StatusError."""

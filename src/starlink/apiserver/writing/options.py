@@ -55,11 +55,14 @@ def write_options(request: Request, *, apply: bool = False) -> WriteOptions:
     if validation not in VALIDATIONS:
         raise _unsupported(_KINDS.get(request.method, ""), "fieldValidation", validation, ("", *sorted(VALIDATIONS)))
     _check_dry_run(_KINDS.get(request.method, ""), dry_run)
-    manager = request.query.get("fieldManager", "")
     force = flag(request, "force")
-    _check_manager(manager, force=force, apply=apply)
-    named = manager or _named(request.headers.get("user-agent", ""))
-    return WriteOptions(dry_run == "All", validation, named, force, patch)
+    _check_manager(request.query.get("fieldManager", ""), force=force, apply=apply)
+    return WriteOptions(dry_run == "All", validation, manager_of(request), force, patch)
+
+
+def manager_of(request: Request) -> str:
+    """The manager under whose name the request writes: the one that it names, else its client's program."""
+    return request.query.get("fieldManager", "") or _named(request.headers.get("user-agent", ""))
 
 
 @lru_cache(256)

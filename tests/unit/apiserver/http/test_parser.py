@@ -68,17 +68,17 @@ def test_no_bytes_raise(sent: bytes) -> None:
 
 @pytest.mark.parametrize(("sent", "code"), [
     (b"NONSENSE\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-    (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
-    (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413),
-    (b"GET / HTTP/1.1\r\nX: " + b"a" * 5_000 + b"\r\n\r\n", 431),
-    (b"GET /" + b"a" * 5_001 + b" HTTP/1.1\r\n\r\n", 431),
-    (b"GET / HTTP/1.1\r\nX: " + b"a" * 11_000, 431),
-    (b"GET /?" + b"&".join(b"a=b" for _ in range(201)) + b" HTTP/1.1\r\n\r\n", 400),
-    (b"GET /%ff HTTP/1.1\r\n\r\n", 400),
-    (b"GET /a\x00b HTTP/1.1\r\n\r\n", 400),
-    (b"OPTIONS * HTTP/1.1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", 413),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 5_000 + b"\r\n\r\n", 431),
+    (b"GET /" + b"a" * 5_001 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 11_000, 431),
+    (b"GET /?" + b"&".join(b"a=b" for _ in range(201)) + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /a\x00b HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
 ])  # fmt: skip
 def test_what_is_malformed_or_too_large_is_refused(sent: bytes, code: int) -> None:
     assert refusal(sent).code == code
@@ -90,7 +90,7 @@ def test_after_a_refusal_nothing_is_parsed() -> None:
 
 def test_a_waiting_client_is_known_until_its_body_is_there() -> None:
     made = parser()
-    made.feed(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    made.feed(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     assert (made.begun, made.wants_continue) == (True, True)
     made.feed(b"{}")
     assert (made.begun, made.wants_continue) == (False, False)
@@ -100,7 +100,7 @@ def test_a_waiting_client_is_known_until_its_body_is_there() -> None:
 
 
 def test_an_upgrade_is_a_wish_and_the_next_request_is_parsed() -> None:
-    wish = b"GET /up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    wish = b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert [found.path for found in parsed(wish + GET) if isinstance(found, Incoming)] == ["/up", "/a"]
 
 
