@@ -50,7 +50,7 @@ def test_tasks_share_no_session_keyring() -> None:
 
 
 def test_a_want_of_processes_is_blamed_on_a_task_only_when_it_is_the_tasks() -> None:
-    own = TaskUser("1001", 1_001, 1_001, 1_000)
+    own = TaskUser("1001", 1_001, 1_001, True)
     by_the_agent = OSError(errno.EAGAIN, "Resource temporarily unavailable")
     assert supervisor._refusal(by_the_agent, own) is by_the_agent
     refusal = supervisor._refusal(OSError(errno.EAGAIN, "Resource temporarily unavailable", "/bin/sh"), own)
