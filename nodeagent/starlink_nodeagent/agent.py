@@ -24,6 +24,7 @@ from starlink_nodeagent.registration import NameTaken, register
 from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.reporter import Reporter
 from starlink_nodeagent.telling import Teller
+from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Agent:
         self._forgetting = Forgetting(self._instances, host, self._wake.set)
         host.ports_of_others = self._ports_of_others
         host.records = lambda: [record for _, record in self._records()]
-        host.undecided = lambda: self._remains.users()
+        host.undecided = self._undecided
 
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted."""
@@ -286,3 +287,8 @@ class Agent:
         for other, instance in self._instances.items():
             if other != uid and not instance.record.finished:
                 yield from instance.record.ports.values()
+
+    def _undecided(self) -> dict[str, TaskUser]:
+        """The users as whom something may live of which it is not known yet what it is, by UID."""
+        unseen = {uid: instance.unseen for uid, instance in self._instances.items()}
+        return self._remains.users() | {uid: user for uid, user in unseen.items() if user is not None}

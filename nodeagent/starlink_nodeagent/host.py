@@ -29,8 +29,8 @@ FETCHES, UNPACKS = 16, 2
 @dataclass
 class Host:
     """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
-    `records` are those that are held, whatever their phase. `undecided` are the users that own instances' directories
-    of which it is not known yet what they are, by the instance's UID: something may live as them.
+    `records` are those that are held, whatever their phase. `undecided` are the users as whom something may live of
+    which it is not known yet what it is, by the instance's UID.
     `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
     """
 

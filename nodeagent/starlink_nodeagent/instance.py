@@ -26,6 +26,7 @@ from starlink_nodeagent.record import Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.shortage import Shortage, shortage_of
 from starlink_nodeagent.supervisor import Run
+from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Instance:
         self.record = record
         self._host = host
         self._changed = changed
-        self._fresh = fresh
+        self._fresh = self._looked = fresh
         self._directory = host.journal.directory(record.uid)
         self._launch = Launch(record, self._directory, host)
         self._fault = faults.fault(record.template)
@@ -57,6 +58,13 @@ class Instance:
             self._stop.set()
 
     # From outside
+
+    @property
+    def unseen(self) -> TaskUser | None:
+        """The user as whom something of it may live, as long as neither its record nor a look at it has told that."""
+        if self._looked or self.record.prepared or self.record.finished:
+            return None
+        return self.record.user or survivors.owner(self._directory, self._host.users)
 
     def begin(self) -> None:
         """Starts to live, or goes on living after the agent's restart."""
@@ -110,6 +118,7 @@ class Instance:
             self._finish("Failed", self._failure.reason, str(self._failure))
             return
         await self._look()
+        self._looked = True
         if self._fault:
             raise Failure(faults.INVALID_SPEC, self._fault)
         while not self.record.finished:

@@ -1,7 +1,6 @@
 """Stopping all instances while the agent is away: what `starlink down --tasks` does."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 from pathlib import Path
@@ -13,7 +12,7 @@ from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
-from starlink_nodeagent.record import WORK, Record
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.user import TaskUser
 from starlink_nodeagent.users import Users
 
@@ -25,7 +24,7 @@ async def park_all(data_dir: Path) -> int:
     whose record can't be read are stopped too, as a template without a say would be."""
     journal, users = Journal(data_dir / "instances"), Users(claimed=claims.own(data_dir))
     loaded = journal.load()
-    owners = {uid: _owner(journal, uid, users) for uid in loaded.unknown}
+    owners = {uid: survivors.owner(journal.directory(uid), users) for uid in loaded.unknown}
     held = {user for user in (*(record.user for record in loaded.records), *owners.values()) if user is not None}
     clearing = Clearing(lambda: users.spares({user.uid for user in held}))
     processes = Processes(clearing.clear)
@@ -65,9 +64,3 @@ async def _stop(
         number, grace = signal.Signals[how.signal], duration.seconds(how.grace_period)
         await supervisor.stop(found.run, number, grace, processes)
     await survivors.end(found.markers, processes)
-
-
-def _owner(journal: Journal, uid: str, users: Users) -> TaskUser | None:
-    with contextlib.suppress(OSError):
-        return users.owner(journal.directory(uid) / WORK)
-    return None

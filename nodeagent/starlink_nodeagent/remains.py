@@ -6,7 +6,6 @@ finds its own processes and goes on with them. What nobody declares is kept, and
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,7 +13,7 @@ from starlink.api.assignment import Assignment
 from starlink_nodeagent import survivors
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
-from starlink_nodeagent.record import WORK, Record
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.survivors import Found
 from starlink_nodeagent.user import TaskUser
 
@@ -104,9 +103,7 @@ class Remains:
         self._unknown.discard(uid)
 
     def _owner(self, uid: str) -> TaskUser | None:
-        with contextlib.suppress(OSError):
-            return self._host.users.owner(self._host.journal.directory(uid) / WORK)
-        return None
+        return survivors.owner(self._host.journal.directory(uid), self._host.users)
 
 
 def _not_held(declared: Mapping[str, Assignment], known: set[str]) -> list[Assignment]:

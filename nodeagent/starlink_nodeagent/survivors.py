@@ -20,6 +20,7 @@ from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.supervisor import Run
 from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.users import Users
 
 _LAST_PORT = 65_535
 _LATEST = 10**9
@@ -61,10 +62,17 @@ def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
     """As whom what lives of a record's Assignment runs; None when nothing can."""
     if record.user is not None:
         return record.user
-    with contextlib.suppress(OSError):
-        return host.users.owner(directory / WORK)
+    if (found := owner(directory, host.users)) is not None:
+        return found
     with contextlib.suppress(Failure):  # no number is left for its Task, so nothing runs with one
         return host.users.of(record.namespace, record.task or record.name, host.users_taken())
+    return None
+
+
+def owner(directory: Path, users: Users) -> TaskUser | None:
+    """The user that owns what an instance's directory gives to its task; None when it gives nothing."""
+    with contextlib.suppress(OSError):
+        return users.owner(directory / WORK)
     return None
 
 

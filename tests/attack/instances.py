@@ -42,6 +42,9 @@ class Bench:
             os.environ["PATH"],
             time.time,
         )
+        self.host.undecided = lambda: {
+            uid: user for uid, instance in self.held.items() if (user := instance.unseen) is not None
+        }
         self.host.records = lambda: [instance.record for instance in self.held.values()]
 
     def record(self, task: str, number: int = 0, **template: Any) -> Record:

@@ -214,11 +214,28 @@ async def test_an_instance_that_is_being_stopped_is_not_ended_for_the_next_one(t
         assert len(await site.host.processes.members(site.marker(new), None)) == 2
 
 
+async def test_what_lives_of_a_record_that_is_older_is_not_ended_for_another_instance(tmp_path: Path) -> None:
+    """The record tells of no user and no run, and nobody has looked yet."""
+    async with bench(tmp_path) as site:
+        old = await site.run("older", FOREVER)
+        before = await site.host.processes.members(site.marker(old), None)
+        old.leave()
+        await old.over()
+        marker, record = site.marker(old), _copy(old.record)
+        record.user, record.prepared, record.run, record.phase = None, False, 0, "Preparing"
+        again = site.held[record.uid] = Instance(record, site.host, lambda _: None)
+        await site.run("older", FOREVER, 1)
+        again.begin()
+        await soon(lambda: record.prepared, "it goes on")
+        assert record.run == 1 and await site.host.processes.members(marker, None) == before
+
+
 async def test_what_ends_a_user_ends_no_task_of_an_earlier_range(tmp_path: Path) -> None:
     """The number that the present range keeps for it was a Task's."""
     async with bench(tmp_path) as site:
         elder = await site.run("elder", FOREVER)
         first = site.uid(elder)
+        assert first not in set(site.host.users.spares(site.host.users_taken()))
         site.host.users = Users(Range(first, first + 3))
         other = await hiding(site, "other")
         await forget(site, other)
