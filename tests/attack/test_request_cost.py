@@ -15,6 +15,7 @@ from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC,
 from bench.growth import prepare
 
 from starlink.apiserver import aside, errors
+from starlink.apiserver.access import reviews
 from starlink.apiserver.fairness import Account
 from starlink.apiserver.handler import Api
 from starlink.apiserver.message import Request, Response, User
@@ -325,8 +326,8 @@ async def test_users_take_turns_at_the_thread_beside_the_loop() -> None:
 
 async def test_a_stranger_with_many_large_requests_waits_for_himself(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = Decodings(monkeypatch)
-    reviews = f"{case.REVIEWS}/selfsubjectaccessreviews"
-    flood = [asyncio.create_task(api.handle(send("POST", reviews, YAML_EVENT, YAML, user=STRANGER))) for _ in range(12)]
+    path = f"{case.REVIEWS}/selfsubjectaccessreviews"
+    flood = [asyncio.create_task(api.handle(send("POST", path, YAML_EVENT, YAML, user=STRANGER))) for _ in range(12)]
     await asyncio.sleep(0)
     ours = YAML_EVENT.replace(b"a", b"b", 1)
     status, _ = await ask(api, send("POST", CONFIG_MAPS, ours, YAML))
@@ -373,3 +374,25 @@ async def test_text_has_as_many_digits_as_it_likes(api: Api) -> None:
     data = {"a": "7" * 5_000, "b": '"' + "7" * 5_000, "c": "\\" + "7" * 5_000}
     status, told = await ask(api, send("POST", CONFIG_MAPS, named("ConfigMap", data=data)))
     assert status == 201 and told["data"] == data
+
+
+async def test_a_role_of_many_rules_is_told_beside_the_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    await make(api, case.ROLES, named("Role", "rbac.authorization.k8s.io/v1", rules=[rule] * 5_000))
+    binding: dict[str, Any] = {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "x"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": STRANGER.name}],
+    }
+    bindings = case.ROLES.replace("/roles", "/rolebindings")
+    await make(api, bindings, named("RoleBinding", "rbac.authorization.k8s.io/v1", **binding))
+    threads, answered = [], reviews.self_subject_rules_review
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return answered(*arguments)
+
+    monkeypatch.setattr(reviews, "self_subject_rules_review", noted)
+    body = {"spec": {"namespace": "default"}}
+    status, told = await ask(api, send("POST", f"{case.REVIEWS}/selfsubjectrulesreviews", body, user=STRANGER))
+    assert status == 201 and len(told["status"]["resourceRules"]) >= 5_000
+    assert threads and threading.get_ident() not in threads

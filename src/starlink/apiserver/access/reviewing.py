@@ -7,12 +7,15 @@ from starlink.apiserver.access import reviews
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.reviews import Authenticate
 from starlink.apiserver.encoding import JSON, Obj, dump
-from starlink.apiserver.message import Request, Response
+from starlink.apiserver.message import Request, Response, User
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies, questions
 
 __all__ = ["Authenticate", "Reviews"]
+
+_RULE = 32
+"""What a rule of an answer weighs, see `aside`: it takes some 10 µs."""
 
 
 class Reviews:
@@ -38,7 +41,16 @@ class Reviews:
         obj = await aside.run(
             bodies.weight(request), lambda: questions.read(request, self._registry, asked.resource, namespace)
         )
+        if asked.resource.kind == "SelfSubjectRulesReview":
+            return await self._rules(request.user, obj)
         return Response(201, dump(self._answered(request, asked, obj)), JSON)
+
+    async def _rules(self, user: User, obj: Obj) -> Response:
+        """Rules may be many however short the question, so what they weigh counts."""
+        grants = reviews.asked_grants(obj, user, self._authorizer)
+        weight = _RULE * sum(len(grant.rules) for grant in grants)
+        body = await aside.run(weight, lambda: dump(reviews.self_subject_rules_review(obj, user, grants)))
+        return Response(201, body, JSON)
 
     def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
         user = request.user
@@ -49,8 +61,6 @@ class Reviews:
                 return reviews.subject_access_review(obj, self._authorizer)
             case "LocalSubjectAccessReview":
                 return reviews.local_subject_access_review(obj, asked.namespace or "", self._authorizer)
-            case "SelfSubjectRulesReview":
-                return reviews.self_subject_rules_review(obj, user, self._authorizer)
             case "SelfSubjectReview":
                 return reviews.self_subject_review(obj, user, self._now())
             case _:

@@ -11,7 +11,7 @@ from typing import Any
 from starlink.api.timestamp import format_time
 from starlink.apiserver import errors
 from starlink.apiserver.access import agent_access
-from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
+from starlink.apiserver.access.authorizer import Authorizer, Grant, together, unresolved
 from starlink.apiserver.access.rbac import Attributes, quoted
 from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.errors import Cause, StatusError
@@ -55,12 +55,16 @@ def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer
     return _answered(obj, _status(authorizer, _subject(spec), spec))
 
 
-def self_subject_rules_review(obj: Obj, user: User, authorizer: Authorizer) -> Obj:
-    """What the user may do in a namespace. Raises StatusError 400."""
+def asked_grants(obj: Obj, user: User, authorizer: Authorizer) -> Sequence[Grant]:
+    """What RBAC gives the user in the namespace of a SelfSubjectRulesReview. Raises StatusError 400."""
     namespace = (obj.get("spec") or {}).get("namespace")
     if not namespace:
         raise errors.bad_request("no namespace on request")
-    grants = authorizer.rules_for(user, namespace)
+    return authorizer.rules_for(user, namespace)
+
+
+def self_subject_rules_review(obj: Obj, user: User, grants: Sequence[Grant]) -> Obj:
+    """What the user may do by `grants`."""
     agent = agent_access.agent_server(user) is not None
     rules = [rule for grant in grants for rule in grant.rules]
     status: Obj = {

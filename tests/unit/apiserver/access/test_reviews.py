@@ -53,6 +53,10 @@ def review(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "Review", "spec": spec}
 
 
+def rules_review(obj: dict[str, Any], user: User, authorizer: Authorizer) -> dict[str, Any]:
+    return reviews.self_subject_rules_review(obj, user, reviews.asked_grants(obj, user, authorizer))
+
+
 def test_one_asks_for_oneself(authorizer: Authorizer) -> None:
     asked = review(resourceAttributes=LIST)
     answered = reviews.self_subject_access_review(asked, ALICE, authorizer)
@@ -166,7 +170,7 @@ def test_what_an_agent_may_do(authorizer: Authorizer) -> None:
 
 
 def test_rules_are_listed(authorizer: Authorizer) -> None:
-    answered = reviews.self_subject_rules_review(review(namespace="a"), ALICE, authorizer)
+    answered = rules_review(review(namespace="a"), ALICE, authorizer)
     assert answered["spec"] == {}
     assert answered["status"] == {
         "resourceRules": RULES[:2],
@@ -174,18 +178,18 @@ def test_rules_are_listed(authorizer: Authorizer) -> None:
         "incomplete": False,
         "evaluationError": 'role.rbac.authorization.k8s.io "gone" not found',
     }
-    assert reviews.self_subject_rules_review(review(namespace="b"), ALICE, authorizer)["status"] == {
+    assert rules_review(review(namespace="b"), ALICE, authorizer)["status"] == {
         "resourceRules": [],
         "nonResourceRules": [],
         "incomplete": False,
     }
     with pytest.raises(StatusError) as caught:
-        reviews.self_subject_rules_review(review(), ALICE, authorizer)
+        rules_review(review(), ALICE, authorizer)
     assert (caught.value.code, caught.value.message) == (400, "no namespace on request")
 
 
 def test_an_agents_rules_can_not_be_listed(authorizer: Authorizer) -> None:
-    status = reviews.self_subject_rules_review(review(namespace="a"), AGENT, authorizer)["status"]
+    status = rules_review(review(namespace="a"), AGENT, authorizer)["status"]
     assert status["incomplete"] and status["resourceRules"] == []
     assert status["evaluationError"] == "node authorizer does not support user rule resolution"
 
