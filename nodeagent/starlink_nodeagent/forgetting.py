@@ -1,4 +1,4 @@
-"""Instances whose Assignment is gone: stopped first, then removed with all that is theirs."""
+"""Forgetting instances: when an Assignment is gone, its instance is stopped and then removed."""
 
 import asyncio
 import logging

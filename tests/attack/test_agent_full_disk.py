@@ -1,4 +1,4 @@
-"""An agent whose disk is full, or that has no descriptor left.
+"""An agent with a full disk, or without a free descriptor.
 
 What is to stop stops meanwhile, what ended is told, what starts waits and says why, and with room again all of it is as
 declared, by the same agent.

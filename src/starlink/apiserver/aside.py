@@ -26,7 +26,7 @@ LARGE = 8 * 1024
 _OWN = Account("", CONTROL)
 
 ACCOUNT: ContextVar[Account] = ContextVar("account", default=_OWN)
-"""On whose account the work of a request goes that is answered now; what the server does by itself has its own."""
+"""The account of the request that is being answered; the server's own work has an account of its own."""
 
 _KEPT_PER_CHANGED = 8
 """Of a stored object, most is only passed on, which costs that much less than what is new."""

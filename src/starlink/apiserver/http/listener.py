@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 PAUSE_SECONDS = 0.5
-"""Before the next try once the system has no room for another: those who wait stay in its queue."""
+"""The pause when the system has no room for another connection; clients wait in its queue meanwhile."""
 TOLD_SECONDS = 10.0
-_AT_ONCE = 64  # accepted in one turn of the loop, so that those who are in have theirs
+_AT_ONCE = 64  # accepted in one turn of the loop; open connections have the next
 _PASSING = (
     errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENONET,
     errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EOPNOTSUPP, errno.EPERM,
