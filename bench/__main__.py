@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-SUBJECTS = ("apiserver", "growth", "main_job", "scheduler", "scheduler_e2e")
+SUBJECTS = ("apiserver", "growth", "main_job", "scheduler", "scheduler_e2e", "store")
 
 
 def main() -> None:

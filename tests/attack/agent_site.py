@@ -69,6 +69,7 @@ class AgentSite:
         self._kubeconfig.write_text(render(server.config(), "admin"))
         self._kubeconfig.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
         self.starts = 0
 
     @property
@@ -84,7 +85,7 @@ class AgentSite:
                     sys.executable, "-m", "starlink_nodeagent", "--kubeconfig", str(self._kubeconfig), "--name", self.name,
                     "--data-dir", str(self.data), "--artifact-dir", str(self.artifacts), "--address", "127.0.0.1",
                 ],
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, env={**os.environ, **self.environment},
             )  # fmt: skip
 
     def kill(self) -> None:

@@ -1,4 +1,5 @@
-"""kill -9 of an agent under load, its disk full now and then: what runs in the end is what is declared, once each.
+"""kill -9 of an agent under load, its disk full and its clock set now and then: what runs in the end is what is declared,
+once each.
 
 Three kills, or as many as STARLINK_CRASH_ROUNDS says; STARLINK_SEED repeats the choices of a run.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.attack.agent_site import AgentSite, agent_site, api_server
+from tests.attack.clock import DAY, WallClock
 from tests.conftest import instances_below, soon
 from tests.crash.site import rounds, seed
 
@@ -34,11 +36,19 @@ async def site(tmp_path: Path) -> AsyncIterator[AgentSite]:
             yield made
 
 
+@pytest.fixture
+def clock(tmp_path: Path, site: AgentSite) -> WallClock:
+    """That of the agent, from its next start on."""
+    made = WallClock(tmp_path)
+    site.environment = made.environment
+    return made
+
+
 class Load:
     """What is declared, changed at random: UIDs by name, and the names of those that are to stop."""
 
-    def __init__(self, site: AgentSite, rng: random.Random) -> None:
-        self._site, self._rng = site, rng
+    def __init__(self, site: AgentSite, clock: WallClock, rng: random.Random) -> None:
+        self._site, self._clock, self._rng = site, clock, rng
         self.locks = site.folder / "locks"
         self.locks.mkdir()
         self.locks.chmod(0o777)
@@ -48,7 +58,7 @@ class Load:
 
     async def change(self) -> None:
         running = sorted(self.declared.keys() - self.stopped)
-        what = self._rng.choice(["create", "create", "stop", "delete", "end", "fill", "free"])
+        what = self._rng.choice(["create", "create", "stop", "delete", "end", "fill", "free", "clock"])
         if what == "create" and len(self.declared) < MOST:
             self._made += 1
             name = f"n{self._made}"
@@ -70,6 +80,8 @@ class Load:
             self._site.disk.fill()
         elif what == "free":
             self._site.disk.free()
+        elif what == "clock":
+            self._clock.jump(self._rng.choice([-9, 0, 9]) * DAY)
         await asyncio.sleep(self._rng.random() * 0.2)  # a random moment, not a wait for anything
 
     def settled(self) -> bool:
@@ -83,10 +95,10 @@ class Load:
 
 
 @pytest.mark.timeout(180 + 30 * ROUNDS)
-async def test_what_is_declared_runs_whatever_was_killed_and_full(site: AgentSite) -> None:
+async def test_what_is_declared_runs_whatever_was_killed_and_full(site: AgentSite, clock: WallClock) -> None:
     chosen = seed()
     print(f"STARLINK_SEED={chosen}")
-    load = Load(site, random.Random(chosen))
+    load = Load(site, clock, random.Random(chosen))
     for _ in range(ROUNDS):
         await site.ready()
         for _ in range(CHANGES):
