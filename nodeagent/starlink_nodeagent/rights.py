@@ -14,6 +14,7 @@ from pathlib import Path
 
 from starlink_nodeagent.user import TaskUser
 
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 _ASK = 2**32 - 1
 """No user; setting it changes nothing and gives the present one."""
 
@@ -25,6 +26,7 @@ def of(user: TaskUser) -> Iterator[None]:
         yield
         return
     libc = ctypes.CDLL(None)
+    parent, wanted = os.getppid(), _death_signal(libc)
     try:
         _take(libc.setfsgid, user.gid)
         _take(libc.setfsuid, user.uid)
@@ -32,6 +34,26 @@ def of(user: TaskUser) -> Iterator[None]:
     finally:
         _take(libc.setfsuid, os.geteuid())
         _take(libc.setfsgid, os.getegid())
+        _ask_for_death_signal(libc, wanted, parent)
+
+
+def _death_signal(libc: ctypes.CDLL) -> int:
+    """The signal that the agent gets when its parent dies, 0 for none."""
+    found = ctypes.c_int()
+    libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(found), 0, 0, 0)
+    return found.value
+
+
+def _ask_for_death_signal(libc: ctypes.CDLL, wanted: int, parent: int) -> None:
+    """Asks for it again: the kernel forgets it whenever a process's file system user changes. `up` relies on it, lest a
+    kill -9 of `up` leave its agent behind. A parent that died meanwhile is made up for.
+    https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    if not wanted:
+        return
+    libc.prctl(_PR_SET_PDEATHSIG, wanted, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), wanted)
 
 
 def _take(change: "ctypes._NamedFuncPointer", number: int) -> None:

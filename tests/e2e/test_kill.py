@@ -174,6 +174,14 @@ def is_supervisor(pid: int) -> bool:
         return False
 
 
+def is_starlinks(pid: int) -> bool:
+    """Whether a process is a living part of StarLink."""
+    try:
+        return b"-m\0starlink" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def settled(starlink: Starlink, second: SecondAgent, declared: dict[str, tuple[int, int]]) -> None:
     """Exactly what is declared runs: one instance a slot, of the version wanted, each with its supervisor."""
     wanted = Counter({name: replicas for name, (replicas, _) in declared.items() if replicas})
@@ -235,7 +243,9 @@ def test_the_launcher_killed(tmp_path: Path) -> None:
         starlink.apply(service("kept", 2, locks))
         eventually(lambda: starlink.condition("task", "kept", "Ready") == "True", "the task is ready")
         before = starlink.processes()
+        parts = starlink.state["children"]
         os.kill(starlink.state["pid"], signal.SIGKILL)
+        eventually(lambda: not any(is_starlinks(pid) for pid in parts.values()), "no part of it is left")
         eventually(lambda: starlink.cli("up", "--detach", "--name", "s1", check=False).returncode == 0, "up again")
         eventually(lambda: starlink.condition("task", "kept", "Ready") == "True", "the task is ready again")
         assert starlink.processes() == before
