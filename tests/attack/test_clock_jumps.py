@@ -21,7 +21,7 @@ def clock(tmp_path: Path) -> WallClock:
 
 @pytest.fixture
 def starlink(tmp_path: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starlink]:
-    """One whose every part has that clock."""
+    """A StarLink; all its processes have the test's clock."""
     found = Starlink(tmp_path)
     try:
         with monkeypatch.context() as patched:

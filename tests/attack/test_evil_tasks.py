@@ -125,8 +125,6 @@ def test_forty_evil_tasks(starlink: Starlink, tmp_path: Path) -> None:
     eventually(lambda: starlink.condition("task", NEIGHBOUR, "Ready") == "True", "the neighbour is ready")
     honest = starlink.items("assignments", "-l", f"starlink.dev/task={NEIGHBOUR}")[0]
     agent = agent_of(starlink)
-    sentinel = tmp_path / "sentinel"
-    sentinel.write_text("root's")
     witnesses = [
         Witness(kubectl, "the neighbour", "assignment", honest["metadata"]["name"]),
         Witness(kubectl, "the server", "server", "s1"),

@@ -20,7 +20,7 @@ from starlink.store.base import Record, StoreUnavailable
 MAX_LIST_LIMIT = 100_000
 REACH_SECONDS = 3.0  # as the real server waits for its watch cache
 _COPIED, _DECODED = 0, 16
-"""What an object of a list weighs (see `aside`) whose bytes are passed on, and one that is looked into."""
+"""The weight (see `aside`) of an object in a list: where its bytes are passed on, and where it is decoded."""
 
 _NOT_OLDER, _EXACT = "NotOlderThan", "Exact"
 _MATCH, _INITIAL = "resourceVersionMatch", "sendInitialEvents"

@@ -61,7 +61,7 @@ def write_options(request: Request, *, apply: bool = False) -> WriteOptions:
 
 
 def manager_of(request: Request) -> str:
-    """The manager under whose name the request writes: the one that it names, else its client's program."""
+    """The field manager of the request's write: the one that the request names, else its client's program."""
     return request.query.get("fieldManager", "") or _named(request.headers.get("user-agent", ""))
 
 

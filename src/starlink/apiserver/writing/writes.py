@@ -229,8 +229,8 @@ def _weighed(wanted: options.WriteOptions, weight: int) -> options.WriteOptions:
 
 
 def _of_body(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
-    """With the body's weight, and with what is told of fields that the body, of which `value` was read, says more than
-    once."""
+    """The options with the body's weight and a warning for each field that the body repeats. `value` is the decoded
+    body."""
     wanted = _weighed(wanted, len(request.body))
     doubled = bodies.doubled(request, value)
     if not doubled:
