@@ -18,8 +18,9 @@ from starlink.store.seal import Plain, Seal
 from starlink.store.sqlite_file import Durability, SqliteFile
 
 MAX_GROUP = 512
-# Writes to begin with while the loop is still busy with others. Waiting for 64 saves 2 to 6 % of the CPU (32 and 128
-# connections, 14 alternating runs), but with 32 writers a quarter of the throughput: nobody is left to be served meanwhile.
+# Writes to begin with while the loop is still busy with others. To wait for 64 saves 2 to 6 % of the CPU (32 and 128
+# connections, 14 alternating runs), but takes a quarter of the throughput of 32 writers: nothing is left to be done
+# during the commit.
 ENOUGH = 16
 _PATIENCE = 2  # turns of the loop
 _PLAIN = Plain()
