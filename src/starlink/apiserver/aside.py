@@ -3,7 +3,7 @@
 Python runs one thread at a time, but a thread gives up its turn every few milliseconds, so that small requests are
 answered while a large one is read and checked. There is one thread and not several: each more would take a further
 share of the loop's turns, and none would make the large requests faster. What is run here is pure but for caches that
-threads may share; the store belongs to the loop.
+threads may share; the store belongs to the loop, which is asked (`on_loop`) where something of it is needed midway.
 
 Accounts take turns at the thread, as requests do at the handler: who sends many large requests waits for himself, and
 anybody else at most for the piece of work that is being done.
@@ -12,9 +12,9 @@ anybody else at most for the piece of work that is being done.
 import asyncio
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
 from starlink.apiserver.fairness import Account, FairQueue
@@ -31,27 +31,40 @@ ACCOUNT: ContextVar[Account] = ContextVar("account", default=_OWN)
 _KEPT_PER_CHANGED = 8
 """Of a stored object, most is only passed on, which costs that much less than what is new."""
 
+_LOOK_SECONDS = 1.0
+"""How often who waits for a loop looks whether it is there still."""
+
+_here = local()
+"""`loop` is the one whose piece of work this thread does, if any."""
+
 T = TypeVar("T")
 
 
 class _Piece:
-    """A piece of work, and the future of what it gives."""
+    """A piece of work of a loop's, and the future of what it gives."""
 
-    __slots__ = ("account", "result", "work")
+    __slots__ = ("account", "loop", "result", "work")
 
-    def __init__(self, account: Account, work: Callable[[], Any]) -> None:
+    def __init__(self, account: Account, work: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.account = account
         self.work = work
+        self.loop = loop
         self.result: Future[Any] = Future()
 
     def do(self) -> None:
         """Does the work, unless nobody waits for it any more."""
-        if not self.result.set_running_or_notify_cancel():
-            return
-        try:
-            self.result.set_result(self.work())
-        except BaseException as error:
-            self.result.set_exception(error)
+        if self.result.set_running_or_notify_cancel():
+            _here.loop = self.loop
+            _settle(self.result, self.work)
+            del _here.loop
+
+
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    """What `work` gives, or raises, is what the future does."""
+    try:
+        future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 class Turns:
@@ -67,7 +80,7 @@ class Turns:
 
     async def run(self, account: Account, work: Callable[[], T]) -> T:
         """What `work` gives when its turn has come. Raises what it raises."""
-        piece = _Piece(account, work)
+        piece = _Piece(account, work, asyncio.get_running_loop())
         with self._lock:
             self._waiting.push(account, piece)
         self._thread.submit(self._do_next)  # as often as there are pieces
@@ -96,3 +109,17 @@ async def run(weight: int, work: Callable[[], T]) -> T:
     if weight < LARGE:
         return work()
     return await _turns.run(ACCOUNT.get(), work)
+
+
+def on_loop(work: Callable[[], T]) -> T:
+    """What `work` gives on the event loop: for what is computed beside it, and at once on the loop itself. Raises what
+    it raises, and RuntimeError once the loop is closed."""
+    loop = getattr(_here, "loop", None)
+    if loop is None:
+        return work()
+    asked: Future[T] = Future()
+    loop.call_soon_threadsafe(_settle, asked, work)
+    while not wait((asked,), _LOOK_SECONDS).done:
+        if loop.is_closed():
+            raise RuntimeError("the event loop is closed")
+    return asked.result()

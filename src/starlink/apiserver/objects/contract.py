@@ -31,8 +31,8 @@ class Admission(Protocol):
     def prepare(self, obj: Obj, old: Obj | None) -> None:
         """Puts into `obj` what the request's sender may not choose."""
 
-    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
-        """Gives warnings. Raises StatusError for what is refused."""
+    async def review(self, operation: str, obj: Obj | None, old: Obj | None, weight: int) -> Sequence[str]:
+        """Gives warnings. `weight` is that of both objects: see `aside`. Raises StatusError for what is refused."""
 
 
 class Unrestricted:
@@ -41,7 +41,7 @@ class Unrestricted:
     def prepare(self, obj: Obj, old: Obj | None) -> None:
         """Nothing."""
 
-    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+    async def review(self, operation: str, obj: Obj | None, old: Obj | None, weight: int) -> Sequence[str]:
         return ()
 
 
@@ -60,3 +60,7 @@ class Write:
     def weight(self, current: Record | None = None) -> int:
         """What it weighs, over what is there: see `aside`."""
         return aside.weight(self.options.weight, len(current.body) if current is not None else 0)
+
+    async def review(self, operation: str, obj: Obj, old: Obj | None = None, kept: int = 0) -> tuple[str, ...]:
+        """Admission's warnings; `old` has `kept` bytes. Raises StatusError for what is refused."""
+        return tuple(await self.admission.review(operation, obj, old, self.options.weight + kept))

@@ -45,7 +45,7 @@ async def create_shaped(
     await aside.run(write.weight(), lambda: prepare(write, obj, None))
     write.admission.prepare(obj, None)
     await aside.run(write.weight(), lambda: validate(write, obj, None))
-    warnings += tuple(write.admission.review("CREATE", obj, None))
+    warnings += await write.review("CREATE", obj)
     if entries:
         obj["metadata"]["managedFields"] = managed.written(entries)
     return await _put(backing, write, namespace, obj, warnings)

@@ -18,7 +18,7 @@ async def delete(
     obj = encoding.to_object(current, resource)
     meta = obj["metadata"]
     check_deletion(resource, meta, options)
-    warnings = tuple(admission.review("DELETE", None, obj))
+    warnings = tuple(await admission.review("DELETE", None, obj, len(current.body)))
     holding = finalizers(obj)
     if not meta.get("deletionTimestamp"):
         holding = _with_propagation(holding, options.propagation)

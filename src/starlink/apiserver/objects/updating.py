@@ -72,7 +72,8 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     write.admission.prepare(new, old)
     known = step.current.revision >= resource.since
     await aside.run(weight, lambda: validate(write, new, old, old_is_valid=known))
-    warnings = step.warnings + tuple(write.admission.review("UPDATE", _with_managed(new, step.given), old))
+    seen = _with_managed(new, step.given)
+    warnings = step.warnings + await write.review("UPDATE", seen, old, len(step.current.body))
     _count_generation(resource, old, new)
     after = await aside.run(weight, lambda: managed.written(step.entries()))
     if _looks_same(old, new) and _who(after) == _who(step.given):

@@ -1,11 +1,12 @@
 """Admission policies in CEL: ValidatingAdmissionPolicy and ValidatingAdmissionPolicyBinding.
 
-`engine` knows the store and decides on requests; the rest is pure: `request` is what is decided on, `matching` whether
-a policy means it, `program` a policy compiled, `checks` what is refused of policies themselves.
+`engine` knows the store; the rest is pure: `request` is what is decided on, `matching` whether a policy means it,
+`trial` what all that mean it say, `program` a policy compiled, `checks` what is refused of policies themselves.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
 
-from starlink.apiserver.policies.engine import Policies, Reviewed
+from starlink.apiserver.policies.engine import Policies
 from starlink.apiserver.policies.request import GROUP, AdmissionRequest
+from starlink.apiserver.policies.trial import Reviewed, Trial
 
-__all__ = ["GROUP", "AdmissionRequest", "Policies", "Reviewed"]
+__all__ = ["GROUP", "AdmissionRequest", "Policies", "Reviewed", "Trial"]

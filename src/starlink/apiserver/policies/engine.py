@@ -1,128 +1,79 @@
-"""The policies in force over one store, and what they say of requests."""
+"""The policies in force over one store, and which of them mean a request."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.access import rbac
 from starlink.apiserver.access.authorizer import Authorizer
-from starlink.apiserver.cel.authorizer import Question, authorizer_value, resource_value
+from starlink.apiserver.cel.authorizer import Authorizer as Authorize
+from starlink.apiserver.cel.authorizer import Question
 from starlink.apiserver.encoding import Obj, dump, raw
 from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import checks, matching, parameters
-from starlink.apiserver.policies.decision import Decision, Denial, decide
 from starlink.apiserver.policies.parameters import BadConfiguration
-from starlink.apiserver.policies.program import Compiler, Program, Run
-from starlink.apiserver.policies.request import GROUP, AdmissionRequest, namespace_value, variables
+from starlink.apiserver.policies.program import Compiler, Program
+from starlink.apiserver.policies.request import GROUP, AdmissionRequest
+from starlink.apiserver.policies.trial import Bound, Charge, Hook, Trial
 from starlink.apiserver.resource import Registry, Resource
 from starlink.store.base import Key, Record, Store
 
 POLICIES = f"{GROUP}/validatingadmissionpolicies"
 BINDINGS = f"{GROUP}/validatingadmissionpolicybindings"
-_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
-
-
-@dataclass(slots=True)
-class Reviewed:
-    """Warnings for the request's sender, annotations for the audit log, and the refusal, if any."""
-
-    warnings: list[str] = field(default_factory=list)
-    audit: dict[str, str] = field(default_factory=dict)
-    refusal: StatusError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A policy with its bindings."""
-
-    policy: Obj
-    program: Program
-    bindings: tuple[Obj, ...]
-
-    @property
-    def name(self) -> str:
-        return str(self.policy["metadata"]["name"])
-
-    @property
-    def fails(self) -> bool:
-        """Whether an error refuses the request."""
-        return bool(self.policy["spec"].get("failurePolicy") != "Ignore")
+_REMEMBERED = 16
 
 
 class Policies:
-    """Reviews requests by the policies in the store, compiled once for as long as they are unchanged."""
+    """The policies in the store, compiled once for as long as they are unchanged."""
 
     def __init__(self, store: Store, registry: Registry, authorizer: Authorizer) -> None:
         self._store = store
         self._registry = registry
         self._authorizer = authorizer
-        self._compiler = Compiler(self._authorize)
+        self._compiler = _Remembering(self._authorize)
         self._lists: tuple[Sequence[Record] | None, Sequence[Record] | None] = (None, None)
         self._compiled: dict[Key, tuple[Record, Obj, Program]] = {}
         self._hooks: tuple[Hook, ...] = ()
+        self._decoded: tuple[Record | None, Obj] = (None, {})  # a request asks for its namespace again and again
 
     @property
     def in_force(self) -> bool:
-        """Whether any policy is bound; cheap."""
-        return bool(self._store.list(BINDINGS)) and bool(self._current())
+        """Whether any policy may be bound; cheap."""
+        return bool(self._store.list(BINDINGS))
 
     def check(self, resource: Resource, obj: Obj) -> tuple[Cause, ...]:
-        """Why a policy or a binding is refused."""
+        """Why a policy or a binding is refused. Pure, and slow: to compile many expressions takes a second."""
         if resource.storage == POLICIES:
             return checks.policy(obj, self._compiler)
         return checks.binding(obj) if resource.storage == BINDINGS else ()
 
-    def review(self, request: AdmissionRequest) -> Reviewed:
-        """What the policies say; a refusal has the code of its validation's reason. Raises StatusError 404 where a
-        namespace that is selected by is not there."""
-        reviewed = Reviewed()
+    async def trial(self, request: AdmissionRequest) -> Trial:
+        """The request before the policies that mean it. Raises StatusError 404 where a namespace that is selected by
+        is not there."""
         if request.is_exempt:
-            return reviewed
-        refusals = [refusal for hook in self._current() for refusal in self._review(hook, request, reviewed)]
-        if refusals:
-            reviewed.refusal = _refusal(request, *refusals[0])
-        return reviewed
+            return Trial(request, ())
+        hooks = await self._current()
+        charges = tuple(charge for hook in hooks if (charge := self._charge(hook, request)) is not None)
+        return Trial(request, charges, self._namespace(request.namespace) if charges else None)
 
-    def _review(self, hook: Hook, request: AdmissionRequest, reviewed: Reviewed) -> Iterator[tuple[str, str]]:
-        """The refusals of one policy, with their reasons."""
+    def _charge(self, hook: Hook, request: AdmissionRequest) -> Charge | None:
         matched = self._matched(hook.policy["spec"].get("matchConstraints"), request)
         if matched is None:
-            return
-        said = f"ValidatingAdmissionPolicy '{hook.name}'"
-        collected: dict[str, list[str]] = {}
+            return None
         try:
-            param_resource = parameters.resource(self._registry, hook.policy["spec"].get("paramKind"))
+            of = parameters.resource(self._registry, hook.policy["spec"].get("paramKind"))
         except BadConfiguration as error:
-            if hook.fails:
-                yield f"{said} denied request: failed to configure policy: {error}", "Invalid"
-            return
-        for binding in hook.bindings:
-            with_binding = f"{said} with binding '{binding['metadata']['name']}'"
-            try:
-                decisions = self._bound(hook, binding, request, matched, param_resource)
-            except BadConfiguration as error:
-                if hook.fails:
-                    yield f"{with_binding} denied request: failed to configure binding: {error}", "Invalid"
-                continue
-            for decision in decisions:
-                yield from _acted(hook, binding, decision, with_binding, reviewed)
-                for key, value in decision.annotations:
-                    collected.setdefault(key, []).append(value)
-        for key, values in collected.items():
-            reviewed.audit[f"{hook.name}/{key}"] = ", ".join(dict.fromkeys(values))
+            return Charge(hook, matched, trouble=str(error))
+        meant = (b for b in hook.bindings if self._matched(b["spec"].get("matchResources"), request) is not None)
+        return Charge(hook, matched, tuple(self._bound(binding, of, request) for binding in meant))
 
-    def _bound(
-        self, hook: Hook, binding: Obj, request: AdmissionRequest, matched: Resource, param_resource: Resource | None
-    ) -> list[Decision]:
-        """A decision for each of the binding's parameters. Raises BadConfiguration."""
-        if self._matched(binding["spec"].get("matchResources"), request) is None:
-            return []
-        known = self._known(request, matched)
-        given = parameters.found(self._store, param_resource, binding["spec"].get("paramRef"), request.namespace)
-        runs = (Run(hook.program, {**known, "params": parameter}) for parameter in given)
-        return [decide(hook.program, run, fail=hook.fails) for run in runs]
+    def _bound(self, binding: Obj, of: Resource | None, request: AdmissionRequest) -> Bound:
+        try:
+            ref = binding["spec"].get("paramRef")
+            return Bound(binding, parameters.stored(self._store, of, ref, request.namespace))
+        except BadConfiguration as error:
+            return Bound(binding, trouble=str(error))
 
     def _matched(self, match: Mapping[str, Any] | None, request: AdmissionRequest) -> Resource | None:
         return matching.matched(
@@ -142,25 +93,17 @@ class Policies:
 
     def _namespace(self, name: str) -> Obj | None:
         record = self._store.latest(Key(NAMESPACES, "", name)) if name else None
-        return raw(record) if record is not None else None
-
-    def _known(self, request: AdmissionRequest, matched: Resource) -> dict[str, Any]:
-        namespace = None if request.is_namespace else self._namespace(request.namespace)
-        place = {
-            "group": request.resource.group,
-            "resource": request.resource.plural,
-            "subresource": request.subresource,
-            "namespace": request.namespace,
-            "name": request.name,
-        }
-        return {
-            **variables(request, matched),
-            "namespaceObject": None if namespace is None else namespace_value(namespace),
-            "authorizer": authorizer_value(request.user),
-            "authorizer.requestResource": resource_value(request.user, place),
-        }
+        if record is None:
+            return None
+        if record is not self._decoded[0]:
+            self._decoded = (record, raw(record))
+        return self._decoded[1]
 
     def _authorize(self, question: Question) -> tuple[bool, str]:
+        """For expressions, which may be evaluated beside the loop."""
+        return aside.on_loop(lambda: self._decision(question))
+
+    def _decision(self, question: Question) -> tuple[bool, str]:
         asked = rbac.Attributes(
             question.verb, question.group, resource=question.resource, subresource=question.subresource,
             namespace=question.namespace, name=question.name, path=question.path or None,
@@ -171,61 +114,41 @@ class Policies:
             return False, error.message
         return decision.allowed, decision.reason
 
-    def _current(self) -> tuple[Hook, ...]:
+    async def _current(self) -> tuple[Hook, ...]:
         """The policies that are bound. A list is the same object for as long as its resource is unchanged."""
         policies, bindings = self._store.list(POLICIES), self._store.list(BINDINGS)
         if policies is not self._lists[0] or bindings is not self._lists[1]:
+            self._hooks = await self._bind(policies, bindings)
             self._lists = (policies, bindings)
-            self._hooks = tuple(self._bind(policies, bindings))
         return self._hooks
 
-    def _bind(self, policies: Sequence[Record], bindings: Sequence[Record]) -> Iterator[Hook]:
+    async def _bind(self, policies: Sequence[Record], bindings: Sequence[Record]) -> tuple[Hook, ...]:
         bound: dict[str, list[Obj]] = {}
         for binding in map(raw, bindings):
             bound.setdefault(binding["spec"]["policyName"], []).append(binding)
-        self._compiled = {record.key: self._compile(record) for record in policies if record.key.name in bound}
-        for key, (_, policy, program) in self._compiled.items():
-            yield Hook(policy, program, tuple(bound[key.name]))
+        compiled = {record.key: await self._compile(record) for record in policies if record.key.name in bound}
+        self._compiled = compiled
+        return tuple(Hook(policy, made, tuple(bound[key.name])) for key, (_, policy, made) in compiled.items())
 
-    def _compile(self, record: Record) -> tuple[Record, Obj, Program]:
+    async def _compile(self, record: Record) -> tuple[Record, Obj, Program]:
         known = self._compiled.get(record.key)
         if known is not None and known[0] is record:
             return known
         policy = raw(record)
-        return record, policy, self._compiler.program(policy["spec"])
+        return record, policy, await aside.run(aside.LARGE, lambda: self._compiler.program(policy["spec"]))
 
 
-def _acted(hook: Hook, binding: Obj, decision: Decision, said: str, reviewed: Reviewed) -> Iterator[tuple[str, str]]:
-    """What the binding's actions make of a decision."""
-    actions = binding["spec"]["validationActions"]
-    for denial in decision.denials:
-        if "Deny" in actions:
-            yield f"{said} denied request: {denial.message}", denial.reason
-        if "Warn" in actions:
-            told = f"Validation failed for ValidatingAdmissionPolicy '{hook.name}' with binding "
-            reviewed.warnings.append(f"{told}'{binding['metadata']['name']}': {denial.message}")
-        if "Audit" in actions:
-            _note(hook, binding, denial, reviewed)
-    for error in decision.errors:
-        yield f"{said} denied request: {error.message}", error.reason
+class _Remembering(Compiler):
+    """Compiles once what is checked before it is stored, and then comes into force."""
 
+    def __init__(self, authorize: Authorize) -> None:
+        super().__init__(authorize)
+        self._programs: dict[bytes, Program] = {}
 
-def _note(hook: Hook, binding: Obj, denial: Denial, reviewed: Reviewed) -> None:
-    """Adds the failure to the annotation, as JSON."""
-    failure = {
-        "message": denial.message,
-        "policy": hook.name,
-        "binding": binding["metadata"]["name"],
-        "expressionIndex": denial.index or 0,
-        "validationActions": binding["spec"]["validationActions"],
-    }
-    key = "validation.policy.admission.k8s.io/validation_failure"
-    before = reviewed.audit.get(key, "[]")[1:-1]
-    reviewed.audit[key] = f"[{before}{',' if before else ''}{dump(failure).decode()}]"
-
-
-def _refusal(request: AdmissionRequest, message: str, reason: str) -> StatusError:
-    refusal = errors.forbidden(request.resource.group, request.resource.plural, request.name, message)
-    refusal.reason, refusal.code = reason, _CODES.get(reason, 422)
-    refusal.causes = (Cause("", message),)
-    return refusal
+    def program(self, spec: Obj) -> Program:
+        key = dump(spec)
+        if (known := self._programs.get(key)) is not None:
+            return known
+        if len(self._programs) >= _REMEMBERED:
+            self._programs.clear()
+        return self._programs.setdefault(key, super().program(spec))

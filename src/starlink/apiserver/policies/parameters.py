@@ -4,16 +4,36 @@ Source: https://github.com/kubernetes/apiserver/blob/master/pkg/admission/plugin
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlink.apiserver.encoding import Obj, to_object
 from starlink.apiserver.reading import label_selector
 from starlink.apiserver.resource import Registry, Resource
-from starlink.store.base import Key, Store
+from starlink.store.base import Key, Record, Store
 
 
 class BadConfiguration(Exception):
     """A policy or binding that can't be used as it is; the message is the real server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What is stored where a binding's paramRef points to: all that its selector, if any, is to choose from."""
+
+    of: Resource
+    ref: Mapping[str, Any]
+    records: Sequence[Record]
+
+    def objects(self) -> list[Obj]:
+        """What the paramRef means. Raises BadConfiguration."""
+        objects = [to_object(record, self.of) for record in self.records]
+        if not self.ref.get("name"):
+            selector = self.ref.get("selector")
+            objects = [o for o in objects if label_selector.selects(selector, o["metadata"].get("labels") or {})]
+        if not objects and self.ref.get("parameterNotFoundAction") == "Deny":
+            raise BadConfiguration("no params found for policy binding with `Deny` parameterNotFoundAction")
+        return objects
 
 
 def resource(registry: Registry, kind: Mapping[str, str] | None) -> Resource | None:
@@ -28,29 +48,15 @@ def resource(registry: Registry, kind: Mapping[str, str] | None) -> Resource | N
     return found
 
 
-def found(store: Store, of: Resource | None, ref: Mapping[str, Any] | None, namespace: str) -> Sequence[Obj | None]:
-    """What a binding's paramRef means; None alone where there is no parameter to give.
-
-    `namespace` is the request's. Raises BadConfiguration.
-    """
+def stored(store: Store, of: Resource | None, ref: Mapping[str, Any] | None, namespace: str) -> Parameters | None:
+    """The parameters of a binding, None where it has none; `namespace` is the request's. Raises BadConfiguration."""
     if of is None or ref is None:
-        return (None,)
+        return None
     place = _namespace(of, ref, namespace)
-    objects = _named(store, of, place, ref["name"]) if ref.get("name") else _selected(store, of, place, ref)
-    if not objects and ref.get("parameterNotFoundAction") == "Deny":
-        raise BadConfiguration("no params found for policy binding with `Deny` parameterNotFoundAction")
-    return objects
-
-
-def _named(store: Store, of: Resource, namespace: str, name: str) -> list[Obj]:
-    record = store.get(Key(of.storage, namespace, name))
-    return [] if record is None else [to_object(record, of)]
-
-
-def _selected(store: Store, of: Resource, namespace: str, ref: Mapping[str, Any]) -> list[Obj]:
-    listed = store.list(of.storage, namespace if of.namespaced else None)
-    objects = (to_object(record, of) for record in listed)
-    return [o for o in objects if label_selector.selects(ref.get("selector"), o["metadata"].get("labels") or {})]
+    if not ref.get("name"):
+        return Parameters(of, ref, store.list(of.storage, place if of.namespaced else None))
+    record = store.get(Key(of.storage, place, ref["name"]))
+    return Parameters(of, ref, () if record is None else (record,))
 
 
 def _namespace(of: Resource, ref: Mapping[str, Any], namespace: str) -> str:

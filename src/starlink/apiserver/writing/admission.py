@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.access import agent_access, agent_writes
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.encoding import Obj
@@ -37,16 +37,17 @@ class RequestAdmission:
         if self.asked.resource.storage == certificates.STORAGE:
             certificates.prepare(obj, old, self.request.user, self.now)
 
-    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+    async def review(self, operation: str, obj: Obj | None, old: Obj | None, weight: int) -> Sequence[str]:
         if operation == "CREATE" and self.asked.verb != "create":  # an apply or an update of what is not there
             self.guard.check(self.request, replace(self.asked, verb="create"))
         if obj is not None:
-            self._check(obj, old)
+            await self._check(obj, old)
             self.guard.check_agent(self.request.user, self.asked.resource, obj, old)
             self._check_manager(obj)
         if not self.policies.in_force:
             return ()
-        reviewed = self.policies.review(self._reviewed(operation, obj, old))
+        trial = await self.policies.trial(self._reviewed(operation, obj, old))
+        reviewed = await aside.run(weight + trial.weight, trial.reviewed)
         if reviewed.audit:
             ANNOTATIONS.get({}).update(reviewed.audit)
         if reviewed.refusal is not None:
@@ -63,7 +64,7 @@ class RequestAdmission:
             refused = errors.forbidden(resource.group, resource.plural, obj["metadata"]["name"], f"fieldManager: {why}")
             raise replace(refused, causes=(cause,))
 
-    def _check(self, obj: Obj, old: Obj | None) -> None:
+    async def _check(self, obj: Obj, old: Obj | None) -> None:
         """What is asked of single kinds. Raises StatusError."""
         resource, subresource = self.asked.resource, self.asked.subresource
         if resource.group == certificates.GROUP:
@@ -73,7 +74,7 @@ class RequestAdmission:
             self._check_joining(obj, old)
             certificates.check_access(self.guard.authorizer, self.request.user, obj, old, subresource)
         elif resource.group == GROUP and not subresource:
-            causes = self.policies.check(resource, obj)
+            causes = await aside.run(aside.LARGE, lambda: self.policies.check(resource, obj))
             if causes:
                 raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
         else:

@@ -85,14 +85,14 @@ class Writes:
         if isinstance(meta, dict) and meta.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         self._definitions.check_creation(asked.resource, obj)
-        admission = self._admission(request, asked, namespace, wanted)
+        admission = self._admission(request, asked, namespace, wanted.dry_run)
         written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
         return _response(await self._definitions.written(asked.resource, written))
 
-    def _admission(self, request: Request, asked: Route, namespace: str, wanted: options.WriteOptions) -> Admission:
-        """Of a create. What took its time, beside the loop, looks at its namespace again at the end."""
-        admission = self._admission_of(request, asked, wanted.dry_run)
-        if wanted.weight < aside.LARGE or not asked.resource.namespaced:
+    def _admission(self, request: Request, asked: Route, namespace: str, dry_run: bool) -> Admission:
+        """Of a create. What takes its time, beside the loop, looks at its namespace again at the end."""
+        admission = self._admission_of(request, asked, dry_run)
+        if not asked.resource.namespaced:
             return admission
         return _LateCheck(admission, lambda obj: self._check_namespace(asked.resource, namespace, obj))
 
@@ -149,7 +149,7 @@ class Writes:
             raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
         if asked.resource.namespaced and not self._objects.exists(asked.resource, namespace, asked.name):
             self._check_namespace(asked.resource, namespace, config)
-        admission = self._admission(request, asked, namespace, wanted)
+        admission = self._admission(request, asked, namespace, wanted.dry_run)
         written = await self._objects.apply(
             asked.resource, namespace, asked.name, config, wanted, subresource=asked.subresource, admission=admission
         )
@@ -199,7 +199,7 @@ class Writes:
 
 
 class _LateCheck:
-    """An admission that first looks once more whether a new object may be there."""
+    """An admission that looks, before it and after it, whether a new object may be there still."""
 
     def __init__(self, admission: Admission, check: Callable[[Obj], None]) -> None:
         self._admission = admission
@@ -208,11 +208,14 @@ class _LateCheck:
     def prepare(self, obj: Obj, old: Obj | None) -> None:
         self._admission.prepare(obj, old)
 
-    def review(self, operation: str, obj: Obj | None, old: Obj | None) -> Sequence[str]:
+    async def review(self, operation: str, obj: Obj | None, old: Obj | None, weight: int) -> Sequence[str]:
         """Raises StatusError also when `check` does."""
-        if operation == "CREATE" and obj is not None:
-            self._check(obj)
-        return self._admission.review(operation, obj, old)
+        if operation != "CREATE" or obj is None:
+            return await self._admission.review(operation, obj, old, weight)
+        self._check(obj)
+        warnings = await self._admission.review(operation, obj, old, weight)
+        self._check(obj)
+        return warnings
 
 
 def _read_patch(request: Request) -> tuple[Any, options.WriteOptions]:
