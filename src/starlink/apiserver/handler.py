@@ -141,22 +141,22 @@ class Api:
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
         if impersonation.is_wanted(request.headers):
-            request = outcome.request = self.guard.acting(request)
+            request = outcome.request = await self.guard.acting(request)
         asked = self._router.known(request)
         if asked is None:
-            page = self._pages.response(request)
+            page = await self._pages.response(request)
             if page is not None:
                 return page
-            asked = self._route(request)
+            asked = await self._route(request)
         outcome.asked = asked
         return await self._resource(request, asked, outcome)
 
-    def _route(self, request: Request) -> Route:
+    async def _route(self, request: Request) -> Route:
         """Raises StatusError: 403 before 404 and 405, for who may not ask is not told what there is."""
         try:
             return self._router.route(request)
         except StatusError:
-            self.guard.check_unserved(request)
+            await self.guard.check_unserved(request)
             raise
 
     async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:

@@ -24,7 +24,7 @@ class Pages:
         self._discovery = Discovery(registry)
         self._openapi = OpenApi(registry)
 
-    def response(self, request: Request) -> Response | None:
+    async def response(self, request: Request) -> Response | None:
         """A page; None when the path is of none. Raises StatusError 403."""
         path = request.path.rstrip("/")
         if path in _HEALTH:
@@ -32,14 +32,14 @@ class Pages:
         if path == "/version":
             return self._version
         if path == "/metrics" or (self._debugging and path.startswith("/debug")):
-            self._guard.check_path(request)
+            await self._guard.check_path(request)
             if path == "/metrics":
                 return Response(200, self._metrics.text(), {"content-type": MEDIA})
             return debug.response(path)
         page = self._discovery.response(request.path, request.headers)
         page = page or self._openapi.response(request.path, request.query, request.headers)
         if page is not None:
-            self._guard.check_path(request)
+            await self._guard.check_path(request)
         return page
 
 

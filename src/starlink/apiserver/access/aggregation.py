@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
+from starlink.apiserver import aside
 from starlink.apiserver.access import roles
 from starlink.apiserver.access.authorizer import CLUSTER_ROLES
 from starlink.apiserver.access.rbac import GROUP
@@ -34,11 +36,14 @@ async def gather(objects: Objects, registry: Registry) -> None:
     """Writes the rules that are not what is gathered now."""
     resource = registry.get(GROUP, "v1", "clusterroles")
     assert resource is not None
-    for role in roles.regathered(map(raw, objects.store.list(CLUSTER_ROLES))):
+    records = objects.store.list(CLUSTER_ROLES)
+    size = sum(len(record.body) for record in records)
+    for role in await aside.run(size, lambda: roles.regathered(map(raw, records))):
         rules = role["rules"]
 
         def gathered(obj: Obj, rules: list[Obj] = rules) -> Obj:
             return {**obj, "rules": rules}
 
+        options = replace(_OPTIONS, weight=size)
         with contextlib.suppress(StatusError):  # looked at again after the write that came between
-            await objects.update(resource, "", role["metadata"]["name"], gathered, _OPTIONS)
+            await objects.update(resource, "", role["metadata"]["name"], gathered, options)

@@ -5,8 +5,9 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-
 
 from collections.abc import Iterable, Sequence
 
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
+from starlink.apiserver.access.binding import Held
 from starlink.apiserver.access.rbac import GROUP, Attributes, Obj, Rule, count, covers, quoted, rules_of
 from starlink.apiserver.errors import Cause, StatusError, qualified
 from starlink.apiserver.message import ADMIN_GROUP, User
@@ -22,7 +23,7 @@ _OF_THE_COLLECTOR = ("finalizers", "managedFields", "ownerReferences", "resource
 _PLURALS = {"Role": "roles", "ClusterRole": "clusterroles"}
 
 
-def check(authorizer: Authorizer, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
+async def check(authorizer: Authorizer, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
     """Refuses what the user may not give. `obj` is what is to be stored: it fits its schema and has its namespace;
     `old` is what is stored, None for a create. Other kinds pass.
 
@@ -33,9 +34,9 @@ def check(authorizer: Authorizer, user: User, resource: Resource, obj: Obj, old:
         return
     if ADMIN_GROUP not in user.groups and not _is_for_the_collector(obj, old):
         if resource.plural in _PLURALS.values():
-            _check_role(authorizer, user, resource, obj, old)
+            await _check_role(authorizer, user, resource, obj, old)
         else:
-            _check_binding(authorizer, user, resource, obj)
+            await _check_binding(authorizer, user, resource, obj)
     if old is not None and "roleRef" in old:
         _check_role_ref(resource, obj, old)
 
@@ -50,16 +51,19 @@ def _without(obj: Obj) -> Obj:
     return {**obj, "metadata": metadata}
 
 
-def _check_role(authorizer: Authorizer, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
+async def _check_role(authorizer: Authorizer, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
     name, namespace = obj["metadata"].get("name") or "", obj["metadata"].get("namespace") or ""
     known = name if old is not None else ""  # a create is a request to the collection, which names nothing
     escalate = Attributes("escalate", GROUP, resource=resource.plural, namespace=namespace, name=known)
-    if authorizer.authorize(user, escalate).allowed:
+    if (await authorizer.decided(user, escalate)).allowed:
         return
-    extra = _extra(authorizer, user, namespace, rules_of(obj))
+    held = authorizer.held(user, namespace)
+    extra = await aside.run(aside.LARGE, lambda: _extra(user, held, rules_of(obj)))
     if extra:
         raise _forbidden(resource, name, extra)
-    if (_aggregates(obj) or _aggregates(old or {})) and _extra(authorizer, user, namespace, _FULL):
+    if not (_aggregates(obj) or _aggregates(old or {})):
+        return
+    if await aside.run(aside.LARGE, lambda: _extra(user, held, _FULL)):
         raise _forbidden(resource, name, "must have cluster-admin privileges to use the aggregationRule")
 
 
@@ -67,33 +71,32 @@ def _aggregates(role: Obj) -> bool:
     return bool((role.get("aggregationRule") or {}).get("clusterRoleSelectors"))
 
 
-def _check_binding(authorizer: Authorizer, user: User, resource: Resource, obj: Obj) -> None:
+async def _check_binding(authorizer: Authorizer, user: User, resource: Resource, obj: Obj) -> None:
     name, namespace = obj["metadata"].get("name") or "", obj["metadata"].get("namespace") or ""
     ref = obj["roleRef"]
     plural = _PLURALS[ref["kind"]]
     bind = Attributes("bind", GROUP, resource=plural, namespace=namespace, name=ref["name"])
-    if authorizer.authorize(user, bind).allowed:
+    if (await authorizer.decided(user, bind)).allowed:
         return
-    rules = authorizer.role_rules(ref["kind"], namespace, ref["name"])
-    if rules is None:
+    role, held = authorizer.role(ref["kind"], namespace, ref["name"]), authorizer.held(user, namespace)
+    if role is None:
         raise errors.not_found(GROUP, plural, ref["name"])
-    extra = _extra(authorizer, user, namespace, rules)
+    extra = await aside.run(aside.LARGE, lambda: _extra(user, held, role.rules))
     if extra:
         raise _forbidden(resource, name, extra)
 
 
-def _extra(authorizer: Authorizer, user: User, namespace: str, rules: Iterable[Rule]) -> str:
-    """What of `rules` the user does not hold, as the refusal says it; empty when all is held."""
-    grants = authorizer.rules_for(user, namespace)
-    held = [rule for grant in grants for rule in grant.rules]
-    wanted = tuple(rules)
-    if sum(map(count, wanted)) * max(len(held), 1) > MAX_COMPARED:
+def _extra(user: User, held: Held, wanted: Sequence[Rule]) -> str:
+    """What of `wanted` the user does not hold, as the refusal says it; empty when all is held. However small it is,
+    the comparison may be a long one, which is for beside the loop."""
+    given = [rule for grant in held.grants for rule in grant.rules]
+    if sum(map(count, wanted)) * max(len(given), 1) > MAX_COMPARED:
         return _TOO_MANY
-    missing = covers(held, wanted)
+    missing = covers(given, wanted)
     if not missing:
         return ""
     told = "\n".join(sorted({_compact_string(rule) for rule in _compacted(missing)}))
-    problems = unresolved(grants, ending="s")
+    problems = unresolved(held.grants, ending="s")
     return (
         f"user {quoted(user.name)} (groups={_listed(user.groups)}) is attempting to grant RBAC permissions "
         f"not currently held:\n{told}" + (f"; resolution errors: [{together(problems)}]" if problems else "")
@@ -102,12 +105,13 @@ def _extra(authorizer: Authorizer, user: User, namespace: str, rules: Iterable[R
 
 def _compacted(rules: Sequence[Rule]) -> list[Rule]:
     """Rules that differ only by verb as one."""
-    verbs: dict[Rule, tuple[str, ...]] = {}
+    verbs: dict[Rule, list[str]] = {}
     for rule in rules:
-        simple = bool(rule.resources) and not rule.names
-        kind = Rule((), rule.groups, rule.resources) if simple else rule
-        verbs[kind] = (*verbs.get(kind, ()), *rule.verbs) if simple else rule.verbs
-    return [Rule(verbs[kind], kind.groups, kind.resources, kind.names, kind.urls) for kind in verbs]
+        if rule.resources and not rule.names:
+            verbs.setdefault(Rule((), rule.groups, rule.resources), []).extend(rule.verbs)
+        else:
+            verbs[rule] = list(rule.verbs)
+    return [Rule(tuple(told), kind.groups, kind.resources, kind.names, kind.urls) for kind, told in verbs.items()]
 
 
 def _compact_string(rule: Rule) -> str:

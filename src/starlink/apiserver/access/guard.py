@@ -37,18 +37,18 @@ class Guard:
         it. Raises as `check`, and StatusError 400 or 415."""
         attributes = self._attributes(request, asked)
         if not agent_access.is_named_in_body(request.user, attributes):
-            self._demand(request.user, attributes)
+            await self._demand(request.user, attributes)
             if asked.subresource != "token" or agent_access.agent_server(request.user) is None:
                 return request
         obj = await aside.run(bodies.weight(request), lambda: bodies.read(request, self._registry))
         request = replace(request, decoded=obj)
-        self.check(request, asked)
+        await self.check(request, asked)
         return request
 
-    def check(self, request: Request, asked: Route) -> None:
+    async def check(self, request: Request, asked: Route) -> None:
         """Of a request whose body is decoded where an agent's rule looks at it. Raises StatusError 403, and 404 where
         an agent asks for an assignment that is not there."""
-        self._demand(request.user, self._attributes(request, asked))
+        await self._demand(request.user, self._attributes(request, asked))
         if asked.subresource == "token" and agent_access.agent_server(request.user) is not None:
             self._check_token(request, asked)
 
@@ -60,18 +60,18 @@ class Guard:
             why = "spec.boundObjectRef: an agent's token is bound to its account alone"
             raise errors.forbidden("", asked.resource.plural, asked.name, why)
 
-    def check_path(self, request: Request) -> None:
+    async def check_path(self, request: Request) -> None:
         """The same for a path that is no resource. Raises StatusError 403."""
-        self._demand(request.user, route.path_attributes(request))
+        await self._demand(request.user, route.path_attributes(request))
 
-    def check_unserved(self, request: Request) -> None:
+    async def check_unserved(self, request: Request) -> None:
         """The same for what is not served, or not with this method: who may not ask for it is not told so.
         Raises as `check`."""
-        self._demand(request.user, route.attributes(request))
+        await self._demand(request.user, route.attributes(request))
 
-    def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
+    async def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
         """Nobody gives more than they hold. Raises StatusError 403, 404 or 422."""
-        escalation.check(self.authorizer, request.user, asked.resource, obj, old)
+        await escalation.check(self.authorizer, request.user, asked.resource, obj, old)
 
     def check_agent(self, user: User, resource: Resource, obj: Obj, old: Obj | None) -> None:
         """An agent writes no more than is its own; others are not looked at. Raises StatusError 403, which names the
@@ -84,7 +84,7 @@ class Guard:
             refused = errors.forbidden(resource.group, resource.plural, obj["metadata"].get("name", ""), told)
             raise dataclasses.replace(refused, causes=(errors.Cause("FieldValueForbidden", why, field),))
 
-    def impersonated(self, request: Request) -> User:
+    async def impersonated(self, request: Request) -> User:
         """The user that the request is to be done as: its sender, unless its headers say otherwise.
 
         Raises StatusError 400 or 403.
@@ -93,16 +93,16 @@ class Guard:
         if wanted is None:
             return request.user
         for attributes in wanted.needed():
-            self._demand(request.user, attributes)
+            await self._demand(request.user, attributes)
         return wanted.user()
 
-    def acting(self, request: Request) -> Request:
+    async def acting(self, request: Request) -> Request:
         """The request as whom it is to be done. Raises as `impersonated`."""
-        user = self.impersonated(request)
+        user = await self.impersonated(request)
         return request if user is request.user else replace(request, user=user, sender=request.user)
 
-    def _demand(self, user: User, attributes: Attributes) -> None:
-        decision = self.authorizer.authorize(user, attributes)
+    async def _demand(self, user: User, attributes: Attributes) -> None:
+        decision = await self.authorizer.decided(user, attributes)
         if not decision.allowed:
             raise authorizer.forbidden(user, attributes, decision.reason)
 

@@ -5,7 +5,6 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -44,9 +43,17 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A PolicyRule."""
+_NAMES = {
+    "verbs": "verbs",
+    "groups": "apiGroups",
+    "resources": "resources",
+    "names": "resourceNames",
+    "urls": "nonResourceURLs",
+}
+
+
+class Rule(msgspec.Struct, frozen=True, gc=False, rename=_NAMES):
+    """A PolicyRule. JSON is decoded to it directly, for a role may state tens of thousands."""
 
     verbs: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -57,15 +64,27 @@ class Rule:
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> "Rule":
         """The rule that a PolicyRule's JSON says."""
-        return cls(*(tuple(rule.get(field) or ()) for field in _FIELDS))
+        return cls(*(tuple(rule.get(field) or ()) for field in _NAMES.values()))
 
     def as_dict(self) -> Obj:
         """The PolicyRule's JSON, without what is empty."""
         values = (self.verbs, self.groups, self.resources, self.names, self.urls)
-        return {field: list(value) for field, value in zip(_FIELDS, values, strict=True) if value}
+        return {field: list(value) for field, value in zip(_NAMES.values(), values, strict=True) if value}
 
 
-_FIELDS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
+class _Stating(msgspec.Struct):
+    rules: tuple[Rule, ...] = ()
+
+
+_decode_stating = msgspec.json.Decoder(_Stating).decode
+
+
+def rules_in(body: bytes) -> tuple[Rule, ...]:
+    """The rules that a stored Role or ClusterRole states itself."""
+    try:
+        return _decode_stating(body).rules
+    except msgspec.ValidationError:  # something is null
+        return rules_of(msgspec.json.decode(body))
 
 
 def rules_of(role: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -147,13 +166,13 @@ def aggregated(role: Obj, cluster_roles: Iterable[Obj]) -> list[Obj]:
 
     Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles
     """
-    gathered: list[Obj] = []
-    ordered = sorted(cluster_roles, key=_name)
-    for source in _sources(role, ordered, {_name(role)}):
-        for rule in source.get("rules") or ():
-            if rule not in gathered:
-                gathered.append(rule)
-    return gathered
+    stated = (rule for source in sources(role, cluster_roles) for rule in source.get("rules") or ())
+    return list({msgspec.json.encode(rule, order="sorted"): rule for rule in stated}.values())
+
+
+def sources(role: Obj, cluster_roles: Iterable[Obj]) -> Iterator[Obj]:
+    """The roles whose rules those are."""
+    return _sources(role, sorted(cluster_roles, key=_name), {_name(role)})
 
 
 def _sources(role: Obj, cluster_roles: list[Obj], seen: set[str]) -> Iterator[Obj]:

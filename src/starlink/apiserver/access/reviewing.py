@@ -14,9 +14,6 @@ from starlink.apiserver.writing import bodies, questions
 
 __all__ = ["Authenticate", "Reviews"]
 
-_RULE = 32
-"""What a rule of an answer weighs, see `aside`: it takes some 10 µs."""
-
 
 class Reviews:
     """Answers reviews. `audiences` are those of the server's own tokens; `now` is epoch seconds."""
@@ -43,24 +40,23 @@ class Reviews:
         )
         if asked.resource.kind == "SelfSubjectRulesReview":
             return await self._rules(request.user, obj)
-        return Response(201, dump(self._answered(request, asked, obj)), JSON)
+        return Response(201, dump(await self._answered(request, asked, obj)), JSON)
 
     async def _rules(self, user: User, obj: Obj) -> Response:
         """Rules may be many however short the question, so what they weigh counts."""
-        grants = reviews.asked_grants(obj, user, self._authorizer)
-        weight = _RULE * sum(len(grant.rules) for grant in grants)
-        body = await aside.run(weight, lambda: dump(reviews.self_subject_rules_review(obj, user, grants)))
+        held = reviews.asked_grants(obj, user, self._authorizer)
+        body = await aside.run(held.size, lambda: dump(reviews.self_subject_rules_review(obj, user, held.grants)))
         return Response(201, body, JSON)
 
-    def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
+    async def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
         user = request.user
         match asked.resource.kind:
             case "SelfSubjectAccessReview":
-                return reviews.self_subject_access_review(obj, user, self._authorizer)
+                return await reviews.self_subject_access_review(obj, user, self._authorizer)
             case "SubjectAccessReview":
-                return reviews.subject_access_review(obj, self._authorizer)
+                return await reviews.subject_access_review(obj, self._authorizer)
             case "LocalSubjectAccessReview":
-                return reviews.local_subject_access_review(obj, asked.namespace or "", self._authorizer)
+                return await reviews.local_subject_access_review(obj, asked.namespace or "", self._authorizer)
             case "SelfSubjectReview":
                 return reviews.self_subject_review(obj, user, self._now())
             case _:

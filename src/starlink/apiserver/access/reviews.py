@@ -11,7 +11,8 @@ from typing import Any
 from starlink.api.timestamp import format_time
 from starlink.apiserver import errors
 from starlink.apiserver.access import agent_access
-from starlink.apiserver.access.authorizer import Authorizer, Grant, together, unresolved
+from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
+from starlink.apiserver.access.binding import Grant, Held
 from starlink.apiserver.access.rbac import Attributes, quoted
 from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.errors import Cause, StatusError
@@ -25,21 +26,21 @@ _ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be sp
 _NOT_BOTH = "cannot be specified in combination with resourceAttributes"
 
 
-def self_subject_access_review(obj: Obj, user: User, authorizer: Authorizer) -> Obj:
+async def self_subject_access_review(obj: Obj, user: User, authorizer: Authorizer) -> Obj:
     """Whether the user may do what is asked. Raises StatusError 422."""
     spec = obj.get("spec") or {}
     _refuse([*_attribute_causes(spec), *_metadata_causes(obj, "must be empty")])
-    return _answered(obj, _status(authorizer, user, spec))
+    return _answered(obj, await _status(authorizer, user, spec))
 
 
-def subject_access_review(obj: Obj, authorizer: Authorizer) -> Obj:
+async def subject_access_review(obj: Obj, authorizer: Authorizer) -> Obj:
     """Whether the user that the review names may do what is asked. Raises StatusError 422."""
     spec = obj.get("spec") or {}
     _refuse([*_subject_causes(spec), *_metadata_causes(obj, "must be empty")])
-    return _answered(obj, _status(authorizer, _subject(spec), spec))
+    return _answered(obj, await _status(authorizer, _subject(spec), spec))
 
 
-def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer) -> Obj:
+async def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer) -> Obj:
     """The same in `namespace`, which is the request's. Raises StatusError 400 or 422."""
     meta = obj.get("metadata") or {}
     if not namespace:
@@ -52,15 +53,15 @@ def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer
     spec = obj.get("spec") or {}
     causes = [*_subject_causes(spec), *_metadata_causes(obj, "must be empty except for namespace")]
     _refuse([*causes, *_local_causes(spec, namespace)])
-    return _answered(obj, _status(authorizer, _subject(spec), spec))
+    return _answered(obj, await _status(authorizer, _subject(spec), spec))
 
 
-def asked_grants(obj: Obj, user: User, authorizer: Authorizer) -> Sequence[Grant]:
+def asked_grants(obj: Obj, user: User, authorizer: Authorizer) -> Held:
     """What RBAC gives the user in the namespace of a SelfSubjectRulesReview. Raises StatusError 400."""
     namespace = (obj.get("spec") or {}).get("namespace")
     if not namespace:
         raise errors.bad_request("no namespace on request")
-    return authorizer.rules_for(user, namespace)
+    return authorizer.held(user, namespace)
 
 
 def self_subject_rules_review(obj: Obj, user: User, grants: Sequence[Grant]) -> Obj:
@@ -112,9 +113,9 @@ def _answered(obj: Obj, status: Obj) -> Obj:
     return {**obj, "metadata": metadata, "status": status}
 
 
-def _status(authorizer: Authorizer, user: User, spec: Obj) -> Obj:
+async def _status(authorizer: Authorizer, user: User, spec: Obj) -> Obj:
     try:
-        decision = authorizer.authorize(user, _attributes(spec))
+        decision = await authorizer.decided(user, _attributes(spec))
     except StatusError as error:
         return {"allowed": False, "evaluationError": error.message}
     return {"allowed": decision.allowed, **({"reason": decision.reason} if decision.reason else {})}

@@ -39,7 +39,7 @@ class RequestAdmission:
 
     async def review(self, operation: str, obj: Obj | None, old: Obj | None, weight: int) -> Sequence[str]:
         if operation == "CREATE" and self.asked.verb != "create":  # an apply or an update of what is not there
-            self.guard.check(self.request, replace(self.asked, verb="create"))
+            await self.guard.check(self.request, replace(self.asked, verb="create"))
         if obj is not None:
             await self._check(obj, old)
             self.guard.check_agent(self.request.user, self.asked.resource, obj, old)
@@ -78,7 +78,7 @@ class RequestAdmission:
             if causes:
                 raise errors.invalid(resource.group, resource.kind, obj["metadata"]["name"], causes)
         else:
-            self.guard.check_grant(self.request, self.asked, obj, old)
+            await self.guard.check_grant(self.request, self.asked, obj, old)
 
     def _check_joining(self, obj: Obj, old: Obj | None) -> None:
         """A bootstrap token is for joining, and only an agent's certificate is that. Raises StatusError 403."""

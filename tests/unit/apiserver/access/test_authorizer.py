@@ -113,7 +113,7 @@ async def test_service_accounts(world: World) -> None:
 async def test_a_binding_counts_once_for_the_first_subject_that_one_is(world: World) -> None:
     await world.put("clusterroles", "", "reader", rules=RULES)
     await world.bind("", "b", "reader", group("dev"), person("alice"), group("system:authenticated"))
-    (grant,) = world.authorizer.rules_for(ALICE)
+    (grant,) = world.authorizer.held(ALICE).grants
     assert grant.reason.endswith('to Group "dev"')
 
 
@@ -156,7 +156,7 @@ async def test_aggregation_counts_at_once(world: World) -> None:
     await world.bind("", "b", "top", person("alice"))
     assert not world.may(ALICE)
     await world.put("clusterroles", "", "part", rules=RULES, labels={"to-top": "true"})
-    assert world.may(ALICE) and world.authorizer.role_rules("ClusterRole", "", "top")
+    assert world.may(ALICE) and world.authorizer.role("ClusterRole", "", "top")
 
 
 async def test_names_are_told_apart_where_a_rule_names_any(world: World) -> None:

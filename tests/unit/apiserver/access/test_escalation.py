@@ -62,9 +62,9 @@ class World:
         kind = "RoleBinding" if namespace else "ClusterRoleBinding"
         await self.put(kind, binding(name, name, namespace=namespace, who="alice"))
 
-    def refusal(self, kind: str, obj: Obj, old: Obj | None = None, user: User = ALICE) -> str:
+    async def refusal(self, kind: str, obj: Obj, old: Obj | None = None, user: User = ALICE) -> str:
         try:
-            check(self.authorizer, user, KINDS[kind], obj, old)
+            await check(self.authorizer, user, KINDS[kind], obj, old)
         except StatusError as error:
             return f"{error.code} {error.message}"
         return ""
@@ -84,17 +84,19 @@ TOLD = (
 async def test_a_role_needs_its_rules(world: World) -> None:
     wanted = role("r", rule("get list", "", "secrets"), rule("get", "", "configmaps"))
     await world.hold(rule("get", "", "configmaps"))
-    assert world.refusal("ClusterRole", wanted) == (
+    assert await world.refusal("ClusterRole", wanted) == (
         f'403 clusterroles.rbac.authorization.k8s.io "r" is forbidden: {TOLD}'
         '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}'
     )
     await world.hold(rule("*", "", "secrets"))
-    assert world.refusal("ClusterRole", wanted) == ""
+    assert await world.refusal("ClusterRole", wanted) == ""
 
 
 async def test_what_is_missing_is_told_in_order_and_with_names_and_paths(world: World) -> None:
     paths = {"verbs": ["get"], "nonResourceURLs": ["/a", "/b"]}
-    told = world.refusal("ClusterRole", role("r", rule("get", "", "secrets", "x"), paths, rule("get", "apps", "x")))
+    told = await world.refusal(
+        "ClusterRole", role("r", rule("get", "", "secrets", "x"), paths, rule("get", "apps", "x"))
+    )
     assert told.split("\n")[1:] == [
         '{APIGroups:[""], Resources:["secrets"], ResourceNames:["x"], Verbs:["get"]}',
         '{APIGroups:["apps"], Resources:["x"], Verbs:["get"]}',
@@ -104,37 +106,37 @@ async def test_what_is_missing_is_told_in_order_and_with_names_and_paths(world: 
 
 
 async def test_a_role_without_a_name_yet(world: World) -> None:
-    told = world.refusal("Role", {"metadata": {"generateName": "r-", "namespace": "a"}, "rules": [SECRETS]})
+    told = await world.refusal("Role", {"metadata": {"generateName": "r-", "namespace": "a"}, "rules": [SECRETS]})
     assert told.startswith("403 roles.rbac.authorization.k8s.io is forbidden: user")
 
 
 async def test_what_is_held_in_a_namespace_is_given_there_only(world: World) -> None:
     await world.hold(SECRETS, namespace="a")
-    assert world.refusal("Role", role("r", SECRETS, namespace="a")) == ""
-    assert world.refusal("Role", role("r", SECRETS, namespace="b"))
-    assert world.refusal("ClusterRole", role("r", SECRETS))
+    assert await world.refusal("Role", role("r", SECRETS, namespace="a")) == ""
+    assert await world.refusal("Role", role("r", SECRETS, namespace="b"))
+    assert await world.refusal("ClusterRole", role("r", SECRETS))
 
 
 async def test_a_missing_role_is_told_too(world: World) -> None:
     await world.put("ClusterRoleBinding", binding("b", "gone", who="alice"))
-    told = world.refusal("ClusterRole", role("r", SECRETS))
+    told = await world.refusal("ClusterRole", role("r", SECRETS))
     assert told.endswith('; resolution errors: [clusterroles.rbac.authorization.k8s.io "gone" not found]')
 
 
 async def test_escalate_allows_it(world: World) -> None:
     await world.hold(rule("escalate", GROUP, "clusterroles", "r"))
     old = role("r")
-    assert world.refusal("ClusterRole", role("r", SECRETS), old) == ""
-    assert world.refusal("ClusterRole", role("r", SECRETS)), "a create names no role"
-    assert world.refusal("ClusterRole", role("other", SECRETS), role("other"))
+    assert await world.refusal("ClusterRole", role("r", SECRETS), old) == ""
+    assert await world.refusal("ClusterRole", role("r", SECRETS)), "a create names no role"
+    assert await world.refusal("ClusterRole", role("other", SECRETS), role("other"))
     await world.hold(rule("escalate", GROUP, "roles"))
-    assert world.refusal("Role", role("r", SECRETS, namespace="a")) == ""
-    assert world.refusal("ClusterRole", role("new", SECRETS))
+    assert await world.refusal("Role", role("r", SECRETS, namespace="a")) == ""
+    assert await world.refusal("ClusterRole", role("new", SECRETS))
 
 
 async def test_administrators_are_free(world: World) -> None:
-    assert world.refusal("ClusterRole", role("r", rule("*", "*", "*")), user=ROOT) == ""
-    assert world.refusal("ClusterRoleBinding", binding("b", "not-yet"), user=ROOT) == ""
+    assert await world.refusal("ClusterRole", role("r", rule("*", "*", "*")), user=ROOT) == ""
+    assert await world.refusal("ClusterRoleBinding", binding("b", "not-yet"), user=ROOT) == ""
 
 
 async def test_aggregation_needs_everything(world: World) -> None:
@@ -143,29 +145,29 @@ async def test_aggregation_needs_everything(world: World) -> None:
         '403 clusterroles.rbac.authorization.k8s.io "r" is forbidden: '
         "must have cluster-admin privileges to use the aggregationRule"
     )
-    assert world.refusal("ClusterRole", role("r", gathers=gathers)) == refused
-    assert world.refusal("ClusterRole", role("r"), role("r", gathers=gathers)) == refused
-    assert world.refusal("ClusterRole", role("r", gathers=[])) == ""
+    assert await world.refusal("ClusterRole", role("r", gathers=gathers)) == refused
+    assert await world.refusal("ClusterRole", role("r"), role("r", gathers=gathers)) == refused
+    assert await world.refusal("ClusterRole", role("r", gathers=[])) == ""
     await world.hold(rule("*", "*", "*"), {"verbs": ["*"], "nonResourceURLs": ["*"]})
-    assert world.refusal("ClusterRole", role("r", gathers=gathers)) == ""
+    assert await world.refusal("ClusterRole", role("r", gathers=gathers)) == ""
 
 
 async def test_what_only_the_collector_changes_is_free(world: World) -> None:
     old = role("r", SECRETS)
     old["metadata"]["finalizers"] = ["x"]
     new = role("r", SECRETS)
-    assert world.refusal("ClusterRole", new, old) == ""
+    assert await world.refusal("ClusterRole", new, old) == ""
     new["metadata"]["labels"] = {"a": "b"}
-    assert world.refusal("ClusterRole", new, old)
+    assert await world.refusal("ClusterRole", new, old)
 
 
 async def test_a_binding_needs_the_roles_rules(world: World) -> None:
     await world.put("ClusterRole", role("secret-reader", SECRETS))
     await world.put("Role", role("local", SECRETS, namespace="a"))
     refused = [
-        world.refusal("ClusterRoleBinding", binding("b", "secret-reader")),
-        world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")),
-        world.refusal("RoleBinding", binding("b", "local", namespace="a", kind="Role")),
+        await world.refusal("ClusterRoleBinding", binding("b", "secret-reader")),
+        await world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")),
+        await world.refusal("RoleBinding", binding("b", "local", namespace="a", kind="Role")),
     ]
     missing = f'"b" is forbidden: {TOLD}' + '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}'
     assert refused == [
@@ -174,46 +176,46 @@ async def test_a_binding_needs_the_roles_rules(world: World) -> None:
         f"403 rolebindings.{GROUP} {missing}",
     ]
     await world.hold(SECRETS, namespace="a")
-    assert world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")) == ""
-    assert world.refusal("RoleBinding", binding("b", "local", namespace="a", kind="Role")) == ""
-    assert world.refusal("ClusterRoleBinding", binding("b", "secret-reader"))
+    assert await world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")) == ""
+    assert await world.refusal("RoleBinding", binding("b", "local", namespace="a", kind="Role")) == ""
+    assert await world.refusal("ClusterRoleBinding", binding("b", "secret-reader"))
 
 
 async def test_a_binding_to_an_aggregated_role_needs_what_it_gathers(world: World) -> None:
     gathers: list[Obj] = [{"matchLabels": {"to": "top"}}]
     await world.put("ClusterRole", role("top", gathers=gathers))
-    assert world.refusal("ClusterRoleBinding", binding("b", "top")) == ""
+    assert await world.refusal("ClusterRoleBinding", binding("b", "top")) == ""
     part = role("part", SECRETS)
     part["metadata"]["labels"] = {"to": "top"}
     await world.put("ClusterRole", part)
-    assert '"secrets"' in world.refusal("ClusterRoleBinding", binding("b", "top"))
+    assert '"secrets"' in await world.refusal("ClusterRoleBinding", binding("b", "top"))
 
 
 async def test_bind_allows_it(world: World) -> None:
     await world.put("ClusterRole", role("secret-reader", SECRETS))
     await world.put("ClusterRole", role("other", SECRETS))
     await world.hold(rule("bind", GROUP, "clusterroles", "secret-reader"), namespace="a")
-    assert world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")) == ""
-    assert world.refusal("RoleBinding", binding("b", "other", namespace="a"))
-    assert world.refusal("RoleBinding", binding("b", "secret-reader", namespace="b"))
-    assert world.refusal("ClusterRoleBinding", binding("b", "secret-reader"))
+    assert await world.refusal("RoleBinding", binding("b", "secret-reader", namespace="a")) == ""
+    assert await world.refusal("RoleBinding", binding("b", "other", namespace="a"))
+    assert await world.refusal("RoleBinding", binding("b", "secret-reader", namespace="b"))
+    assert await world.refusal("ClusterRoleBinding", binding("b", "secret-reader"))
 
 
 async def test_a_binding_to_no_role(world: World) -> None:
-    told = world.refusal("RoleBinding", binding("b", "gone", namespace="a", kind="Role"))
+    told = await world.refusal("RoleBinding", binding("b", "gone", namespace="a", kind="Role"))
     assert told == '404 roles.rbac.authorization.k8s.io "gone" not found'
 
 
 async def test_the_role_ref_stays(world: World) -> None:
     old, new = binding("b", "x"), binding("b", "y")
-    assert world.refusal("ClusterRoleBinding", new, old, ROOT) == (
+    assert await world.refusal("ClusterRoleBinding", new, old, ROOT) == (
         f'422 ClusterRoleBinding.{GROUP} "b" is invalid: roleRef: Invalid value: '
         f'rbac.RoleRef{{APIGroup:"{GROUP}", Kind:"ClusterRole", Name:"y"}}: cannot change roleRef'
     )
     del new["roleRef"]["apiGroup"]
     new["roleRef"]["name"] = "x"
-    assert world.refusal("ClusterRoleBinding", new, old, ROOT) == ""
+    assert await world.refusal("ClusterRoleBinding", new, old, ROOT) == ""
 
 
 async def test_other_kinds_pass(world: World) -> None:
-    check(world.authorizer, ALICE, resource("Role", "example.com"), role("r", SECRETS), None)
+    await check(world.authorizer, ALICE, resource("Role", "example.com"), role("r", SECRETS), None)

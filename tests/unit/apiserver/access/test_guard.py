@@ -93,16 +93,16 @@ def test_a_watch_is_no_list() -> None:
 )  # fmt: skip
 async def test_who_may_not_ask_is_not_told_what_is_there(guard: Guard, method: str, path: str, message: str) -> None:
     with pytest.raises(StatusError) as refused:
-        guard.check_unserved(Request(method, path, user=ROBOT))
+        await guard.check_unserved(Request(method, path, user=ROBOT))
     assert (refused.value.code, refused.value.message) == (403, message)
-    guard.check_unserved(Request(method, path, user=ADMIN))
+    await guard.check_unserved(Request(method, path, user=ADMIN))
 
 
 async def test_an_agent_may_ask_for_nothing_unknown(guard: Guard) -> None:
     agent = User("system:serviceaccount:starlink-servers:s1", ("system:authenticated",))
     for path in ("/api/v1/nothings", f"{SERVERS}/s2/nothing", "/apis/starlink.dev/v1/servers"):
         with pytest.raises(StatusError) as refused:
-            guard.check_unserved(Request("GET", path, user=agent))
+            await guard.check_unserved(Request("GET", path, user=agent))
         assert refused.value.code == 403
 
 
@@ -187,14 +187,14 @@ def test_groups_that_follow(name: str, groups: tuple[str, ...], has: tuple[str, 
 async def test_somebody_must_be_meant(guard: Guard, line: str, what: str) -> None:
     request = Request("GET", "/", headers=parsed(f"Impersonate-{line}").headers, user=ADMIN)
     with pytest.raises(StatusError) as refused:
-        guard.acting(request)
+        await guard.acting(request)
     assert (refused.value.code, refused.value.message) == (400, f"requested {what} without impersonating a user")
 
 
 async def test_who_may_impersonate_acts(guard: Guard) -> None:
     lines = ("User: jane", "Group: a,b", "Group: c", "Uid: 7", "Extra-Scopes: view", "Extra-Scopes: edit")
     request = Request("GET", "/", headers=parsed(*(f"Impersonate-{line}" for line in lines)).headers, user=ROBOT)
-    acting = guard.acting(request)
+    acting = await guard.acting(request)
     assert acting.sender is ROBOT
     assert acting.user.info() == {
         "username": "jane",
@@ -203,7 +203,7 @@ async def test_who_may_impersonate_acts(guard: Guard) -> None:
         "extra": {"scopes": ["view", "edit"]},
     }
     plain = Request("GET", "/", user=ROBOT)
-    assert guard.acting(plain) is plain
+    assert await guard.acting(plain) is plain
 
 
 @pytest.mark.parametrize(
@@ -219,11 +219,11 @@ async def test_who_may_impersonate_acts(guard: Guard) -> None:
 async def test_each_part_must_be_allowed(guard: Guard, line: str, message: str) -> None:
     headers = parsed("Impersonate-User: jane", f"Impersonate-{line}").headers
     with pytest.raises(StatusError) as refused:
-        guard.acting(Request("GET", "/", headers=headers, user=ROBOT))
+        await guard.acting(Request("GET", "/", headers=headers, user=ROBOT))
     assert (refused.value.code, refused.value.message) == (403, message)
 
 
 async def test_nobody_impersonates_unasked(guard: Guard) -> None:
     with pytest.raises(StatusError) as refused:
-        guard.acting(Request("GET", "/", headers={"impersonate-user": "jane"}, user=ANONYMOUS))
+        await guard.acting(Request("GET", "/", headers={"impersonate-user": "jane"}, user=ANONYMOUS))
     assert refused.value.code == 403

@@ -54,32 +54,32 @@ def review(**spec: Any) -> dict[str, Any]:
 
 
 def rules_review(obj: dict[str, Any], user: User, authorizer: Authorizer) -> dict[str, Any]:
-    return reviews.self_subject_rules_review(obj, user, reviews.asked_grants(obj, user, authorizer))
+    return reviews.self_subject_rules_review(obj, user, reviews.asked_grants(obj, user, authorizer).grants)
 
 
-def test_one_asks_for_oneself(authorizer: Authorizer) -> None:
+async def test_one_asks_for_oneself(authorizer: Authorizer) -> None:
     asked = review(resourceAttributes=LIST)
-    answered = reviews.self_subject_access_review(asked, ALICE, authorizer)
+    answered = await reviews.self_subject_access_review(asked, ALICE, authorizer)
     assert answered == {**asked, "metadata": {"creationTimestamp": None}, "status": {"allowed": True, "reason": REASON}}
     assert "status" not in asked
     other = review(resourceAttributes={**LIST, "verb": "create"})
-    assert reviews.self_subject_access_review(other, ALICE, authorizer)["status"] == {
+    assert (await reviews.self_subject_access_review(other, ALICE, authorizer))["status"] == {
         "allowed": False,
         "reason": 'RBAC: role.rbac.authorization.k8s.io "gone" not found',
     }
 
 
-def test_paths_and_empty_questions(authorizer: Authorizer) -> None:
+async def test_paths_and_empty_questions(authorizer: Authorizer) -> None:
     questions: list[dict[str, Any]] = [
         {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}},
         {"resourceAttributes": {}},
     ]
     for spec in questions:
-        status = reviews.self_subject_access_review(review(**spec), User("zoe"), authorizer)["status"]
+        status = (await reviews.self_subject_access_review(review(**spec), User("zoe"), authorizer))["status"]
         assert status == {"allowed": False}
 
 
-def test_one_asks_for_another(authorizer: Authorizer) -> None:
+async def test_one_asks_for_another(authorizer: Authorizer) -> None:
     for spec, allowed in (
         ({"user": "bob"}, False),
         ({"user": "bob", "groups": ["dev"]}, True),
@@ -87,8 +87,8 @@ def test_one_asks_for_another(authorizer: Authorizer) -> None:
         ({"user": "root", "groups": ["system:masters"]}, True),
     ):
         asked = review(resourceAttributes=LIST, **spec)
-        assert reviews.subject_access_review(asked, authorizer)["status"]["allowed"] is allowed
-        local = reviews.local_subject_access_review(asked, "a", authorizer)
+        assert (await reviews.subject_access_review(asked, authorizer))["status"]["allowed"] is allowed
+        local = await reviews.local_subject_access_review(asked, "a", authorizer)
         assert local["status"]["allowed"] is allowed and local["metadata"]["namespace"] == "a"
 
 
@@ -119,51 +119,51 @@ SELECTOR = "spec.resourceAttributes.fieldSelector"
         ),
     ],
 )
-def test_bad_questions(authorizer: Authorizer, spec: dict[str, Any], told: list[str]) -> None:
+async def test_bad_questions(authorizer: Authorizer, spec: dict[str, Any], told: list[str]) -> None:
     with pytest.raises(StatusError) as own:
-        reviews.self_subject_access_review(review(**spec), ALICE, authorizer)
+        await reviews.self_subject_access_review(review(**spec), ALICE, authorizer)
     assert own.value.code == 422
     assert own.value.message == f'.authorization.k8s.io "" is invalid: {told[0]}'
     with pytest.raises(StatusError) as other:
-        reviews.subject_access_review(review(**spec), authorizer)
+        await reviews.subject_access_review(review(**spec), authorizer)
     assert [f"{cause.field}: {cause.message}" for cause in other.value.causes] == [*told, NOBODY]
 
 
-def test_reviews_have_no_metadata(authorizer: Authorizer) -> None:
+async def test_reviews_have_no_metadata(authorizer: Authorizer) -> None:
     asked = {**review(resourceAttributes=LIST), "metadata": {"name": "x", "creationTimestamp": None}}
     with pytest.raises(StatusError, match=r'metadata: Invalid value: {"name":"x"}: must be empty$'):
-        reviews.self_subject_access_review(asked, ALICE, authorizer)
+        await reviews.self_subject_access_review(asked, ALICE, authorizer)
     with pytest.raises(StatusError, match="must be empty except for namespace"):
-        reviews.local_subject_access_review({**asked, "spec": {**asked["spec"], "user": "bob"}}, "a", authorizer)
+        await reviews.local_subject_access_review({**asked, "spec": {**asked["spec"], "user": "bob"}}, "a", authorizer)
 
 
-def test_a_local_review_keeps_to_its_namespace(authorizer: Authorizer) -> None:
+async def test_a_local_review_keeps_to_its_namespace(authorizer: Authorizer) -> None:
     elsewhere = review(resourceAttributes={**LIST, "namespace": "b"}, user="bob")
     with pytest.raises(StatusError) as caught:
-        reviews.local_subject_access_review(elsewhere, "a", authorizer)
+        await reviews.local_subject_access_review(elsewhere, "a", authorizer)
     told = 'spec.resourceAttributes.namespace: Invalid value: "b": must match metadata.namespace'
     assert caught.value.code == 422 and caught.value.message.endswith(told)
     with pytest.raises(StatusError, match="disallowed on this kind of request"):
-        reviews.local_subject_access_review(review(nonResourceAttributes=PATH, user="bob"), "a", authorizer)
+        await reviews.local_subject_access_review(review(nonResourceAttributes=PATH, user="bob"), "a", authorizer)
     with pytest.raises(StatusError) as caught:
-        reviews.local_subject_access_review({**elsewhere, "metadata": {"namespace": "b"}}, "a", authorizer)
+        await reviews.local_subject_access_review({**elsewhere, "metadata": {"namespace": "b"}}, "a", authorizer)
     assert (caught.value.code, caught.value.message) == (
         400,
         "the namespace of the provided object does not match the namespace sent on the request",
     )
 
 
-def test_what_an_agent_may_do(authorizer: Authorizer) -> None:
-    def status(**asked: Any) -> Any:
+async def test_what_an_agent_may_do(authorizer: Authorizer) -> None:
+    async def status(**asked: Any) -> Any:
         spec = {"group": "starlink.dev", "resource": "assignments", **asked}
-        return reviews.self_subject_access_review(review(resourceAttributes=spec), AGENT, authorizer)["status"]
+        return (await reviews.self_subject_access_review(review(resourceAttributes=spec), AGENT, authorizer))["status"]
 
     one = {"requirements": [{"key": "spec.server", "operator": "In", "values": ["s1"]}]}
-    assert status(verb="list", fieldSelector=one)["allowed"]
-    assert status(verb="list", fieldSelector={"rawSelector": "spec.server==s1,metadata.name!=x"})["allowed"]
-    assert not status(verb="list", fieldSelector={"rawSelector": "spec.server!=s1"})["allowed"]
-    assert not status(verb="list")["allowed"]
-    assert status(verb="get", name="x") == {
+    assert (await status(verb="list", fieldSelector=one))["allowed"]
+    assert (await status(verb="list", fieldSelector={"rawSelector": "spec.server==s1,metadata.name!=x"}))["allowed"]
+    assert not (await status(verb="list", fieldSelector={"rawSelector": "spec.server!=s1"}))["allowed"]
+    assert not (await status(verb="list"))["allowed"]
+    assert await status(verb="get", name="x") == {
         "allowed": False,
         "evaluationError": 'assignments.starlink.dev "x" not found',
     }
