@@ -15,6 +15,7 @@ from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError, qualified
 from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPHAN
 from starlink.apiserver.objects import Objects
+from starlink.apiserver.objects.many import for_each
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.upkeep import termination
 from starlink.apiserver.upkeep.ownership import Metadata, Ownership, metadata
@@ -83,15 +84,16 @@ class GarbageCollector:
     async def _collect(self, due: set[Key]) -> set[Key]:
         """Looks at each key; gives those that failed, to be looked at again."""
         left = set()
-        for number, key in enumerate(sorted(due), 1):
-            if number % _AT_A_TIME == 0:
-                await asyncio.sleep(0)
+
+        async def look_at(key: Key) -> None:
             try:
                 await self._look_at(key)
             except StatusError as error:
                 if error.code != 404:
                     log.warning("garbage collection of %s failed: %s", key, error)
                     left.add(key)
+
+        await for_each(sorted(due), look_at)
         return left
 
     async def _look_at(self, key: Key) -> None:
@@ -126,24 +128,29 @@ class GarbageCollector:
 
     async def _dependents_gone(self, uid: str) -> bool:
         """Deletes the dependents; True once none that blocks its owner is left."""
-        blocked = False
-        for key in self._index.dependents(uid):
+        blocking = False
+
+        async def delete(key: Key) -> None:
+            nonlocal blocking
             record, resource = self._store.latest(key), self._resource(key)
             if record is None or resource is None:
-                continue
+                return
             meta = metadata(record)
-            blocked |= any(owner.uid == uid and owner.blockOwnerDeletion for owner in meta.ownerReferences)
+            blocking |= any(owner.uid == uid and owner.blockOwnerDeletion for owner in meta.ownerReferences)
             if not meta.deletionTimestamp:
                 with contextlib.suppress(StatusError):
                     await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
-                blocked |= self._store.latest(key) is not None and blocked
-        return not blocked
+
+        await for_each(self._index.dependents(uid), delete)
+        return not blocking
 
     async def _orphan(self, uid: str) -> None:
-        for key in self._index.dependents(uid):
+        async def leave(key: Key) -> None:
             resource = self._resource(key)
             if resource is not None:
                 await self._leave(resource, key, {uid})
+
+        await for_each(self._index.dependents(uid), leave)
 
     async def _leave(self, resource: Resource, key: Key, uids: set[str]) -> None:
         """Takes owners out of an object."""
@@ -195,17 +202,19 @@ class GarbageCollector:
 
     async def _emptied(self, storage: str, namespace: str | None, failures: list[str]) -> Sequence[Record]:
         """Deletes all objects of a resource; gives those that are left, and adds to `failures` what went wrong."""
-        for record in tuple(self._store.list(storage, namespace)):
-            key, resource = record.key, self._resource(record.key)
-            if resource is None or (namespace is not None and not resource.namespaced):
-                continue
-            if metadata(record).deletionTimestamp is None:
-                try:
-                    await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
-                except StatusError as error:
-                    if error.code != 404:
-                        failures.append(f"{qualified(resource.group, resource.plural)}: {error}")
+        resource = self._registry.stored(storage)
+        if resource is not None and (namespace is None or resource.namespaced):
+            await for_each(self._store.list(storage, namespace), lambda record: self._empty(resource, record, failures))
         return self._store.list(storage, namespace)
+
+    async def _empty(self, resource: Resource, record: Record, failures: list[str]) -> None:
+        if metadata(record).deletionTimestamp is not None:
+            return
+        try:
+            await self._objects.delete(resource, record.key.namespace, record.key.name, _BACKGROUND)
+        except StatusError as error:
+            if error.code != 404:
+                failures.append(f"{qualified(resource.group, resource.plural)}: {error}")
 
     def _resource(self, key: Key) -> Resource | None:
         return self._registry.stored(key.resource)

@@ -12,6 +12,7 @@ from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response
 from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
 from starlink.apiserver.objects import Admission, Change, Objects, Written
+from starlink.apiserver.objects.many import for_each
 from starlink.apiserver.reading import listing
 from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.resource import Registry, Resource
@@ -19,7 +20,7 @@ from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
 from starlink.apiserver.writing.envelope import check_envelope, namespace_of
-from starlink.store.base import Key
+from starlink.store.base import Key, Record
 
 MAX_WARNINGS = 4 * 1024
 """Characters of all warnings together."""
@@ -181,17 +182,24 @@ class Writes:
         return _response(await self._objects.delete(asked.resource, namespace, asked.name, wanted, admission))
 
     async def delete_collection(self, request: Request, asked: Route, part: listing.Page) -> Response:
-        """DELETE of the objects of `part`; those that have gone meanwhile are passed over."""
+        """DELETE of the objects of `part`; those that have gone meanwhile are passed over. The first refusal is the
+        answer, and what was deleted before it stays so.
+
+        https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go (DeleteCollection)
+        """
         if asked.resource.namespaced and asked.namespace is None:
             raise errors.method_not_allowed()
         wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
-        for record in part.records:
+
+        async def delete(record: Record) -> None:
             try:
                 await self._objects.delete(asked.resource, record.key.namespace, record.key.name, wanted, admission)
             except StatusError as error:
                 if error.code != 404:
                     raise
+
+        await for_each(part.records, delete)
         return Response(200, listing.body(asked.resource, part), JSON)
 
     async def _delete_options(self, request: Request) -> options.DeleteOptions:
