@@ -29,6 +29,7 @@ from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.listener import Listener, Seldom, listen
 from starlink.apiserver.http.parser import RequestParser
 from starlink.apiserver.http.server import _fitting
+from starlink.apiserver.http.strangers import Strangers
 from starlink.apiserver.message import ANONYMOUS, Request, Response
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Router
@@ -58,7 +59,8 @@ async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None
         above, silent = await asyncio.open_connection("127.0.0.1", server.port)
         await soon(lambda: not channels.has_room_to_refuse, "no room to refuse another")
         await soon(
-            lambda: all(spoke < channels.clock() - 0.1 for spoke in channels.strangers.values()), "them to be silent"
+            lambda: all(spoke < channels.clock() - 0.1 for spoke in channels.strangers.spoke.values()),
+            "them to be silent",
         )
         other = await stack.enter_async_context(server.talk(server.pki.client("joe")))
         assert (await other.ask()).json["user"] == "joe"
@@ -67,6 +69,75 @@ async def test_strangers_do_not_keep_out_who_is_somebody(tmp_path: Path) -> None
         assert channels.admitted.taken == 4
         silent.close()
         assert above is not None
+
+
+async def test_silent_connections_keep_nobody_of_their_address_out(tmp_path: Path) -> None:
+    """All tasks of a machine and its operator, agent and kubectl come from one address."""
+    limits = Limits(connections=200, connections_per_address=60, strangers_per_address=20, connections_refused=1)
+    async with serving(tmp_path, limits=limits) as server, contextlib.AsyncExitStack() as stack:
+        known = [await stack.enter_async_context(server.talk(server.pki.client("jane"))) for _ in range(3)]
+        for one in known:
+            assert (await one.ask()).json["user"] == "jane"
+        silent = [(await asyncio.open_connection("127.0.0.1", server.port)) for _ in range(150)]
+        channels = server.server._service.channels  # type: ignore[union-attr]
+        await soon(lambda: channels.admitted.taken == 23, "all of them to have come")
+        for _ in range(5):
+            other = await stack.enter_async_context(server.talk(server.pki.client("joe")))
+            assert (await other.ask()).json["user"] == "joe"
+        for one in known:
+            assert (await one.ask()).json["user"] == "jane"
+        assert (channels.refused, channels.admitted.taken) == (0, 3 + 5 + 19)
+        gone = [await reader.read() for reader, _ in silent[:131]]
+        assert gone == [b""] * 131, "the oldest have gone"
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_an_address_full_of_somebody_has_room_for_its_own(tmp_path: Path) -> None:
+    """The place is that of the last silent one, and not of a watch or a heartbeat."""
+    limits = Limits(connections=9, connections_per_address=4, connections_refused=1)
+    async with serving(tmp_path, limits=limits) as server, contextlib.AsyncExitStack() as stack:
+        known = [await stack.enter_async_context(server.talk(server.pki.client("jane"))) for _ in range(3)]
+        for one in known:
+            assert (await one.ask()).json["user"] == "jane"
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        channels = server.server._service.channels  # type: ignore[union-attr]
+        await soon(lambda: channels.admitted.taken == 4, "the silent one to have come")
+        other = await stack.enter_async_context(server.talk(server.pki.client("joe")))
+        assert (await other.ask()).json["user"] == "joe" and await reader.read() == b""
+        above = await stack.enter_async_context(server.talk(server.pki.client("ann")))
+        assert (await above.ask()).status == 429
+        for one in known:
+            assert (await one.ask()).json["user"] == "jane"
+        writer.close()
+
+
+async def test_strangers_who_ask_do_not_exceed_their_number(tmp_path: Path) -> None:
+    limits = Limits(connections=9, connections_per_address=9, strangers_per_address=2, connections_refused=1)
+    async with serving(tmp_path, limits=limits) as server, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            stranger = await stack.enter_async_context(server.talk())
+            assert (await stranger.ask()).status == 200
+        above = await stack.enter_async_context(server.talk())
+        assert (await above.ask()).status == 429
+
+
+def test_which_stranger_gives_way() -> None:
+    class Channel:
+        def __init__(self, remote: str) -> None:
+            self.remote = remote
+
+    strangers, (a, b, c) = Strangers(), (Channel("x"), Channel("x"), Channel("y"))
+    for now, one in enumerate((a, b, c)):
+        strangers.join(one, float(now))
+    assert strangers.oldest_silent("x") is a and strangers.held("x") == 2
+    strangers.heard(a, 3.0)
+    assert strangers.oldest_silent("x") is b and strangers.quietest("x") is b and list(strangers.spoke) == [b, c, a]
+    strangers.leave(b)
+    assert strangers.oldest_silent("x") is None and strangers.quietest("x") is a and strangers.held("x") == 1
+    for one in (a, c, c):
+        strangers.leave(one)
+    assert not strangers and strangers.held("x") == strangers.held("y") == 0
 
 
 # Requests without an end

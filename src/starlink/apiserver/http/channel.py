@@ -74,14 +74,14 @@ class Channel(asyncio.BufferedProtocol, ABC):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]).removeprefix("::ffff:") if peer else ""
-        self.admitted = not channels.stopping and (channels.admitted.take(self.remote) or self._take_a_strangers())
+        self.admitted = not channels.stopping and self._find_room()
         channels.refused += not self.admitted
         if channels.stopping or not (self.admitted or channels.has_room_to_refuse):
             self._transport.abort()
             return
         channels.open.add(self)
         if self.admitted:
-            self.spoke(known=False)
+            channels.strangers.join(self, channels.clock())
         self._transport.set_write_buffer_limits(high=_PIECE)
         _keep_alive(transport.get_extra_info("socket"))
         self.deadline = channels.clock() + limits.header_seconds
@@ -89,7 +89,7 @@ class Channel(asyncio.BufferedProtocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:
         channels = self._channels
         channels.open.discard(self)
-        channels.strangers.pop(self, None)
+        channels.strangers.leave(self)
         if self.admitted:
             channels.admitted.give_back(self.remote)
         self.closing = True
@@ -186,27 +186,47 @@ class Channel(asyncio.BufferedProtocol, ABC):
         return bool(self._transport.is_closing())
 
     def spoke(self, *, known: bool) -> None:
-        """The client has said something; `known`: and proved to be somebody."""
-        strangers = self._channels.strangers
-        strangers.pop(self, None)
-        if not known:
-            strangers[self] = self._channels.clock()
+        """The client has sent a whole request; `known`: and proved to be somebody."""
+        if known:
+            self._channels.strangers.leave(self)
+        else:
+            self._channels.strangers.heard(self, self._channels.clock())
 
-    def _take_a_strangers(self) -> bool:
-        """Takes the place of the stranger that is silent for longest: whoever holds many connections and is nobody
-        must not keep out who is somebody."""
-        channels = self._channels
-        silent_since = channels.clock() - channels.limits.stranger_seconds
-        for stranger, spoke in islice(channels.strangers.items(), _LOOKED_AT):
-            if spoke > silent_since:
+    def _find_room(self) -> bool:
+        """Takes a place that is free, or that of a stranger: who holds many connections and is nobody must not keep
+        out who is somebody, who may come from the same address."""
+        channels, remote = self._channels, self.remote
+        strangers, quiet_since = channels.strangers, channels.clock() - channels.limits.stranger_seconds
+        has_many = strangers.held(remote) >= channels.limits.strangers_per_address
+        if not has_many and channels.admitted.take(remote):
+            return True
+        silent, quietest = strangers.oldest_silent(remote), strangers.quietest(remote)
+        if silent is not None and self._take(silent):
+            return True
+        if has_many:
+            return quietest is not None and strangers.spoke[quietest] <= quiet_since and self._take(quietest)
+        return self._take_anybodys(quiet_since)
+
+    def _take_anybodys(self, quiet_since: float) -> bool:
+        """Takes the place of the stranger, wherever it is, that is silent for longest."""
+        for stranger, spoke in islice(self._channels.strangers.spoke.items(), _LOOKED_AT):
+            if spoke > quiet_since:
                 return False
-            stranger.admitted = False
-            channels.admitted.give_back(stranger.remote)
-            if channels.admitted.take(self.remote):
-                stranger.abort()
+            if self._take(stranger):
                 return True
-            stranger.admitted = channels.admitted.take(stranger.remote)
         return False
+
+    def _take(self, stranger: "Channel") -> bool:
+        """Takes a stranger's place, if that helps."""
+        channels = self._channels
+        stranger.admitted = False
+        channels.admitted.give_back(stranger.remote)
+        if not channels.admitted.take(self.remote):
+            stranger.admitted = channels.admitted.take(stranger.remote)
+            return False
+        channels.strangers.leave(stranger)
+        stranger.abort()
+        return True
 
     def _pump(self) -> None:
         """Encrypts and sends what waits, for as long as the client reads."""

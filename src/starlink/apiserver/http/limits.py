@@ -13,14 +13,16 @@ class Limits:
     logs, which count in neither.
     `header_seconds` is for a new connection's first byte, `request_seconds` from a request's first
     byte to its last, `idle_seconds` between requests, `stalled_seconds` for a client that does not
-    read, `linger_seconds` for it to close after the last answer. A connection on which nobody has
-    proved to be somebody gives way to another above the limit once it has said nothing for
-    `stranger_seconds`. Of the other connections above the limit, `connections_refused` are told so,
+    read, `linger_seconds` for it to close after the last answer. An address may have `strangers_per_address`
+    connections on which nobody has proved to be somebody. Above a limit of its address, one that has not sent a
+    whole request gives way to another at once, the oldest first; above any limit, one that has, once it has said
+    nothing for `stranger_seconds`. Of the other connections above the limit, `connections_refused` are told so,
     with a 429; more are closed without a word.
     """
 
     connections: int = 5_000
     connections_per_address: int = 4_000
+    strangers_per_address: int = 1_000
     connections_refused: int = 64
     target: int = 16 * 1024
     headers: int = 64 * 1024

@@ -8,6 +8,7 @@ from typing import Any
 from starlink.apiserver.fairness import Budget, Quota
 from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.strangers import Strangers
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.message import Request
@@ -28,8 +29,7 @@ class Channels:
     clock: Callable[[], float]
     admitted: Quota
     open: set[Any]
-    strangers: dict[Any, float] = field(default_factory=dict)
-    """Those on which nobody has proved to be somebody, and when each last spoke; who is silent for longest first."""
+    strangers: Strangers = field(default_factory=Strangers)
     stopping: bool = False
     refused: int = 0
     empty: asyncio.Event = field(default_factory=asyncio.Event)
