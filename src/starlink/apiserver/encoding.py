@@ -1,14 +1,19 @@
 """Objects as bytes: in the store without a resourceVersion, on the wire with it."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 
+from starlink.apiserver.errors import StatusError
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.store.base import Key, Record, Store
+from starlink.store.seal import told
+
+log = logging.getLogger(__name__)
 
 JSON = {"content-type": "application/json"}
 _ORDER = ("apiVersion", "kind", "metadata")
@@ -59,9 +64,27 @@ def _begin(api_version: str, kind: str) -> bytes:
     return b'{"apiVersion":"%b","kind":"%b","metadata":{' % (api_version.encode(), kind.encode())
 
 
+class Unreadable(StatusError):
+    """What is stored is no object: a 500 for who asks for it, and for nobody else."""
+
+
+def readable(records: Sequence[Record], resource: Resource) -> Sequence[Record]:
+    """The records but for those that are no objects, which are logged: a list is not to fail for one of them."""
+    return [record for record in records if _is_readable(record, resource)]
+
+
+def _is_readable(record: Record, resource: Resource) -> bool:
+    try:
+        to_object(record, resource)
+    except Unreadable as error:
+        log.error("an object is left out of a list: %s", error)
+        return False
+    return True
+
+
 def to_object(record: Record, resource: Resource) -> Obj:
     """The object at the resource's version, decoded, with its resourceVersion. One that was written by an older
-    schema is as today's schema has it."""
+    schema is as today's schema has it. Raises Unreadable."""
     obj = conversion.from_stored(resource, raw(record))
     if record.revision < resource.since:
         obj, _ = resource.schema.conform(obj, defaults=True)
@@ -69,9 +92,15 @@ def to_object(record: Record, resource: Resource) -> Obj:
 
 
 def raw(record: Record) -> Obj:
-    """The object as it is stored, decoded, with its resourceVersion."""
-    obj = _decoder.decode(record.body)
-    obj["metadata"] = {"resourceVersion": str(record.revision), **obj["metadata"]}
+    """The object as it is stored, decoded, with its resourceVersion. Raises Unreadable."""
+    try:
+        obj = _decoder.decode(record.body)
+        obj["metadata"] = {"resourceVersion": str(record.revision), **obj["metadata"]}
+        if not (obj["apiVersion"] and obj["kind"] and obj["metadata"]["name"]):
+            raise KeyError("an empty one")
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        why = f"what is stored as {told(record.key)} is no object; restore a backup"
+        raise Unreadable(500, "InternalError", why) from None
     return obj
 
 

@@ -77,6 +77,11 @@ def _at(store: Store, resource: Resource, namespace: str | None, revision: int) 
     return store.list_at(resource.storage, namespace, revision)
 
 
+def readable(taken: Taken, resource: Resource) -> Taken:
+    """Without what is no object."""
+    return Taken(encoding.readable(taken.records, resource), taken.revision)
+
+
 def page(taken: Taken, resource: Resource, selector: Selector, limit: int) -> Page:
     """The first `limit` objects (0: all) that are selected. Pure."""
     records, revision = _selected(taken.records, resource, selector), taken.revision

@@ -1,8 +1,9 @@
 """A watch: the store's events as a stream of JSON lines, each encoded once for all who see it."""
 
 import asyncio
+import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,8 +19,13 @@ from starlink.store.base import Change, Event, Expired, Record, Store, StoreUnav
 BOOKMARK_EVERY = 25.0  # seconds; kopf reconnects after 70 s of silence
 _KEPT_LINES = 512
 _KEPT_BATCHES = 4
-_AT_ONCE = 500  # objects in one piece of what is there at first
+_AT_ONCE, _BYTES_AT_ONCE = 500, 1024 * 1024
+"""Objects, and bytes of them, in one piece of what is there at first, before others have a turn."""
+_RENDERED = 16
+"""How many times as much of that an object is that is decoded."""
 K = TypeVar("K")
+
+log = logging.getLogger(__name__)
 
 
 class Frames:
@@ -110,10 +116,10 @@ class Watcher:
     async def _lines(self, initial: Sequence[Record], subscription: Watch) -> AsyncIterator[bytes]:
         alarm = _Alarm(subscription, self._options.timeout)
         try:
-            for start in range(0, len(initial), _AT_ONCE):
-                part = (record for record in initial[start : start + _AT_ONCE] if self._wanted(record))
-                if lines := b"".join(self._render("ADDED", record) for record in part):
+            for part in _pieces(initial, 1 if self._shared else _RENDERED):
+                if lines := b"".join(map(self._first, part)):
                     yield lines
+                await asyncio.sleep(0)
             if self._options.initial_events_end:
                 yield self._bookmark({"k8s.io/initial-events-end": "true"})
             while not alarm.is_over:
@@ -137,6 +143,14 @@ class Watcher:
         finally:
             alarm.stop()
             subscription.close()
+
+    def _first(self, record: Record) -> bytes:
+        """The line of an object that is there already, if there is one for this watcher."""
+        try:
+            return self._render("ADDED", record) if self._wanted(record) else b""
+        except encoding.Unreadable as error:
+            log.error("an object is left out of a watch: %s", error)
+            return b""
 
     def _current_bookmark(self) -> bytes:
         """When every committed event has been told, a bookmark may say the store's revision."""
@@ -173,6 +187,17 @@ class Watcher:
             metadata["annotations"] = annotations
         obj = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
         return frame("BOOKMARK", encoding.dump(obj))
+
+
+def _pieces(records: Sequence[Record], weight: int) -> Iterator[Sequence[Record]]:
+    """The records in their order, in pieces; each counts as `weight` of those that are passed on as they are."""
+    start = size = 0
+    for end, record in enumerate(records):
+        size += len(record.body) * weight
+        if (end + 1 - start) * weight >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield records[start : end + 1]
+            start, size = end + 1, 0
+    yield records[start:]
 
 
 def frame(type_: str, obj: bytes) -> bytes:

@@ -35,8 +35,11 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def metadata(record: Record) -> Metadata:
-    """The metadata of a stored object."""
-    return _head.decode(record.body).metadata
+    """The metadata of a stored object; of what is none, nobody's."""
+    try:
+        return _head.decode(record.body).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Metadata("")
 
 
 class Ownership:
