@@ -1,10 +1,10 @@
 """OpenAPI v3: an index and a document per group and version, for `kubectl explain` and validation."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlink.apiserver import kinds
+from starlink.apiserver import aside, kinds
 from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
@@ -16,6 +16,8 @@ _FOREVER = {
     "expires": "Fri, 01 Jan 2100 00:00:00 GMT",
     "vary": "Accept",
 }
+_Documents = dict[str, tuple[bytes, str]]
+"""The body and its hash, by path."""
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
@@ -25,15 +27,16 @@ class OpenApi:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._generation = -1
-        self._documents: dict[str, tuple[bytes, str]] = {}
+        self._groups: dict[str, tuple[Resource, ...]] = {}
+        self._documents: _Documents = {}
 
-    def response(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response | None:
+    async def response(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response | None:
         """The answer for a path below /openapi/v3, None for any other."""
         if path.rstrip("/") == "/openapi/v3":
-            return Response(200, self._index(), JSON)
+            return Response(200, _index(await self._current()), JSON)
         if not path.startswith("/openapi/v3/"):
             return None
-        found = self._current().get(path.removeprefix("/openapi/v3/"))
+        found = (await self._current()).get(path.removeprefix("/openapi/v3/"))
         if found is None:
             return None
         body, digest = found
@@ -45,28 +48,35 @@ class OpenApi:
             return Response(304, b"", {"etag": etag, **caching})
         return Response(200, body, {**JSON, "etag": etag, **caching})
 
-    def _index(self) -> bytes:
-        paths = {
-            name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"}
-            for name, (_, digest) in self._current().items()
-        }
-        return dump({"paths": paths})
-
-    def _current(self) -> dict[str, tuple[bytes, str]]:
-        if self._generation != self._registry.generation:
-            self._generation = self._registry.generation
-            self._documents = {}
-            groups: dict[tuple[str, str], list[Resource]] = {}
+    async def _current(self) -> _Documents:
+        """Those of what is served now; made beside the loop, for a schema may be large, and a group alone where
+        nothing else has changed."""
+        generation = self._registry.generation
+        if self._generation != generation:
+            groups: dict[str, tuple[Resource, ...]] = {}
             for resource in self._registry.all():
-                groups.setdefault((resource.group, resource.version), []).append(resource)
-            for (group, version), resources in groups.items():
-                body = dump(_document(resources))
-                digest = hashlib.sha256(body).hexdigest()[:32].upper()
-                self._documents[f"apis/{group}/{version}" if group else f"api/{version}"] = (body, digest)
+                path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
+                groups[path] = (*groups.get(path, ()), resource)
+            known = {path: self._documents[path] for path in groups if groups[path] == self._groups.get(path)}
+            made = await aside.run(aside.LARGE, lambda: {p: _made(of) for p, of in groups.items() if p not in known})
+            self._generation, self._groups = generation, groups
+            self._documents = {path: known.get(path) or made[path] for path in groups}
         return self._documents
 
 
-def _document(resources: list[Resource]) -> Obj:
+def _index(documents: _Documents) -> bytes:
+    paths = {
+        name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"} for name, (_, digest) in documents.items()
+    }
+    return dump({"paths": paths})
+
+
+def _made(resources: Sequence[Resource]) -> tuple[bytes, str]:
+    body = dump(_document(resources))
+    return body, hashlib.sha256(body).hexdigest()[:32].upper()
+
+
+def _document(resources: Sequence[Resource]) -> Obj:
     schemas: Obj = {_META: _published(kinds.part("ObjectMeta"))}
     paths: Obj = {}
     for resource in resources:

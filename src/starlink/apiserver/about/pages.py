@@ -37,7 +37,7 @@ class Pages:
                 return Response(200, self._metrics.text(), {"content-type": MEDIA})
             return debug.response(path)
         page = self._discovery.response(request.path, request.headers)
-        page = page or self._openapi.response(request.path, request.query, request.headers)
+        page = page or await self._openapi.response(request.path, request.query, request.headers)
         if page is not None:
             await self._guard.check_path(request)
         return page

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import encoding, errors
+from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import CRDS
@@ -37,7 +37,7 @@ class Definitions:
             if resource.custom and f"{resource.plural}.{resource.group}" not in stored:
                 self._registry.remove(resource.group, resource.plural)
         for record in stored.values():
-            self._serve(record)
+            await self._serve(record)
 
     async def run(self) -> None:
         """Follows what others write, deletions above all, until cancelled."""
@@ -62,7 +62,7 @@ class Definitions:
             return
         obj = encoding.raw(event.record)
         if not obj["metadata"].get("deletionTimestamp"):
-            self._serve(event.record)
+            await self._serve(event.record)
         elif condition_of(obj, "Terminating") is None:
             self._ending.add((obj["spec"]["group"], obj["spec"]["names"]["plural"]))
             await self._write_status(obj["metadata"]["name"], _terminating)
@@ -73,15 +73,17 @@ class Definitions:
             obj = encoding.raw(record)
             refused = (condition_of(obj, "NamesAccepted") or {}).get("status") == "False"
             if refused and obj["spec"]["group"] == group and self._name_conflict(obj) is None:
-                self._serve(record)
+                await self._serve(record)
                 await self._write_status(obj["metadata"]["name"], lambda now: _status(now, None))
 
     async def _write_status(self, name: str, status: Callable[[Obj], Obj]) -> None:
         crds = self._registry.stored(CRDS)
         assert crds is not None
+        record = self._objects.store.latest(Key(CRDS, "", name))
+        options = replace(_OWN_WRITE, weight=len(record.body) if record is not None else 0)
         with contextlib.suppress(StatusError):  # it has gone meanwhile
             await self._objects.update(
-                crds, "", name, lambda now: {**now, "status": status(now)}, _OWN_WRITE, subresource="status"
+                crds, "", name, lambda now: {**now, "status": status(now)}, options, subresource="status"
             )
 
     def check_creation(self, resource: Resource, obj: Obj) -> None:
@@ -101,13 +103,13 @@ class Definitions:
             return written
         conflict = self._name_conflict(obj)
         if conflict is None:
-            self._serve(written.record)
+            await self._serve(written.record)
         told = await self._objects.update(
             resource,
             "",
             obj["metadata"]["name"],
             lambda now: {**now, "status": _status(now, conflict)},
-            _OWN_WRITE,
+            replace(_OWN_WRITE, weight=len(written.body)),
             subresource="status",
         )
         return Written(told.body, written.warnings, told.record, written.created)
@@ -131,12 +133,19 @@ class Definitions:
             found = (reason, f'"{clash}" is already in use') if clash else found
         return found
 
-    def _serve(self, record: Record) -> None:
+    async def _serve(self, record: Record) -> None:
+        """Serves the CRD as it is once it is compiled, which is done beside the loop."""
         obj = encoding.raw(record)
         try:
-            resources = crd.resources(obj)
+            resources = await aside.run(aside.LARGE, lambda: crd.resources(obj))
         except StatusError as error:
             log.error("a CRD is not served: %s", error, extra={"crd": obj["metadata"]["name"]})
+            return
+        newest = self._objects.store.get(record.key)
+        if newest is None:
+            return
+        if newest.revision > record.revision:
+            await self._serve(newest)
             return
         group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
         if self._name_conflict(obj) is not None:
