@@ -49,6 +49,15 @@ CASES: tuple[Case, ...] = (
         created(WIDGETS, lambda n: widget(parts=parts(n))),
     ),
     Case(
+        "list: a Table of n objects",
+        lambda n: send("GET", CONFIG_MAPS, accept="application/json;as=Table;v=v1;g=meta.k8s.io"),
+        300,
+        lambda n: [
+            send("DELETE", CONFIG_MAPS),
+            *(send("POST", CONFIG_MAPS, named("ConfigMap", name=f"t{i}")) for i in range(n)),
+        ],
+    ),
+    Case(
         "delete: n finalizers",
         lambda n: send("DELETE", f"{CONFIG_MAPS}/x", {"propagationPolicy": "Foreground"}),
         2_000,
