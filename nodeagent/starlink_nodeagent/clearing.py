@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.processes import gone, living
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Clearing:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def clear(self, uid: int) -> None:
-        """Kills all processes whose real user is `uid`, until none is left. Raises Failure, OSError.
+        """Kills all processes whose real user is `uid`, until none is left. Raises NotYet, OSError.
 
         Only as root, and only for a user that a Task has alone.
         """
@@ -59,14 +59,18 @@ class Clearing:
                     return
                 await _kill_all(uid, self._spare(uid))
             await asyncio.sleep(_PAUSE if runs(uid) else 0)
-        raise Failure(BUSY, f"processes of the user {uid} can't be ended; see: ps -U {uid}")
+        raise _busy(uid, f"see: ps -U {uid}")
 
     def _spare(self, uid: int) -> int:
         """A number as which nothing runs."""
         found = next((spare for spare in self.spares() if spare != uid and not runs(spare)), None)
         if found is None:
-            raise Failure(BUSY, f"processes of the user {uid} can't be ended: no user's number is free for that")
+            raise _busy(uid, "no user's number is free to end them with; give the agent more with --task-uids")
         return found
+
+
+def _busy(uid: int, more: str) -> NotYet:
+    return NotYet(BUSY, f"it waits until all processes of the user {uid} are gone, which can't be ended yet; {more}")
 
 
 def runs(uid: int) -> bool:

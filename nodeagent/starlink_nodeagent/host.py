@@ -71,8 +71,8 @@ class Host:
 
     async def give_user(self, record: Record) -> None:
         """Notes in the record as whom the instance runs: as its Task's user. Nothing runs as that user afterwards but
-        living instances of the Task here. Called before each try to prepare the instance. Raises Failure, OSError; the
-        instance must not run then."""
+        living instances of the Task here. Called before each try to prepare the instance. Raises Failure, NotYet,
+        OSError; the instance must not run then."""
         taken = dict[int, Task]()
         while True:
             # Noted before anything is waited for, so that no other Task gets the user meanwhile.
@@ -124,7 +124,7 @@ class Host:
         self._settled.add(record.uid)
 
     async def release_user(self, uid: str, user: TaskUser | None) -> None:
-        """Ends all that still runs as the user of an instance that is over, unless others live as it. Raises Failure,
+        """Ends all that still runs as the user of an instance that is over, unless others live as it. Raises NotYet,
         OSError; what is left then must be ended by another call, before anything else of the instance is forgotten."""
         if user is None or not user.alone:
             return

@@ -19,7 +19,7 @@ from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
 from starlink_nodeagent import faults, logs, ports, preparation, restarts, supervisor, survivors
 from starlink_nodeagent.attendance import Attendance
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import Launch, last_run, marker_of, prune_runs
 from starlink_nodeagent.record import Record
@@ -31,6 +31,8 @@ from starlink_nodeagent.user import TaskUser
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+LONGEST_WAIT = 15.0
+"""Before another try at what costs the server more than a look: ending processes that can't be ended yet."""
 
 
 class Instance:
@@ -106,7 +108,7 @@ class Instance:
                 return
             except Exception as error:
                 if self._is_cured_by_time(error):
-                    await self._rest()
+                    await self._rest(LONGEST_WAIT if isinstance(error, NotYet) else LONGEST_PAUSE)
 
     async def _go_on(self) -> None:
         """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""
@@ -145,9 +147,9 @@ class Instance:
             self._tell_lack(lack)
         return True
 
-    async def _rest(self) -> None:
+    async def _rest(self, longest: float) -> None:
         """Lets time pass before another try; a stop ends it, unless the stop itself is what is tried again."""
-        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        pause, self._pause = self._pause, min(self._pause * 2, longest)
         if self._stop.is_set():
             await asyncio.sleep(pause)
         else:
@@ -277,7 +279,8 @@ class Instance:
     def _tell_lack(self, lack: Shortage) -> None:
         """Says what it waits for; what runs meanwhile goes on running."""
         record = self.record
-        phase: Phase = record.phase if self._run is not None else "Starting" if record.prepared else "Preparing"
+        waiting: Phase = "Starting" if record.prepared else "Preparing" if lack.begun else "Pending"
+        phase = record.phase if self._run is not None else waiting
         if (record.phase, record.reason, record.message) != (phase, lack.reason, lack.message):
             self._enter(phase, lack.reason, lack.message)
 

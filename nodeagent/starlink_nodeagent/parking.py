@@ -9,7 +9,7 @@ from starlink.api import duration
 from starlink.api.template import Stop
 from starlink_nodeagent import claims, supervisor, survivors
 from starlink_nodeagent.clearing import Clearing
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.record import Record
@@ -52,7 +52,7 @@ async def _clear(number: int, clearing: Clearing) -> None:
     """Ends what hid from the end of its run; the next one's too when this one can't be."""
     try:
         await clearing.clear(number)
-    except (OSError, Failure) as error:
+    except (OSError, NotYet) as error:
         log.error("%s", error)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from starlink.api.assignment import Assignment
 from starlink_nodeagent import survivors
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.record import Record
 from starlink_nodeagent.survivors import Found
@@ -87,7 +87,7 @@ class Remains:
                     alive.append(uid)
                 else:
                     await self._remove(uid)
-            except (OSError, RuntimeError, Failure) as error:
+            except (OSError, RuntimeError, NotYet) as error:
                 log.warning("an instance without a record could not be removed yet: %s", error, extra={"uid": uid})
         return tuple(alive)
 
@@ -96,7 +96,7 @@ class Remains:
         return bool((await survivors.find(uid, self._owner(uid), directory, self._host.processes)).markers)
 
     async def _remove(self, uid: str) -> None:
-        """Raises OSError, Failure."""
+        """Raises OSError, NotYet."""
         log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
         await self._host.release_user(uid, self._owner(uid))
         await self._host.journal.forget(uid)

@@ -1,4 +1,4 @@
-"""What a server may lack for a while: room on a disk, descriptors, memory, processes. Pure.
+"""What a server may lack for a while: room on a disk, descriptors, memory, processes, a user that is free. Pure.
 
 Such an error says nothing of the instance that met it, so it is waited out: the same step is tried again until it
 succeeds. https://man7.org/linux/man-pages/man3/errno.3.html
@@ -8,6 +8,8 @@ import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlink_nodeagent.failure import NotYet
 
 DISK_FULL, DISK_FAILED, OUT_OF_FILES, OUT_OF_MEMORY = "DiskFull", "DiskFailed", "OutOfFiles", "OutOfMemory"
 
@@ -31,15 +33,18 @@ _WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A CamelCase reason for status, and a message a person can act on."""
+    """A CamelCase reason for status, and a message a person can act on. `begun`: the instance can have begun."""
 
     reason: str
     message: str
+    begun: bool = True
 
 
 def shortage_of(error: BaseException, place: Path) -> Shortage | None:
     """What was lacking when `error` was raised, by itself or as what lies behind it; None when it was nothing of the
     kind. `place` is where the agent keeps its instances."""
+    if isinstance(error, NotYet):
+        return Shortage(error.reason, str(error), begun=False)
     for one in _chain(error):
         reason = _reason(one)
         if reason is not None:

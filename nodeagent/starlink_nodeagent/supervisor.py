@@ -19,7 +19,7 @@ from pathlib import Path
 
 from starlink.files import regular
 from starlink_nodeagent.confinement import for_a_task
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.faults import INVALID_SPEC
 from starlink_nodeagent.processes import Marker, Processes, arguments_of, gone, send, started, user_of
 from starlink_nodeagent.restarts import Exit
@@ -187,7 +187,7 @@ async def sweep(marker: Marker, session: int | None, processes: Processes) -> No
         outrun += not known.issuperset(pids)
         known.update(pids)
         if outrun > _PATIENCE and marker.alone:
-            with contextlib.suppress(Failure):
+            with contextlib.suppress(NotYet):
                 await processes.clear(marker.uid)
 
 

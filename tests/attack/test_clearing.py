@@ -15,9 +15,10 @@ import pytest
 from tests.attack.instances import NUMBERS, PYTHON, Bench, bench, needs_root
 from tests.conftest import soon
 
-from starlink_nodeagent import claims, forgetting, supervisor, survivors, users
+from starlink_nodeagent import claims, clearing, forgetting, supervisor, survivors, users
+from starlink_nodeagent import instance as instances
 from starlink_nodeagent.clearing import Clearing
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.parking import park_all
@@ -113,7 +114,7 @@ async def test_what_can_not_be_ended_at_once_is_ended_later(tmp_path: Path, monk
     async with bench(tmp_path) as site:
         instance = await hiding(site, "later")
         errors: list[Exception] = [
-            Failure("TaskUserBusy", ""),
+            NotYet("TaskUserBusy", ""),
             OSError(errno.EMFILE, ""),
             OverflowError(),
             RuntimeError(),
@@ -185,6 +186,59 @@ async def test_nothing_is_started_as_a_user_before_it_was_cleared(
         instance = site.begin(record)
         await soon(lambda: record.phase == "Running", "it runs")
         assert site.uid(instance) == number and hidden.wait(10) == -signal.SIGKILL
+
+
+@pytest.fixture
+def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes outlive what is to end them, as those do that wait for a disk."""
+
+    async def in_vain(_uid: int, _spare: int) -> None:
+        pass
+
+    monkeypatch.setattr(clearing, "_kill_all", in_vain)
+    monkeypatch.setattr(clearing, "_PAUSE", 0.001)
+    monkeypatch.setattr(instances, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(instances, "LONGEST_WAIT", 0.05)
+
+
+async def test_a_user_that_is_busy_is_waited_for(tmp_path: Path, unkillable: None, stray: Start) -> None:
+    async with bench(tmp_path) as site:
+        record = site.record("second", command=["sh", "-c", FOREVER])
+        number = site.host.users.of(record.namespace, record.task, {}).uid
+        hidden = stray(number)
+        told: list[tuple[str, str, str]] = []
+        instance = site.held[record.uid] = Instance(record, site.host, lambda one: told.append(said(one)), fresh=True)
+        instance.begin()
+        await soon(lambda: instance._pause >= 0.05, "it has been tried several times")
+        assert said(instance)[:2] == ("Pending", "TaskUserBusy") and f"the user {number} " in record.message
+        assert told == [said(instance)], "said once"
+        hidden.kill()
+        await soon(lambda: record.phase == "Running", "it runs")
+        assert (site.uid(instance), record.reason, record.restarts) == (number, "", 0)
+        instance.stop()
+        await instance.over()
+
+
+async def test_one_that_waits_for_its_user_is_stopped_at_once(
+    tmp_path: Path, unkillable: None, stray: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "FIRST_PAUSE", 1e6)
+    monkeypatch.setattr(instances, "LONGEST_WAIT", 1e6)
+    async with bench(tmp_path) as site:
+        record = site.record("second", command=["sh", "-c", FOREVER])
+        hidden = stray(site.host.users.of(record.namespace, record.task, {}).uid)
+        instance = site.begin(record)
+        await soon(lambda: record.reason == "TaskUserBusy", "it waits")
+        instance.stop()
+        await instance.over()
+        assert said(instance)[:2] == ("Stopped", "Stopped") and hidden.poll() is None
+        assert site.uid(instance) in site.host.users_taken(), "no other Task meets what runs as it"
+        hidden.kill()
+        assert hidden.wait(10) == -signal.SIGKILL
+
+
+def said(instance: Instance) -> tuple[str, str, str]:
+    return instance.record.phase, instance.record.reason, instance.record.message
 
 
 async def test_a_task_made_again_at_once_does_not_meet_what_hid_before(tmp_path: Path) -> None:
