@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from starlink.api.assignment import Assignment
@@ -154,12 +154,12 @@ class Agent:
             self._wake.clear()
             try:
                 await self._know_cluster()
-                await self._settle()
-            except (ClientError, OSError) as error:
+            except ClientError as error:
                 log.warning("what there is can't be compared with what is declared yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._act(diff(self._declared(), self._held()))
+            await self._settle()
+            self._act(diff(self._declared(), self._held(), self._remains.undecided))
             await self._own_up()
             await self._woken()
 
@@ -169,7 +169,7 @@ class Agent:
                 await self._wake.wait()
 
     async def _settle(self) -> None:
-        """Goes on with what is declared and what the journal does not tell of. Raises OSError."""
+        """Goes on with what is declared and what the journal does not tell of."""
         declared = self._declared().assignments
         for record in await self._remains.settle(declared, self._instances, partial(record_of, cluster=self._cluster)):
             log.warning("an instance without a record goes on", extra={"assignment": str(record.key)})
@@ -240,12 +240,7 @@ class Agent:
         its own first record."""
         if not plan.start:
             return
-        held = [
-            admission.claim(uid, str(record.key), record.template, record.ports.values())
-            for uid, record in self._records()
-            if not record.finished and not fault(record.template)
-        ]
-        for verdict in admission.judge(plan.start, plan.wait, held, self._machine.allocatable):
+        for verdict in admission.judge(plan.start, plan.wait, self._claims(), self._machine.allocatable):
             record = record_of(verdict.assignment, self._cluster)
             if verdict.refusal is not None:
                 record.phase, record.finished_at = "Failed", self._host.now()
@@ -254,6 +249,16 @@ class Agent:
             self._hold(record, fresh=True)
             if record.finished:
                 self._teller.report(record)
+
+    def _claims(self) -> Sequence[admission.Claim]:
+        """What is taken: by what is held, and by what may live that is not known yet."""
+        declared = self._declared().assignments
+        open_ = [record_of(declared[uid], self._cluster) for uid in self._remains.undecided & declared.keys()]
+        return [
+            admission.claim(record.uid, str(record.key), record.template, record.ports.values())
+            for record in (*(record for _, record in self._records()), *open_)
+            if not record.finished and not fault(record.template)
+        ]
 
     def _recognize(self, instance: Instance) -> None:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next

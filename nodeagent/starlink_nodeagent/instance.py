@@ -210,6 +210,7 @@ class Instance:
         await self._host.give_user(record)
         if record.phase != "Preparing":  # else a reason why it takes long is kept
             self._enter("Preparing", "", "")
+        await self._host.journal.make_way(record.uid)
         self._host.journal.make_directory(record.uid)
         await preparation.prepare(record, self._directory, self._host)
         self._host.journal.note(record)

@@ -53,6 +53,7 @@ class Journal:
         self._write = write
         self._threads = ThreadPoolExecutor(_THREADS, "journal")
         self._unwritten: dict[str, Record] = {}
+        self._unreadable: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self._writing: asyncio.Task[None] | None = None
         _make(folder)
@@ -74,15 +75,19 @@ class Journal:
                 continue
             try:
                 loaded.records.append(_read(directory))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 extra = {"uid": directory.name, "why": str(error)}
                 log.warning("the record of an instance can't be read; it is kept until that is known", extra=extra)
                 loaded.unknown.append(directory.name)
+        self._unreadable.update(loaded.unknown)
         return loaded
 
-    async def set_aside(self, uid: str) -> None:
-        """Keeps what lies in the place of a record under another name, for a person to look at. Raises OSError."""
-        await self._in_thread(_set_aside, self.directory(uid))
+    async def make_way(self, uid: str) -> None:
+        """Before anything of an instance is made: what could not be read in its place is kept under another name, for
+        a person to look at. A record makes way for itself. Raises OSError."""
+        if uid in self._unreadable:
+            async with self._lock(uid):
+                await self._in_thread(self._set_aside, uid)
 
     async def save(self, record: Record) -> None:
         """On the disk when it returns. Raises OSError."""
@@ -99,6 +104,7 @@ class Journal:
         """Removes the record first, then all else of the instance. Raises OSError when something is left."""
         async with self._lock(uid):
             self._unwritten.pop(uid, None)
+            self._unreadable.discard(uid)
             await self._in_thread(_remove, self.directory(uid) / RECORD)
         self._locks.pop(uid, None)
         await threads.run(_remove, self.directory(uid))
@@ -155,8 +161,14 @@ class Journal:
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def _put(self, uid: str, content: bytes) -> None:
+        self._set_aside(uid)
         self.make_directory(uid)
         self._write(self.directory(uid) / RECORD, content)
+
+    def _set_aside(self, uid: str) -> None:
+        if uid in self._unreadable:
+            _set_aside(self.directory(uid))
+            self._unreadable.discard(uid)
 
 
 def _read(directory: Path) -> Record:

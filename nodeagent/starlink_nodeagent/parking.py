@@ -40,7 +40,8 @@ async def park_all(data_dir: Path) -> int:
 
 
 async def _park(journal: Journal, record: Record, processes: Processes) -> None:
-    await _stop(journal, record.uid, record.user, record.template.stop, processes, record.run)
+    if not await _stop(journal, record.uid, record.user, record.template.stop, processes, record.run):
+        return
     record.parked, record.ready = True, False
     try:
         await journal.save(record)
@@ -58,9 +59,15 @@ async def _clear(number: int, clearing: Clearing) -> None:
 
 async def _stop(
     journal: Journal, uid: str, user: TaskUser | None, how: Stop, processes: Processes, known: int = 0
-) -> None:
-    found = await survivors.find(uid, user, journal.directory(uid), processes, known)
-    if found.run is not None:
-        number, grace = signal.Signals[how.signal], duration.seconds(how.grace_period)
-        await supervisor.stop(found.run, number, grace, processes)
-    await survivors.end(found.markers, processes)
+) -> bool:
+    """Stops what lives of one. False when it could not: its trouble is not the others'."""
+    try:
+        found = await survivors.find(uid, user, journal.directory(uid), processes, known)
+        if found.run is not None:
+            number, grace = signal.Signals[how.signal], duration.seconds(how.grace_period)
+            await supervisor.stop(found.run, number, grace, processes)
+        await survivors.end(found.markers, processes)
+    except (OSError, ValueError, KeyError) as error:
+        log.error("an instance could not be stopped: %s", error, extra={"uid": uid})
+        return False
+    return True

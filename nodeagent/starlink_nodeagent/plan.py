@@ -1,6 +1,6 @@
 """What to start, keep waiting, stop, forget and own up to: declared against held. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
@@ -56,8 +56,8 @@ class Plan:
     orphans: tuple[str, ...] = ()
 
 
-def diff(declared: Declared, held: Iterable[Held]) -> Plan:
-    """The plan.
+def diff(declared: Declared, held: Iterable[Held], undecided: Collection[str] = ()) -> Plan:
+    """The plan. Of `undecided` UIDs something may live that is not held yet, so nothing is started or said of them.
 
     Something is stopped only for a deletion or a spec from the cluster that declared it, at a resourceVersion that did
     not go back; all else is kept and reported as an orphan. UIDs are never used twice, so a cluster that declares an
@@ -67,7 +67,7 @@ def diff(declared: Declared, held: Iterable[Held]) -> Plan:
     ours = {uid: held for uid, held in instances.items() if _same(declared, held)}
     inherited = {uid for uid, held in instances.items() if _inherited(declared, held)}
     absent = [uid for uid in ours if uid not in declared.assignments]
-    fresh = [a for uid, a in declared.assignments.items() if uid not in instances and not a.finished]
+    fresh = [a for uid, a in declared.assignments.items() if uid not in {*instances, *undecided} and not a.finished]
     wanted = [Wait(a, _blockers(a, declared, instances)) for a in sorted(fresh, key=lambda a: a.key) if not a.stopping]
     return Plan(
         start=tuple(one.assignment for one in wanted if not one.blockers),

@@ -1,7 +1,8 @@
 """What an earlier agent left and its journal does not tell of: directories without a readable record, and processes of
 Assignments of which nothing is held.
 
-None of it is stopped or removed before it is known what it is. What the API declares becomes an instance again, which
+None of it is stopped, removed or started before it is known what it is, and what can't be told of one yet holds up
+none of the others. What the API declares becomes an instance again, which
 finds its own processes and goes on with them. What nobody declares is kept, and named, while something of it lives.
 """
 
@@ -19,20 +20,29 @@ from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
+_TROUBLE = (OSError, RuntimeError, NotYet)
+"""Of one instance or of the machine: tried again."""
+
 
 class Remains:
     """`unknown` are the UIDs of directories without a readable record."""
 
     def __init__(self, unknown: Iterable[str], host: Host) -> None:
         self._unknown = {*unknown}
+        self._unheld: set[str] | None = None
+        """Declared when the agent first heard what is, not held, and not looked for yet."""
         self._host = host
-        self._looked = False
         self.orphans: tuple[str, ...] = ()
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to decide."""
-        return self._looked and not self._unknown
+        return self._unheld is not None and not self.undecided
+
+    @property
+    def undecided(self) -> frozenset[str]:
+        """The UIDs of which something may live that is not known yet: nothing of them may be started."""
+        return frozenset(self._unknown | (self._unheld or set()))
 
     def users(self) -> dict[str, TaskUser]:
         """The users that own these directories, by UID."""
@@ -43,34 +53,53 @@ class Remains:
         self, declared: Mapping[str, Assignment], held: Iterable[str], record_of: Callable[[Assignment], Record]
     ) -> list[Record]:
         """The records of what is declared and was there before this agent: by UID what the API declares, `held` of
-        which instances are. Raises OSError; what was not settled then is settled by another call."""
+        which instances are. What could not be settled is settled by another call."""
         if self.settled:
             return []
-        records = [record_of(declared[uid]) for uid in sorted(self._unknown & declared.keys())]
-        alive = await asyncio.gather(*map(self._recognize, records))
-        if not self._looked:
-            others = [record_of(one) for one in _not_held(declared, {*held, *self._unknown})]
-            lives = await asyncio.gather(*map(self._recognize, others))
-            records += [record for record, one in zip(others, lives, strict=True) if one]
-            alive += [True] * sum(lives)
-        for record in records:
-            await self._host.journal.set_aside(record.uid)
+        if self._unheld is None:
+            self._unheld = {uid for uid, one in declared.items() if not one.finished} - {*held, *self._unknown}
+        self._unheld &= declared.keys()
+        records = [record_of(declared[uid]) for uid in sorted(self.undecided & declared.keys())]
+        lives = await asyncio.gather(*map(self._recognize, records))
         self.orphans = await self._undeclared(self._unknown - declared.keys())
         # Nothing is waited for from here on: each user is an undecided directory's or a held record's.
-        self._unknown.difference_update(declared)
-        self._looked = True
-        for record in (record for record, one in zip(records, alive, strict=True) if one):
-            self._host.went_on(record)
-        return records
+        return [
+            record for record, one in zip(records, lives, strict=True) if one is not None and self._take(record, one)
+        ]
 
-    async def _recognize(self, record: Record) -> bool:
-        """Whether processes of a record's Assignment live. Notes in the record the user that is known to be its own."""
-        found, owner = await self._find(record), self._owner(record.uid)
+    def _take(self, record: Record, lives: bool) -> bool:
+        """Decides about one; whether it was there before."""
+        known = record.uid in self._unknown
+        self._unknown.discard(record.uid)
+        assert self._unheld is not None
+        self._unheld.discard(record.uid)
+        if lives:
+            self._host.went_on(record)
+        return known or lives
+
+    async def _recognize(self, record: Record) -> bool | None:
+        """Whether processes of a record's Assignment live; None when that can't be told yet. Notes in the record the
+        user that is known to be its own."""
+        try:
+            found, owner = await self._find(record), self._owner(record.uid)
+        except _TROUBLE as error:
+            log.warning("what lives of an instance can't be told yet: %s", error, extra={"assignment": str(record.key)})
+            return None
         if found.markers:
             record.user = found.user
         elif owner is not None and owner.alone:
             record.user = owner
-        return bool(found.markers)
+        return await self._make_way(record, bool(found.markers))
+
+    async def _make_way(self, record: Record, lives: bool) -> bool | None:
+        """Makes way for what is made of a record. What lives goes on though its disk takes nothing, so that it can be
+        stopped; what does not waits for the disk."""
+        try:
+            await self._host.journal.make_way(record.uid)
+        except OSError as error:
+            log.warning("a damaged record can't be set aside yet: %s", error, extra={"assignment": str(record.key)})
+            return lives or None
+        return lives
 
     async def _find(self, record: Record) -> Found:
         directory = self._host.journal.directory(record.uid)
@@ -87,7 +116,7 @@ class Remains:
                     alive.append(uid)
                 else:
                     await self._remove(uid)
-            except (OSError, RuntimeError, NotYet) as error:
+            except _TROUBLE as error:
                 log.warning("an instance without a record could not be removed yet: %s", error, extra={"uid": uid})
         return tuple(alive)
 
@@ -104,8 +133,3 @@ class Remains:
 
     def _owner(self, uid: str) -> TaskUser | None:
         return survivors.owner(self._host.journal.directory(uid), self._host.users)
-
-
-def _not_held(declared: Mapping[str, Assignment], known: set[str]) -> list[Assignment]:
-    """Those that may run and that nothing is known of."""
-    return [one for uid, one in sorted(declared.items()) if uid not in known and not one.finished]
