@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from starlink.api.template import Artifact
 from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.lanes import Lanes
 from starlink_nodeagent.processes import Processes
 from starlink_nodeagent.record import Record, is_uid
 from starlink_nodeagent.threads import Slots
@@ -22,8 +23,8 @@ log = logging.getLogger(__name__)
 
 _OTHERS: Task = ("", "")
 """Whose a number is that is no Task's of this agent."""
-FETCHES, UNPACKS = 16, 2
-"""At once: a fetch waits most of its time, unpacking takes up to 80 MiB of memory."""
+UNPACKS = 2
+"""At once: unpacking takes up to 80 MiB of memory."""
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Host:
     records: Callable[[], Iterable[Record]] = tuple
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
     allow_local_artifacts: bool = False
-    fetches: Slots = field(default_factory=lambda: Slots(FETCHES))
+    fetches: Lanes = field(default_factory=Lanes)
     unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
     _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

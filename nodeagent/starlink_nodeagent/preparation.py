@@ -5,15 +5,16 @@ its place. So nothing is given away by a path on which the task, or an instance 
 """
 
 import os
-import threading
-from functools import partial
 from pathlib import Path
+from typing import IO
 
 from starlink.api.template import Artifact
 from starlink.files import tree
 from starlink_nodeagent import ports, probes, threads
 from starlink_nodeagent.host import Host
+from starlink_nodeagent.lanes import Progress
 from starlink_nodeagent.record import WORK, Record
+from starlink_nodeagent.uids import Task
 
 LOGS, _STAGING = "logs", "staging"
 """Within the instance's directory."""
@@ -33,7 +34,8 @@ async def prepare(record: Record, directory: Path, host: Host) -> None:
         (staging / WORK).mkdir()
         tree.give(staging / WORK, record.user.uid, record.user.gid)
     else:
-        await _unpack(record.template.artifact, staging / WORK, host)
+        owner = record.namespace, record.task or record.name
+        await _unpack(record.template.artifact, staging / WORK, host, owner)
         await threads.run(tree.give, staging / WORK, record.user.uid, record.user.gid)
         await host.turn()
     await _remove(work)
@@ -54,20 +56,18 @@ def _is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-async def _unpack(artifact: Artifact, work: Path, host: Host) -> None:
+async def _unpack(artifact: Artifact, work: Path, host: Host, owner: Task) -> None:
     # Imported when first needed: an agent without artifacts stays small.
     from starlink.artifacts.errors import shown
     from starlink.artifacts.fetch import Places, fetch
     from starlink.artifacts.guard import Guard
-    from starlink.artifacts.pace import Pace
     from starlink.artifacts.unpack import unpack
 
     places = Places(host.cache, host.artifact_dir, Guard(host.allow_local_artifacts))
-    given_up = threading.Event()
-    pace = partial(Pace, given_up=given_up.is_set)
-    try:
-        async with host.fetching(artifact):
-            with await host.fetches.run(fetch, artifact.url, artifact.sha256, places, pace=pace) as archive:
-                await host.unpacks.run(unpack, archive, work, shown(artifact.url))
-    finally:
-        given_up.set()
+
+    def fetched(progress: Progress) -> IO[bytes]:
+        return fetch(artifact.url, artifact.sha256, places, pace=progress.pace)
+
+    async with host.fetching(artifact):
+        with await host.fetches.run(owner, fetched) as archive:
+            await host.unpacks.run(unpack, archive, work, shown(artifact.url))

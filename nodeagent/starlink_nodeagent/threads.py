@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 
 async def run(work: Callable[_Given, _Result], *arguments: _Given.args, **named: _Given.kwargs) -> _Result:
     """What `work` gives, or raises. When the caller is cancelled the work goes on, and its result is dropped."""
-    return await _started(lambda: work(*arguments, **named), lambda: None)
+    return await begin(lambda: work(*arguments, **named), lambda: None)
 
 
 class Slots:
@@ -32,7 +32,7 @@ class Slots:
         await self._free.acquire()
         self.taken += 1
         try:
-            outcome = _started(lambda: work(*arguments, **named), self._release)
+            outcome = begin(lambda: work(*arguments, **named), self._release)
         except BaseException:
             self._release()
             raise
@@ -43,8 +43,9 @@ class Slots:
         self._free.release()
 
 
-def _started(work: Callable[[], _Result], ended: Callable[[], None]) -> "asyncio.Future[_Result]":
-    """Starts a thread; `ended` is called in the loop when it is over. Raises RuntimeError when there can be no more."""
+def begin(work: Callable[[], _Result], ended: Callable[[], None]) -> "asyncio.Future[_Result]":
+    """Starts a thread, and gives what `work` will give; `ended` is called in the loop when the thread is over. Raises
+    RuntimeError when there can be no more."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[_Result] = loop.create_future()
 

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +20,15 @@ from tests.attack.instances import bench
 from tests.conftest import soon
 
 from starlink.api.template import Artifact
-from starlink.artifacts.errors import ArtifactError
+from starlink.artifacts.errors import ArtifactError, GivenUp
 from starlink_nodeagent import preparation, threads
-from starlink_nodeagent.host import FETCHES, Host
+from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.lanes import FAST, SLOW, SLOW_OF_NAMESPACE, SLOW_OF_TASK, Lanes, Progress
 from starlink_nodeagent.user import TaskUser
 from starlink_nodeagent.users import Users
 
+EVIL, GOOD = ("default", "evil"), ("default", "good")
 CONTENT = tar(Item("start.sh", b"#!/bin/sh\n", mode=0o755))
 
 
@@ -73,7 +77,7 @@ def artifact(url: str, content: bytes = CONTENT) -> Artifact:
 
 async def test_the_agent_fetches_from_itself_only_with_the_option(tmp_path: Path, silent: str) -> None:
     with pytest.raises(ArtifactError, match="--allow-local-artifacts") as caught:
-        await preparation._unpack(artifact(silent), tmp_path / "work", host(tmp_path, allow_local=False))
+        await preparation._unpack(artifact(silent), tmp_path / "work", host(tmp_path, allow_local=False), EVIL)
     assert caught.value.reason == "ArtifactNotFound"
 
 
@@ -81,26 +85,95 @@ async def test_servers_that_say_nothing_hold_up_nothing_else(tmp_path: Path, sil
     place = host(tmp_path, allow_local=True)
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
     slow = [
-        asyncio.create_task(preparation._unpack(artifact(silent, bytes([number])), tmp_path / str(number), place))
-        for number in range(FETCHES - 1)
+        asyncio.create_task(preparation._unpack(artifact(silent, bytes([number])), tmp_path / str(number), place, EVIL))
+        for number in range(FAST - 1)
     ]
-    while place.fetches.taken < FETCHES - 1:
+    while place.fetches.fast < FAST - 1:
         await asyncio.sleep(0)
     assert await asyncio.to_thread(int, "7") == 7  # as names are looked up
-    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place)
+    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place, GOOD)
     assert (tmp_path / "work" / "start.sh").exists() and not any(task.done() for task in slow)
     for task in slow:
         task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
 
 
+async def test_servers_that_crawl_leave_their_slots_to_others(tmp_path: Path, silent: str) -> None:
+    """More of one Task than there are slots; all of them have begun when another Task's artifact is asked for."""
+    place = host(tmp_path, allow_local=True)
+    place.fetches = Lanes(look=0.05)
+    (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
+    order: list[str] = []
+
+    async def have(name: str, wanted: Artifact, owner: tuple[str, str]) -> None:
+        await preparation._unpack(wanted, tmp_path / name, place, owner)
+        order.append(name)
+
+    evil = [
+        asyncio.create_task(have(f"evil-{number}", artifact(silent, bytes([number])), EVIL))
+        for number in range(FAST + 8)
+    ]
+    await soon(lambda: place.fetches.fast == FAST, "they have all slots")
+    await have("good", artifact("file:a.tar"), GOOD)
+    assert order == ["good"] and (tmp_path / "good" / "start.sh").exists()
+    for task in evil:
+        task.cancel()
+    await asyncio.gather(*evil, return_exceptions=True)
+    await soon(lambda: place.fetches.fast == place.fetches.slow == 0, "no thread is left")
+
+
+async def test_few_of_a_task_and_of_a_namespace_crawl_at_once() -> None:
+    """All others wait without a thread, and begin anew when there is a place."""
+    lanes, over = Lanes(look=0.01), threading.Event()
+    begun: Counter[str] = Counter()
+
+    async def crawl(namespace: str, task: str) -> None:
+        def work(progress: Progress) -> None:
+            begun[f"{namespace}/{task}"] += 1
+            while not over.wait(0.001):
+                if progress.given_up:
+                    raise GivenUp
+
+        await lanes.run((namespace, task), work)
+
+    async def fetch() -> None:
+        await lanes.run(("d", "good"), lambda _: None)
+
+    names = [(namespace, task) for namespace in "abc" for task in "123456" for _ in range(8)]
+    crawling = [asyncio.create_task(crawl(*name)) for name in names]
+    settled = 3 * SLOW_OF_NAMESPACE
+    for _ in range(20):
+        await asyncio.wait_for(fetch(), 60)
+        assert lanes.fast <= FAST and lanes.slow <= SLOW
+        assert max(lanes._of_tasks.values(), default=0) <= SLOW_OF_TASK
+        assert max(lanes._of_namespaces.values(), default=0) <= SLOW_OF_NAMESPACE
+    await soon(lambda: sum(lanes._of_namespaces.values()) == settled, "the slow ones are as many as there may be")
+    over.set()
+    await asyncio.gather(*crawling)
+    assert lanes.fast == lanes.slow == 0 and not lanes._waiting and not lanes._of_tasks
+    assert sum(begun.values()) > len(names), "those that were broken off began anew"
+
+
+async def test_what_is_fast_keeps_its_slot_while_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each look a gigabyte more has come."""
+    lanes, over, looks = Lanes(look=0.001), threading.Event(), itertools.count()
+    monkeypatch.setattr(Progress, "taken", property(lambda _: next(looks) << 30))
+    fast = [asyncio.create_task(lanes.run(("n", str(number % 2)), lambda _: over.wait())) for number in range(FAST)]
+    await soon(lambda: lanes.fast == FAST, "they run")
+    waits = asyncio.create_task(lanes.run(("n", "next"), lambda _: None))
+    await soon(lambda: next(looks) > 2000, "they have been looked at")
+    assert not waits.done() and (lanes.fast, lanes.slow) == (FAST, 0)
+    over.set()
+    await asyncio.gather(*fast, waits)
+
+
 async def test_a_slow_server_with_the_same_archive_holds_up_nobody_else(tmp_path: Path, silent: str) -> None:
     place = host(tmp_path, allow_local=True)
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
-    slow = asyncio.create_task(preparation._unpack(artifact(silent), tmp_path / "slow", place))
-    while not place.fetches.taken:
+    slow = asyncio.create_task(preparation._unpack(artifact(silent), tmp_path / "slow", place, EVIL))
+    while not place.fetches.fast:
         await asyncio.sleep(0)
-    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place)
+    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place, GOOD)
     assert (tmp_path / "work" / "start.sh").exists() and not slow.done()
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
@@ -112,11 +185,11 @@ async def test_a_stop_waits_for_no_server(tmp_path: Path, crawling: str) -> None
         site.host.allow_local_artifacts = True
         wanted = artifact(crawling)
         instance = site.begin(site.record("slow", artifact={"url": wanted.url, "sha256": wanted.sha256}))
-        await soon(lambda: site.host.fetches.taken == 1, "its fetch is under way")
+        await soon(lambda: site.host.fetches.fast == 1, "its fetch is under way")
         instance.stop()
         await instance.over()
         assert (instance.record.phase, instance.record.reason) == ("Stopped", "Stopped")
-        await soon(lambda: site.host.fetches.taken == 0, "its fetch has ended")
+        await soon(lambda: site.host.fetches.fast == 0, "its fetch has ended")
 
 
 def test_no_server_keeps_the_agent_from_ending(silent: str, tmp_path: Path) -> None:
@@ -145,7 +218,7 @@ async def test_the_loop_goes_on_while_a_large_directory_is_read(tmp_path: Path) 
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf" / "a.zip").write_bytes(content)
     unpacking = asyncio.create_task(
-        preparation._unpack(artifact("file:a.zip", content), tmp_path / "work", host(tmp_path, allow_local=False))
+        preparation._unpack(artifact("file:a.zip", content), tmp_path / "work", host(tmp_path, allow_local=False), EVIL)
     )
     turns = 0
     while not unpacking.done():

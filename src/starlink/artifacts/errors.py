@@ -15,6 +15,13 @@ class ArtifactError(Exception):
         self.reason = reason
 
 
+class GivenUp(ArtifactError):
+    """A fetch was broken off because it is not wanted any more, or not now."""
+
+    def __init__(self) -> None:
+        super().__init__("ArtifactGivenUp", "nobody wants the artifact any more")
+
+
 _MOST_CHARS = 200
 
 

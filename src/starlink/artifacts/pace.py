@@ -1,12 +1,12 @@
 """How fast and how much a server must and may send, from the first byte that it is asked for to the last."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from starlink.artifacts.errors import ArtifactError
+from starlink.artifacts.errors import ArtifactError, GivenUp
 
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS, LOOK_SECONDS = 30.0, 1.0
 
 
 @dataclass
@@ -30,14 +30,27 @@ class Pace:
         self._since = self.now()
 
     def wait(self) -> float:
-        """How many seconds the next byte may take. Raises TimeoutError when it should have come, ArtifactError when
-        nobody wants it any more."""
+        """How many seconds the next byte may take. Raises TimeoutError when it should have come, GivenUp when nobody
+        wants it any more."""
         if self.given_up():
-            raise ArtifactError("ArtifactGivenUp", "nobody wants the artifact any more")
+            raise GivenUp
         left = self._since + self.grace + self._taken / self.rate - self.now()
         if left <= 0:
             raise TimeoutError(f"it sends less than {self.rate:g} bytes a second")
         return min(left, SILENCE_SECONDS)
+
+    def waits(self) -> Iterator[float]:
+        """The waits for the next byte, one after the other, short enough that who gives up is heard soon. Raises as
+        `wait` does."""
+        until = self.now() + SILENCE_SECONDS
+        while (left := until - self.now()) > 0:
+            yield min(self.wait(), left, LOOK_SECONDS)
+        raise TimeoutError(f"nothing came for {SILENCE_SECONDS:g} seconds")
+
+    @property
+    def taken(self) -> int:
+        """The bytes that came so far."""
+        return self._taken
 
     def took(self, count: int) -> None:
         """So many bytes came. Raises ArtifactError, ArtifactTooLarge."""

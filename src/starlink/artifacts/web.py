@@ -139,10 +139,13 @@ class _Socket(socket.socket):
     pace: Pace
 
     def recv_into(self, *arguments: Any, **named: Any) -> int:
-        self.settimeout(self.pace.wait())
-        count = super().recv_into(*arguments, **named)
-        self.pace.took(count)
-        return count
+        for seconds in self.pace.waits():
+            self.settimeout(seconds)
+            with contextlib.suppress(TimeoutError):
+                count = super().recv_into(*arguments, **named)
+                self.pace.took(count)
+                return count
+        raise AssertionError("unreachable")
 
 
 class _SecureSocket(_Socket, ssl.SSLSocket):
