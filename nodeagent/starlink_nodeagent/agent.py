@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import ASSIGNMENT, NAMESPACE, SERVER
+from starlink.api.kinds import ASSIGNMENT, SERVER
+from starlink.api.meta import ObjectKey
 from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import admission, heartbeat, identity
+from starlink_nodeagent import admission, heartbeat, identity, strangers
+from starlink_nodeagent.cluster import Cluster
 from starlink_nodeagent.faults import fault
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
@@ -31,7 +33,6 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 ROTATE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
-CLUSTER_IDENTITY = "kube-system"
 
 
 class ServerDeleted(Exception):
@@ -62,16 +63,16 @@ class Agent:
         self._reporter = Reporter(client, host.server, host.now)
         self._teller = Teller(self._reporter, self._assignments.objects, machine.address, host.now)
         self._remains = Remains((), host)
+        self._strangers = strangers.Strangers()
         self._wake = asyncio.Event()
         self._deleted = asyncio.Event()
-        self._cluster = ""
-        self._cluster_as_of = -1
+        self._cluster = Cluster(client, self._assignments)
         self._uid = ""
         self._orphans: tuple[str, ...] = ()
         self._waiting: frozenset[str] = frozenset()
         self._forgetting = Forgetting(self._instances, host, self._wake.set)
         host.ports_of_others = self._ports_of_others
-        host.records = lambda: [record for _, record in self._records()]
+        host.records = self._kept
         host.undecided = self._undecided
 
     async def run(self) -> None:
@@ -91,7 +92,11 @@ class Agent:
     def _adopt(self) -> None:
         """Goes on with what an earlier agent left."""
         loaded = self._host.journal.load()
-        for record in loaded.records:
+        own, self._strangers = strangers.sort(loaded.records, self._host.server)
+        for record in own:
+            if not record.server:
+                record.server = self._host.server
+                self._host.journal.note(record)
             self._hold(record, fresh=False)
         self._remains = Remains(loaded.unknown, self._host)
         if self._instances:
@@ -118,6 +123,7 @@ class Agent:
             except ClientError as error:
                 log.warning("could not register yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
+        self._tell_of_strangers()
         self._server.subscribe(self._own_server_changed)
         group.create_task(heartbeat.beat(self._client, self._host.server, self._host.now))
         group.create_task(self._assignments.run())
@@ -127,6 +133,12 @@ class Agent:
             group.create_task(identity.renew(self._client, self._host.server, token_file, self._host.now))
         group.create_task(self._follow())
         group.create_task(self._watch_for_deletion())
+
+    def _tell_of_strangers(self) -> None:
+        if self._strangers.records:
+            log.warning("%s", self._strangers.message)
+            key, message = ObjectKey("", self._host.server), self._strangers.message
+            self._reporter.event(SERVER, key, self._uid, "Warning", strangers.REASON, message)
 
     def _own_server_changed(self, change: Change[Server]) -> None:
         if change.new is None and change.old is not None and change.old.uid == self._uid:
@@ -153,13 +165,13 @@ class Agent:
         while True:
             self._wake.clear()
             try:
-                await self._know_cluster()
+                await self._cluster.know()
             except ClientError as error:
                 log.warning("what there is can't be compared with what is declared yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             await self._settle()
-            self._act(diff(self._declared(), self._held(), self._remains.undecided))
+            self._act(diff(self._declared(), self._held(), self._remains.undecided | self._strangers.uids))
             await self._own_up()
             await self._woken()
 
@@ -171,27 +183,17 @@ class Agent:
     async def _settle(self) -> None:
         """Goes on with what is declared and what the journal does not tell of."""
         declared = self._declared().assignments
-        for record in await self._remains.settle(declared, self._instances, partial(record_of, cluster=self._cluster)):
+        held = {*self._instances, *self._strangers.uids}
+        for record in await self._remains.settle(declared, held, partial(record_of, cluster=self._cluster.uid)):
             log.warning("an instance without a record goes on", extra={"assignment": str(record.key)})
             self._hold(record, fresh=False)
             if record.finished:
                 self._host.journal.note(record)
 
-    async def _know_cluster(self) -> None:
-        """Asks again which cluster this is whenever there was a new list: only a list can come from another one."""
-        while self._cluster_as_of != self._assignments.lists:
-            lists = self._assignments.lists
-            identity = (await self._client.get(NAMESPACE, CLUSTER_IDENTITY))["metadata"]
-            if int(identity["resourceVersion"]) > self._assignments.resource_version:
-                # Younger than the list, which may be of the cluster from which this one was restored in between.
-                await self._assignments.refresh()
-            elif lists == self._assignments.lists:
-                self._cluster, self._cluster_as_of = str(identity["uid"]), lists
-
     def _declared(self) -> Declared:
         # A UID names a directory here, so whatever an API server sends in its place is no Assignment.
         assignments = {a.uid: a for a in self._assignments.objects.values() if is_uid(a.uid)}
-        return Declared(self._cluster, self._assignments.resource_version, assignments)
+        return Declared(self._cluster.uid, self._assignments.resource_version, assignments)
 
     def _held(self) -> Iterable[Held]:
         return [
@@ -201,6 +203,10 @@ class Agent:
 
     def _records(self) -> Iterable[tuple[str, Record]]:
         return ((uid, instance.record) for uid, instance in self._instances.items())
+
+    def _kept(self) -> list[Record]:
+        """All that take something of the server, strangers too."""
+        return [*(instance.record for instance in self._instances.values()), *self._strangers.records]
 
     def _act(self, plan: Plan) -> None:
         for uid in plan.stop:
@@ -214,7 +220,7 @@ class Agent:
         self._start(plan)
         for uid in plan.recognize:
             self._recognize(self._instances[uid])
-        orphans = tuple(sorted({*plan.orphans, *self._remains.orphans}))
+        orphans = tuple(sorted({*plan.orphans, *self._remains.orphans, *self._strangers.orphans}))
         for key in sorted({*orphans} - {*self._orphans}):
             log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
         self._orphans = orphans
@@ -241,7 +247,7 @@ class Agent:
         if not plan.start:
             return
         for verdict in admission.judge(plan.start, plan.wait, self._claims(), self._machine.allocatable):
-            record = record_of(verdict.assignment, self._cluster)
+            record = record_of(verdict.assignment, self._cluster.uid)
             if verdict.refusal is not None:
                 record.phase, record.finished_at = "Failed", self._host.now()
                 record.reason, record.message = verdict.refusal.reason, verdict.refusal.message
@@ -253,10 +259,10 @@ class Agent:
     def _claims(self) -> Sequence[admission.Claim]:
         """What is taken: by what is held, and by what may live that is not known yet."""
         declared = self._declared().assignments
-        open_ = [record_of(declared[uid], self._cluster) for uid in self._remains.undecided & declared.keys()]
+        open_ = [record_of(declared[uid], self._cluster.uid) for uid in self._remains.undecided & declared.keys()]
         return [
             admission.claim(record.uid, str(record.key), record.template, record.ports.values())
-            for record in (*(record for _, record in self._records()), *open_)
+            for record in (*self._kept(), *open_)
             if not record.finished and not fault(record.template)
         ]
 
@@ -264,7 +270,7 @@ class Agent:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next
         round on."""
         record = instance.record
-        record.cluster, record.resource_version = self._cluster, self._assignments.resource_version
+        record.cluster, record.resource_version = self._cluster.uid, self._assignments.resource_version
         self._host.journal.note(record)
         self._teller.forget(record.uid)
         self._teller.tell(record)
@@ -289,9 +295,9 @@ class Agent:
             log.warning("the orphans could not be reported: %s", error)
 
     def _ports_of_others(self, uid: str) -> Iterable[int]:
-        for other, instance in self._instances.items():
-            if other != uid and not instance.record.finished:
-                yield from instance.record.ports.values()
+        for record in self._kept():
+            if record.uid != uid and not record.finished:
+                yield from record.ports.values()
 
     def _undecided(self) -> dict[str, TaskUser]:
         """The users as whom something may live of which it is not known yet what it is, by UID."""

@@ -26,7 +26,7 @@ class Record(msgspec.Struct, kw_only=True):
     `run` counts starts, from 1; 0 means never started. `parked` says that the last run was ended on purpose while the
     agent was away, that its end has been counted, or that it never came to be: the next start is no restart. `user` is
     the one it runs as, fixed before it is prepared, whatever options a later agent is started with; a prepared one
-    without is of an agent that had one user for all.
+    without is of an agent that had one user for all. `server` is whose it is; earlier agents did not write it.
     """
 
     uid: str
@@ -38,6 +38,7 @@ class Record(msgspec.Struct, kw_only=True):
     resource_version: int
     generation: int
     template: Template
+    server: str = ""
     ports: dict[str, int] = {}
     user: TaskUser | None = None
     prepared: bool = False
@@ -91,6 +92,7 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         resource_version=int(assignment.metadata.resource_version),
         generation=assignment.metadata.generation,
         template=assignment.spec.template,
+        server=assignment.spec.server,
         ports={endpoint.name: endpoint.port for endpoint in status.endpoints},
         restarts=status.restarts,
     )
@@ -134,6 +136,7 @@ def _expected(record: Record, uid: str) -> dict[str, bool]:
         "namespace": _is_name(record.namespace),
         "name": _is_name(record.name),
         "task": not record.task or _is_name(record.task),
+        "server": not record.server or _is_name(record.server),
         "slot": "/" not in record.slot and "\0" not in record.slot,
         "resource_version": record.resource_version >= 0,
         "generation": record.generation >= 0,

@@ -4,6 +4,7 @@ alone, and all others are started, stopped and adopted meanwhile."""
 import asyncio
 import contextlib
 import errno
+import json
 import os
 import signal
 import time
@@ -16,7 +17,7 @@ import pytest
 from tests.attack.agent_site import assignment
 from tests.conftest import _let_pass, instances_below, soon
 
-from starlink.api.kinds import ASSIGNMENT
+from starlink.api.kinds import ASSIGNMENT, EVENT, SERVER
 from starlink.client.kube import Client
 from starlink_nodeagent import agent as agents
 from starlink_nodeagent import claims, launching, machine, survivors
@@ -42,12 +43,12 @@ class Place:
         self.broken: set[str] = set()
 
     @contextlib.asynccontextmanager
-    async def agent(self) -> AsyncIterator[Host]:
+    async def agent(self, name: str = "s1") -> AsyncIterator[Host]:
         """One that runs, and is then taken away; its instances go on."""
         uid = 65534 if os.geteuid() == 0 else os.geteuid()
         shared = TaskUser(name_of(uid), uid, uid if os.geteuid() == 0 else os.getegid())
         journal, path = Journal(self.folder / "instances"), os.environ["PATH"]
-        host = Host("s1", journal, self.folder / "artifacts", None, Users(shared=shared), path, time.time)
+        host = Host(name, journal, self.folder / "artifacts", None, Users(shared=shared), path, time.time)
         facts = machine.observe(self.folder, "127.0.0.1", {})
         running = asyncio.create_task(Agent(self.client, host, facts, time.monotonic, lambda: 1.0).run())
         try:
@@ -58,8 +59,8 @@ class Place:
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 
-    async def create(self, name: str) -> str:
-        made = await self.client.create(ASSIGNMENT, assignment("s1", name, FOREVER), "default")
+    async def create(self, name: str, server: str = "s1") -> str:
+        made = await self.client.create(ASSIGNMENT, assignment(server, name, FOREVER), "default")
         return str(made["metadata"]["uid"])
 
     async def stop(self, name: str) -> None:
@@ -198,6 +199,59 @@ async def test_all_are_stopped_but_those_that_can_not_be_looked_at(
         place.broken.clear()
         async with place.agent():
             await soon(lambda: all(place.runs(*uids)), "all run again")
+
+
+async def test_another_servers_instances_are_left_as_they_are(
+    place: Place, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are neither stopped, started again, reported nor forgotten under another name, and adopted under theirs."""
+    names = ["goes", "dies", "stops"]
+    async with place.agent():
+        uids = goes, dies, _ = [await place.create(name) for name in names]
+        await place.until("Running", *names)
+    before, records = place.runs(*uids), [place.record(uid).read_bytes() for uid in uids]
+    phases = await place.phases()
+    kill(before[1])
+    await place.stop("stops")
+    await client.delete(ASSIGNMENT, "goes", "default")
+    async with place.agent("s2"):
+        await place.create("new", "s2")
+        await place.until("Running", "new")
+        await soon(lambda: not place.runs(dies)[0], "it is dead")
+        async with asyncio.timeout(60):
+            while await orphans(client, "s2") != [f"default/{name}" for name in sorted(names)]:
+                await asyncio.sleep(0.05)
+        assert place.runs(*uids) == [before[0], [], before[2]]
+        assert [place.record(uid).read_bytes() for uid in uids] == records
+        now = await place.phases()
+        assert {name: now[name] for name in ("dies", "stops")} == {name: phases[name] for name in ("dies", "stops")}
+    events = [msgspec.json.decode(item) for item in (await client.list(EVENT, "default")).items]
+    (told,) = [event["message"] for event in events if event["reason"] == "InstancesOfAnotherServer"]
+    assert "the server s1" in told and "--name s1" in told and all(f"default/{name}" in told for name in names)
+    assert caplog.text.count("holds instances of the server s1") == 1
+    async with place.agent():
+        await place.until("Stopped", "stops")
+        await soon(lambda: not place.runs(goes)[0] and place.runs(dies)[0], "s1 goes on with what is its own")
+
+
+async def orphans(client: Client, name: str) -> list[str]:
+    found: list[str] = (await client.get(SERVER, name)).get("status", {}).get("orphans") or []
+    return found
+
+
+async def test_a_record_without_a_server_is_this_ones_and_says_so_from_then_on(place: Place) -> None:
+    async with place.agent():
+        uid = await place.create("old")
+        await place.until("Running", "old")
+    before, record = place.runs(uid), place.record(uid)
+    known = json.loads(record.read_bytes())
+    assert known.pop("server") == "s1" and known.pop("sum")
+    record.write_text(json.dumps(known))
+    async with place.agent():
+        await soon(lambda: json.loads(record.read_bytes()).get("server") == "s1", "it is written down")
+        assert place.runs(uid) == before
+        await place.stop("old")
+        await place.until("Stopped", "old")
 
 
 def test_a_claim_that_can_not_be_removed_hides_none_of_the_others(
