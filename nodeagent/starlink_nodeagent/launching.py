@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starlink.files import tree
-from starlink_nodeagent import logs, preparation, rights, supervisor
+from starlink_nodeagent import preparation, rights, supervisor
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.environment import environment
 from starlink_nodeagent.host import Host
@@ -30,16 +30,14 @@ class Launch:
     def start(self) -> Run:
         """Starts the run. Raises OSError, Failure."""
         command, work = self._command()
-        folder = self._directory / preparation.LOGS
-        logs.clear_way(folder)
-        marker, log = marker_of(self._record), folder / logs.CURRENT
+        marker, folder = marker_of(self._record), self._directory / preparation.LOGS
         return supervisor.start(
             run_directory(self._directory, self._record.run),
             command,
             work,
             marker,
             self.environment(),
-            log,
+            folder,
             user_of(self._record),
         )
 

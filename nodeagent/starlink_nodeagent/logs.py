@@ -3,18 +3,54 @@
 The process appends to `current.log`, so its output needs no agent. A file that has grown is copied and then cut, for
 the process keeps it open. Without root the process may put anything in its place, so what is no regular file is never
 opened to wait, read or written to. All of it blocks; rotate in a thread.
+
+The file is the task's user's, so that a program can open /dev/stderr and /dev/stdout, which lead to it. Only they do:
+its directory is the agent's. Its owner may cut it, make it sparse, lock, lease or seal it, or run it as a program. So
+it is never opened to wait, no more of it is read than its limit, and where it can't be appended to a new one takes its
+place. https://man7.org/linux/man-pages/man2/fcntl.2.html, https://docs.kernel.org/filesystems/fsverity.html
 """
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
 
 from starlink.files import tree
+from starlink_nodeagent.user import TaskUser
 
 CURRENT = "current.log"
 _BLOCK = 1024 * 1024
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+_OWNERS_DOING = (errno.EACCES, errno.EPERM, errno.ETXTBSY, errno.EAGAIN)
+
+
+def open_for(user: TaskUser, folder: Path) -> int:
+    """A descriptor that appends to `current.log`, which is made if need be and is the user's from then on. Raises
+    OSError."""
+    clear_way(folder)
+    try:
+        descriptor = _append(folder)
+    except OSError as error:
+        if error.errno not in _OWNERS_DOING:
+            raise
+        tree.remove(folder / CURRENT)
+        descriptor = _append(folder)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, user.uid, user.gid)
+            os.fchmod(descriptor, 0o600)
+        os.set_blocking(descriptor, True)  # programs look at it
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _append(folder: Path) -> int:
+    return os.open(folder / CURRENT, os.O_CREAT | os.O_WRONLY | os.O_APPEND | _SAFE, 0o600)
 
 
 def clear_way(folder: Path) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
+from starlink_nodeagent import logs
 from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.faults import INVALID_SPEC
@@ -61,16 +62,17 @@ def start(
     work: str,
     marker: Marker,
     env: Mapping[str, str],
-    log: Path,
+    log_folder: Path,
     user: TaskUser,
 ) -> Run:
-    """Starts a supervisor in `directory`, made anew; the process starts in `work`. Raises OSError, and Failure for what
+    """Starts a supervisor in `directory`, made anew; the process starts in `work`, its
+    output goes to the log in `log_folder`. Raises OSError, and Failure for what
     the system refuses to start whoever asks."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     for folder in (directory.parent, directory):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711)
-    output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    output = logs.open_for(user, log_folder)
     try:
         status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:

@@ -6,6 +6,7 @@ it gets at and should not, it prints behind `LEAK`.
 
 import contextlib
 import ctypes
+import fcntl
 import mmap
 import os
 import pwd
@@ -116,6 +117,32 @@ def swap_home() -> None:
     if attempt(lambda: HOME.symlink_to("/etc")):
         leak("its directory could be exchanged")
     (HOME / "link").symlink_to("/etc")
+
+
+@attack
+def own_log() -> None:
+    """Its log is its own file, to which /dev/stderr and /dev/stdout lead: all that an owner may do to a file."""
+    for name in ("/dev/stdout", "/dev/stderr"):
+        if not attempt(lambda name=name: _append(name, b"by path\n")):  # type: ignore[misc]
+            leak(f"{name} can't be opened")  # no leak, but a program that needs it does not run
+    if attempt(lambda: os.listdir(os.path.dirname(os.readlink("/proc/self/fd/1")))):
+        leak("the directory of logs can be listed")
+    attempt(lambda: os.link("/proc/self/fd/1", HOME / "log", follow_symlinks=True))
+    own = os.open("/proc/self/fd/1", os.O_RDWR)
+    flags = ctypes.c_long(0x10)  # FS_IMMUTABLE_FL, by FS_IOC_SETFLAGS
+    if attempt(lambda: fcntl.ioctl(own, 0x40086602, flags)):
+        leak("its log can be made immutable")
+    for act in (
+        lambda: os.fchmod(own, 0o6777), lambda: fcntl.flock(own, fcntl.LOCK_EX), lambda: fcntl.lockf(own, fcntl.LOCK_EX),
+        lambda: fcntl.fcntl(own, 1024, fcntl.F_WRLCK), lambda: fcntl.fcntl(own, 1024, fcntl.F_RDLCK),  # F_SETLEASE
+        lambda: os.pwrite(own, b"far away", 1 << 40), lambda: os.fchmod(own, 0), lambda: os.ftruncate(own, 0),
+    ):  # fmt: skip
+        attempt(act)
+
+
+def _append(name: str, text: bytes) -> None:
+    with open(name, "ab", buffering=0) as opened:
+        opened.write(text)
 
 
 # Trees
