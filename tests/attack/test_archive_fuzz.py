@@ -7,6 +7,7 @@ import random
 import stat
 import tarfile
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def item(chance: random.Random) -> Item:
         return link(where, target(chance, where, ("a", "b", "c", ".", "..")))
     if kind == tarfile.DIRTYPE:
         return folder(path(chance, 0.02), mode=chance.choice((0o755, 0, 0o7777)))
+    if chance.random() < 0.1:
+        return Item(path(chance, 0.02), kind=tarfile.LNKTYPE, target=path(chance, 0.05))
     content = chance.randbytes(chance.choice((0, 1, 511, 512, 513, 5000)))
     return Item(path(chance, 0.02), content, kind, "a", chance.choice((0o644, 0o755, 0, 0o6755)))
 
@@ -125,12 +128,13 @@ def below(root: Path, apart: Path) -> Iterator[Path]:
 def faults(made: Path) -> Iterator[str]:
     """What is wrong with an unpacked tree."""
     files = size = 0
+    names = Counter(place.lstat().st_ino for place in below(made, made / "none"))
     for place in below(made, made / "none"):
         about = place.lstat()
         files, size = files + 1, size + about.st_size
         if stat.S_IFMT(about.st_mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             yield f"{place} is special"
-        if about.st_mode & 0o7000 or (stat.S_ISREG(about.st_mode) and about.st_nlink != 1):
+        if about.st_mode & 0o7000 or (stat.S_ISREG(about.st_mode) and about.st_nlink != names[about.st_ino]):
             yield f"{place} has mode {about.st_mode:o} and {about.st_nlink} names"
         if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(made):
             yield f"{place} leads to {os.path.realpath(place)}"

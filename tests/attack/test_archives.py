@@ -174,6 +174,73 @@ def test_zips_hold_files_and_directories_alone(tmp_path: Path, kind: bytes) -> N
     assert error.reason == "ArtifactUnsafePath" and "the-link" in str(error)
 
 
+def hard(name: str, target: str) -> Item:
+    return Item(name, kind=tarfile.LNKTYPE, target=target)
+
+
+@pytest.mark.parametrize(("form", "packing"), FORMS)
+def test_hard_links_are_names_of_one_file(tmp_path: Path, form: str, packing: str) -> None:
+    long = "/".join(["deep" * 20] * 3)
+    items = [
+        Item("bin/git", b"x" * 1000, mode=0o755), hard("bin/git-add", "bin/git"), hard("other/new/git", "./bin/git-add"),
+        link("l", "bin/git"), hard("bin/l", "l"), Item(long, b"y"), hard("short", long), hard("bin/git", "bin/git"),
+    ]  # fmt: skip
+    out = unpacked(tar(*items, form=form, packing=packing), tmp_path / "out")
+    assert os.path.samefile(out / "bin/git", out / "bin/git-add") and os.path.samefile(
+        out / "bin/git", out / "other/new/git"
+    )
+    about = (out / "bin/git").stat()
+    assert (about.st_nlink, stat.S_IMODE(about.st_mode), about.st_size) == (3, 0o755, 1000)
+    assert (out / "bin/l").readlink() == Path("bin/git") and (out / "short").read_bytes() == b"y"
+
+
+def test_a_later_member_of_a_hard_links_path_is_a_file_of_its_own(tmp_path: Path) -> None:
+    out = unpacked(
+        tar(Item("a", b"1"), hard("b", "a"), Item("b", b"2"), Item("c", b"3"), hard("a", "c")), tmp_path / "out"
+    )
+    assert [(out / name).read_bytes() for name in "abc"] == [b"3", b"2", b"3"]
+
+
+@pytest.mark.parametrize("items", [
+    [hard("l", "/etc/passwd")], [hard("l", "../../sentinel")], [hard("l", "../../../sentinel")], [hard("l", "later"), Item("later")],
+    [hard("l", "")], [hard("l", ".")], [folder("d"), hard("l", "d")], [hard("l", "l")], [link("d", ".."), hard("l", "d/x")],
+    [link("d", ".."), hard("d/x", "a"), Item("a")], [Item("a"), hard("../x", "a")], [Item("a"), hard("/x", "a")],
+    [Item("a"), hard("", "a")], [Item("a"), folder("d"), hard("d", "a")], [Item("a"), hard("a/b", "a")],
+    [link("e", "../../sentinel"), hard("l", "e")],
+])  # fmt: skip
+def test_hard_links_to_what_was_not_put_there_are_refused(tmp_path: Path, items: list[Item]) -> None:
+    assert refusal(tar(*items), tmp_path).reason == "ArtifactUnsafePath"
+
+
+def test_hard_links_count_as_files(tmp_path: Path) -> None:
+    content = tar(Item("a", b"x"), *(hard(f"l{number}", "a") for number in range(20)))
+    assert refusal(content, tmp_path, Limits(files=15)).reason == "ArtifactTooLarge"
+
+
+def without_modes(*names: str) -> bytes:
+    """A zip as packers of Windows write it: no modes, and a separator of their own."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("a")
+            info.filename, info.create_system, info.external_attr = name, 0, 0x20
+            archive.writestr(info, b"" if name.endswith("\\") else b"x")
+    return made.getvalue()
+
+
+def test_zips_of_windows_are_unpacked_as_they_are_meant(tmp_path: Path) -> None:
+    out = unpacked(without_modes("start.sh", "app\\", "app\\lib\\a.txt", "app\\start.sh", "d\\e/f"), tmp_path / "out")
+    assert {str(path.relative_to(out)): os.access(path, os.X_OK) for path in out.rglob("*") if path.is_file()} == {
+        "start.sh": True, "app/lib/a.txt": False, "app/start.sh": True, "d/e/f": False,
+    }  # fmt: skip
+    assert not os.access(unpacked(zip_of(Item("start.sh", b"x", mode=0o644)), tmp_path / "unix") / "start.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["..\\x", "a\\..\\..\\x", "\\x", "\\\\host\\x", "a\\../x"])
+def test_names_of_windows_lead_nowhere_else(tmp_path: Path, name: str) -> None:
+    assert refusal(without_modes(name), tmp_path).reason == "ArtifactUnsafePath"
+
+
 @pytest.mark.parametrize("make", [tar, zip_of])
 @pytest.mark.parametrize("mode", [0, 0o6755, 0o1777, 0o4711, 0o666])
 def test_modes_keep_whether_it_runs_and_nothing_else(tmp_path: Path, make, mode: int) -> None:  # type: ignore[no-untyped-def]

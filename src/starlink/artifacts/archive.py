@@ -23,8 +23,10 @@ _UNREADABLE = (tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFEr
 _BY_NAMES = frozenset((
     None,  # bz2 raises OSError without a number
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL, errno.EILSEQ,
+    errno.EMLINK,
 ))  # fmt: skip
-"""What file systems say of a name that they do not take; all else is trouble of this machine."""
+"""What file systems say of a name that they do not take, or of one too many for a file; all else is trouble of this
+machine."""
 
 
 def members(file: IO[bytes], meter: Meter) -> Iterator[Member]:

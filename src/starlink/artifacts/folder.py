@@ -6,6 +6,7 @@ the other members are made there is none to follow, and a path that goes through
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,21 @@ class Folder:
         self._meter.hold(len(path) + size + _LINK_BYTES)
         self._links[path] = target
 
+    def hard_link(self, parts: Parts, target: Parts) -> None:
+        """One more name of a file, or one more link like another, that was put before. Both ends are entered as those
+        of files are, and what lies there by now is what was put there."""
+        path, of = "/".join(parts), "/".join(target)
+        if of in self._links:
+            self.link(parts, self._links[of])
+            return
+        if not target or not self._is_file(target):
+            raise self._leaves(path, of, "which is no file that comes before it")
+        if parts == target:
+            return
+        with _closing(os.dup(self._enter(target[:-1]))) as source:
+            self._clear(parts)
+            os.link(target[-1], parts[-1], src_dir_fd=source, dst_dir_fd=self._here, follow_symlinks=False)
+
     def finish(self) -> None:
         """Makes the links, once none of them leads out with all the others in place."""
         path, why = links.refusal(self._links)
@@ -87,6 +103,13 @@ class Folder:
             pass
         except IsADirectoryError:
             raise self._conflict("/".join(parts)) from None
+
+    def _is_file(self, parts: Parts) -> bool:
+        try:
+            about = os.stat(parts[-1], dir_fd=self._enter(parts[:-1]), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(about.st_mode)
 
     def _enter(self, parts: Parts) -> int:
         """A descriptor of the directory, made where it is missing; good until the next call."""

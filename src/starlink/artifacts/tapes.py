@@ -185,6 +185,8 @@ def _kind(info: tarfile.TarInfo) -> Kind:
         return "file"
     if info.isdir():
         return "directory"
+    if info.islnk():
+        return "hard link"
     return "link" if info.issym() else "other"
 
 

@@ -10,6 +10,7 @@ from starlink.artifacts.archive import members, reading
 from starlink.artifacts.errors import ArtifactError, quoted
 from starlink.artifacts.limits import DEFAULT_LIMITS, Limits, Meter
 from starlink.artifacts.member import Member
+from starlink.artifacts.names import parts_of
 from starlink.files import tree
 
 _PIECE = 64 * 1024
@@ -49,8 +50,10 @@ def _put(member: Member, place: folder.Folder, name: str) -> None:
                 file.write(block)
     elif member.kind == "link" and member.target:
         place.link(member.parts, member.target)
+    elif member.kind == "hard link":
+        place.hard_link(member.parts, parts_of(member.target, name))
     else:
         raise ArtifactError(
             "ArtifactUnsafePath",
-            f"{name} holds {quoted(member.path)}, which is neither a file, a directory nor a symbolic link of a tar",
+            f"{name} holds {quoted(member.path)}, which is neither a file, a directory nor a link of a tar",
         )

@@ -29,6 +29,7 @@ _MAX_COMMENT = 65535
 _FULL, _FULL64 = 0xFFFF, 0xFFFFFFFF
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _PIECE = 64 * 1024
+_DEFAULT_COMMAND = "start.sh"
 
 
 def ends_as_zip(file: IO[bytes]) -> bool:
@@ -48,7 +49,7 @@ def members(file: IO[bytes], meter: Meter) -> Iterator[Member]:
             raise _corrupt(entry, meter, "encrypted; pack it without a password")
         if entry.method not in (STORED, DEFLATED):
             raise _corrupt(entry, meter, f"compressed by method {entry.method}; pack it stored (0) or deflated (8)")
-        yield Member(parts, kind, entry.size, bool(entry.mode & 0o111), read=_Content(file, entry).read)
+        yield Member(parts, kind, entry.size, entry.runnable, read=_Content(file, entry).read)
 
 
 def _corrupt(entry: "_Entry", meter: Meter, why: str) -> ArtifactError:
@@ -68,6 +69,11 @@ class _Entry:
     size: int
     start: int
     mode: int
+
+    @property
+    def runnable(self) -> bool:
+        """What a packer without modes can't say is so of what is run by default."""
+        return bool(self.mode & 0o111) if self.mode else self.name.rpartition("/")[2] == _DEFAULT_COMMAND
 
     @property
     def kind(self) -> Kind:
@@ -99,7 +105,8 @@ def _entry(fields: tuple[int, ...], name: bytes, extra: bytes, before: int) -> _
     size, packed, start = _wide(extra, (size, packed, start))
     mode = fields[15] >> 16
     text = name.decode("utf-8" if flags & _UTF8 else "cp437")
-    return _Entry(name, text, flags, method, crc, packed, size, start + before, mode)
+    # Some packers of Windows write its separator, against 4.4.17.1.
+    return _Entry(name, text.replace("\\", "/"), flags, method, crc, packed, size, start + before, mode)
 
 
 def _wide(extra: bytes, counts: tuple[int, int, int]) -> Iterator[int]:
