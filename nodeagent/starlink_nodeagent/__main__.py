@@ -17,6 +17,7 @@ from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
 from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
+from starlink_nodeagent.environment import PATH
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
@@ -120,7 +121,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         cache=data_dir / "artifacts",
         artifact_dir=arguments.artifact_dir,
         users=whom,
-        path=os.environ.get("PATH", os.defpath),
+        path=PATH,
         now=time.time,
         allow_local_artifacts=arguments.allow_local_artifacts,
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from starlink.api.template import Template
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Of every instance, whatever the shell had that the agent was started from."""
 RUN_MARKER = "STARLINK_RUN"
 """In the environment of every process of a run, and first in it: `<uid>/<run>`. With the run's user it is how the
 agent knows its own."""

@@ -27,15 +27,16 @@ from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.user import TaskUser
 
 SCRIPT = """\
-exec 3>&0 </dev/null
+exec 3>&0 4>&2 </dev/null 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2
 work=$1; shift
-(cd "$work" && exec "$@") 3>&-
+(cd "$work" && exec "$@") 2>&4 3>&- 4>&-
 code=$?
 echo $code >&3
 exit $code
 """
-"""The traps keep the shell alive when the group is signalled; the subshell has them at their defaults."""
+"""The traps keep the shell alive when the group is signalled; the subshell has them at their defaults. What the shell
+itself says of its child, such as "Terminated", goes nowhere."""
 _SHELL, _NAME = "/bin/sh", "starlink-run"
 _RESERVED = b"\n" * 4
 """What the file of the exit status holds from the start, so that a status of three digits finds room when the disk is

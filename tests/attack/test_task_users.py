@@ -130,6 +130,18 @@ async def test_a_task_may_open_its_output_by_path_and_reach_nothing_else_of_it(t
         assert "Permission denied" in neighbour.stderr
 
 
+async def test_what_the_supervisor_says_of_an_end_is_not_in_the_log(tmp_path: Path) -> None:
+    async with bench(tmp_path) as site:
+        instance = await site.run("quiet", f"echo mine; echo error >&2; {FOREVER}")
+        log = site.work(instance).parent / "logs" / "current.log"
+        await soon(lambda: log.read_text() == "mine\nerror\n", "it has said what it says")
+        await site.end(instance)
+        assert instance.record.signal == "SIGTERM" and log.read_text() == "mine\nerror\n"
+        failing = site.begin(site.record("failing", command=["sh", "-c", "exec /"], restart={"policy": "Never"}))
+        await failing.over()
+        assert "/" in (site.work(failing).parent / "logs" / "current.log").read_text(), "but what its own shell says is"
+
+
 OWNER = """
 import ctypes, fcntl, os, sys
 own = os.open("/proc/self/fd/1", os.O_RDWR)

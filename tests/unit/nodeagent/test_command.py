@@ -1,12 +1,18 @@
 """What an instance starts, and where: real files, and what is said of those that are not there."""
 
+import platform
 from pathlib import Path
 
 import pytest
+from tests.unit.artifacts.packages import elf
 
 from starlink.api.template import Template
+from starlink_nodeagent import command
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.machine import ARCHITECTURES
+
+ELF_MACHINES = {"amd64": 62, "arm64": 183, "riscv64": 243}
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def test_a_path_is_taken_from_the_directory_and_a_name_from_path(work: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("command", "reason", "said"),
+    ("name", "reason", "said"),
     [
         ("./absent", "CommandNotFound", "./absent is not there"),
         ("./bin", "CommandNotFound", "./bin is not there"),
@@ -43,10 +49,63 @@ def test_a_path_is_taken_from_the_directory_and_a_name_from_path(work: Path) -> 
         ("start.sh", "CommandNotFound", r"start.sh is not found in PATH \(/nowhere\)"),
     ],
 )
-def test_what_can_not_be_run_is_told(work: Path, command: str, reason: str, said: str) -> None:
+def test_what_can_not_be_run_is_told(work: Path, name: str, reason: str, said: str) -> None:
     with pytest.raises(Failure, match=said) as caught:
-        command_of(Template(command=(command,)), work, "/nowhere")
+        command_of(Template(command=(name,)), work, "/nowhere")
     assert caught.value.reason == reason
+
+
+def put(work: Path, content: bytes) -> Template:
+    (work / "app").write_bytes(content)
+    (work / "app").chmod(0o755)
+    return Template(command=("./app",))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"#!/opt/absent/python3 -u\nprint()\n", "./app is a script for '/opt/absent/python3', which is not there"),
+        (b"#! bin/absent\n", "./app is a script for 'bin/absent'"),
+        (b"#!/usr/bin/env absent3\n", r"./app is a script for 'absent3', which is not found in PATH \(/nowhere\)"),
+        (b"#!/bin/sh\r\necho\r\n", "./app is a script with line ends of Windows"),
+        (b"#!/usr/bin/env sh\r\n", "./app is a script with line ends of Windows"),
+        (b"#!" + b"x" * 10_000, "./app is a script for 'xxx"),
+    ],
+)
+def test_a_script_without_its_interpreter_is_told(work: Path, content: bytes, said: str) -> None:
+    with pytest.raises(Failure, match=said) as caught:
+        command_of(put(work, content), work, "/nowhere")
+    assert caught.value.reason == "InterpreterNotFound" and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"#!", b"#!\n", b"echo no line\n", b"#!bin/tool x\n", b"#!/usr/bin/env tool", b"#! /usr/bin/env -S absent x\n",
+     b"#!/usr/bin/env A=b\n", b"\x7fELF", b"\xff" * 300],
+)  # fmt: skip
+def test_what_the_system_can_judge_itself_is_left_to_it(work: Path, content: bytes) -> None:
+    assert command_of(put(work, content), work, str(work / "bin")) == ["./app"]
+
+
+def test_a_program_for_another_machine_is_told(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, *others = sorted(ELF_MACHINES, key=lambda name: name != ARCHITECTURES[platform.machine()])
+    emulators = tmp_path / "binfmt_misc"
+    monkeypatch.setattr(command, "_EMULATORS", emulators)
+    assert command_of(put(work, elf(ELF_MACHINES[own])), work, "/nowhere") == ["./app"]
+    for other in others:
+        with pytest.raises(Failure, match=f"./app is a program for {other}, and this server is {own}") as caught:
+            command_of(put(work, elf(ELF_MACHINES[other])), work, "/nowhere")
+        assert caught.value.reason == "WrongArchitecture"
+        (work / "bin" / "linked").symlink_to(work / "app")
+        with pytest.raises(Failure, match="linked is a program for"):
+            command_of(Template(command=("linked",)), work, str(work / "bin"))
+        (work / "bin" / "linked").unlink()
+    emulators.mkdir()
+    (emulators / "status").touch()
+    with pytest.raises(Failure):
+        command_of(put(work, elf(ELF_MACHINES[others[0]])), work, "/nowhere")
+    (emulators / "qemu-any").touch()
+    assert command_of(put(work, elf(ELF_MACHINES[others[0]])), work, "/nowhere") == ["./app"]
 
 
 @pytest.mark.parametrize("working_dir", ["absent", "plain"])
