@@ -231,6 +231,28 @@ def test_what_never_ends_is_broken_off(
     assert server.sent < 30_000_000  # what was in flight included: a socket's buffers take some MB
 
 
+CUT: dict[str, tuple[bytes, bytes]] = {
+    "of a known length": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", CONTENT[:400]),
+    "in chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3e8\r\n" + CONTENT[:400]),
+    "between chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"190\r\n" + CONTENT[:400] + b"\r\n"),
+    "of no known length": (b"HTTP/1.1 200 OK\r\n\r\n", CONTENT[:400]),
+    "in HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\n", CONTENT[:400]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(CUT))
+def test_a_transfer_that_broke_off_is_tried_again_and_told_as_such(serve: Serve, allowed: Places, kind: str) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + CONTENT
+    server = serve(lambda handler: handler.say(*(CUT[kind] if len(server.asked) < 3 else (whole,))))
+    with fetch(server.url, SHA256, allowed, pause=lambda _: None) as archive:
+        assert archive.read() == CONTENT and len(server.asked) == 3
+    broken = serve(lambda handler: handler.say(*CUT[kind]))
+    allowed.cache.joinpath(SHA256).unlink()
+    error = refusal(broken.url, allowed)
+    assert error.reason == "ArtifactUnreachable" and "broke" in str(error)
+    assert len(broken.asked) == fetching.TRIES
+
+
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     serve: Serve, allowed: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:

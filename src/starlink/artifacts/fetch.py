@@ -53,7 +53,7 @@ def fetch(
             return cached
         try:
             with cache.adding(places.cache, sha256) as target, _open(url, places, _paced(pace, max_bytes)) as source:
-                _verify(url, _copy(url, source, target, max_bytes), sha256)
+                _verify(url, source, _copy(url, source, target, max_bytes), sha256)
             return target
         except ArtifactError as error:
             if error.reason != "ArtifactUnreachable" or attempt == TRIES - 1:
@@ -65,7 +65,7 @@ def fetch(
 def download(url: str, sha256: str, target: IO[bytes], guard: Guard, max_bytes: int) -> None:
     """Writes what an http or https URL gives to `target`, verified. One try, through no proxy. Raises as `fetch`."""
     with _open_web(url, guard, _paced(Pace, max_bytes), {}) as source:
-        _verify(url, _copy(url, source, target, max_bytes), sha256)
+        _verify(url, source, _copy(url, source, target, max_bytes), sha256)
 
 
 def _paced(pace: Callable[[int], Pace], max_bytes: int) -> Pace:
@@ -109,9 +109,20 @@ def _read(url: str, source: IO[bytes], size: int) -> bytes:
         raise web.unreachable(f"{shown(url)} broke off after {size} bytes", error) from None
 
 
-def _verify(url: str, digest: str, sha256: str) -> None:
+def _verify(url: str, source: IO[bytes], digest: str, sha256: str) -> None:
+    if digest != sha256 and _may_be_cut(source):
+        raise ArtifactError(
+            "ArtifactUnreachable",
+            f"{shown(url)} came without its length, so it may have broken off: what came has sha256 {digest}, and the "
+            f"template says {sha256}; serve it with a Content-Length, or correct artifact.sha256",
+        )
     if digest != sha256:
         raise ArtifactError(
             "ArtifactChecksumMismatch",
             f"{shown(url)} has sha256 {digest}, but the template says {sha256}; correct artifact.sha256, or the file",
         )
+
+
+def _may_be_cut(source: IO[bytes]) -> bool:
+    """Whether the end of a body can't be told from a connection that broke. RFC 9112 6.3."""
+    return isinstance(source, http.client.HTTPResponse) and source.length is None and not source.chunked
