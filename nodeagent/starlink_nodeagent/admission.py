@@ -13,6 +13,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.template import Template
 from starlink_nodeagent.faults import INVALID_SPEC, fault
 from starlink_nodeagent.plan import Wait
+from starlink_nodeagent.record import Record
 from starlink_nodeagent.resources import CPU, Amounts, requested
 
 OVERCOMMIT: Mapping[str, int] = {CPU: 10}
@@ -52,6 +53,15 @@ def claim(uid: str, name: str, template: Template, ports: Iterable[int] = ()) ->
     """The claim of an instance; `ports` are those picked for it. Raises ValueError for a bad quantity."""
     fixed = {port.port for port in template.ports if port.port}
     return Claim(uid, name, requested(template), frozenset({*fixed, *ports}))
+
+
+def claims(records: Iterable[Record]) -> Sequence[Claim]:
+    """Those of what is not over and can be used."""
+    return [
+        claim(record.uid, str(record.key), record.template, record.ports.values())
+        for record in records
+        if not record.finished and not fault(record.template)
+    ]
 
 
 def judge(

@@ -15,7 +15,6 @@ from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink_nodeagent import admission, heartbeat, identity, strangers
 from starlink_nodeagent.cluster import Cluster
-from starlink_nodeagent.faults import fault
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
@@ -260,11 +259,7 @@ class Agent:
         """What is taken: by what is held, and by what may live that is not known yet."""
         declared = self._declared().assignments
         open_ = [record_of(declared[uid], self._cluster.uid) for uid in self._remains.undecided & declared.keys()]
-        return [
-            admission.claim(record.uid, str(record.key), record.template, record.ports.values())
-            for record in (*self._kept(), *open_)
-            if not record.finished and not fault(record.template)
-        ]
+        return admission.claims([*self._kept(), *open_])
 
     def _recognize(self, instance: Instance) -> None:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next
@@ -295,9 +290,8 @@ class Agent:
             log.warning("the orphans could not be reported: %s", error)
 
     def _ports_of_others(self, uid: str) -> Iterable[int]:
-        for record in self._kept():
-            if record.uid != uid and not record.finished:
-                yield from record.ports.values()
+        others = (record for record in self._kept() if record.uid != uid and not record.finished)
+        return (port for record in others for port in record.ports.values())
 
     def _undecided(self) -> dict[str, TaskUser]:
         """The users as whom something may live of which it is not known yet what it is, by UID."""
