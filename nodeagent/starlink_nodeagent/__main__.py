@@ -15,19 +15,22 @@ from pathlib import Path
 from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
+from starlink.files import folder
 from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.environment import PATH
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import park_all
+from starlink_nodeagent.refusal import Refused
 from starlink_nodeagent.registration import NameTaken
 from starlink_nodeagent.uids import DEFAULTS, BadRange
 from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
-BAD_USAGE, NAME_TAKEN = 2, 3
+BAD_USAGE, NAME_TAKEN, REFUSED = 2, 3, 4
+LOCK = "agent.lock"
 
 
 def main() -> None:
@@ -35,9 +38,8 @@ def main() -> None:
     logs.setup(arguments.log_level, "agent")
     os.umask(0o022)
     data_dir = arguments.data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True)
-    data_dir.chmod(0o711)
     try:
+        folder.claim(data_dir, (LOCK, "agent-id", "instances", "agent-settings.json"))
         lock = _lock(data_dir)
         if arguments.command == "stop-instances":
             stopped = asyncio.run(park_all(data_dir))
@@ -50,6 +52,12 @@ def main() -> None:
     except NameTaken as error:
         log.error("%s", error)
         raise SystemExit(NAME_TAKEN) from None
+    except Refused as error:
+        log.error("the agent gives up: %s", error)
+        raise SystemExit(REFUSED) from None
+    except folder.NotUsable as error:
+        log.error("the agent can't start: --data-dir %s: %s", data_dir, error)
+        raise SystemExit(BAD_USAGE) from None
     except ServerDeleted as error:
         log.warning("%s", error)
     except (BadConfig, BadRange, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:
@@ -106,7 +114,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _lock(data_dir: Path) -> int:
     """Held while the agent lives: two agents of one data directory would start everything twice."""
-    descriptor = os.open(data_dir / "agent.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(data_dir / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

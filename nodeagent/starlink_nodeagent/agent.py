@@ -13,7 +13,7 @@ from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import admission, heartbeat, identity, strangers
+from starlink_nodeagent import admission, heartbeat, identity, refusal, strangers
 from starlink_nodeagent.cluster import Cluster
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
@@ -21,7 +21,7 @@ from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.machine import Machine
 from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
 from starlink_nodeagent.record import Record, is_uid, record_of
-from starlink_nodeagent.registration import NameTaken, register
+from starlink_nodeagent.registration import NameTaken, join
 from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.reporter import Reporter
 from starlink_nodeagent.telling import Teller
@@ -60,7 +60,8 @@ class Agent:
             client, SERVER, Server, now=monotonic, jitter=jitter, field_selector=f"metadata.name={host.server}"
         )
         self._reporter = Reporter(client, host.server, host.now)
-        self._teller = Teller(self._reporter, self._assignments.objects, machine.address, host.now)
+        self._address = machine.address
+        self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.now)
         self._remains = Remains((), host)
         self._strangers = strangers.Strangers()
         self._wake = asyncio.Event()
@@ -75,7 +76,7 @@ class Agent:
         host.undecided = self._undecided
 
     async def run(self) -> None:
-        """Until cancelled. Raises NameTaken, ServerDeleted."""
+        """Until cancelled. Raises NameTaken, ServerDeleted, Refused."""
         self._assignments.subscribe(lambda _: self._wake.set())
         self._adopt()
         try:
@@ -83,7 +84,7 @@ class Agent:
                 group.create_task(self._reporter.run())
                 group.create_task(self._rotate())
                 group.create_task(self._connect(group))
-        except* (NameTaken, ServerDeleted) as caught:
+        except* (NameTaken, ServerDeleted, refusal.Refused) as caught:
             raise caught.exceptions[0] from None
         finally:
             await self._leave()
@@ -117,9 +118,10 @@ class Agent:
         """Registers, however long it takes, and then follows the API."""
         while True:
             try:
-                self._uid = await register(self._client, self._host.server, self._machine)
+                self._uid, self._address = await join(self._client, self._host.server, self._machine)
                 break
             except ClientError as error:
+                self._give_up(refusal.reason(error, self._host.server))
                 log.warning("could not register yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
         self._tell_of_strangers()
@@ -138,6 +140,11 @@ class Agent:
             log.warning("%s", self._strangers.message)
             key, message = ObjectKey("", self._host.server), self._strangers.message
             self._reporter.event(SERVER, key, self._uid, "Warning", strangers.REASON, message)
+
+    def _give_up(self, why: str) -> None:
+        """Raises Refused, but not while there are instances: they need somebody who looks after them."""
+        if why and not self._remains.users() and all(record.finished for _, record in self._records()):
+            raise refusal.Refused(why)
 
     def _own_server_changed(self, change: Change[Server]) -> None:
         if change.new is None and change.old is not None and change.old.uid == self._uid:

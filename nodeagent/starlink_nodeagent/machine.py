@@ -21,7 +21,8 @@ class UnknownMachine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Facts for Server.status; amounts as `resources` tells them."""
+    """Facts for Server.status; amounts as `resources` tells them. `address` is where instances are reached, "" while
+    that is not known."""
 
     machine_id: str
     architecture: str
@@ -50,7 +51,7 @@ def observe(data_dir: Path, address: str, declared: Mapping[str, int], root: Pat
         _operating_system(),
         platform.release(),
         socket.gethostname(),
-        address or primary_address(),
+        address,
         capacity,
         resources.allocatable(capacity),
         features.observe(root, architecture, os.geteuid()),
@@ -68,16 +69,6 @@ def machine_id(data_dir: Path) -> str:
     except OSError:
         machine = ""
     return f"{machine or 'unknown'}-{own}"
-
-
-def primary_address() -> str:
-    """The address that other machines see first; loopback when there is no network. Sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def _operating_system() -> str:

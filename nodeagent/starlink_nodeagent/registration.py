@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlink import __version__
@@ -9,6 +10,7 @@ from starlink.api import labels
 from starlink.api.kinds import SERVER
 from starlink.client.errors import AlreadyExists, NotFound
 from starlink.client.kube import Client
+from starlink_nodeagent.addresses import towards
 from starlink_nodeagent.machine import RUNTIMES, Machine
 from starlink_nodeagent.resources import quantities
 
@@ -17,6 +19,18 @@ log = logging.getLogger(__name__)
 
 class NameTaken(Exception):
     """Another machine has registered under the name; the message says the ways out."""
+
+
+async def join(client: Client, name: str, machine: Machine) -> tuple[str, str]:
+    """Registers the machine, at the address from which the API is dialled unless it has one; gives the Server's UID and
+    the address. Raises NameTaken, ClientError."""
+    address = machine.address or await towards(client.config.host, client.config.port)
+    while True:
+        uid = await register(client, name, replace(machine, address=address))
+        found = machine.address or await towards(client.config.host, client.config.port)
+        if found == address:
+            return uid, address
+        address = found  # the network came up in between
 
 
 async def register(client: Client, name: str, machine: Machine) -> str:

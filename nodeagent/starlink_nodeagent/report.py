@@ -54,8 +54,10 @@ def _conditions(record: Record, now: float) -> list[dict[str, Any]]:
     ]
 
 
-def is_news(record: Record, heard: AssignmentStatus) -> bool:
-    """Whether the journal says other than the API has heard."""
+def is_news(record: Record, heard: AssignmentStatus, address: str) -> bool:
+    """Whether the journal says other than the API has heard, or the server has another address."""
+    if any(endpoint.address != address for endpoint in heard.endpoints):
+        return True
     noted = (record.phase, record.ready, record.reason, record.message, record.restarts)
     return noted != (heard.phase, heard.ready, heard.reason, heard.message, heard.restarts)
 

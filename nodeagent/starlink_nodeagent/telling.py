@@ -13,14 +13,14 @@ _ON_THE_WAY = ("Pending", "Preparing", "Starting")
 
 
 class Teller:
-    """Never waits. `declared` are the Assignments as last heard, `address` is where instances are reached, `now` epoch
-    seconds."""
+    """Never waits. `declared` are the Assignments as last heard, `address` says where instances are reached, `now`
+    epoch seconds."""
 
     def __init__(
         self,
         reporter: Reporter,
         declared: Mapping[ObjectKey, Assignment],
-        address: str,
+        address: Callable[[], str],
         now: Callable[[], float],
     ) -> None:
         self._reporter = reporter
@@ -41,7 +41,7 @@ class Teller:
             record.generation = assignment.metadata.generation
         if record.stopping and not record.finished:
             record.phase, record.ready = "Stopping", False
-        self._reporter.tell(record.uid, record.key, status_of(record, self._address, self._now()))
+        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now()))
 
     def tell_of(self, assignment: Assignment, phase: Phase, reason: str, message: str) -> None:
         """Tells of one that has no instance."""
@@ -53,7 +53,9 @@ class Teller:
         """Says what an earlier agent noted and may not have sent."""
         for record in records:
             assignment = self._declared.get(record.key)
-            if assignment is not None and assignment.uid == record.uid and is_news(record, assignment.status):
+            if assignment is None or assignment.uid != record.uid:
+                continue
+            if is_news(record, assignment.status, self._address()):
                 self.tell(record)
 
     def forget(self, uid: str) -> None:

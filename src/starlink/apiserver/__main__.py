@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import datetime
+import functools
 import gc
 import logging
 import random
@@ -55,6 +56,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="starlink.apiserver")
     parser.add_argument("--data-dir", type=Path, required=True, help="where pki/ and store/ lie")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to listen")
+    parser.add_argument(
+        "--tls-san", action="append", default=[], metavar="NAME", help="a further name that the certificate covers"
+    )
     backend.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="serve /debug to administrators")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
@@ -65,7 +69,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     host, _, port = arguments.listen.rpartition(":")
     host = host.strip("[]")
     pki = Pki(arguments.data_dir / "pki", datetime.datetime.now(datetime.UTC))
-    certificate = ServerCertificate(pki.folder, host, lambda: datetime.datetime.now(datetime.UTC))
+    clock = functools.partial(datetime.datetime.now, datetime.UTC)
+    certificate = ServerCertificate(pki.folder, host, clock, further=arguments.tls_san)
     tls = TlsContext(*certificate.issue(), pki.ca, renew=certificate.issue)
     store = backend.store(arguments)
     tokens = TokenIssuer(pki.token_key)

@@ -15,6 +15,13 @@ class Unreachable(ClientError):
     retryable = True
 
 
+class Untrusted(Unreachable):
+    """The server's certificate is not of an authority that is trusted, or of another name. Of the certificate's dates
+    it says nothing: it is the clock of this machine that may be wrong."""
+
+    retryable = False
+
+
 class ApiError(ClientError):
     """The server's refusal: a Status."""
 

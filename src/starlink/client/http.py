@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from starlink.client.config import BadConfig, Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
-from starlink.client.errors import Unreachable
-from starlink.client.wire import ROOM
+from starlink.client.errors import Unreachable, Untrusted
+from starlink.client.wire import ROOM, is_untrusted
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
@@ -206,7 +206,8 @@ class Http:
             if connection is not None:
                 connection.close()
             if isinstance(error, OSError | TimeoutError):
-                raise Unreachable(f"{self._config.server} can't be reached: {error or 'timed out'}") from None
+                kind = Untrusted if is_untrusted(error) else Unreachable
+                raise kind(f"{self._config.server} can't be reached: {error or 'timed out'}") from None
             raise
         return connection
 

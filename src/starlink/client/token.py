@@ -7,6 +7,7 @@ suspended machine and a clock that is set. The signature is the server's to chec
 
 import base64
 import binascii
+from typing import TypeVar
 
 import msgspec
 
@@ -21,19 +22,34 @@ class _Times(msgspec.Struct):
     exp: float
 
 
-_decoder = msgspec.json.Decoder(_Times)
+class _Subject(msgspec.Struct):
+    sub: str
+
+
+_times, _subject = msgspec.json.Decoder(_Times), msgspec.json.Decoder(_Subject)
+C = TypeVar("C")
 
 
 def lifetime(token: str) -> tuple[float, float] | None:
     """From when to when a token is good, in epoch seconds; None when it does not say so."""
+    times = _claims(token, _times)
+    return (times.iat, times.exp) if times else None
+
+
+def subject(token: str) -> str:
+    """Whose a token is, "" when it does not say so."""
+    found = _claims(token, _subject)
+    return found.sub if found else ""
+
+
+def _claims(token: str, decoder: msgspec.json.Decoder[C]) -> C | None:
     parts = token.split(".")
     if len(parts) != 3:
         return None
     try:
-        times = _decoder.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return decoder.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         return None
-    return times.iat, times.exp
 
 
 def is_due(token: str, now: float) -> bool:

@@ -10,7 +10,14 @@ from typing import Any
 
 ROOM = 64 * 1024
 """What a socket reads at once."""
+_OF_TIME = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl-verification-options(1))."""
 _RECORD = 16 * 1024  # what a record of TLS holds at most (RFC 8446, section 5.1)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether a handshake failed by who the server is, and not by when its certificate is good."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code not in _OF_TIME
 
 
 class Wire(asyncio.BufferedProtocol, ABC):

@@ -1,10 +1,11 @@
 """The machine's addresses, and the server's certificate, which follows them."""
 
+import contextlib
 import datetime
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlink.apiserver.identity.pki import Pki
@@ -19,7 +20,7 @@ _LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 class ServerCertificate:
     """The certificate of a server that listens on `host`; below `folder` lies the PKI. `now` gives the time,
-    `addresses` what the machine has."""
+    `addresses` what the machine has; `further` are names and addresses by which it is known besides."""
 
     def __init__(
         self,
@@ -27,17 +28,29 @@ class ServerCertificate:
         host: str,
         now: Callable[[], datetime.datetime],
         addresses: Callable[[], list[str]] | None = None,
+        further: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._host = host
         self._now = now
         self._addresses = addresses or machine_addresses
+        self._further = further
 
     def issue(self) -> tuple[Path, Path]:
         """The certificate's and the key's file, made anew when they cover other names than they should, near their
         end, or after the authority has changed. Raises OSError and ValueError."""
         names = self._addresses() if self._host in _EVERYWHERE else [self._host]
-        return Pki(self._folder, self._now()).server(names)
+        return Pki(self._folder, self._now()).server([*names, *self._further])
+
+
+def primary_address() -> str:
+    """The address by which other machines most likely know this one: that of the default route, else the first that is
+    not loopback, IPv4 before IPv6; "" where there is none. Sends nothing."""
+    found = [address for address in machine_addresses() if not ipaddress.ip_address(address).is_loopback]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        found.insert(0, str(probe.getsockname()[0]))
+    return next((address for address in found if ":" not in address), next(iter(found), ""))
 
 
 def machine_addresses() -> list[str]:
