@@ -21,7 +21,8 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.task import Task
 from starlink.cli.datadir import DataDir
-from starlink.cli.launcher import AgentOptions, Standalone
+from starlink.cli.launcher import LocalAgent, Standalone
+from starlink.cli.settings import AgentSettings
 from starlink.client.config import load
 from starlink.client.kube import Client
 
@@ -44,7 +45,8 @@ def main() -> None:
 async def _measure() -> list[Result]:
     folder = Path(tempfile.mkdtemp(prefix="starlink-bench-"))
     folder.chmod(0o711)
-    standalone = Standalone(DataDir(folder / "data"), "", [AgentOptions("s1", folder / "data" / "agent")])
+    agents = [LocalAgent(folder / "data" / "agent", AgentSettings(name="s1"))]
+    standalone = Standalone(DataDir(folder / "data"), agents=agents)
     try:
         await standalone.start()
         async with Client(load(standalone.data.admin_kubeconfig)) as client:

@@ -135,7 +135,7 @@ def test_forty_evil_tasks(starlink: Starlink, tmp_path: Path) -> None:
         Witness(kubectl, "the neighbour", "assignment", honest["metadata"]["name"]),
         Witness(kubectl, "the server", "server", "s1"),
     ]
-    env = {"EVIL_NEIGHBOURS": honest["metadata"]["uid"], "EVIL_API": starlink.state["listen"]}
+    env = {"EVIL_NEIGHBOURS": honest["metadata"]["uid"], "EVIL_API": starlink.state["url"].removeprefix("https://")}
     names = sorted(ATTACKS)
     leaks: dict[str, list[str]] = {}
     users: set[int] = set()

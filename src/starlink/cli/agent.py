@@ -1,13 +1,114 @@
-"""`starlink agent`: becomes the node agent."""
+"""`starlink agent`: becomes the node agent, as it was told this time and before."""
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+
+from starlink.cli import options, places, renaming
+from starlink.cli.agent_tokens import server_of
+from starlink.cli.datadir import AGENT_MARKERS, FOLDER, AgentDir
+from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
+from starlink.client.config import BadConfig
+from starlink.client.config import load as load_kubeconfig
+from starlink.files import folder
+from starlink.store import lock
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...]) -> None:
-    """Run this server's node agent: --kubeconfig F --name NAME --data-dir D."""
-    os.execv(sys.executable, [sys.executable, "-m", "starlink_nodeagent", *arguments])
+class NotJoined(Exception):
+    """Why the agent can't start; the message names the option and what to do."""
+
+
+def _not_the_agents(_ctx: click.Context, _parameter: click.Parameter, labels: tuple[str, ...]) -> None:
+    if labels:
+        raise click.UsageError(
+            f"--label {labels[0]}: people set a server's labels: starlink server add NAME --label KEY=VALUE"
+        )
+
+
+@click.command()
+@options.kept(options.AGENT)
+@click.option("--label", multiple=True, expose_value=False, callback=_not_the_agents, hidden=True)
+@click.option("--data-dir", type=FOLDER, help="Where journal, instances and artifact cache lie; needed.")
+@click.pass_context
+def command(ctx: click.Context, given: dict[str, Any], data_dir: Path | None) -> None:
+    """Run this server's node agent, with a kubeconfig of `starlink server add`.
+
+    Options are kept in the data directory: what is not given is as the last time, and '' puts an option back to its
+    default, which stands in brackets.
+    """
+    root = data_dir or ctx.obj["data_dir"]
+    if root is None:
+        raise click.UsageError(
+            "--data-dir is needed; name a directory of the agent's own, such as /var/lib/starlink-agent"
+        )
+    place = AgentDir(root.resolve())
+    try:
+        before = load(place.settings, JoinedSettings, "all options are to be given to `agent` again")
+        settings = _settled(before or JoinedSettings(), {**_of_group(ctx), **given})
+        _check(before, settings, place)
+        _keep(place, settings)
+    except folder.NotUsable as error:
+        raise click.ClickException(f"--data-dir {place.root}: {error}") from None
+    except (NotJoined, BadSettings, BadConfig, places.BadPlace, renaming.NotRenamed, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    for change in options.changes(options.AGENT, before, settings):
+        click.echo(change, err=True)
+    words = ["-m", "starlink_nodeagent", "--data-dir", str(place.root), *settings.arguments()]
+    os.execv(sys.executable, [sys.executable, *words])
+
+
+def _of_group(ctx: click.Context) -> dict[str, str]:
+    """A --kubeconfig that stands before the verb."""
+    path = ctx.obj["kubeconfig"]
+    return {"kubeconfig": str(path.resolve())} if path else {}
+
+
+def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:
+    """What holds now; the name is that of the token. Raises NotJoined, BadConfig."""
+    settings = merged(before, given)
+    if not settings.kubeconfig:
+        raise NotJoined("--kubeconfig is needed; take one of `starlink server add NAME`, where StarLink runs")
+    server = server_of(load_kubeconfig(Path(settings.kubeconfig)).bearer())
+    wanted = given.get("name", "")
+    if server and wanted and wanted != server:
+        raise NotJoined(
+            f"--name {wanted}: this kubeconfig is of server {server}; leave --name out, or take one for {wanted}: "
+            f"starlink server add {wanted}"
+        )
+    name = server or settings.name
+    if not name:
+        raise NotJoined(
+            f"--name is needed: {settings.kubeconfig} holds no token of a server's agent, which would tell it"
+        )
+    return msgspec.structs.replace(settings, name=name)
+
+
+def _check(before: JoinedSettings | None, settings: JoinedSettings, place: AgentDir) -> None:
+    """Before anything is changed. Raises NotJoined, BadPlace, NotRenamed, NotUsable."""
+    from starlink_nodeagent.uids import BadRange
+    from starlink_nodeagent.users import UnknownUser, check
+
+    try:
+        check(settings.task_user or None, settings.task_uids or None, place.root)
+    except (BadRange, UnknownUser) as error:
+        raise NotJoined(str(error)) from None
+    folder.check(place.root, AGENT_MARKERS)
+    places.check(settings, place.root)
+    if before is not None:
+        renaming.check_journal(before.name, settings.name, place.root)
+
+
+def _keep(place: AgentDir, settings: JoinedSettings) -> None:
+    """Makes the data dir and writes the settings there, unless another agent runs on it. Raises NotJoined, NotUsable,
+    OSError."""
+    folder.claim(place.root, AGENT_MARKERS)
+    try:
+        held = lock.take(place.lock)
+    except BlockingIOError:
+        raise NotJoined(f"another agent runs on {place.root}; stop it, or give another --data-dir") from None
+    save(place.settings, settings)
+    os.close(held)

@@ -15,9 +15,11 @@ from starlink.api.labels import SERVER_NAMESPACE
 from starlink.client.config import Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
-from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due
+from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, subject
 
 log = logging.getLogger("starlink.up")
+
+_ACCOUNTS = f"system:serviceaccount:{SERVER_NAMESPACE}:"
 
 
 async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
@@ -44,6 +46,12 @@ async def new(client: Client, server: str) -> str:
     """A token of the server's ServiceAccount, which is made when it is not there. Raises ClientError."""
     await _add_account(client, server)
     return await _requested(client, server)
+
+
+def server_of(token: str) -> str:
+    """The server whose agent's the token is, "" when it is no agent's. Nothing proves it but the API server."""
+    account = subject(token)
+    return account.removeprefix(_ACCOUNTS) if account.startswith(_ACCOUNTS) else ""
 
 
 async def _add_account(client: Client, server: str) -> bool:

@@ -10,8 +10,10 @@ import starlink
 from starlink.api.timestamp import format_time
 from starlink.cli import etcd_copy, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
-from starlink.cli.datadir import DataDir
-from starlink.cli.etcd import EtcdOptions
+from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.earlier import settings_of
+from starlink.cli.etcd import SQLITE
+from starlink.cli.settings import BadSettings
 from starlink.store import backup
 from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.keyfile import KeyFile
@@ -20,7 +22,7 @@ from starlink.store.seal import AesGcmSeal, Plain, Seal
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@data_dir_option
 @click.pass_context
 def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> None:
     """Save all objects, certificates and keys in FILE, while StarLink runs or not.
@@ -34,7 +36,7 @@ def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> Non
         check_seals(archive)
         file = file or Path(f"starlink-{archive.created.replace('-', '').replace(':', '')}.tar.gz")
         write(file, archive)
-    except (StoreRefused, StoreUnavailable, BadArchive, OSError) as error:
+    except (StoreRefused, StoreUnavailable, BadArchive, BadSettings, OSError) as error:
         raise click.ClickException(f"no backup was made: {error}") from None
     snapshot = archive.snapshot
     click.echo(f"{file} holds {len(snapshot.records)} objects as of resourceVersion {snapshot.revision}")
@@ -42,7 +44,8 @@ def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> Non
 
 
 def take(data: DataDir, now: float) -> Archive:
-    """What is in the data dir at this moment, or in its etcd. Raises StoreRefused, StoreUnavailable, OSError."""
+    """What is in the data dir at this moment, or in its etcd. Raises StoreRefused, StoreUnavailable, BadSettings,
+    OSError."""
     if swap.is_unfinished(data.root):
         raise StoreRefused(
             f"a restore into {data.root} was cut short; run it again, or `starlink --data-dir {data.root} up`, "
@@ -52,7 +55,8 @@ def take(data: DataDir, now: float) -> Archive:
     files = {PKI + path.name: path.read_bytes() for path in sorted(data.pki.glob("[!.]*")) if path.is_file()}
     if data.encryption_key.exists():
         files[ENCRYPTION_KEY] = data.encryption_key.read_bytes()
-    etcd = EtcdOptions.remembered(data.read_state())
+    settings = settings_of(data)
+    etcd = settings.etcd if settings else SQLITE
     snapshot = asyncio.run(etcd_copy.taken(etcd)) if etcd.endpoints else backup.of_sqlite(data.database)
     return Archive(snapshot, files, format_time(now), starlink.__version__)
 

@@ -6,7 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starlink.files import durable
+import click
+
+from starlink.files import durable, folder
+
+MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/encryption.key", "store/starlink.db")
+"""What tells that a directory is StarLink's."""
+AGENT_MARKERS = ("agent.lock", "agent-id", "agent-settings.json", "instances")
+"""What tells that it is an agent's."""
+
+
+class _Folder(click.Path):
+    """A path; "" names none, though Path("") is the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("'' names no directory; give one, or leave the option out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDir:
+    """The data directory of an agent that `up` did not start."""
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "agent.lock"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "agent-settings.json"
+
+
+FOLDER = _Folder(path_type=Path)
+data_dir_option = click.option("--data-dir", type=FOLDER, help="Where everything is kept.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +58,25 @@ class DataDir:
         return cls(Path("/var/lib/starlink") if os.geteuid() == 0 else Path.home() / ".local/share/starlink")
 
     def create(self) -> None:
-        """Makes it: passable, for tasks that run as another user, but not readable."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o711)
+        """Makes it: passable, for tasks that run as another user, but not readable. One that is there is taken as it is
+        when it is empty or StarLink's. Raises NotUsable, OSError."""
+        folder.claim(self.root, MARKERS)
+        self.lock.touch(0o600)
         self.logs.mkdir(exist_ok=True, mode=0o700)
+
+    def check(self) -> None:
+        """Makes nothing. Raises NotUsable where `create` would."""
+        folder.check(self.root, MARKERS)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a StarLink has been there."""
+        return folder.holds(self.root, MARKERS)
+
+    @property
+    def is_an_agents(self) -> bool:
+        """Whether it is the data dir of an agent and not of a StarLink."""
+        return not self.is_there and folder.holds(self.root, AGENT_MARKERS)
 
     @property
     def pki(self) -> Path:
@@ -67,6 +117,10 @@ class DataDir:
     @property
     def lock(self) -> Path:
         return self.root / "starlink.lock"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.json"
 
     @property
     def state(self) -> Path:

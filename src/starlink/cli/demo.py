@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
 from starlink.api.assignment import Assignment
@@ -25,10 +26,11 @@ from starlink.assets import asset_dir
 from starlink.cli import instances
 from starlink.cli.apply import apply_one
 from starlink.cli.datadir import DataDir
-from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
+from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
 from starlink.cli.manifests import read
 from starlink.cli.progress import NotReached, Progress
 from starlink.cli.resources import Resources
+from starlink.cli.settings import AgentSettings
 from starlink.client.config import load
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
@@ -62,8 +64,9 @@ async def _demo(folder: Path, keep: bool) -> None:
     artifacts = folder / "artifacts"
     artifacts.mkdir()
     data = DataDir(folder / "starlink")
-    agents = [AgentOptions(name, folder / name, artifacts, user) for name in SERVERS]
-    standalone = Standalone(data, "", agents)
+    told = AgentSettings(artifact_dir=str(artifacts), task_user=user)
+    agents = [LocalAgent(folder / name, msgspec.structs.replace(told, name=name)) for name in SERVERS]
+    standalone = Standalone(data, agents=agents)
     stop = asyncio.current_task()
     assert stop is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.cancel)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,13 +31,9 @@ class EtcdOptions:
 
     @classmethod
     def remembered(cls, state: Mapping[str, Any]) -> Self:
-        """What `state` wrote; SQLite where it wrote nothing."""
+        """What run.json of an earlier version says; SQLite where it says nothing."""
         found = state.get("etcd")
         return cls(**found) if isinstance(found, dict) else cls("")
-
-    def state(self) -> dict[str, Any]:
-        """What the next start goes on with."""
-        return {"etcd": asdict(self)} if self.endpoints else {}
 
     def arguments(self) -> Sequence[str]:
         """For `starlink.apiserver`."""

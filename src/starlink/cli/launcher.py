@@ -18,10 +18,11 @@ import msgspec
 from starlink.api import conditions
 from starlink.api.kinds import SERVER
 from starlink.api.server import Server
-from starlink.cli import agent_tokens, swap
+from starlink.cli import agent_tokens, renaming, settings, swap
 from starlink.cli.child import Child
 from starlink.cli.datadir import DataDir
-from starlink.cli.etcd import EtcdOptions
+from starlink.cli.listening import Listen
+from starlink.cli.settings import AgentSettings, UpSettings
 from starlink.client.config import Config, load, render
 from starlink.client.errors import ClientError, NotFound
 from starlink.client.kube import Client
@@ -38,15 +39,11 @@ class NotStarted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentOptions:
-    """How an agent of this machine is started."""
+class LocalAgent:
+    """An agent of this machine, and how it is started."""
 
-    name: str
     data_dir: Path
-    artifact_dir: Path | None = None
-    task_user: str | None = None
-    task_uids: str | None = None
-    resources: Sequence[str] = ()
+    settings: AgentSettings
 
 
 @dataclass
@@ -54,13 +51,11 @@ class Standalone:
     """One StarLink on one data directory."""
 
     data: DataDir
-    listen: str = ""
-    agents: Sequence[AgentOptions] = ()
-    durability: str = "full"
-    etcd: EtcdOptions | None = None
-    """None: what it was started with the last time."""
-    debug: bool = False
-    allow_local_artifacts: bool = False
+    settings: UpSettings = field(default_factory=UpSettings)
+    """They are kept once nothing refuses them."""
+    agents: Sequence[LocalAgent] = ()
+    formerly: str = ""
+    """The name of this machine's server at the last start."""
     children: list[Child] = field(default_factory=list)
     url: str = ""
     _lock: int = -1
@@ -69,33 +64,45 @@ class Standalone:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Starts everything, each part once the one before it is ready. Raises NotStarted."""
+        """Starts everything, each part once the one before it is ready. Raises NotStarted, NotHeard, NotRenamed,
+        NotUsable."""
         self.data.create()
         self._take_lock()
         swap.finish(self.data.root)
-        host, port = self._address()
-        self.url = f"https://{_url_host(host)}:{port}"
+        listen = Listen.parse(self.settings.listen).bound()
+        self.settings = msgspec.structs.replace(self.settings, listen=str(listen))
+        self.url = listen.url
         self._write_kubeconfigs()
-        apiserver = await self._start_child("apiserver", [
-            "starlink.apiserver", "--data-dir", str(self.data.root), "--listen", f"{host}:{port}",
-            "--durability", self.durability, *self._etcd().arguments(), *(("--debug",) if self.debug else ()),
-        ])  # fmt: skip
+        apiserver = await self._start_child("apiserver", self._apiserver())
         client = Client(load(self.data.admin_kubeconfig))
         await self._ready(client, apiserver)
-        await self._start_child("operator", [
-            "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
-            # Of this machine alone: another one may run on the same etcd, from a folder of the same name.
-            "--identity", f"standalone-{socket.gethostname()}-{self.data.root}",
-            *(("--allow-local-artifacts",) if self.allow_local_artifacts else ()),
-        ])  # fmt: skip
-        for options in self.agents:
-            await self.start_agent(client, options)
+        await renaming.check_api(client, self.formerly, self.settings.name)
+        settings.save(self.data.settings, self.settings)
+        await self._start_child("operator", self._operator())
+        for agent in self.agents:
+            await self.start_agent(client, agent)
         await self._servers_ready(client)
         client.close()
         self._note()
         self._keepers.append(asyncio.create_task(self._note_changes()))
         tokens = agent_tokens.keep(self.data.admin_kubeconfig, self._token_files, time.time)
         self._keepers.append(asyncio.create_task(tokens))
+
+    def _apiserver(self) -> Sequence[str]:
+        told = self.settings
+        return [
+            "starlink.apiserver", "--data-dir", str(self.data.root), "--listen", told.listen,
+            "--durability", told.durability, *told.etcd.arguments(), *(("--debug",) if told.debug else ()),
+            *(word for name in told.tls_san for word in ("--tls-san", name)),
+        ]  # fmt: skip
+
+    def _operator(self) -> Sequence[str]:
+        return [
+            "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
+            # Of this machine alone: another one may run on the same etcd, from a folder of the same name.
+            "--identity", f"standalone-{socket.gethostname()}-{self.data.root}",
+            *(("--allow-local-artifacts",) if self.settings.allow_local_artifacts else ()),
+        ]  # fmt: skip
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.data.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -107,22 +114,6 @@ class Standalone:
                 f"StarLink already runs on {self.data.root} (pid {pid}); stop it with `starlink down`, "
                 "or give another --data-dir"
             ) from None
-
-    def _etcd(self) -> EtcdOptions:
-        return EtcdOptions.remembered(self.data.read_state()) if self.etcd is None else self.etcd
-
-    def _address(self) -> tuple[str, int]:
-        """The address to listen on: the one given, with the last one's port, or a free one, for port 0."""
-        host, _, port = (self.listen or self.data.read_state().get("listen") or "127.0.0.1:0").rpartition(":")
-        host = host.strip("[]")
-        if not port.isdigit() or int(port) > 65535:
-            raise NotStarted(f"--listen {self.listen}: write HOST:PORT, such as 127.0.0.1:6443")
-        number = int(port)
-        if number and not _is_free(host, number):
-            if self.listen:
-                raise NotStarted(f"--listen {self.listen}: the port is in use; free it, or give another")
-            number = 0
-        return host, number or _free_port(host)
 
     def _write_kubeconfigs(self) -> None:
         from starlink.apiserver.identity.pki import Pki, write_private
@@ -160,45 +151,41 @@ class Standalone:
         """Waits for this machine's servers, but not for ever: an agent that fails says why in its log."""
         with contextlib.suppress(TimeoutError, ClientError):
             async with asyncio.timeout(SERVER_SECONDS):
-                for options in self.agents:
-                    while not await _is_ready(client, options.name):  # noqa: ASYNC110 - it happens elsewhere
+                for agent in self.agents:
+                    while not await _is_ready(client, agent.settings.name):  # noqa: ASYNC110 - it happens elsewhere
                         await asyncio.sleep(0.05)
 
-    async def start_agent(self, client: Client, options: AgentOptions) -> Child:
+    async def start_agent(self, client: Client, agent: LocalAgent) -> Child:
         """Gives an agent of this machine its identity and starts it."""
+        name = agent.settings.name
         first = not any(child.name.startswith("agent") for child in self.children)
-        label = "agent" if first else f"agent-{options.name}"
+        label = "agent" if first else f"agent-{name}"
         kubeconfig = self.data.agent_kubeconfig if first else self.data.pki / f"{label}.kubeconfig"
-        self._token_files[options.name] = await agent_tokens.write_identity(client, options.name, kubeconfig)
-        arguments = [
-            "starlink_nodeagent", "--kubeconfig", str(kubeconfig), "--name", options.name,
-            "--data-dir", str(options.data_dir),
-        ]  # fmt: skip
-        if options.artifact_dir:
-            arguments += ["--artifact-dir", str(options.artifact_dir)]
-        if self.allow_local_artifacts:
-            arguments += ["--allow-local-artifacts"]
-        if options.task_user:
-            arguments += ["--task-user", options.task_user]
-        if options.task_uids:
-            arguments += ["--task-uids", options.task_uids]
-        arguments += [word for resource in options.resources for word in ("--resource", resource)]
-        if _on_loopback(self.url):
-            arguments += ["--address", "127.0.0.1"]
-        child = await self._start_child(label, arguments)
+        self._token_files[name] = await agent_tokens.write_identity(client, name, kubeconfig)
+        placed = msgspec.structs.replace(agent.settings, address=self.address_of(agent))
+        child = await self._start_child(label, [
+            "starlink_nodeagent", "--kubeconfig", str(kubeconfig), "--data-dir", str(agent.data_dir),
+            *AgentSettings.arguments(placed),
+        ])  # fmt: skip
         self._note()
         return child
 
+    def address_of(self, agent: LocalAgent) -> str:
+        """Where the agent's instances are reached; "" leaves it to the agent, which takes the address from which it
+        dials. Where the API server listens on all addresses that is loopback, which nobody else reaches."""
+        if agent.settings.address or not Listen.parse(self.settings.listen).everywhere:
+            return agent.settings.address
+        from starlink.apiserver.http.addresses import primary_address
+
+        return primary_address()
+
     def _note(self) -> None:
         """Writes down what runs, for `down`, `status` and people."""
-        host, _, port = self.url.removeprefix("https://").rpartition(":")
         self.data.write_state({
             "pid": os.getpid(),
             "url": self.url,
-            "listen": f"{host}:{port}",
-            "server": self.agents[0].name if self.agents else "",
+            "server": self.agents[0].settings.name if self.agents else "",
             "children": {child.name: child.pid for child in self.children},
-            **self._etcd().state(),
         })  # fmt: skip
 
     async def _note_changes(self) -> None:
@@ -234,33 +221,3 @@ async def _is_ready(client: Client, name: str) -> bool:
     except NotFound:
         return False
     return conditions.is_true(server.status.conditions, conditions.READY)
-
-
-def _is_free(host: str, port: int) -> bool:
-    try:
-        with socket.create_server((host, port), family=_family(host)):
-            return True
-    except OSError:
-        return False
-
-
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0), family=_family(host)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _url_host(host: str) -> str:
-    """What clients of this machine call the listening address."""
-    if host in ("", "0.0.0.0"):  # noqa: S104
-        return "127.0.0.1"
-    if host == "::":
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host
-
-
-def _on_loopback(url: str) -> bool:
-    return "://127." in url or "://[::1]" in url or "://localhost" in url

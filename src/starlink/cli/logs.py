@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from starlink.cli.datadir import DataDir
+from starlink.cli.datadir import FOLDER, DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
 
 POLL_SECONDS = 0.2
@@ -38,7 +38,7 @@ class Instance:
 @namespace_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
 @click.option("--slot", help="Only this slot of the task.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where StarLink or the agent keeps everything.")
+@click.option("--data-dir", type=FOLDER, help="Where StarLink or the agent keeps everything.")
 @click.pass_context
 def command(
     ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None, data_dir: Path | None

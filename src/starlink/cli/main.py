@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from starlink.cli.datadir import FOLDER
+
 COMMANDS = {
     "demo": "See the main job in under a minute, in a temporary folder.",
     "up": "Start a standalone StarLink on this machine.",
@@ -48,7 +50,7 @@ class Lazy(click.Group):
 @click.option(
     "--kubeconfig", type=click.Path(path_type=Path), help="The cluster to use; before $KUBECONFIG and the data dir."
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where a standalone StarLink keeps everything.")
+@click.option("--data-dir", type=FOLDER, help="Where a standalone StarLink keeps everything.")
 @click.pass_context
 def cli(ctx: click.Context, /, **options: Any) -> None:
     """StarLink: one declarative system of unlike servers."""

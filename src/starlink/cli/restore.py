@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import json
 import os
 import sqlite3
 import time
@@ -12,15 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 
 from starlink.api.timestamp import parse_time
-from starlink.cli import etcd_copy, swap
+from starlink.cli import etcd_copy, settings, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
-from starlink.cli.datadir import DataDir
+from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
 from starlink.cli.rebirth import reborn
+from starlink.cli.settings import BadSettings, UpSettings
 from starlink.files import durable
+from starlink.files.folder import NotUsable
 from starlink.store import backup, lock
 from starlink.store.base import REVISION_STEP, StoreRefused, StoreUnavailable
 from starlink.store.sqlite_file import lock_of
@@ -34,7 +37,7 @@ class NotRestored(Exception):
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Move what is there aside; it is not removed.")
 @etcd_options("Put the objects into this etcd, where `up` will serve them [SQLite].")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@data_dir_option
 @click.pass_context
 def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | None, data_dir: Path | None) -> None:
     """Bring back what FILE holds, into a data directory on which no StarLink runs.
@@ -47,7 +50,7 @@ def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | Non
         check_seals(archive)
         with _held(data):
             aside = restore(data, archive, str(uuid.uuid4()), time.time(), force=force, etcd=etcd or SQLITE)
-    except (NotRestored, BadArchive, StoreRefused, StoreUnavailable, OSError, sqlite3.Error) as error:
+    except (NotRestored, BadSettings, BadArchive, StoreRefused, StoreUnavailable, OSError, sqlite3.Error) as error:
         raise click.ClickException(f"nothing was restored: {error}") from None
     where = etcd if etcd and etcd.endpoints else data.root
     click.echo(f"{where} holds the {len(archive.snapshot.records)} objects of {file}, saved {archive.created}")
@@ -58,8 +61,11 @@ def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | Non
 
 @contextlib.contextmanager
 def _held(data: DataDir) -> Iterator[None]:
-    """Keeps every StarLink off the data dir. Raises NotRestored when one runs."""
-    data.create()
+    """Keeps every StarLink off the data dir. Raises NotRestored when one runs, or the data dir can't be one."""
+    try:
+        data.create()
+    except NotUsable as error:
+        raise NotRestored(f"--data-dir {data.root}: {error}") from None
     with contextlib.ExitStack() as held:
         for path in (data.lock, lock_of(data.database)):
             if path.parent.exists():
@@ -109,7 +115,8 @@ def restore(
 def _told(archive: Archive, data: DataDir, now: float) -> etcd_copy.Told:
     """What the store that was saved may have told since, and the one that is there."""
     saved = archive.snapshot.next_life(now - parse_time(archive.created))
-    etcd = EtcdOptions.remembered(data.read_state())
+    before = settings_of(data)
+    etcd = before.etcd if before else SQLITE
     with contextlib.suppress(StoreRefused, StoreUnavailable):  # none, or the lost one for which this is the cure
         if etcd.endpoints:
             return etcd_copy.Told(saved, asyncio.run(etcd_copy.revision(etcd)))
@@ -125,8 +132,7 @@ def _staged(data: DataDir, archive: Archive, etcd: EtcdOptions) -> DataDir:
     for name, content in archive.files.items():
         path = staged.encryption_key if name == ENCRYPTION_KEY else staged.pki / name.removeprefix(PKI)
         durable.replace(path, content)
-    before = data.read_state()
-    after = {name: value for name, value in before.items() if name != "etcd"} | etcd.state()
-    if after != before:
-        durable.replace(staged.state, json.dumps(after, indent=2).encode() + b"\n")
+    before = settings_of(data) or UpSettings()
+    if before.etcd != etcd:
+        settings.save(staged.settings, msgspec.structs.replace(before, etcd=etcd))
     return staged

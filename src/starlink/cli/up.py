@@ -10,122 +10,63 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from starlink import log as logs
-from starlink.cli.datadir import DataDir
-from starlink.cli.etcd import EtcdOptions, etcd_options
-from starlink.cli.launcher import AgentOptions, NotStarted, Standalone
+from starlink.cli import options, places, renaming
+from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.earlier import FIELDS, settings_of
+from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
+from starlink.cli.listening import NotHeard
+from starlink.cli.settings import AgentSettings, BadSettings, UpSettings, merged
 from starlink.client.errors import ClientError
+from starlink.files.folder import NotUsable
 
 log = logging.getLogger("starlink.up")
 
 DETACH_SECONDS = 60.0
-
-
-def _checked(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
-    from starlink_nodeagent.resources import BadResource, declared
-
-    try:
-        declared(words)
-    except BadResource as error:
-        raise click.BadParameter(str(error)) from None
-    return words
-
-
-def _named(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
-    from starlink.apiserver.schema.formats import is_subdomain, subdomain_faults
-
-    if name and not is_subdomain(name):
-        raise click.BadParameter(f"{name!r} can't be a server's name: {'; '.join(subdomain_faults(name))}")
-    return name
+_REFUSALS = (BadSettings, places.BadPlace, NotHeard, renaming.NotRenamed, NotStarted, ClientError)
 
 
 @click.command()
-@click.option(
-    "--listen", default="", metavar="HOST:PORT", help="Where the API server listens [127.0.0.1 and a free port]."
-)
 @click.option("--detach", is_flag=True, help="Return once it is ready; it runs on in the background.")
-@click.option("--name", default="", callback=_named, help="This server's name [the hostname].")
-@click.option(
-    "--artifact-dir", type=click.Path(path_type=Path, file_okay=False), help="Where artifacts named file:NAME lie."
-)
-@click.option(
-    "--durability",
-    type=click.Choice(["full", "normal"]),
-    default="full",
-    show_default=True,
-    help="full: what was written outlives a power cut. normal: faster on slow disks; a power cut may take the last "
-    "writes, a crash takes none.",
-)
-@etcd_options("Keep the objects in this etcd; '' for SQLite again [as the last time].")
-@click.option("--debug", is_flag=True, help="Serve /debug of the API server to administrators.")
-@click.option(
-    "--allow-local-artifacts",
-    is_flag=True,
-    help="Let agent and operator fetch artifacts from this machine's own addresses, loopback and link-local.",
-)
-@click.option(
-    "--resource",
-    "resources",
-    multiple=True,
-    callback=_checked,
-    metavar="NAME=COUNT",
-    help="A further resource that this server has, such as example.com/dongle=2; may be given again.",
-)
-@click.option("--task-user", help="As root: the one user that all tasks run as, in place of one each.")
-@click.option(
-    "--task-uids",
-    metavar="FIRST-LAST",
-    help="As root: each task runs as a user of its own with one of these numbers "
-    "[1900000000-1900065535, or others where the machine has not these].",
-)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@options.kept(options.UP)
+@data_dir_option
 @click.pass_context
-def command(
-    ctx: click.Context,
-    listen: str,
-    detach: bool,
-    name: str,
-    artifact_dir: Path | None,
-    durability: str,
-    etcd: EtcdOptions | None,
-    debug: bool,
-    allow_local_artifacts: bool,
-    resources: tuple[str, ...],
-    task_user: str | None,
-    task_uids: str | None,
-    data_dir: Path | None,
-) -> None:
+def command(ctx: click.Context, detach: bool, given: dict[str, Any], data_dir: Path | None) -> None:
     """Start a standalone StarLink: API server, operator and this machine's agent.
 
-    Stopping it leaves tasks running; the next `up` goes on with them.
+    Stopping it leaves tasks running; the next `up` goes on with them. Options are kept in the data directory: what is
+    not given is as the last time, and '' puts an option back to its default, which stands in brackets.
     """
     data = DataDir.of(data_dir or ctx.obj["data_dir"])
-    _create(data)
-    if detach:
-        _detach(data)
-        return
-    artifacts = artifact_dir.resolve() if artifact_dir else None
-    agent = AgentOptions(name or server_name(), data.agent, artifacts, task_user, task_uids, resources)
-    logs.setup("info", "up")
     try:
-        _check_users(agent)
-        asyncio.run(_run(Standalone(data, listen, (agent,), durability, etcd, debug, allow_local_artifacts)))
-    except (NotStarted, ClientError, PermissionError) as error:
+        before = settings_of(data)
+        settings = _settled(before, given)
+        _check(before, settings, data)
+        data.create()
+        if detach:
+            _detach(data)
+            return
+        logs.setup("info", "up")
+        changes = options.changes(_known(data), before, settings)
+        agents = (LocalAgent(data.agent, settings),)
+        asyncio.run(_run(Standalone(data, settings, agents, before.name if before else ""), [*changes]))
+    except NotUsable as error:
+        raise click.ClickException(f"--data-dir {data.root}: {error}") from None
+    except (*_REFUSALS, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _create(data: DataDir) -> None:
-    """Raises ClickException when the directory can't be made."""
-    try:
-        data.create()
-    except OSError as error:
-        is_file = isinstance(error, FileExistsError | NotADirectoryError)
-        why = "it is, or lies below, a file" if is_file else error.strerror
-        raise click.ClickException(f"--data-dir {data.root}: {why}; name a directory that you may write") from None
+def _settled(before: UpSettings | None, given: dict[str, Any]) -> UpSettings:
+    """What holds now, the name included."""
+    settings = merged(before or UpSettings(), given)
+    return settings if settings.name else msgspec.structs.replace(settings, name=server_name())
 
 
 def server_name() -> str:
@@ -133,18 +74,27 @@ def server_name() -> str:
     return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
 
 
-def _check_users(agent: AgentOptions) -> None:
-    """Raises ClickException for options of users that can't be."""
+def _known(data: DataDir) -> Sequence[options.Option]:
+    """The options of which it is known what they were."""
+    return [option for option in options.UP if data.settings.exists() or option.field in FIELDS]
+
+
+def _check(before: UpSettings | None, settings: UpSettings, data: DataDir) -> None:
+    """Before anything is made or changed. Raises NotUsable or one of _REFUSALS."""
     from starlink_nodeagent.uids import BadRange
     from starlink_nodeagent.users import UnknownUser, check
 
     try:
-        check(agent.task_user, agent.task_uids, agent.data_dir)
+        check(settings.task_user or None, settings.task_uids or None, data.agent)
     except (BadRange, UnknownUser) as error:
-        raise click.ClickException(str(error)) from None
+        raise NotStarted(str(error)) from None
+    data.check()
+    places.check(settings, data.root)
+    if before is not None:
+        renaming.check_journal(before.name, settings.name, data.agent)
 
 
-async def _run(standalone: Standalone) -> None:
+async def _run(standalone: Standalone, changes: Iterable[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -153,18 +103,20 @@ async def _run(standalone: Standalone) -> None:
     except BaseException:
         await standalone.stop()
         raise
-    click.echo(greeting(standalone.data, standalone.url, _whom(standalone.agents[0])))
+    for change in changes:
+        click.echo(change)
+    click.echo(greeting(standalone.data, standalone.url, _whom(standalone.settings)))
     sys.stdout.flush()
     await stop.wait()
     click.echo("stopping StarLink; tasks go on running, `starlink up` goes on with them")
     await standalone.stop()
 
 
-def _whom(agent: AgentOptions) -> str:
+def _whom(agent: AgentSettings) -> str:
     """As whom tasks run, in words."""
     if os.geteuid() != 0:
         return f"tasks run as {pwd.getpwuid(os.geteuid()).pw_name}, like StarLink itself, and share its rights"
-    if agent.task_user is not None:
+    if agent.task_user:
         return f"tasks run as {agent.task_user}"
     return "each task runs as a user of its own"
 

@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from starlink.cli.main import cli
 
 def test_what_was_chosen_is_gone_on_with() -> None:
     chosen = EtcdOptions.of("https://a:2379", "/starlink", Path("/etc/ca.crt"), None, None)
-    assert EtcdOptions.remembered({"pid": 1, **chosen.state()}) == chosen
+    assert EtcdOptions.remembered({"pid": 1, "etcd": asdict(chosen)}) == chosen
     words = ("--etcd-endpoints", "https://a:2379", "--etcd-prefix", "/starlink", "--etcd-ca", "/etc/ca.crt")
     assert chosen.arguments() == words
 
@@ -21,8 +22,7 @@ def test_files_are_found_from_wherever_the_next_start_is() -> None:
 
 def test_nothing_chosen_is_sqlite() -> None:
     none = EtcdOptions.remembered({"listen": "127.0.0.1:1"})
-    assert none.arguments() == () and none.state() == {}
-    assert EtcdOptions.remembered(EtcdOptions("").state()) == none
+    assert none.arguments() == () and none == EtcdOptions("")
 
 
 @pytest.mark.parametrize("command", [["up"], ["restore", "b"]])

@@ -83,7 +83,7 @@ def test_what_is_there_is_only_moved_when_asked(data: DataDir) -> None:
     aside = restore(data, ARCHIVE, "u", NOW, force=True)
     assert aside is not None and aside.stat().st_mode & 0o777 == 0o700
     assert state(data) == "new new" and state(DataDir(aside)) == "old old"
-    assert {entry.name for entry in data.root.iterdir()} == {"logs", "pki", "store", aside.name}
+    assert {entry.name for entry in data.root.iterdir()} == {"logs", "pki", "starlink.lock", "store", aside.name}
     assert data.pki.stat().st_mode & 0o777 == data.store.stat().st_mode & 0o777 == 0o700
     assert (data.pki / "ca.crt").stat().st_mode & 0o777 == data.database.stat().st_mode & 0o777 == 0o600
 

@@ -19,11 +19,13 @@ from starlink.api.timestamp import format_time
 from starlink.cli.archive import Archive, read, write
 from starlink.cli.backup import take
 from starlink.cli.datadir import DataDir
+from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import EtcdOptions
 from starlink.cli.etcd_copy import bump
 from starlink.cli.main import cli
 from starlink.cli.rebirth import IDENTITY
 from starlink.cli.restore import NotRestored, restore
+from starlink.cli.settings import UpSettings, save
 from starlink.store import backup
 from starlink.store.backup import WRITES_A_SECOND, Snapshot
 from starlink.store.base import REVISION_STEP, Expired, Key, Record, StoreRefused
@@ -71,7 +73,8 @@ def put(server: EtcdServer, key: str, value: bytes) -> None:
 
 
 def remembered(data: DataDir) -> EtcdOptions:
-    return EtcdOptions.remembered(data.read_state())
+    settings = settings_of(data)
+    return settings.etcd if settings else EtcdOptions("")
 
 
 async def served(options: EtcdOptions, expired: Sequence[int] = ()) -> dict[Key, Record]:
@@ -98,10 +101,10 @@ def whole(identity: str) -> list[tuple[Key, bytes]]:
 
 def test_what_is_restored_is_above_all_that_was_told(etcd: EtcdServer, options: EtcdOptions, data: DataDir) -> None:
     before = etcd.revision()
-    data.write_state({"listen": "127.0.0.1:1"})
+    save(data.settings, UpSettings(name="s1", listen="127.0.0.1:1"))
     aside = restore(data, ARCHIVE, "second", NOW, force=False, etcd=options)
-    assert aside is not None and [entry.name for entry in aside.iterdir()] == ["run.json"]
-    assert data.read_state() == {"listen": "127.0.0.1:1", **options.state()}
+    assert aside is not None and [entry.name for entry in aside.iterdir()] == ["settings.json"]
+    assert settings_of(data) == UpSettings(name="s1", listen="127.0.0.1:1", etcd=options)
     assert (data.pki / "ca.crt").read_bytes() == b"new" and not data.database.exists()
     found = asyncio.run(served(options, expired=(SNAPSHOT.revision, before, before + 3)))
     assert in_order(found) == whole("second")
@@ -114,7 +117,7 @@ def test_what_is_there_is_left_alone(etcd: EtcdServer, options: EtcdOptions, dat
     with pytest.raises(StoreRefused, match=rf"take a prefix that is free: --etcd-prefix {options.prefix}-3"):
         restore(data, ARCHIVE, "second", NOW, force=True, etcd=options)
     assert list(etcd.held(options.prefix + "/")) == [f"{options.prefix}/anything"]
-    assert {entry.name for entry in data.root.iterdir()} == {"logs"}
+    assert {entry.name for entry in data.root.iterdir()} == {"logs", "starlink.lock"}
 
 
 def test_a_backup_leaves_no_trace(etcd: EtcdServer, options: EtcdOptions, data: DataDir) -> None:
@@ -130,7 +133,7 @@ def test_a_backup_leaves_no_trace(etcd: EtcdServer, options: EtcdOptions, data: 
 
 
 def test_nothing_to_save_is_told(options: EtcdOptions, data: DataDir) -> None:
-    data.write_state(options.state())
+    save(data.settings, UpSettings(etcd=options))
     with pytest.raises(StoreRefused, match=rf"holds no objects below {options.prefix}/"):
         take(data, NOW)
 
@@ -146,7 +149,7 @@ def test_an_etcd_below_what_was_told_is_refused(tmp_path: Path, data: DataDir, r
         with pytest.raises(StoreRefused, match=r"--bump-revision \d+0{9} --mark-compacted"):
             restore(data, ARCHIVE, "third", NOW, force=True, etcd=EtcdOptions(server.endpoints[0]))
         assert server.held("/starlink/") == {}
-    assert data.database.exists() is (replaced == "sqlite") and not data.state.exists()
+    assert data.database.exists() is (replaced == "sqlite") and not data.settings.exists()
 
 
 def test_revisions_are_raised_far_enough_for_a_day() -> None:
@@ -157,12 +160,12 @@ def test_revisions_are_raised_far_enough_for_a_day() -> None:
 
 def test_sqlite_goes_on_above_the_etcd_that_it_replaces(etcd: EtcdServer, options: EtcdOptions, data: DataDir) -> None:
     restore(data, ARCHIVE, "second", NOW, force=False, etcd=options)
-    data.write_state({"listen": "127.0.0.1:1", **options.state()})
+    save(data.settings, UpSettings(listen="127.0.0.1:1", etcd=options))
     held = etcd.held("/")
     with pytest.raises(NotRestored, match="is not empty"):
         restore(data, ARCHIVE, "third", NOW, force=False)
     aside = restore(data, ARCHIVE, "third", NOW, force=True)
-    assert data.read_state() == {"listen": "127.0.0.1:1"}
+    assert settings_of(data) == UpSettings(listen="127.0.0.1:1")
     assert aside is not None and remembered(DataDir(aside)) == options
     assert backup.of_sqlite(data.database).revision > etcd.revision()
     assert etcd.held("/") == held
@@ -170,9 +173,9 @@ def test_sqlite_goes_on_above_the_etcd_that_it_replaces(etcd: EtcdServer, option
 
 def test_an_etcd_that_is_lost_is_replaced_all_the_same(data: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "READ_SECONDS", 0.3)
-    data.write_state(EtcdOptions("http://127.0.0.1:1").state())
+    save(data.settings, UpSettings(etcd=EtcdOptions("http://127.0.0.1:1")))
     restore(data, ARCHIVE, "second", NOW, force=False)
-    assert data.read_state() == {}
+    assert settings_of(data) == UpSettings()
     assert backup.of_sqlite(data.database).revision == 12 + REVISION_STEP + 60 * WRITES_A_SECOND + 3
 
 
@@ -244,8 +247,8 @@ def test_a_restore_that_is_killed_while_it_writes(
     finally:
         process.kill()
         assert process.wait(timeout=10) == -signal.SIGKILL
-    assert not data.state.exists() and not data.store.exists()
-    data.write_state(options.state())
+    assert not data.settings.exists() and not data.store.exists()
+    save(data.settings, UpSettings(etcd=options))
     with pytest.raises(StoreRefused, match="was cut short; if none runs, run it again"):
         take(data, NOW)
     done = CliRunner().invoke(cli, [*words, *told])

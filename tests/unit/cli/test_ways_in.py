@@ -1,11 +1,14 @@
 """Where `starlink kubeconfig` looks, and what `starlink up` says of a wrong name or directory."""
 
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from starlink.cli.main import cli
+from starlink.client.config import Config, render
+from starlink.store import lock
 
 OTHER = "of another cluster"
 
@@ -72,3 +75,94 @@ def test_a_data_dir_that_is_a_file_is_said(tmp_path: Path, under: str, words: tu
     why = f"--data-dir {file / under}: it is, or lies below, a file; name a directory that you may write"
     assert result.exit_code == 1 and result.output == f"Error: {why}\n"
     assert file.read_text() == "mine"
+
+
+def test_no_data_dir_at_all_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path("") is the working directory, which nobody meant."""
+    monkeypatch.chdir(tmp_path)
+    commands = (("--data-dir", "", "up"), *((verb, "--data-dir", "") for verb in ("up", "down", "status", "agent")))
+    for words in commands:
+        done = run(*words)
+        assert done.exit_code == 2 and "'' names no directory" in done.output, words
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    tmp_path.chmod(0o755)
+    for words in (("up",), ("agent", "--kubeconfig", str(kubeconfig(tmp_path.parent)))):
+        done = run(*words, "--data-dir", tmp_path)
+        assert done.exit_code == 1 and f"--data-dir {tmp_path}: it is not empty, and not StarLink's" in done.output
+    assert os.listdir(tmp_path) == ["letter"] and tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def kubeconfig(folder: Path) -> Path:
+    """That of server s2's agent."""
+    file = folder / "s2.kubeconfig"
+    token = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c3Rhcmxpbmstc2VydmVyczpzMiJ9.c2ln"
+    file.write_text(render(Config("https://127.0.0.1:1", token=token), "s2"))
+    return file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives tasks users of their own")
+def test_a_data_dir_that_tasks_cannot_reach_is_refused(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for part in (tmp_path, tmp_path.parent):
+        part.chmod(0o755)
+    for words in (("up",), ("up", "--task-user", "nobody"), ("agent", "--kubeconfig", str(kubeconfig(tmp_path)))):
+        for folder in (closed, closed / "data"):
+            done = run(*words, "--data-dir", folder)
+            assert done.exit_code == 1 and f"who can't pass {closed}; chmod o+x {closed}" in done.output, done.output
+    assert os.listdir(closed) == [] and closed.stat().st_mode & 0o777 == 0o700
+
+
+# How `agent` is told what it was told
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What `agent` becomes, in place of becoming it."""
+    found: list[list[str]] = []
+    monkeypatch.setattr("starlink.cli.agent.os.execv", lambda _, words: found.append(words[1:]))
+    monkeypatch.setattr("starlink.cli.places.check", lambda *_: None)
+    return found
+
+
+def test_an_agent_is_told_what_it_was_told(tmp_path: Path, started: list[list[str]]) -> None:
+    file, data = kubeconfig(tmp_path), tmp_path / "agent"
+    first = run("agent", "--kubeconfig", file, "--data-dir", data, "--resource", "a.b/c=2", "--address", "10.0.0.7")
+    again = run("agent", "--data-dir", data)
+    assert (first.output, again.output) == ("", "")
+    assert started[0] == started[1] == [
+        "-m", "starlink_nodeagent", "--data-dir", str(data), "--kubeconfig", str(file), "--log-level", "info",
+        "--name", "s2", "--address", "10.0.0.7", "--resource", "a.b/c=2",
+    ]  # fmt: skip
+    changed = run("agent", "--data-dir", data, "--address", "")
+    assert changed.output == "address: 10.0.0.7 → the one from which the API is dialled\n"
+    assert "--address" not in started[2] and "a.b/c=2" in started[2]
+
+
+def test_an_agent_without_a_kubeconfig_or_a_name_says_so(tmp_path: Path, started: list[list[str]]) -> None:
+    done = run("agent", "--data-dir", tmp_path / "agent")
+    assert done.exit_code == 1 and "--kubeconfig is needed" in done.output
+    nameless = tmp_path / "admin.kubeconfig"
+    nameless.write_text(render(Config("https://127.0.0.1:1"), "admin"))
+    done = run("agent", "--kubeconfig", nameless, "--data-dir", tmp_path / "agent")
+    assert done.exit_code == 1 and "--name is needed" in done.output
+    done = run("agent", "--kubeconfig", kubeconfig(tmp_path), "--name", "s3", "--data-dir", tmp_path / "agent")
+    assert done.exit_code == 1 and "--name s3: this kubeconfig is of server s2" in done.output
+    done = run("agent", "--data-dir", tmp_path / "agent", "--label", "pool=gold")
+    assert done.exit_code == 2 and "starlink server add NAME --label KEY=VALUE" in done.output
+    assert not (tmp_path / "agent").exists() and started == []
+
+
+def test_two_agents_of_one_data_dir_are_refused(tmp_path: Path, started: list[list[str]]) -> None:
+    file, data = kubeconfig(tmp_path), tmp_path / "agent"
+    run("agent", "--kubeconfig", file, "--data-dir", data)
+    before = (data / "agent-settings.json").read_bytes()
+    held = lock.take(data / "agent.lock")
+    done = run("agent", "--data-dir", data, "--address", "10.0.0.8")
+    os.close(held)
+    assert done.exit_code == 1 and f"another agent runs on {data}" in done.output
+    assert (data / "agent-settings.json").read_bytes() == before and len(started) == 1
