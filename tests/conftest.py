@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,10 @@ async def soon(check: Callable[[], Any], what: str, seconds: float = 20.0) -> An
 class Starlink:
     """A standalone StarLink in a folder of the test's own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, within: Sequence[str] = ()) -> None:
+        """`within` is a command that runs another, such as one in a network namespace."""
         self.folder = folder
+        self.within = within
         self.data = folder / "data"
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(exist_ok=True)
@@ -57,7 +59,7 @@ class Starlink:
         """Runs `starlink` on this data dir."""
         env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         done = subprocess.run(
-            [sys.executable, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
+            [*self.within, sys.executable, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
             capture_output=True, text=True, input=stdin, timeout=90, env=env, check=False,
         )  # fmt: skip
         if check and done.returncode:
@@ -66,6 +68,10 @@ class Starlink:
 
     def up(self, name: str = "s1", *options: str) -> None:
         self.cli("up", "--detach", "--name", name, "--artifact-dir", str(self.artifacts), *options)
+
+    def add_server(self, name: str) -> str:
+        """The kubeconfig of a further server's agent on this machine."""
+        return self.cli("server", "add", name, "--server", self.state["url"]).stdout
 
     @property
     def state(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def test_a_further_server_of_the_same_name_is_refused(starlink: Starlink) -> Non
     import sys
 
     kubeconfig = starlink.folder / "twin.kubeconfig"
-    kubeconfig.write_text(starlink.cli("server", "add", "s1").stdout)
+    kubeconfig.write_text(starlink.add_server("s1"))
     done = subprocess.run(
         [sys.executable, "-m", "starlink_nodeagent", "--kubeconfig", str(kubeconfig), "--name", "s1", "--data-dir", str(starlink.folder / "twin")],
         capture_output=True, text=True, timeout=60, check=False,

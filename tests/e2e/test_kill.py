@@ -43,7 +43,7 @@ class SecondAgent:
     def __init__(self, starlink: Starlink) -> None:
         self._starlink = starlink
         self._kubeconfig = starlink.folder / "s2.kubeconfig"
-        self._kubeconfig.write_text(starlink.cli("server", "add", "s2").stdout)
+        self._kubeconfig.write_text(starlink.add_server("s2"))
         self._kubeconfig.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
         self.ensure()

@@ -60,7 +60,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
 
 def second_agent(starlink: Starlink) -> "subprocess.Popen[bytes]":
     kubeconfig = starlink.folder / "s2.kubeconfig"
-    kubeconfig.write_text(starlink.cli("server", "add", "s2").stdout)
+    kubeconfig.write_text(starlink.add_server("s2"))
     kubeconfig.chmod(0o600)
     words = ("--kubeconfig", str(kubeconfig), "--name", "s2", "--data-dir", str(starlink.folder / "s2"))
     with (starlink.folder / "s2.log").open("ab") as log:

@@ -1,6 +1,10 @@
 """`starlink server add`: a further server, as people want it, and the identity of its agent."""
 
+import asyncio
+import ipaddress
+import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,9 +13,12 @@ from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
 from starlink.cli import agent_tokens
 from starlink.cli.cluster import with_client
+from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
 from starlink.client.config import Config, render
-from starlink.client.errors import AlreadyExists, NotFound
+from starlink.client.errors import AlreadyExists, NotFound, Unreachable
+from starlink.client.http import CONNECT_SECONDS
 from starlink.client.kube import Client
+from starlink.files import durable
 
 
 def _labels(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
@@ -28,24 +35,88 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
+@click.option("--server", "url", default="", metavar="URL", help="How that machine reaches the API server.")
 @click.option("--pool", default="", help="The pool that it belongs to [the pool whose selector adopts it].")
 @click.option(
     "--label", "wanted", multiple=True, callback=_labels, metavar="KEY=VALUE", help="A label; may be given again."
 )
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it there, mode 0600."
+)
 @click.pass_context
-def add(ctx: click.Context, name: str, pool: str, wanted: dict[str, str]) -> None:
+def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, str], output: Path | None) -> None:
     """Make server NAME and the identity of its agent, and print its kubeconfig, for `starlink agent` there.
 
-    A server that is there is left as it is: given again, this prints a new kubeconfig.
+    It holds an address that the other machine can reach, or is refused. A server that is there is left as it is: given
+    again, this prints a new kubeconfig.
     """
 
     async def work(client: Client) -> str:
+        to = await _way(client.config, url)
         await _add(client, name, pool, wanted)
         token = await agent_tokens.new(client, name)
-        config = Config(client.config.server, client.config.ca, token=token)
-        return render(config, f"starlink-servers-{name}")
+        _say(to, output)
+        return render(Config(to.url, client.config.ca, token=token), f"starlink-servers-{name}")
 
-    click.echo(with_client(ctx, work), nl=False)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"{output}: {output.absolute().parent} is no directory", param_hint="-o")
+    try:
+        kubeconfig = with_client(ctx, work)
+    except NotReached as error:
+        raise click.ClickException(str(error)) from None
+    _give(kubeconfig, output)
+
+
+async def _way(config: Config, url: str) -> Way:
+    """How another machine reaches the API server of the configuration. Raises NotReached, Unreachable."""
+    from starlink.apiserver.http.addresses import machine_addresses, primary_address
+
+    certificate = await certificate_of(config)
+    own = [address for address in machine_addresses() if address in certificate.addresses]
+    answered = [address for address in own if await _answers(address, config.port)]
+    return way(config.server, certificate, Machine(socket.gethostname(), primary_address(), answered), url)
+
+
+async def certificate_of(config: Config) -> Certificate:
+    """Whom the API server's certificate names. Raises Unreachable."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(config.host, config.port, ssl=config.tls())
+    except (OSError, TimeoutError) as error:
+        raise Unreachable(f"{config.server} can't be reached: {error or 'timed out'}") from None
+    shown = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())
+    writer.close()
+    addresses = [str(ipaddress.ip_address(value)) for kind, value in shown if kind == "IP Address"]
+    return Certificate([value for kind, value in shown if kind == "DNS"], addresses)
+
+
+async def _answers(address: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _say(to: Way, output: Path | None) -> None:
+    """What a person does with it, beside the kubeconfig and not in it."""
+    click.echo(f"that machine is to reach StarLink at {to.url}", err=True)
+    if to.others:
+        click.echo(f"where it can't, give another with --server: {', '.join(to.others)}", err=True)
+    click.echo(f"there: starlink agent --kubeconfig {output or 'FILE'} --data-dir /var/lib/starlink-agent", err=True)
+
+
+def _give(kubeconfig: str, output: Path | None) -> None:
+    """Raises ClickException."""
+    if output is None:
+        click.echo(kubeconfig, nl=False)
+        return
+    try:
+        durable.replace(output.absolute(), kubeconfig.encode())
+    except OSError as error:
+        raise click.ClickException(f"-o {output}: {error.strerror}; name a file that you may write") from None
 
 
 async def _add(client: Client, name: str, pool: str, wanted: Mapping[str, str]) -> None:
