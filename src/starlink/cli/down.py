@@ -10,26 +10,62 @@ from pathlib import Path
 
 import click
 
-from starlink.cli.datadir import DataDir
+from starlink.cli.datadir import AgentDir, DataDir, data_dir_option
 
 WAIT_SECONDS = 40.0
 
 
 @click.command()
-@click.option("--tasks", is_flag=True, help="Stop the tasks of this machine too; the next `up` starts them again.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.option("--tasks", is_flag=True, help="Stop the tasks of this machine too; the next start begins them again.")
+@data_dir_option
 @click.pass_context
 def command(ctx: click.Context, tasks: bool, data_dir: Path | None) -> None:
-    """Stop StarLink; tasks go on running unless --tasks is given."""
+    """Stop StarLink; tasks go on running unless --tasks is given.
+
+    With the --data-dir of an agent it stops that agent, and with --tasks that agent's tasks.
+    """
     data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    if data.is_an_agents:
+        _stop_agent(data.root, tasks)
+    elif data.is_there:
+        _stop_standalone(data, tasks)
+    else:
+        raise click.ClickException(f"{data.root} is of no StarLink and of no agent; name the right --data-dir")
+
+
+def _stop_standalone(data: DataDir, tasks: bool) -> None:
     stopped = _stop_launcher(data)
     if not stopped and not tasks:
         raise click.ClickException(f"StarLink does not run on {data.root}")
     if not tasks:
         click.echo("StarLink is stopped; tasks go on running, `starlink up` goes on with them")
         return
-    _stop_tasks(data)
-    click.echo("StarLink and the tasks of this machine are stopped; `starlink up` starts both again")
+    if data.agent.is_dir():
+        _stop_tasks(data.agent)
+    whose = "StarLink and" if stopped else "StarLink did not run;"
+    click.echo(f"{whose} the tasks of this machine are stopped; `starlink up` starts both again")
+
+
+def _stop_agent(folder: Path, tasks: bool) -> None:
+    """Of a data dir that is an agent's alone."""
+    launcher = DataDir(folder.parent)
+    if launcher.is_there and launcher.agent == folder:
+        raise click.ClickException(
+            f"{folder} is of the agent of the StarLink on {launcher.root}; stop that: "
+            f"starlink --data-dir {launcher.root} down{' --tasks' if tasks else ''}"
+        )
+    pid = holder(AgentDir(folder).lock)
+    if pid:
+        _end(pid, f"the agent on {folder}", "its log")
+    elif not tasks:
+        raise click.ClickException(f"no agent runs on {folder}")
+    again = f"`starlink agent --data-dir {folder}`"
+    if not tasks:
+        click.echo(f"the agent on {folder} is stopped; its tasks go on running, {again} goes on with them")
+        return
+    _stop_tasks(folder)
+    was = "the agent and its tasks are" if pid else "no agent ran; its tasks are"
+    click.echo(f"{was} stopped; {again} starts both again")
 
 
 def _stop_launcher(data: DataDir) -> bool:
@@ -37,17 +73,35 @@ def _stop_launcher(data: DataDir) -> bool:
     pid = data.read_state().get("pid")
     if not isinstance(pid, int) or not is_launcher(pid):
         return False
-    descriptor = os.pidfd_open(pid)
+    _end(pid, f"StarLink on {data.root}", f"{data.logs}/up.log")
+    return True
+
+
+def _end(pid: int, what: str, log: str) -> None:
+    """TERM, and waits until the process is gone. Raises ClickException when it stays."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
     try:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         if not select.select([descriptor], [], [], WAIT_SECONDS)[0]:
-            raise click.ClickException(
-                f"StarLink (pid {pid}) did not stop within {WAIT_SECONDS:g} s; see {data.logs}/up.log"
-            )
+            raise click.ClickException(f"{what} (pid {pid}) did not stop within {WAIT_SECONDS:g} s; see {log}")
     finally:
         os.close(descriptor)
-    return True
+
+
+def holder(lock: Path, locks: Path = Path("/proc/locks")) -> int:
+    """The process that holds the file's lock, 0 for none (proc_locks(5))."""
+    try:
+        about = lock.stat()
+        lines = locks.read_text().splitlines()
+    except OSError:
+        return 0
+    file = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    found = (line.split() for line in lines)
+    return next((max(int(words[4]), 0) for words in found if words[1] == "FLOCK" and words[5] == file), 0)
 
 
 def is_launcher(pid: int) -> bool:
@@ -59,9 +113,10 @@ def is_launcher(pid: int) -> bool:
     return b"up" in words or b"demo" in words
 
 
-def _stop_tasks(data: DataDir) -> None:
+def _stop_tasks(agent: Path) -> None:
+    """Those of the agent's data dir. Raises ClickException."""
     done = subprocess.run(
-        [sys.executable, "-m", "starlink_nodeagent", "stop-instances", "--data-dir", str(data.agent)],
+        [sys.executable, "-m", "starlink_nodeagent", "stop-instances", "--data-dir", str(agent)],
         check=False,
         capture_output=True,
         text=True,

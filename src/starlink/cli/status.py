@@ -7,23 +7,27 @@ import click
 
 from starlink.api.kinds import POOL, SERVER, TASK
 from starlink.cli.cluster import with_client
-from starlink.cli.datadir import DataDir
+from starlink.cli.datadir import DataDir, data_dir_option
 from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table, render
 from starlink.client.kube import Client
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@data_dir_option
 @click.pass_context
 def command(ctx: click.Context, data_dir: Path | None) -> None:
-    """Show what runs here: processes, memory, where it listens, servers, pools and tasks."""
+    """Show what runs here: processes, memory, where it listens, servers, pools and tasks.
+
+    It ends with 1 when a part is down.
+    """
     ctx.obj["data_dir"] = data_dir or ctx.obj["data_dir"]
     data = DataDir.of(ctx.obj["data_dir"])
     state = data.read_state()
     if not state or not is_launcher(int(state.get("pid", 0))):
         raise click.ClickException(f"StarLink does not run on {data.root}; start it with `starlink up`")
-    click.echo(processes(data, state), nl=False)
+    text, down = processes(data, state)
+    click.echo(text, nl=False)
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
 
     async def work(client: Client) -> None:
@@ -32,16 +36,21 @@ def command(ctx: click.Context, data_dir: Path | None) -> None:
             if table["rows"]:
                 click.echo("\n" + render(table, wide=False, namespaces=kind.namespaced), nl=False)
 
-    with_client(ctx, work)
+    if "apiserver" not in down:
+        with_client(ctx, work)
+    if down:
+        raise click.ClickException(f"not running: {', '.join(down)}; see {data.logs}")
 
 
-def processes(data: DataDir, state: dict[str, Any]) -> str:
-    """The processes with their memory."""
-    lines = [f"StarLink is up at {state['url']}, data in {data.root}", f"  metrics: {state['url']}/metrics"]
+def processes(data: DataDir, state: dict[str, Any]) -> tuple[str, list[str]]:
+    """The processes with their memory, and those that do not run."""
+    down, lines = [], [f"StarLink is up at {state['url']}, data in {data.root}", f"  metrics: {state['url']}/metrics"]
     for name, pid in {"up": state["pid"], **state.get("children", {})}.items():
         memory = _memory(pid)
-        lines.append(f"  {name:<12}pid {pid}, {memory} MB" if memory else f"  {name:<12}not running; see {data.logs}")
-    return "\n".join(lines) + "\n"
+        lines.append(f"  {name:<12}pid {pid}, {memory} MB" if memory else f"  {name:<12}not running")
+        if not memory:
+            down.append(name)
+    return "\n".join(lines) + "\n", down
 
 
 def _memory(pid: int | None) -> int:
