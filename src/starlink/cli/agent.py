@@ -98,8 +98,15 @@ def _check(before: JoinedSettings | None, settings: JoinedSettings, place: Agent
         raise NotJoined(str(error)) from None
     folder.check(place.root, AGENT_MARKERS)
     places.check(settings, place.root)
-    if before is not None:
-        renaming.check_journal(before.name, settings.name, place.root)
+    renaming.check_journal(before.name if before else _of_token(place), settings.name, place.root)
+
+
+def _of_token(place: AgentDir) -> str:
+    """The server whose token is kept there, "" for none."""
+    try:
+        return server_of(place.token.read_text().strip())
+    except (OSError, ValueError):
+        return ""
 
 
 def _keep(place: AgentDir, settings: JoinedSettings) -> None:
@@ -110,5 +117,7 @@ def _keep(place: AgentDir, settings: JoinedSettings) -> None:
         held = lock.take(place.lock)
     except BlockingIOError:
         raise NotJoined(f"another agent runs on {place.root}; stop it, or give another --data-dir") from None
+    if _of_token(place) not in ("", settings.name):
+        place.token.unlink()  # it would go before the kubeconfig's
     save(place.settings, settings)
     os.close(held)

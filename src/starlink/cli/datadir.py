@@ -36,6 +36,10 @@ class AgentDir:
         return self.root / "agent.lock"
 
     @property
+    def token(self) -> Path:
+        return self.root / "agent.token"
+
+    @property
     def settings(self) -> Path:
         return self.root / "agent-settings.json"
 

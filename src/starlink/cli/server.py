@@ -14,6 +14,7 @@ from starlink.api.kinds import POOL, SERVER
 from starlink.cli import agent_tokens
 from starlink.cli.cluster import with_client
 from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
+from starlink.cli.listening import is_loopback
 from starlink.client.config import Config, render
 from starlink.client.errors import AlreadyExists, NotFound, Unreachable
 from starlink.client.http import CONNECT_SECONDS
@@ -74,7 +75,8 @@ async def _way(config: Config, url: str) -> Way:
     certificate = await certificate_of(config)
     own = [address for address in machine_addresses() if address in certificate.addresses]
     answered = [address for address in own if await _answers(address, config.port)]
-    return way(config.server, certificate, Machine(socket.gethostname(), primary_address(), answered), url)
+    dialled = f"https://127.0.0.1:{config.port}" if await _on_loopback(config.host) else config.server
+    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), url)
 
 
 async def certificate_of(config: Config) -> Certificate:
@@ -88,6 +90,15 @@ async def certificate_of(config: Config) -> Certificate:
     writer.close()
     addresses = [str(ipaddress.ip_address(value)) for kind, value in shown if kind == "IP Address"]
     return Certificate([value for kind, value in shown if kind == "DNS"], addresses)
+
+
+async def _on_loopback(host: str) -> bool:
+    """Also of a name: many machines call themselves 127.0.1.1."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(is_loopback(str(entry[4][0])) for entry in found)
 
 
 async def _answers(address: str, port: int) -> bool:

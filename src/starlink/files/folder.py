@@ -38,8 +38,11 @@ def check(path: Path, markers: Collection[str]) -> None:
 
 
 def holds(path: Path, markers: Collection[str]) -> bool:
-    """Whether one of the markers is there."""
-    return any((path / marker).exists() for marker in markers)
+    """Whether one of the markers is there, as far as one may look."""
+    try:
+        return any((path / marker).exists() for marker in markers)
+    except PermissionError:
+        return False
 
 
 def _is_theirs(entry: Path) -> bool:

@@ -166,3 +166,29 @@ def test_two_agents_of_one_data_dir_are_refused(tmp_path: Path, started: list[li
     os.close(held)
     assert done.exit_code == 1 and f"another agent runs on {data}" in done.output
     assert (data / "agent-settings.json").read_bytes() == before and len(started) == 1
+
+
+def test_the_token_of_another_server_is_not_kept(tmp_path: Path, started: list[list[str]]) -> None:
+    """The later of two tokens is used, whichever server it is of."""
+    data = tmp_path / "agent"
+    data.mkdir()
+    other = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c3Rhcmxpbmstc2VydmVyczpzMSJ9.c2ln"
+    for token, stays in ((kubeconfig(tmp_path).read_text().split('"token": "')[1].split('"')[0], True), (other, False)):
+        (data / "agent.lock").touch()
+        (data / "agent.token").write_text(token)
+        done = run("agent", "--kubeconfig", kubeconfig(tmp_path), "--data-dir", data)
+        assert done.exit_code == 0 and (data / "agent.token").exists() is stays, done.output
+
+
+def test_an_agent_that_was_another_server_is_refused_while_instances_live(
+    tmp_path: Path, started: list[list[str]]
+) -> None:
+    data = tmp_path / "agent"
+    uid = "01234567-89ab-cdef-0123-456789abcdef"
+    (data / "instances" / uid).mkdir(parents=True)
+    (data / "agent.token").write_text("e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c3Rhcmxpbmstc2VydmVyczpzMSJ9.c2ln")
+    done = run("agent", "--kubeconfig", kubeconfig(tmp_path), "--data-dir", data)
+    assert (
+        done.exit_code == 1 and f"--name s2: this server is s1, and 1 of its instances are here ({uid})" in done.output
+    )
+    assert (data / "agent.token").exists() and started == []
