@@ -159,6 +159,9 @@ def test_the_kubeconfig_has_an_address_that_others_reach(
     for url, option in ((f"https://10.9.9.9:{PORT}", "--tls-san 10.9.9.9"), ("10.9.9.9", "write https://HOST:PORT")):
         refused = open_first.cli("server", "add", "s4", "--server", url, check=False)
         assert refused.returncode == 1 and option in refused.stderr and open_first.get("server", "s4") == {}
+    refused = open_first.cli("server", "add", "s4", "-o", "/not/there/s4", check=False)
+    assert refused.returncode == 2 and "/not/there is no directory" in refused.stderr
+    assert open_first.get("server", "s4") == {}
     for url in (f"https://203.0.113.9:{PORT}", f"https://127.0.0.1:{PORT}"):
         assert f'"server": "{url}"' in open_first.cli("server", "add", "s3", "--server", url).stdout
 

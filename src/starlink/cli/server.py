@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,8 +60,9 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
         _say(to, output)
         return render(Config(to.url, client.config.ca, token=token), f"starlink-servers-{name}")
 
-    if output is not None and not output.absolute().parent.is_dir():
-        raise click.BadParameter(f"{output}: {output.absolute().parent} is no directory", param_hint="-o")
+    folder = (output or Path("-")).absolute().parent
+    if output is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise click.BadParameter(f"{output}: {folder} is no directory that you may write", param_hint="-o")
     try:
         kubeconfig = with_client(ctx, work)
     except NotReached as error:
