@@ -79,6 +79,12 @@ class Starlink:
         return state
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The options that `up` keeps."""
+        settings: dict[str, Any] = json.loads((self.data / "settings.json").read_text())
+        return settings
+
+    @property
     def kubeconfig(self) -> Path:
         return self.data / "admin.kubeconfig"
 

@@ -259,7 +259,7 @@ def test_a_starlink_on_etcd_is_saved_and_restored(tmp_path: Path, etcd: EtcdServ
         starlink.up()
         assert password(starlink, "s") == b"first" and starlink.get("secret", "t") == {}
         second = identity(starlink)
-        assert second != first and starlink.state["etcd"]["prefix"] == "/whole-2"
+        assert second != first and starlink.settings["etcd"]["prefix"] == "/whole-2"
         assert int(starlink.get("secret", "s")["metadata"]["resourceVersion"]) > int(told)
         with pytest.raises(Gone):
             ask(handed_out, lambda client: resume(client, told))
@@ -269,7 +269,7 @@ def test_a_starlink_on_etcd_is_saved_and_restored(tmp_path: Path, etcd: EtcdServ
 
         starlink.cli("restore", str(file), "--force")
         starlink.up()
-        assert "etcd" not in starlink.state and starlink.get("secret", "u") == {}
+        assert starlink.settings["etcd"]["endpoints"] == "" and starlink.get("secret", "u") == {}
         assert password(starlink, "s") == b"first" and identity(starlink) not in (first, second)
         assert int(starlink.get("secret", "s")["metadata"]["resourceVersion"]) > int(told)
         stored = [value for _, _, value in etcd.held("/whole").values()]

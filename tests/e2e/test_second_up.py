@@ -44,22 +44,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def kept(rack: Starlink) -> dict[str, object]:
-    found: dict[str, object] = json.loads((rack.data / "settings.json").read_text())
-    return found
-
-
 def test_a_second_up_is_the_same_server(rack: Starlink) -> None:
     listen = f"0.0.0.0:{free_port()}"
     options = ("--resource", "example.com/dongle=2", "--tls-san", "star.example", "--artifact-dir", str(rack.artifacts))
     with running(rack, "--name", "rack1", "--listen", listen, "--durability", "normal", *options):
         rack.apply(TASK)
         eventually(lambda: rack.condition("task", "stays", "Ready") == "True", "the task is ready")
-        before = kept(rack)
+        before = rack.settings
     processes = rack.processes()
     with running(rack) as said:
         assert "→" not in said
-        assert kept(rack) == before and before["listen"] == listen and before["name"] == "rack1"
+        assert rack.settings == before and before["listen"] == listen and before["name"] == "rack1"
         eventually(lambda: rack.condition("server", "rack1", "Ready") == "True", "the server is ready")
         assert [server["metadata"]["name"] for server in rack.items("servers")] == ["rack1"]
         assert rack.get("server", "rack1")["status"]["capacity"]["example.com/dongle"] == "2"
@@ -72,11 +67,11 @@ def test_a_change_is_said_once_and_kept(rack: Starlink) -> None:
     with running(rack, "--resource", "") as said:
         assert "resources: example.com/dongle=2 → none" in said.splitlines()
     with running(rack) as said:
-        assert "→" not in said and kept(rack)["resources"] == []
+        assert "→" not in said and rack.settings["resources"] == []
 
 
 def test_another_name_is_refused_while_instances_live(rack: Starlink) -> None:
-    before = kept(rack)
+    before = rack.settings
     done = rack.cli("up", "--detach", "--name", "rack2", check=False)
     assert (
         done.returncode == 1 and "this server is rack1, and 1 of its instances are here (default/stays-" in done.stderr
@@ -87,12 +82,12 @@ def test_another_name_is_refused_while_instances_live(rack: Starlink) -> None:
         "kubectl annotate server rack1 starlink.dev/gone=true",
     ):
         assert part in done.stderr
-    assert kept(rack) == before and rack.processes()
+    assert rack.settings == before and rack.processes()
 
 
 def test_another_name_is_refused_while_the_api_says_that_they_live(rack: Starlink) -> None:
     """Also when the agent's journal is gone."""
-    before = kept(rack)
+    before = rack.settings
     instances = rack.data / "agent" / "instances"
     instances.rename(rack.folder / "aside")
     try:
@@ -100,7 +95,7 @@ def test_another_name_is_refused_while_the_api_says_that_they_live(rack: Starlin
     finally:
         (rack.folder / "aside").rename(instances)
     assert done.returncode == 1 and "this server is rack1, and 1 of its instances are here" in done.stderr
-    assert kept(rack) == before
+    assert rack.settings == before
 
 
 def test_it_is_renamed_as_the_refusal_says(rack: Starlink) -> None:
@@ -116,21 +111,21 @@ def test_it_is_renamed_as_the_refusal_says(rack: Starlink) -> None:
         (assignment,) = rack.items("assignments")
         assert assignment["spec"]["server"] == "rack2"
     with running(rack):
-        assert kept(rack)["name"] == "rack2"
+        assert rack.settings["name"] == "rack2"
 
 
 def test_a_taken_port_is_an_error_that_names_who_has_it(rack: Starlink) -> None:
-    before = kept(rack)
-    port = int(str(before["listen"]).rpartition(":")[2])
+    before = rack.settings
+    port = int(before["listen"].rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)):
         done = rack.cli("up", "--detach", check=False)
     assert done.returncode == 1 and f"--listen 0.0.0.0:{port}: the port is in use by process " in done.stderr
-    assert kept(rack) == before
+    assert rack.settings == before
 
 
 def test_what_it_listens_on_is_put_back_by_nothing(rack: Starlink) -> None:
     with running(rack, "--listen", ""):
-        assert str(kept(rack)["listen"]).startswith("127.0.0.1:")
+        assert rack.settings["listen"].startswith("127.0.0.1:")
 
 
 def test_an_upgrade_goes_on_as_the_server_that_it_was(rack: Starlink) -> None:
@@ -138,10 +133,11 @@ def test_an_upgrade_goes_on_as_the_server_that_it_was(rack: Starlink) -> None:
     listen = f"0.0.0.0:{free_port()}"
     with running(rack, "--listen", listen):
         pass
-    before = kept(rack)
+    before = rack.settings
     (rack.data / "settings.json").unlink()
-    with running(rack):
-        assert (kept(rack)["name"], kept(rack)["listen"]) == (before["name"], listen)
+    with running(rack) as said:
+        assert f"no options were kept here yet; server {before['name']} and where it listens are taken" in said
+        assert (rack.settings["name"], rack.settings["listen"]) == (before["name"], listen)
 
 
 def test_a_changed_name_of_the_certificate_keeps_the_authority(rack: Starlink) -> None:
@@ -172,10 +168,10 @@ def test_a_changed_name_of_the_certificate_keeps_the_authority(rack: Starlink) -
     ],
 )
 def test_what_cannot_be_fails_and_is_not_kept(rack: Starlink, options: tuple[str, ...], told: str) -> None:
-    before = kept(rack)
+    before = rack.settings
     done = rack.cli("up", "--detach", *options, check=False)
     assert done.returncode != 0 and told in done.stderr
-    assert kept(rack) == before
+    assert rack.settings == before
 
 
 def test_an_artifact_dir_that_has_gone_fails_too(rack: Starlink, tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ def command(ctx: click.Context, detach: bool, given: dict[str, Any], data_dir: P
             _detach(data)
             return
         logs.setup("info", "up")
-        changes = options.changes(_known(data), before, settings)
+        said = _to_say(before, settings, upgraded=not data.settings.exists())
         agents = (LocalAgent(data.agent, settings),)
-        asyncio.run(_run(Standalone(data, settings, agents, before.name if before else ""), [*changes]))
+        asyncio.run(_run(Standalone(data, settings, agents, before.name if before else ""), said))
     except NotUsable as error:
         raise click.ClickException(f"--data-dir {data.root}: {error}") from None
     except (*_REFUSALS, OSError) as error:
@@ -74,9 +74,13 @@ def server_name() -> str:
     return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
 
 
-def _known(data: DataDir) -> Sequence[options.Option]:
-    """The options of which it is known what they were."""
-    return [option for option in options.UP if data.settings.exists() or option.field in FIELDS]
+def _to_say(before: UpSettings | None, settings: UpSettings, *, upgraded: bool) -> Sequence[str]:
+    """What a person should know of the options; nothing at the first start."""
+    if before is None or not upgraded:
+        return [*options.changes(options.UP, before, settings)]
+    known = [option for option in options.UP if option.field in FIELDS]
+    told = f"no options were kept here yet; server {before.name} and where it listens are taken from its other files"
+    return [f"{told}, and what else is wanted is to be given once more", *options.changes(known, before, settings)]
 
 
 def _check(before: UpSettings | None, settings: UpSettings, data: DataDir) -> None:
