@@ -1,15 +1,21 @@
-"""Whether the rules of a CRD's schema compile, by the types of the schema. Pure.
+"""Whether the rules of a CRD's schema compile by its types, and whether they may cost what its sizes let them. Pure.
 
 https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apiserver/schema/cel/compilation.go
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver.cel import library, shapes
+from starlink.apiserver.cel import library, shapes, syntax
+from starlink.apiserver.cel.cost import limits
+from starlink.apiserver.cel.cost.declared import Declared, declared
+from starlink.apiserver.cel.cost.estimate import estimate
+from starlink.apiserver.cel.cost.limits import Total
+from starlink.apiserver.cel.syntax import Expression, Loop
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
@@ -20,9 +26,12 @@ _STRUCT = re.compile(r" not found in struct '[\w.]+'")
 _TYPE_WORDS = (("google.protobuf.Timestamp", "timestamp"), ("google.protobuf.Duration", "duration"))
 
 
-def verify(openapi: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    """Why rules of a schema, which is structural, are refused."""
-    yield from _verify(structure.build(openapi, root=True), path, True, "")
+def verify(openapi: Mapping[str, Any], path: str, *, costs: bool = True) -> Iterator[Cause]:
+    """Why rules of a schema, which is structural, are refused. `costs`: whether for what they may cost, too."""
+    total = Total()
+    yield from _verify(structure.build(openapi, root=True), _Place(path, root=True), total if costs else None)
+    if costs:
+        yield from total.causes(path)
 
 
 def uses_old(text: str) -> bool:
@@ -35,23 +44,37 @@ def optional_old(text: str) -> str:
     return f"cel.bind(oldSelf, size(oldSelf) > 0 ? optional.of(oldSelf[0]) : optional.none(),\n{text}\n)"
 
 
-def _verify(node: Node, path: str, root: bool, uncorrelatable: str) -> Iterator[Cause]:
-    """`uncorrelatable`: the path of the list above whose old entries can't be told, "" for none."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place of a schema. `uncorrelatable`: the path of the list above whose old entries can't be told, "" for none;
+    `most`: how often an object may have it, None when nothing says."""
+
+    path: str
+    root: bool = False
+    uncorrelatable: str = ""
+    most: int | None = 1
+
+
+def _verify(node: Node, place: _Place, total: Total | None) -> Iterator[Cause]:
+    path, most = place.path, limits.times_below(node, place.most)
     for name, part in node.properties.items():
-        if not ((root or node.embedded) and name in ("apiVersion", "kind", "metadata")):
-            yield from _verify(part, f"{path}.properties[{name}]", False, uncorrelatable)
+        if not ((place.root or node.embedded) and name in ("apiVersion", "kind", "metadata")):
+            below = _Place(f"{path}.properties[{name}]", False, place.uncorrelatable, most)
+            yield from _verify(part, below, total)
     if node.additional is not None:
-        yield from _verify(node.additional, f"{path}.additionalProperties", False, uncorrelatable)
+        below = _Place(f"{path}.additionalProperties", False, place.uncorrelatable, most)
+        yield from _verify(node.additional, below, total)
     if node.items is not None:
-        within = uncorrelatable or ("" if node.list_type == "map" else path)
-        yield from _verify(node.items, f"{path}.items", False, within)
+        within = place.uncorrelatable or ("" if node.list_type == "map" else path)
+        yield from _verify(node.items, _Place(f"{path}.items", False, within, most), total)
     if node.schema.get("x-kubernetes-validations"):
-        yield from _verify_here(node, f"{path}.x-kubernetes-validations", root, uncorrelatable)
+        yield from _verify_here(node, place, total)
 
 
-def _verify_here(node: Node, path: str, root: bool, uncorrelatable: str) -> Iterator[Cause]:
-    shape = shapes.shape_of(node, root=root)
-    if shape is None:
+def _verify_here(node: Node, place: _Place, total: Total | None) -> Iterator[Cause]:
+    path = f"{place.path}.x-kubernetes-validations"
+    shape, sizes = shapes.shape_of(node, root=place.root), declared(node, root=place.root)
+    if shape is None or sizes is None:
         why = "internal error: failed to retrieve type information for x-kubernetes-validations"
         yield Cause("InternalError", f"Internal error: {why}", path)
         return
@@ -59,34 +82,57 @@ def _verify_here(node: Node, path: str, root: bool, uncorrelatable: str) -> Iter
 
     env = declarations.environment(shape)
     for index, rule in enumerate(node.schema["x-kubernetes-validations"]):
-        yield from _verify_rule(env, rule, f"{path}[{index}]")
-        yield from _verify_old(rule, f"{path}[{index}]", uncorrelatable)
+        compiled, found = _compile(env, rule, f"{path}[{index}]")
+        yield from found
+        if total is not None:
+            yield from _verify_costs(compiled, sizes, place.most, f"{path}[{index}]", total)
+        yield from _verify_old(rule, f"{path}[{index}]", place.uncorrelatable)
 
 
-def _verify_rule(env: Any, rule: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    why = _error(env, rule, "rule", cel.Type.BOOL)
+_Compiled = dict[str, Expression]
+"""The expressions of a rule that compile, by the names of its fields."""
+
+
+def _verify_costs(compiled: _Compiled, sizes: Declared, most: int | None, path: str, total: Total) -> Iterator[Cause]:
+    """A message is made once, for the first value that breaks the rule."""
+    for name, expression in compiled.items():
+        cost = estimate(expression, sizes)
+        if name == "rule":
+            cost = limits.repeated(cost, most, sizes.fewest_bytes)
+        total.add(f"{path}.{name}", cost)
+        yield from limits.of_expression(name, cost, f"{path}.{name}")
+
+
+def _compile(env: Any, rule: Mapping[str, Any], path: str) -> tuple[_Compiled, list[Cause]]:
+    compiled: _Compiled = {}
+    why = _compile_into(compiled, env, rule, "rule", cel.Type.BOOL)
     if why:
         wrong = "cel expression must evaluate to a bool" if why == _TYPE else f"compilation failed: {why}"
-        yield causes.invalid(f"{path}.rule", _as_shown(rule), wrong)
-        return
-    why = _error(env, rule, "messageExpression", cel.Type.STRING) if rule.get("messageExpression") else ""
+        return compiled, [causes.invalid(f"{path}.rule", _as_shown(rule), wrong)]
+    if rule.get("messageExpression"):
+        why = _compile_into(compiled, env, rule, "messageExpression", cel.Type.STRING)
     if why:
         wrong = "must evaluate to a string" if why == _TYPE else f"compilation failed: {why}"
-        yield causes.invalid(f"{path}.messageExpression", _as_shown(rule), f"messageExpression {wrong}")
+        return compiled, [causes.invalid(f"{path}.messageExpression", _as_shown(rule), f"messageExpression {wrong}")]
+    return compiled, []
 
 
 _TYPE = "type"
 
 
-def _error(env: Any, rule: Mapping[str, Any], name: str, wanted: Any) -> str:
+def _compile_into(into: _Compiled, env: Any, rule: Mapping[str, Any], name: str, wanted: Any) -> str:
     """Why an expression of the rule does not compile, `_TYPE` when it is of the wrong type, "" when it is right."""
     text = rule[name]
     wrapped = bool(rule.get("optionalOldSelf")) and uses_old(text)
     try:
-        found = library.compiled(env, _with_optional(text) if wrapped else text).return_type()
+        made = library.compiled(env, _with_optional(text) if wrapped else text)
     except library.BadExpression as error:
         return _words(str(error), wrapped)
-    return "" if found == wanted else _TYPE
+    if made.return_type() != wanted:
+        return _TYPE
+    tree = syntax.read(made)
+    into[name] = tree.result if wrapped and isinstance(tree, Loop) else tree
+    return ""
 
 
 def _with_optional(text: str) -> str:

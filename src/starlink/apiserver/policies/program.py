@@ -10,6 +10,7 @@ from typing import Any
 
 from starlink.apiserver.cel import library
 from starlink.apiserver.cel.authorizer import Authorizer, overloads
+from starlink.apiserver.cel.cost.budget import Budget, Gauge, Values
 from starlink.apiserver.cel.library import BadExpression, Outcome
 from starlink.apiserver.cel.opaque import DYN, OPAQUE, Overload
 from starlink.apiserver.encoding import Obj
@@ -32,6 +33,7 @@ class Expression:
     error: str = ""
     variables: tuple[str, ...] = ()
     kind: Any = None
+    gauge: Gauge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def _compiled(env: Any, text: str, kinds: tuple[str, ...], variables: Mapping[st
     if kinds and library.type_name(kind) not in kinds and not (kind == DYN and _UNTYPED_HERE.fullmatch(text)):
         wanted = kinds[0] if len(kinds) == 1 else f"one of [{' '.join(kinds)}]"
         return Expression(text, error=f"must evaluate to {wanted} but got {library.type_name(kind)}")
-    return Expression(text, program, variables=_needed(text, variables), kind=kind)
+    return Expression(text, program, variables=_needed(text, variables), kind=kind, gauge=Gauge(program))
 
 
 def _kept(made: Expression) -> Expression:
@@ -151,6 +153,11 @@ class Run:
     known: dict[str, Any]
     _failed: dict[str, str] = field(default_factory=dict)
     _activation: Any = None
+    _budget: Budget = field(default_factory=Budget)
+    _values: Values = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._values = Values(self.known)
 
     def evaluate(self, expression: Expression) -> Outcome:
         """What the expression gives, or an error in the real server's words."""
@@ -160,11 +167,14 @@ class Run:
         return Outcome(error=f"expression '{expression.text}' resulted in error: {outcome.error}")
 
     def _evaluate(self, expression: Expression) -> Outcome:
-        if expression.program is None:
+        if expression.program is None or expression.gauge is None:
             return Outcome(error=expression.error)
         for name in expression.variables:
             if f"variables.{name}" not in self.known and name not in self._failed:
                 self._add(name)
+        refusal = self._budget.refusal(expression.gauge, self._values)
+        if refusal:
+            return Outcome(error=refusal)
         if self._activation is None:
             self._activation = self.program.environment.Activation(self.known)
         outcome = library.evaluate(expression.program, self._activation)
@@ -181,4 +191,5 @@ class Run:
             self._failed[name] = outcome.error
         else:
             self.known[f"variables.{name}"] = outcome.value
+            self._values.add(f"variables.{name}", outcome.value)
             self._activation = None

@@ -4,7 +4,7 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiex
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -21,9 +21,11 @@ _MOST_SELECTABLE = 8
 _LONGEST_WARNING = 256
 
 
-def validate(crd: Obj) -> list[Cause]:
-    """Why the CRD, which fits the schema of its kind, is refused."""
-    return [*_check_name(crd), *_check_spec(crd["spec"])]
+def validate(crd: Obj, old: Obj | None = None) -> list[Cause]:
+    """Why the CRD, which fits the schema of its kind, is refused. The rules of schemas that are those of `old` may cost
+    what they like: they were accepted once, maybe before costs were estimated."""
+    before = {version["name"]: version.get("schema") for version in old["spec"]["versions"]} if old is not None else {}
+    return [*_check_name(crd), *_check_spec(crd["spec"], before)]
 
 
 def validate_change(crd: Obj, old: Obj) -> list[Cause]:
@@ -61,7 +63,7 @@ def _check_name(crd: Obj) -> Iterator[Cause]:
         yield causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
 
 
-def _check_spec(spec: Obj) -> Iterator[Cause]:
+def _check_spec(spec: Obj, before: Mapping[str, Any]) -> Iterator[Cause]:
     group, versions = spec["group"], spec["versions"]
     if not group:
         yield causes.required("spec.group")
@@ -70,7 +72,8 @@ def _check_spec(spec: Obj) -> Iterator[Cause]:
     elif "." not in group:
         yield causes.invalid("spec.group", group, "should be a domain with at least one dot")
     for index, version in enumerate(versions):
-        yield from _check_version(version, f"spec.versions[{index}]")
+        is_new = version["name"] not in before or before[version["name"]] != version.get("schema")
+        yield from _check_version(version, f"spec.versions[{index}]", costs=is_new)
     names = [version["name"] for version in versions]
     if len(set(names)) < len(names):
         yield causes.invalid("spec.versions", versions, "must contain unique version names")
@@ -107,7 +110,7 @@ def _check_kind(kind: str | None, path: str) -> Iterator[Cause]:
         yield causes.invalid(path, kind, why)
 
 
-def _check_version(version: Obj, path: str) -> Iterator[Cause]:
+def _check_version(version: Obj, path: str, *, costs: bool) -> Iterator[Cause]:
     yield from _check_label(version["name"], f"{path}.name", empty=False)
     for why in _wrong_warning(version):
         yield causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], why)
@@ -116,7 +119,7 @@ def _check_version(version: Obj, path: str) -> Iterator[Cause]:
         yield causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
         return
     status = (version.get("subresources") or {}).get("status") is not None
-    found = schema_causes(schema, f"{path}.schema.openAPIV3Schema", status=status)
+    found = schema_causes(schema, f"{path}.schema.openAPIV3Schema", status=status, costs=costs)
     yield from found
     if not found:
         fields = [field.get("jsonPath") or "" for field in version.get("selectableFields") or ()]
@@ -164,9 +167,9 @@ def _check_selectable(fields: Iterable[str], schema: Obj, path: str) -> Iterator
         yield causes.too_many(path, len(seen), _MOST_SELECTABLE)
 
 
-def schema_causes(schema: Any, path: str, *, status: bool) -> list[Cause]:
+def schema_causes(schema: Any, path: str, *, status: bool, costs: bool = True) -> list[Cause]:
     """Why the schema of a version is refused; the same schema is looked at once."""
-    found = _schema_causes(json.dumps(schema, sort_keys=True), status)
+    found = _schema_causes(json.dumps(schema, sort_keys=True), status, costs)
     return [replace(cause, field=path + cause.field, message=cause.message.replace(_HERE, path)) for cause in found]
 
 
@@ -175,9 +178,9 @@ _HERE = "\0"
 
 
 @lru_cache(64)
-def _schema_causes(text: str, status: bool) -> tuple[Cause, ...]:
+def _schema_causes(text: str, status: bool, costs: bool) -> tuple[Cause, ...]:
     schema = json.loads(text)
-    found = structural.check(schema, _HERE, status=status)
+    found = structural.check(schema, _HERE, status=status, costs=costs)
     if not found:
         try:
             compiled(schema)

@@ -33,8 +33,9 @@ _AT_ROOT_WITH_STATUS = {
 }  # fmt: skip
 
 
-def check(schema: Any, path: str, *, status: bool = False) -> list[Cause]:
-    """Why the schema at `path` is refused; `status`: whether the kind has the status subresource."""
+def check(schema: Any, path: str, *, status: bool = False, costs: bool = True) -> list[Cause]:
+    """Why the schema at `path` is refused; `status`: whether the kind has the status subresource, `costs`: whether its
+    rules are refused for what they may cost, too."""
     wrong = list(keywords.check(schema, path))
     if wrong:
         return wrong
@@ -43,7 +44,7 @@ def check(schema: Any, path: str, *, status: bool = False) -> list[Cause]:
     structure.sort(key=lambda cause: f"{cause.field}: {cause.message}")
     found += structure or defaulting.check(schema, path)
     found += list_types.check(schema, path)
-    return found or list(cel.verify(schema, path))
+    return found or list(cel.verify(schema, path, costs=costs))
 
 
 def _check_root(schema: Schema, path: str, status: bool) -> Iterator[Cause]:

@@ -11,6 +11,7 @@ import msgspec
 
 from starlink.apiserver import errors, kinds
 from starlink.apiserver.message import Request
+from starlink.apiserver.protobuf_wire import BadProtobuf
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.schema import causes
 from starlink.apiserver.writing import nesting, protobuf
@@ -181,7 +182,7 @@ def _protobuf(body: bytes, registry: Registry) -> Obj:
         return protobuf.decode(body, schema_of)
     except protobuf.UnknownKind:
         raise errors.unsupported_media_type(ACCEPTED[:-1]) from None
-    except protobuf.BadProtobuf as error:
+    except BadProtobuf as error:
         raise errors.bad_request(f"the body of the request can't be read as protobuf: {error}") from None
 
 

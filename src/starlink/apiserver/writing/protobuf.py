@@ -1,30 +1,26 @@
 """Kubernetes' protobuf request bodies as objects. Pure.
 
 The envelope is `k8s\\0` and a runtime.Unknown; field numbers stand in the schemas of `kinds/` as
-`x-protobuf`. https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding and, for
-the wire, https://protobuf.dev/programming-guides/encoding/. Only reading: answers are JSON, which every
-client that sends protobuf accepts.
+`x-protobuf`. https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding. Only reading: answers are
+JSON, which every client that sends protobuf accepts.
 """
 
 import base64
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from starlink.apiserver.protobuf_wire import BadProtobuf, fields
+
 MEDIA = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 32
 
 Obj = dict[str, Any]
 Schema = Mapping[str, Any]
 SchemaOf = Callable[[str, str], Schema | None]
-
-
-class BadProtobuf(ValueError):
-    """The bytes are not what the schema says; the message says where."""
 
 
 class UnknownKind(BadProtobuf):
@@ -38,9 +34,9 @@ def decode(body: bytes, schema_of: SchemaOf) -> Obj:
         raise BadProtobuf("the body does not begin with the bytes k8s and 0")
     api_version = kind = ""
     raw = b""
-    for number, value in _fields(body[len(_MAGIC) :]):
+    for number, value in fields(body[len(_MAGIC) :]):
         if number == 1:
-            for part, text in _fields(_bytes(value, "typeMeta")):
+            for part, text in fields(_bytes(value, "typeMeta")):
                 if part == 1:
                     api_version = _text(text, "typeMeta.apiVersion")
                 elif part == 2:
@@ -60,7 +56,7 @@ def _message(data: bytes, schema: Schema, path: str, depth: int) -> Obj:
         part["x-protobuf"]: (name, part) for name, part in schema.get("properties", {}).items() if "x-protobuf" in part
     }
     obj: Obj = {}
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number not in known:
             raise BadProtobuf(f"{path} has a field {number}, which is not known; send it as JSON")
         name, part = known[number]
@@ -85,7 +81,7 @@ def _unset(value: Any, schema: Schema) -> bool:
 def _entry(data: bytes, schema: Schema, path: str, depth: int) -> tuple[str, Any]:
     """One pair of a map: field 1 is the key, field 2 the value."""
     key, value = "", None
-    for number, part in _fields(data):
+    for number, part in fields(data):
         if number == 1:
             key = _text(part, path)
         elif number == 2:
@@ -109,7 +105,7 @@ def _value(value: int | bytes, schema: Schema, path: str, depth: int) -> Any:
         case "string":
             return _text(value, path)
         case "array":  # the value of a map, in a message of its own
-            return [_value(item, schema["items"], path, depth) for _, item in _fields(_bytes(value, path))]
+            return [_value(item, schema["items"], path, depth) for _, item in fields(_bytes(value, path))]
         case _ if schema.get("x-kubernetes-preserve-unknown-fields"):
             return _raw(_bytes(value, path), path)
         case _:
@@ -118,7 +114,7 @@ def _value(value: int | bytes, schema: Schema, path: str, depth: int) -> Any:
 
 def _time(data: bytes, path: str) -> str | None:
     """A Time or MicroTime: seconds and nanoseconds since the epoch. An empty one is no time."""
-    parts = {number: _integer(value, path) for number, value in _fields(data)}
+    parts = {number: _integer(value, path) for number, value in fields(data)}
     if not parts.get(1) and not parts.get(2):
         return None
     seconds, nanoseconds = parts.get(1, 0), parts.get(2, 0)
@@ -132,48 +128,13 @@ def _time(data: bytes, path: str) -> str | None:
 
 def _raw(data: bytes, path: str) -> Any:
     """A RawExtension or FieldsV1: JSON in field 1."""
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             try:
                 return msgspec.json.decode(_bytes(value, path))
             except (msgspec.DecodeError, RecursionError):
                 raise BadProtobuf(f"{path} does not hold JSON") from None
     return {}
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message, each a number and what it holds."""
-    position, end = 0, len(data)
-    while position < end:
-        tag, position = _varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        value: int | bytes
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-        elif wire in (_BYTES, _FIXED64, _FIXED32):
-            if wire == _BYTES:
-                length, position = _varint(data, position)
-            else:
-                length = 8 if wire == _FIXED64 else 4
-            if position + length > end:
-                raise BadProtobuf(f"field {number} is cut off")
-            value, position = data[position : position + length], position + length
-        else:
-            raise BadProtobuf(f"field {number} has the wire type {wire}, which is not used")
-        yield number, value
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise BadProtobuf("a number is cut off or too long")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
 
 
 def _integer(value: int | bytes, path: str) -> int:

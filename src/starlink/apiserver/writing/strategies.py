@@ -68,7 +68,7 @@ def _check_endpoints(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 
 def _check_crd(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     if old is None or obj["spec"] != old["spec"]:  # what was accepted once is not looked at again
-        yield from crd_checks.validate(obj)
+        yield from crd_checks.validate(obj, old)
     if old is not None:
         yield from crd_checks.validate_change(obj, old)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starlink.apiserver.cel import library, views
-from starlink.apiserver.cel.rules import _environment
+from starlink.apiserver.cel.rules import environment
 from starlink.apiserver.cel.shapes import Shape, shape_of
 from starlink.apiserver.cel.shortcut import shortcut
 from starlink.apiserver.schema import structure
@@ -86,8 +86,8 @@ RULES = st.recursive(
 
 def by_cel(text: str, new: Any, old: Any) -> Any:
     view = views.view_of(SHAPE) or (lambda value: value)
-    program = library.compiled(_environment(), text)
-    outcome = library.evaluate(program, _environment().Activation({"self": view(new), "oldSelf": view(old)}))
+    program = library.compiled(environment(), text)
+    outcome = library.evaluate(program, environment().Activation({"self": view(new), "oldSelf": view(old)}))
     return outcome.error or outcome.value
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from starlink.apiserver import kinds
 from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver.protobuf_wire import BadProtobuf
 from starlink.apiserver.writing import protobuf
 
 SCHEMAS = {(r.api_version, r.kind): r.schema.openapi for r in builtin_resources()}
@@ -95,7 +96,7 @@ def test_maps_of_lists_and_options() -> None:
     ],
 )
 def test_what_is_wrong_is_said(body: bytes, said: str) -> None:
-    with pytest.raises(protobuf.BadProtobuf, match=said):
+    with pytest.raises(BadProtobuf, match=said):
         protobuf.decode(body, schema_of)
 
 
@@ -103,6 +104,6 @@ def test_what_is_wrong_is_said(body: bytes, said: str) -> None:
 def test_no_bytes_do_more_than_be_refused(raw: bytes, kind: tuple[str, str]) -> None:
     try:
         obj = decode(*kind, raw)
-    except protobuf.BadProtobuf:
+    except BadProtobuf:
         return
     assert (obj["apiVersion"], obj["kind"]) == kind

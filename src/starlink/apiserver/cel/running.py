@@ -1,0 +1,157 @@
+"""x-kubernetes-validations: compiled rules run along an object.
+
+A rule that fails to evaluate refuses the object: cel-expr-python gives a runtime error as a value, which must not be
+taken for true. So does one that there is no time for, and no further ones are run.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlink.apiserver.cel import library
+from starlink.apiserver.cel.cost.budget import SPENT, Budget, Values
+from starlink.apiserver.cel.rules import Measured, Rule, Rules, environment
+from starlink.apiserver.errors import Cause
+from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema.causes import NOWHERE
+from starlink.apiserver.schema.structure import Node
+
+_LONGEST_MESSAGE = 5 * 1024
+
+
+def check(rules: Rules | None, new: Any, old: Any, *, old_is_valid: bool = False) -> Iterator[Cause]:
+    """Causes for which the rules refuse `new`; `old` None for a new object. With `old_is_valid`, what is `old`'s very
+    own met the rules that are not about a change, and they are not run again.
+
+    https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/4008-crd-ratcheting
+    """
+    if rules is not None:
+        yield from _Run(Budget(), old_is_valid).check(rules, new, old, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The values of one place as rules see them. `values` are the same, to be measured."""
+
+    activation: Any
+    values: Values
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run, and what it may still take. It `is_over` when there is no time for a rule."""
+
+    budget: Budget
+    old_is_valid: bool
+    is_over: bool = False
+
+    def check(self, rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
+        valid = (self.old_is_valid and new is old) or (
+            rules.node.repeats is not None and rules.node.repeats.is_valid(new)
+        )
+        if valid and (old is None or not rules.transitions):
+            return
+        if rules.here:
+            due = [rule for rule in rules.here if _is_due(rule, new, old, valid)]
+            yield from self._check_here(rules, due, new, old, path)
+        if isinstance(new, dict):
+            before = old if isinstance(old, dict) else {}
+            for name, value in new.items():
+                below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
+                if below is not None and value is not None and not self.is_over:
+                    here = structure.path_of_child(rules.node, path, name)
+                    yield from self.check(below, value, before.get(name), here)
+        elif isinstance(new, list) and rules.items is not None:
+            counterparts = _by_key(rules.node, old)
+            for index, value in enumerate(new):
+                if value is not None and not self.is_over:
+                    counterpart = counterparts.get(_key(rules.node, value))
+                    yield from self.check(rules.items, value, counterpart, f"{path}[{index}]")
+
+    def _check_here(self, rules: Rules, due: Sequence[Rule], new: Any, old: Any, path: str) -> Iterator[Cause]:
+        if not due:
+            return
+        seen = new if rules.view is None else rules.view(new)
+        before = old if rules.view is None or old is None else rules.view(old)
+        plain = _seen({"self": seen} if old is None else {"self": seen, "oldSelf": before})
+        for rule in due:
+            there = _seen({"self": seen, "oldSelf": [] if old is None else [before]}) if rule.optional else plain
+            yield from self._check_rule(rule, rules.node, new, there, path)
+            if self.is_over:
+                return
+
+    def _check_rule(self, rule: Rule, node: Node, new: Any, seen: _Seen, path: str) -> Iterator[Cause]:
+        refusal = self.budget.refusal(rule.expression.gauge, seen.values)
+        if refusal:
+            self.is_over = True
+            yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), _failure(rule, refusal))
+            return
+        outcome = library.evaluate(rule.expression.program, seen.activation)
+        if outcome.error or not isinstance(outcome.value, bool):
+            why = _failure(rule, outcome.error or "no such overload")
+            yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), why)
+        elif not outcome.value:
+            field = causes.child(path, rule.field_path) if rule.field_path else path
+            yield _refusal(rule, new, self._message(rule, seen), field or NOWHERE)
+
+    def _message(self, rule: Rule, seen: _Seen) -> str:
+        """The messageExpression's text where it gives one that can be shown."""
+        told = self._told(rule.message_expression, seen) if rule.message_expression is not None else None
+        text = told.strip() if isinstance(told, str) else ""
+        if text and "\n" not in text and len(text.encode()) <= _LONGEST_MESSAGE:
+            return text
+        return rule.message or f"failed rule: {rule.text.strip()}"
+
+    def _told(self, expression: Measured, seen: _Seen) -> Any:
+        if self.budget.refusal(expression.gauge, seen.values):
+            return None
+        return library.evaluate(expression.program, seen.activation).value
+
+
+def _seen(variables: dict[str, Any]) -> _Seen:
+    return _Seen(environment().Activation(variables), Values(variables))
+
+
+def _is_due(rule: Rule, new: Any, old: Any, valid: bool) -> bool:
+    """Whether CEL must say if the rule is met."""
+    if rule.optional:
+        return rule.transition or not valid
+    if valid if not rule.transition else old is None:
+        return False
+    return rule.shortcut is None or not rule.shortcut(new, old)
+
+
+def _by_key(node: Node, old: Any) -> dict[str, Any]:
+    """The old entries of a list map; entries of other lists have no counterpart."""
+    if not isinstance(old, list) or node.list_type != "map":
+        return {}
+    return {_key(node, item): item for item in old}
+
+
+def _key(node: Node, item: Any) -> str:
+    return json.dumps([item.get(key) for key in node.keys]) if isinstance(item, dict) else ""
+
+
+def _failure(rule: Rule, error: str) -> str:
+    """Why a rule has no answer."""
+    if error.startswith("no such overload"):
+        operands = "call arguments did not match a supported operator, function or macro signature"
+        return f"'{error}': {operands} for rule: {rule.told}"
+    if error.startswith("operation cancelled: actual cost limit exceeded"):
+        why = "no further validation rules will be run due to call cost exceeds limit"
+        return f"'{error}': {why} for rule: {rule.told}"
+    return error if error == SPENT else f"{error} evaluating rule: {rule.told}"
+
+
+def _refusal(rule: Rule, value: Any, message: str, field: str) -> Cause:
+    """A cause by the rule's reason; objects and lists are not shown."""
+    shown = "" if isinstance(value, dict | list) else f": {causes.shown(value)}"
+    match rule.reason:
+        case "FieldValueForbidden":
+            return causes.forbidden(field, message)
+        case "FieldValueRequired":
+            return causes.required(field, message)
+        case "FieldValueDuplicate":
+            return Cause(rule.reason, f"Duplicate value{shown}", field)
+    return Cause(rule.reason, f"Invalid value{shown}: {message}", field)
