@@ -17,6 +17,9 @@ SPENT = "validation failed due to running out of cost budget, no further validat
 _LOOKING = 200_000
 """What it takes to look at the values themselves."""
 
+_SHARE = 4
+"""What is paid unseen is at most one in so many of what is left, so that it isn't gone at once."""
+
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -60,8 +63,9 @@ class Values:
     @property
     def length(self) -> int:
         """In bytes of JSON."""
-        for name in self._known.keys() - self._lengths.keys():
-            self._lengths[name] = len(_encode(self._known[name]))
+        if len(self._lengths) < len(self._known):
+            for name in self._known.keys() - self._lengths.keys():
+                self._lengths[name] = len(_encode(self._known[name]))
         return sum(self._lengths.values())
 
     @property
@@ -73,17 +77,21 @@ class Values:
 
 @dataclass(slots=True)
 class Budget:
-    """What is left of the time for one request's expressions."""
+    """What is left of the time for one request's expressions. Of `unseen` those are paid whose values are not looked
+    at: so small that even the worst of them takes little."""
 
-    left: int = OF_OBJECT
+    left: int = OF_OBJECT - OF_EXPRESSION
+    unseen: int = OF_EXPRESSION
 
     def refusal(self, gauge: Gauge, values: Values) -> str:
         """Why the expression may not run over these values; "" when it may, and what it may take is spent. Most are
         told by their length alone, which takes a microsecond."""
         cost = gauge.worst(values.length)
-        if 1000 * cost > self.left:
-            cost = gauge.of(values)
-            self.left -= _LOOKING
+        if _SHARE * cost <= self.unseen:
+            self.unseen -= cost
+            return ""
+        cost = gauge.of(values)
+        self.left -= _LOOKING
         if cost > OF_EXPRESSION:
             return TOO_DEAR
         if cost > self.left:
