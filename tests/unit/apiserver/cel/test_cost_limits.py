@@ -1,8 +1,10 @@
 """What rules of a schema may cost, and which CRDs are not asked."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from starlink.apiserver import cel
 from starlink.apiserver.cel.cost import paths
@@ -11,6 +13,7 @@ from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import crd_checks
 
 Obj = dict[str, Any]
+CRDS = Path(__file__).parents[4] / "crds"
 ADVICE = (
     "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are "
     "declared)"
@@ -85,6 +88,13 @@ def test_an_unchanged_schema_is_not_refused_for_its_cost() -> None:
 def test_a_changed_schema_is() -> None:
     found = crd_checks.validate(definition(schema(9_001)), definition(schema()))
     assert "estimated rule cost" in found[0].message
+
+
+@pytest.mark.parametrize("kind", ["tasks", "assignments", "pools", "servers"])
+def test_our_own_kinds_cost_no_more_than_kubernetes_lets_them(kind: str) -> None:
+    crd = yaml.safe_load((CRDS / f"{kind}.starlink.dev.yaml").read_text())
+    schemas = [version["schema"]["openAPIV3Schema"] for version in crd["spec"]["versions"]]
+    assert [cause for schema in schemas for cause in cel.verify(schema, "S")] == []
 
 
 def test_sizes_stay_at_the_greatest() -> None:
