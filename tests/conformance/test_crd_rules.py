@@ -20,7 +20,7 @@ def test_rules(http: Http, namespace: str, crd: Crds) -> None:
         "x-kubernetes-validations": [
             {"rule": "self.low <= self.high", "message": "low must not be above high"},
             {"rule": "!has(self.word) || self.word.startsWith('w')"},
-            {"rule": "self.high < 100", "messageExpression": "'high is ' + string(self.high)", "reason": "FieldValueForbidden", "fieldPath": ".high"},
+            {"rule": "self.high < 100", "messageExpression": "self.high > 150 ? 'far too high' : 'too high'", "reason": "FieldValueForbidden", "fieldPath": ".high"},
         ],
     }  # fmt: skip
     widgets = crd(obj_of(spec=bounds))
@@ -33,7 +33,19 @@ def test_rules(http: Http, namespace: str, crd: Crds) -> None:
     assert found[1]["message"].endswith(": failed rule: !has(self.word) || self.word.startsWith('w')")
     body = widgets.obj("a", spec={"low": 1, "high": 200})
     (found,) = http.post(widgets.path(namespace), body).fails(422, "Invalid")["details"]["causes"]
-    assert found == {"reason": "FieldValueForbidden", "message": "Forbidden: high is 200", "field": "spec.high"}
+    assert found == {"reason": "FieldValueForbidden", "message": "Forbidden: far too high", "field": "spec.high"}
+
+
+def test_rules_may_cost_so_much(http: Http, crd: Crds) -> None:
+    """A text that nothing bounds, and what is looked up in a list without an end."""
+    unbounded = {"type": "array", "items": NUMBER}
+    for rule in (
+        {"rule": "self.high < 100", "messageExpression": "'high is ' + string(self.high)"},
+        {"rule": "self.few.all(x, x in self.many)"},
+    ):
+        spec = {**obj_of(high=NUMBER, few=unbounded, many=unbounded), "x-kubernetes-validations": [rule]}
+        status = http.post(CRDS, crd.draft(obj_of(spec=spec)), dryRun="All").fails(422, "Invalid")
+        assert "cost exceeds budget by factor of more than 100x (try simplifying the rule" in status["message"]
 
 
 def test_transition_rules(http: Http, namespace: str, crd: Crds) -> None:
