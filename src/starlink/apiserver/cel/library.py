@@ -2,7 +2,7 @@
 
 https://kubernetes.io/docs/reference/using-api/cel/. Used by the rules of schemas and by admission policies.
 cel-expr-python itself limits an expression to 100,000 code points and a depth of 32, and one evaluation to 10,000
-iterations, so that none runs for long.
+iterations; `cost` tells what those may take.
 """
 
 import re

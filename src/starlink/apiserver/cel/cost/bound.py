@@ -20,13 +20,16 @@ OF_OBJECT = 5 * OF_EXPRESSION
 """For all rules of an object, or all expressions of a policy."""
 
 MOST_TURNS = 10_000
-_STEP, _TURN = 150, 500
-_READ, _COMPARED, _COPIED, _WRITTEN = 3, 40, 40, 20
-_IN_PYTHON, _TO_PYTHON = 4_000, 600
-_PATTERN, _PATTERN_CHARACTER, _UNICODE_CLASS = 5_000, 1_000, 100_000
-_GIVEN_PATTERN = 1_000_000
-_CHECK = 100_000
-_AT_LEAST = 64
+"""Of all loops of an expression together; cel-expr-python ends what has more."""
+
+_STEP, _TURN = 150, 500  # of each part of an expression; of each turn of a loop
+_READ, _WRITTEN = 3, 20  # a character
+_COMPARED, _COPIED = 40, 40  # a value, or 64 characters; an entry of a list
+_IN_PYTHON, _TO_PYTHON = 4_000, 600  # a call of what is written in Python; each value that it is given
+_PATTERN, _PATTERN_CHARACTER, _UNICODE_CLASS = 5_000, 1_000, 100_000  # to compile a regular expression
+_GIVEN_PATTERN = 1_000_000  # the same, of one that is not known: repeats and classes make it dear
+_CHECK = 100_000  # whether something is allowed
+_NUMBER = 64  # the characters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +105,17 @@ class _Bound:
         over, entries = self.of(expression.over)
         start, first = self.of(expression.start)
         count = min(entries.length, MOST_TURNS)
-        own = dict.fromkeys((expression.variable, expression.second), NOTHING) | {expression.accumulator: first}
         collects = isinstance(expression.start, Items | Entries) and bool(count)
-        if entries.items is not None or entries.values is not None:
-            own |= {
-                expression.variable: _variable(entries, bool(expression.second)),
-                expression.second: _value(entries),
-            }
-        outer, self._known = self._known, {**self._known, **own}
+        outer, self._known = self._known, {**self._known, **_variables(expression, entries)}
+        self._known[expression.accumulator] = Extent(count) if collects else first
+        going, step = self.of(expression.going)[0], self.of(expression.step)
         if collects:
-            self._known[expression.accumulator] = Extent(count)
-            self._known[expression.accumulator] = _collected(self.of(expression.step)[1], count)
-        step = _all((self.of(expression.going)[0], self.of(expression.step)[0]), _TURN)
+            self._known[expression.accumulator] = _collected(step[1], count)
         result, extent = self.of(expression.result)
         self._known = outer
-        once = _all((over, start, result))
-        turn = max(once.turn, step.turn, step.once if count else 0)
-        return Work(once.total + count * step.most, once.once, turn), extent
+        once, turn = _all((over, start, result)), _all((going, step[0]), _TURN)
+        longest = max(once.turn, turn.turn, turn.once) if count else once.turn
+        return Work(once.total + count * turn.most, once.once, longest), extent
 
     def _call(self, expression: Call) -> _Known:
         operands = (*((expression.target,) if expression.target is not None else ()), *expression.arguments)
@@ -139,7 +136,7 @@ class _Bound:
             case name if name in _SMALL:
                 return 0, NOTHING
             case "size" | "string":
-                return _READ * length, text(length + _AT_LEAST)
+                return _READ * length, text(length + _NUMBER)
             case "startsWith" | "endsWith":
                 return _COMPARED * extents[1].weight, NOTHING
             case "charAt" | "substring":
@@ -165,7 +162,7 @@ class _Bound:
                 made = (extents[0].length + 1) * (1 + extents[2].length)
                 return _WRITTEN * made, text(made)
             case "join":
-                made = extents[0].weight * 64 + extents[0].length * (length - extents[0].length)
+                made = extents[0].length * (_value(extents[0]).length + length - extents[0].length)
                 return _WRITTEN * made, text(made)
             case "check":
                 return _CHECK, NOTHING
@@ -173,7 +170,7 @@ class _Bound:
                 return _in_python(call, weight), _texts(length)
             case "format":
                 return _WRITTEN * (weight + length), text(length + 64 * weight)
-        return _WRITTEN // 2 * (weight + length) + _in_python(call, weight), text(2 * length + _AT_LEAST)
+        return _WRITTEN // 2 * (weight + length) + _in_python(call, weight), text(2 * length + _NUMBER)
 
 
 _PASSES = frozenset(
@@ -211,10 +208,12 @@ def _value(holder: Extent) -> Extent:
     return union(part for part in (holder.items, holder.values) if part is not None)
 
 
-def _variable(entries: Extent, has_second: bool) -> Extent:
-    """The first of a loop: an item or, of a map or before a second, a key or an index."""
+def _variables(loop: Loop, entries: Extent) -> dict[str, Extent]:
+    """The first is an item or, of a map or before a second, a key or an index."""
     key = text(entries.key) if entries.values is not None else NOTHING
-    return key if entries.items is None or has_second else entries.items.union(key)
+    if loop.second:
+        return {loop.variable: key, loop.second: _value(entries)}
+    return {loop.variable: key if entries.items is None else entries.items.union(key)}
 
 
 def _collected(step: Extent, count: int) -> Extent:
