@@ -4,6 +4,8 @@ https://github.com/google/cel-go/blob/v0.22.0/checker/cost.go. What looks odd is
 accepts depends on it: keys count as empty, objects as without length, and a variable that is no loop's as `self`.
 """
 
+from collections.abc import Iterator
+
 from starlink.apiserver.cel.cost import paths
 from starlink.apiserver.cel.cost.calls import call
 from starlink.apiserver.cel.cost.declared import Declared, found
@@ -13,7 +15,6 @@ from starlink.apiserver.cel.cost.sizes import ACCESS, NEW_LIST, NEW_MAP, NEW_OBJ
 from starlink.apiserver.cel.syntax import Call, Constant, Entries, Expression, Identifier, Items, Loop, Select, Type
 
 _HOLDERS = ("map", "message", "object", "parameter")
-_OF_ITEMS = ("min", "max", "sum")
 _ITEMS, _VALUES, _KEYS = "@items", "@values", "@keys"
 
 
@@ -97,15 +98,21 @@ class _Estimator:
         return self._paths.get(expression.id, paths.NONE)
 
     def _type(self, expression: Expression) -> Type:
-        """Where cel-expr-python can't declare a type, that of the schema, or of the items of which one is taken."""
-        if isinstance(expression, Call) and expression.function in _OF_ITEMS and expression.target is not None:
-            of = self._type(expression.target)
-            return of.parts[0] if of.parts else expression.type
-        if expression.type.kind != "dyn" and all(part.kind != "dyn" for part in expression.type.parts):
+        """Where cel-expr-python can't declare a type, that of the schema, or of what the value is made of."""
+        if _is_known(expression.type):
             return expression.type
         names = self._path(expression).names()
         there = found(self._shape, names[1:]) if names[:1] in (("self",), ("oldSelf",)) else None
-        return expression.type if there is None else _typed(there)
+        if there is not None:
+            return _typed(there)
+        return next((made for made in self._types_made_of(expression) if _is_known(made)), expression.type)
+
+    def _types_made_of(self, expression: Expression) -> Iterator[Type]:
+        match expression:
+            case Call(function="_?_:_" | "_+_"):
+                yield from map(self._type, expression.arguments[-2:])
+            case Call(function="min" | "max" | "sum", target=Expression() as of):
+                yield from self._type(of).parts
 
     def _part(self, expression: Expression) -> Part:
         path, computed = self._path(expression), self._computed(expression)
@@ -124,6 +131,10 @@ class _Estimator:
             case Entries() if expression.is_map:
                 return Size(len(expression.entries), len(expression.entries))
         return None
+
+
+def _is_known(type_: Type) -> bool:
+    return type_.kind != "dyn" and all(map(_is_known, type_.parts))
 
 
 def _typed(there: Declared) -> Type:
