@@ -1,4 +1,4 @@
-"""Rules of schemas, and whether Kubernetes 1.32 lets them cost what they may: 260 schemas with its own verdicts.
+"""Rules of schemas, and whether Kubernetes 1.32 lets them cost what they may: more than 200 schemas, with its own verdicts.
 
 `cel_costs/schemas.yaml` says how its verdicts were got. Most schemas repeat their rule so often that the verdict has
 the factor to six digits, so that any other estimate shows.
