@@ -17,7 +17,7 @@ demo: .venv/installed ## the main job, in a temporary folder
 	$(BIN)/starlink demo
 
 test: check ## all tests, checks included
-	$(BIN)/pytest
+	$(BIN)/pytest --hypothesis-profile ci
 
 check: .venv/installed ## ruff, mypy and the layers
 	$(BIN)/ruff check $(SOURCES)
@@ -31,9 +31,10 @@ bench: .venv/installed ## all benchmarks
 bench-%: .venv/installed ## one of them, such as bench-main_job
 	$(BIN)/python -m bench $*
 
-soak: .venv/installed ## many kills in place of a few, and a store that is damaged at each offset
+soak: .venv/installed ## many kills in place of a few, a store that is damaged at each offset, ten times the examples
 	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
 	STARLINK_DAMAGE_EVERYWHERE=1 $(BIN)/pytest tests/attack/test_store_damage.py
+	$(BIN)/pytest -m hypothesis --hypothesis-profile soak --timeout 3600
 
 fmt: .venv/installed ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import profiles
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
+
+profiles.register()
 
 
 def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import instances_below, soon
+from tests.profiles import examples
 
 from starlink.api.template import Backoff, Restart, Stop, Template
 from starlink.files import durable
@@ -156,7 +157,7 @@ def passable_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.lists(EVENTS, min_size=5, max_size=25), st.integers(0, 2**32))
 def test_with_a_well_disk_all_is_as_declared(events: list[str], chosen: int) -> None:
     async def play(folder: Path) -> None:

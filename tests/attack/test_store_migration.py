@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.attack import old_store
 from tests.contract.sqlite_stores import NEW, OLD, SECRET, on_disk, seal
+from tests.profiles import examples
 
 from starlink.store import sqlite_schema
 from starlink.store.base import REVISION_STEP, Change, Event, Key, Record, StoreRefused
@@ -111,7 +112,7 @@ _keys = st.builds(Key, st.sampled_from(["g/things", "/nodes", "/secrets"]), st.t
 _bodies = st.none() | st.binary(max_size=3000).map(lambda raw: b"{" + raw + b"}")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     writes=st.lists(st.tuples(_keys, _bodies), max_size=30),
     kept=st.integers(1, 30),

@@ -3,8 +3,9 @@
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster, Obj
 
 steps = st.lists(
@@ -116,7 +117,7 @@ class Run:
 
 
 @given(steps, st.integers(0, 2**31))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_gang_that_was_whole_is_whole_or_gone(steps: list[str], seed: int) -> None:
     run = Run(seed)
     for step in steps:

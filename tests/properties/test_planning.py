@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster
 
 from starlink.api import quantity
@@ -12,7 +13,7 @@ from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.plan import Action
 from starlink.planning.world import World
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = examples(60)
 
 steps = st.lists(
     st.one_of(

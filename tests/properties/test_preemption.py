@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
+from tests.profiles import examples
 from tests.properties.fleets import Scenario, Shape, scenario, shapes
 
 from starlink.scheduling.ask import Ask
@@ -18,8 +19,8 @@ from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.watermarks import below
 
-SOME = settings(max_examples=1_500, deadline=None)
-TINY = settings(max_examples=1_000, deadline=None)
+SOME = examples(1_500)
+TINY = examples(1_000)
 ENDLESS = dict.fromkeys("abcd", 99)
 
 

@@ -6,8 +6,9 @@ from random import Random
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster, Obj
 
 from starlink.api.meta import ObjectKey
@@ -167,7 +168,7 @@ def told(preview: Preview) -> Fates:
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_change_does_what_its_plan_says(seed: int) -> None:
     change = Change(seed)
     before = {name: change.live(name) for name in change.applied}

@@ -3,8 +3,9 @@
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster
 
 from starlink.engine.neighbours import Neighbours
@@ -102,7 +103,7 @@ class Run:
 
 
 @given(steps, st.integers(0, 2**31))
-@settings(max_examples=250, deadline=None)
+@examples(250)
 def test_no_quota_is_exceeded_at_any_step(steps: list[str], seed: int) -> None:
     run = Run(seed)
     for step in steps:

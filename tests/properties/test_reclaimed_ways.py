@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster, Obj
 
 from starlink.engine.reservations import Reservations
@@ -69,7 +70,7 @@ def test_what_others_give_back_counts(gang: bool) -> None:
 amounts = st.integers(0, 5)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_the_rise_is_enough_and_no_less_would_be(data: st.DataObject) -> None:
     pa, pb = data.draw(amounts), data.draw(amounts)

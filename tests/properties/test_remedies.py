@@ -1,7 +1,8 @@
 """What a refusal proposes works: each way is applied, and as many as it promises are placed; of a gang, all."""
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.properties.situations import Situation, Vague, situations
 
 from starlink.scheduling.explaining.explain import Refusal, explain
@@ -18,7 +19,7 @@ def refused(situation: Situation) -> Refusal:
     return refusal
 
 
-@settings(max_examples=1_000)
+@examples(1_000)
 @given(situations())
 def test_what_is_proposed_places_what_it_promises(situation: Situation) -> None:
     refusal = refused(situation)

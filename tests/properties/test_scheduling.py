@@ -5,8 +5,9 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.properties.fleets import Scenario, Shape, charge, node, pool, scenario, scores_of, shapes
 from tests.properties.oracle import Oracle
 from tests.properties.stock import own
@@ -17,9 +18,9 @@ from starlink.scheduling.filters import Removed, feasible
 from starlink.scheduling.fleet import Fleet, Node
 from starlink.scheduling.place import Placed, place
 
-ORACLE = settings(max_examples=5_000, deadline=None)
-SOME = settings(max_examples=500, deadline=None)
-FEW = settings(max_examples=150, deadline=None)
+ORACLE = examples(5_000)
+SOME = examples(500)
+FEW = examples(150)
 BETWEEN_SERVERS = frozenset({"affinity", "antiAffinity", "spread", "cohort", "gang"})
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
+from tests.profiles import examples
 from tests.properties.fleets import GROUPS, Shape, scenario, shapes
 
 from starlink.scheduling.ask import Ask
@@ -14,7 +15,7 @@ from starlink.scheduling.preemption.preempt import preempt
 Requested = dict[tuple[str, str], int]
 
 
-@settings(max_examples=2_000, deadline=None)
+@examples(2_000)
 @given(shapes())
 def test_the_instance_that_crosses_a_watermark_is_the_last(shape: Shape) -> None:
     given_ = scenario(replace(shape, features=shape.features | {"watermark"}))

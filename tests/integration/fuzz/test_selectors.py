@@ -4,7 +4,8 @@ from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from tests.profiles import examples
 
 from starlink.apiserver import encoding
 from starlink.apiserver.builtin import builtin_resources
@@ -42,7 +43,7 @@ operations = st.fixed_dictionaries(
     {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "x"]), "path": pointers},
     optional={"value": json_values, "from": pointers},
 )
-quick = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = examples(500)
 
 
 @quick

@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from starlink.artifacts.errors import ArtifactError
 from starlink.artifacts.fetch import Places, fetch
@@ -108,7 +109,7 @@ def test_a_zip_member_without_a_name_is_refused(tmp_path: Path) -> None:
     assert reason(tmp_path / "a.zip", tmp_path / "out") == "ArtifactUnsafePath"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.binary(max_size=400))
 def test_garbage_is_corrupt_and_never_worse(content: bytes) -> None:
     import tempfile

@@ -10,8 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.unit.artifacts.packages import Files, descriptor, elf, index, layout, plain_image, platform, tarred, zipped
 
 from starlink.artifacts.elf import ARCHITECTURES
@@ -172,7 +173,7 @@ def mangled(content: bytes, seed: int, cuts: int) -> bytes:
     return bytes(made)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 12))
 def test_mangled_archives_are_read_or_refused(content: bytes, seed: int, cuts: int) -> None:
     broken = mangled(content, seed, cuts)
@@ -182,7 +183,7 @@ def test_mangled_archives_are_read_or_refused(content: bytes, seed: int, cuts: i
         assert error.reason in ("ArtifactCorrupt", "ArtifactTooLarge", "ArtifactUnsafePath")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=2000))
 def test_garbage_is_corrupt(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.world import Cluster
 
 from starlink.api.meta import ObjectKey
@@ -174,7 +175,7 @@ steps = st.lists(
 
 
 @given(steps, st.integers(0, 2**31))
-@settings(max_examples=60)
+@examples(60)
 def test_reservations_that_followed_are_those_of_a_fresh_start(steps: list[str], seed: int) -> None:
     cluster, kept = Cluster(), Reservations()
     for number, step in enumerate(steps):

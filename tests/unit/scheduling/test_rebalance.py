@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from tests.profiles import examples
 from tests.properties.fleets import GROUPS, Shape, scenario, shapes
 
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
@@ -125,7 +126,7 @@ def test_two_groups_do_not_swap_their_servers() -> None:
     assert [(move.uid, move.gain) for move in rebalance(fleet, asks, BUDGETS, 9, margin=2.0)] == [("u0", 5.0)]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(shapes(asks=4))
 def test_moves_pay_fit_and_leave_the_fleet_as_it_was(shape: Shape) -> None:
     given_ = scenario(shape)
@@ -148,7 +149,7 @@ def test_moves_pay_fit_and_leave_the_fleet_as_it_was(shape: Shape) -> None:
     assert all(left >= 0 for left in budgets.values())
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(shapes(without=frozenset({"affinity", "antiAffinity", "wishes"}), asks=4))
 def test_it_comes_to_rest(shape: Shape) -> None:
     """Where no group follows another that flees from it."""

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from starlink.apiserver.cel import library, views
 from starlink.apiserver.cel.rules import environment
@@ -91,7 +92,7 @@ def by_cel(text: str, new: Any, old: Any) -> Any:
     return outcome.error or outcome.value
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(RULES, OBJECTS, OBJECTS)
 def test_what_is_certain_is_what_cel_says(text: str, new: Obj, old: Obj) -> None:
     made = shortcut(text, SHAPE)

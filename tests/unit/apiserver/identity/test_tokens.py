@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from starlink.apiserver.identity.pki import Pki
@@ -151,13 +151,11 @@ HEADERS = JSON | st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60) | st.builds(lambda head, body, end: f"{head}.{body}.{end}", *[st.text(max_size=20)] * 3))
 def test_any_text_is_refused_in_words(issuer: TokenIssuer, text: str) -> None:
     refusal(issuer, text)
 
 
-@settings(deadline=None)
 @given(HEADERS, JSON, st.binary(max_size=70))
 def test_any_forgery_is_refused_in_words(issuer: TokenIssuer, header: Any, body: Any, signature: bytes) -> None:
     refusal(issuer, b".".join((part(header), part(body), part(signature))).decode())

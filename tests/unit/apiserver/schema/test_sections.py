@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from starlink.apiserver.schema import json_schema, repeats, sections
 from starlink.apiserver.schema.compiled import StructuralSchema, compiled
@@ -46,7 +47,7 @@ objects = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(objects)
 def test_the_whole_is_valid_when_each_section_is(obj: Obj) -> None:
     for openapi in (SCHEMA, JOINED, AT_THE_ROOT):
@@ -56,7 +57,7 @@ def test_the_whole_is_valid_when_each_section_is(obj: Obj) -> None:
         assert sections.is_valid(made, obj, None) is json_schema.validator(translated).is_valid(obj)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(objects, st.lists(objects, min_size=1, max_size=6))
 def test_nothing_that_is_skipped_or_remembered_changes_an_answer(first: Obj, later: list[Obj]) -> None:
     remembering, plain = StructuralSchema(SCHEMA, remembers=True), StructuralSchema(SCHEMA)
