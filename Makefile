@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := src operator nodeagent tests bench examples
 
-.PHONY: help demo test check bench soak fmt clean
+.PHONY: help demo test test-tools check bench soak fmt clean
 
 help: ## show this
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,9 @@ demo: .venv/installed ## the main job, in a temporary folder
 
 test: check ## all tests, checks included
 	$(BIN)/pytest --hypothesis-profile ci
+
+test-tools: .venv/installed ## what tests need beside the project: installed, or named where it is missing
+	$(BIN)/python -m tests.tools
 
 check: .venv/installed ## ruff, mypy and the layers
 	$(BIN)/ruff check $(SOURCES)

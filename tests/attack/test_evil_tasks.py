@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from tests.attack.evil import ATTACKS
-from tests.conftest import Kubectl, Starlink, _let_pass, eventually, kubectl_binary
+from tests.conftest import Kubectl, Starlink, _let_pass, eventually
+from tests.tools import KUBECTL
 
 EVIL = Path(__file__).with_name("evil.py")
 PYTHON = "/usr/bin/python3"
@@ -126,7 +127,7 @@ def _tail(path: Path) -> str:
 
 @pytest.mark.timeout(280)
 def test_forty_evil_tasks(starlink: Starlink, tmp_path: Path) -> None:
-    kubectl = Kubectl(kubectl_binary(), starlink.kubeconfig, tmp_path)
+    kubectl = Kubectl(KUBECTL.path(), starlink.kubeconfig, tmp_path)
     starlink.apply(task(NEIGHBOUR, ["sh", "-c", SERVE], {}, **probed("tcp")) | {"metadata": {"name": NEIGHBOUR}})
     eventually(lambda: starlink.condition("task", NEIGHBOUR, "Ready") == "True", "the neighbour is ready")
     honest = starlink.items("assignments", "-l", f"starlink.dev/task={NEIGHBOUR}")[0]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.conformance.conftest import SECONDS, Answer, Crds, Http, Installed, session
-from tests.conftest import Kubectl, eventually, kubectl_binary
+from tests.conftest import Kubectl, eventually
+from tests.tools import KUBECTL
 
 Obj = dict[str, Any]
 
@@ -203,7 +204,7 @@ def _minor(binary: str) -> str:
 @pytest.fixture(scope="module")
 def newest(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """The newest kubectl there is."""
-    binary = kubectl_binary()
+    binary = KUBECTL.path()
     found = every_kubectl()
     return Kubectl(found[max(found)] if found else binary, kubeconfig, tmp_path_factory.mktemp("home"))
 

@@ -29,7 +29,8 @@ from tests.conformance.wire import (
     Watching,
     causes,
 )
-from tests.conftest import Kubectl, kubectl_binary
+from tests.conftest import Kubectl
+from tests.tools import KUBECTL
 
 __all__ = [
     "APPLY", "CRDS", "GROUP", "JSON_PATCH", "MERGE", "OPEN", "PARTIAL", "PARTIAL_LIST", "SECONDS", "STRATEGIC", "TABLE",
@@ -116,4 +117,4 @@ def controllers(request: pytest.FixtureRequest, http: Http) -> None:
 @pytest.fixture(scope="session")
 def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """`kubectl(*args, stdin=None, check=True)`, with a home of its own."""
-    return Kubectl(kubectl_binary(), kubeconfig, tmp_path_factory.mktemp("home"))
+    return Kubectl(KUBECTL.path(), kubeconfig, tmp_path_factory.mktemp("home"))

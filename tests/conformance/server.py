@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from tests.conformance.wire import SECONDS
 from tests.conftest import eventually
+from tests.ports import free_ports
 
 Obj = dict[str, Any]
 
@@ -26,7 +26,7 @@ def own_server(folder: Path) -> Iterator[Path]:
     from starlink.apiserver.identity.pki import Pki
     from starlink.client.config import Config, render
 
-    port = _free_port()
+    (port,) = free_ports(1)
     (folder / "store").mkdir()
     (folder / "logs").mkdir()
     pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
@@ -53,12 +53,6 @@ def _is_ready(path: Path, process: "subprocess.Popen[bytes]", log: Path) -> bool
             return client.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def session(kubeconfig: Path, folder: Path) -> httpx.Client:

@@ -6,9 +6,7 @@ https://helm.sh/docs/helm/
 import json
 import os
 import secrets
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 from tests.conformance.clients import config_maps
 from tests.conformance.conftest import GROUP, SECONDS, Crds, Http
 from tests.conftest import eventually
+from tests.tools import HELM
 
 CRD = """
 apiVersion: apiextensions.k8s.io/v1
@@ -91,16 +90,6 @@ class Helm:
         return json.loads(self(*words, "-o", "json").stdout)
 
 
-def _binary() -> str:
-    beside = Path(sys.executable).with_name("helm")
-    found = str(beside) if beside.exists() else shutil.which("helm")
-    if found:
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail("helm is needed; none beside Python nor on PATH")
-    pytest.skip("helm is needed; none beside Python nor on PATH")
-
-
 @pytest.fixture
 def helm(http: Http, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Helm]:
     """helm with a chart of its own, whose CRD is removed when the test ends."""
@@ -115,7 +104,7 @@ def helm(http: Http, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterat
     (chart / "templates" / "all.yaml").write_text(TEMPLATES.format(**names))
     homes = {f"HELM_{part}_HOME": str(tmp_path / part) for part in ("CACHE", "CONFIG", "DATA")}
     env = {**os.environ, **homes, "KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)}
-    yield Helm(_binary(), env, chart, namespace)
+    yield Helm(HELM.path(), env, chart, namespace)
     http.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}")
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tests.conformance.clients import every_kubectl, newest, unique, widgets
 from tests.conformance.conftest import SECONDS, Http, Installed
-from tests.conftest import Kubectl, eventually, kubectl_binary
+from tests.conftest import Kubectl, eventually
+from tests.tools import KUBECTL
 
 __all__ = ["newest", "widgets"]
 
@@ -47,7 +48,7 @@ def test_every_minor(
     http: Http, kubeconfig: Path, namespace: str, widgets: Installed, tmp_path: Path, minor: str
 ) -> None:  # fmt: skip
     """The ways of a day with each kubectl there is: each minor encodes, discovers and validates a little differently."""
-    binary = every_kubectl().get(minor) or kubectl_binary()
+    binary = every_kubectl().get(minor) or KUBECTL.path()
     kubectl = Kubectl(binary, kubeconfig, tmp_path)
 
     def k(*words: str, **options: Any) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.etcd_server import EtcdServer
+from tests.ports import free_ports
 
 from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config
@@ -36,8 +36,7 @@ class ApiServer:
         self.pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
         self.pki.client("admin", ["system:masters"])
         self._ca = self.pki.ca.read_text()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = int(probe.getsockname()[1])
+        (self._port,) = free_ports(1)
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 

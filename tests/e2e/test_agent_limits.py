@@ -5,12 +5,12 @@ The operator is held meanwhile, as one that knows too little would be: assignmen
 
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from tests.conftest import Starlink, _let_pass, eventually
+from tests.ports import free_ports
 
 from starlink.api import quantity
 
@@ -146,9 +146,7 @@ def test_what_would_overcommit_is_refused_and_what_runs_stays(by_hand: Starlink)
 
 
 def test_a_fixed_port_belongs_to_one(by_hand: Starlink) -> None:
-    with socket.create_server(("", 0)) as probe:
-        number = probe.getsockname()[1]
-    # Nothing listens there any more, yet it will have been given away.
+    (number,) = free_ports(1)  # nothing listens there, yet it will have been given away
     port: dict[str, Any] = {"ports": [{"name": "http", "port": number}]}
     by_hand.apply(assignment("owner", "exec sleep 100000", **port))
     eventually(is_running(by_hand, "owner"), "the owner runs")

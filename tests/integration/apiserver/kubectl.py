@@ -8,8 +8,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from tests.conftest import Kubectl, kubectl_binary
+from tests.conftest import Kubectl
 from tests.integration.conftest import Wire
+from tests.tools import KUBECTL
 
 Run = Callable[..., Awaitable["CompletedProcess[str]"]]
 
@@ -18,7 +19,7 @@ def kubectl_of(wire: Wire, folder: Path) -> Run:
     """Runs kubectl beside the event loop, as an administrator, at home in `folder`."""
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(_kubeconfig(wire)))
-    kubectl = Kubectl(kubectl_binary(), kubeconfig, folder)
+    kubectl = Kubectl(KUBECTL.path(), kubeconfig, folder)
 
     async def run(*words: str, **options: Any) -> "CompletedProcess[str]":
         return await asyncio.to_thread(kubectl, *words, **options)

