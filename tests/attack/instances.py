@@ -20,8 +20,9 @@ from starlink_nodeagent.uids import Range
 from starlink_nodeagent.users import Users
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give tasks users of their own")
-NUMBERS = Range(1_912_000_000, 1_912_000_063)
-"""Of these tests alone, so that what they end is theirs."""
+NUMBERS = Range(first := 1_917_000_000 + 50 * os.getpid(), first + 31)
+"""Of this process's tests alone, so that what they end is theirs; 4,194,304 is the largest pid that a system gives. The 18
+after them are for numbers outside of the range."""
 PYTHON = "/usr/bin/python3"
 
 

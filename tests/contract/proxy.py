@@ -13,6 +13,8 @@ class Proxy:
         self._pumps: set[asyncio.Task[None]] = set()
         self.requests = asyncio.Event()
         self.answers = asyncio.Event()
+        self.held = b""
+        """What waits here, or has waited."""
         self.open = True
         self.endpoint = ""
 
@@ -54,7 +56,9 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
-                await gate.wait()
+                if not gate.is_set():
+                    self.held += data
+                    await gate.wait()
                 sink.write(data)
                 await sink.drain()
         sink.close()
