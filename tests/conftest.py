@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,12 +15,42 @@ from typing import Any
 
 import pytest
 from tests import profiles
+from tests.durations import Durations
+from tests.reader import Reader
 from tests.tools import KUBECTL
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
+QUICK = ("conformance", "golden", "properties", "unit")
+"""Folders whose tests wait for little."""
 
 profiles.register()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-durations", action="store_true", help="write how long it took: bench/results/tests.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("keep_durations", default=False) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Durations())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits longest comes first, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] in QUICK)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests and the programs that they start leave behind goes with pytest's own folders."""
+    folder = tmp_path_factory.mktemp("tmp")
+    _let_pass(folder)
+    folder.chmod(0o1777)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TMPDIR", str(folder))
+        patched.setattr(tempfile, "tempdir", str(folder))
+        yield
 
 
 def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
@@ -31,10 +62,10 @@ def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -
             return last
         if time.monotonic() > end:
             pytest.fail(f"{what} did not become so within {seconds:g} s; last: {last!r}")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
-async def soon(check: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+async def soon(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
     """The same, while an event loop runs."""
     end = time.monotonic() + seconds
     while True:
@@ -56,6 +87,7 @@ class Starlink:
         self.data = folder / "data"
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(exist_ok=True)
+        self._reader = Reader(self.kubeconfig)
 
     def cli(self, *words: str, check: bool = True, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Runs `starlink` on this data dir."""
@@ -91,9 +123,8 @@ class Starlink:
         return self.data / "admin.kubeconfig"
 
     def get(self, *words: str) -> dict[str, Any]:
-        """`starlink get … -o json`, {} when it is not there or the API is away."""
-        done = self.cli("get", *words, "-o", "json", check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else {}
+        """What `starlink get … -o json` prints, {} when it is not there or the API is away."""
+        return self._reader.get(*words)
 
     def items(self, *words: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(*words).get("items", [])
@@ -112,6 +143,7 @@ class Starlink:
 
     def remove(self) -> None:
         """Ends everything by pid."""
+        self._reader.close()
         with contextlib.suppress(OSError, ValueError, KeyError):
             state = self.state
             self.cli("down", check=False)

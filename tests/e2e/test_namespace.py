@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.conftest import Starlink, eventually
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}
@@ -74,3 +75,16 @@ def test_what_has_no_namespace_is_none_of_its_business(starlink: Starlink, in_te
     in_team("apply", "-n", "nowhere", "-f", "-", given=pool)
     assert in_team("get", "pools").stdout.splitlines()[1].startswith("edge ")
     in_team("delete", "pool", "edge")
+
+
+def test_get_prints_json_and_yaml_of_what_the_api_holds(starlink: Starlink) -> None:
+    starlink.apply(NAMESPACE, task("shown", namespace="team") | {"spec": {"replicas": 0, **task("shown")["spec"]}})
+    held = starlink.get("namespace", "team")
+    assert held["metadata"]["name"] == "team"
+    assert json.loads(starlink.cli("get", "namespace", "team", "-o", "json").stdout) == held
+    assert yaml.safe_load(starlink.cli("get", "namespace", "team", "-o", "yaml").stdout) == held
+    listed = json.loads(starlink.cli("get", "tasks", "-n", "team", "-o", "json").stdout)
+    assert [one["spec"] for one in listed["items"]] == [starlink.get("task", "shown", "-n", "team")["spec"]]
+    absent = starlink.cli("get", "task", "shown", "-n", "default", "-o", "json", check=False)
+    assert absent.returncode == 1 and starlink.get("task", "shown", "-n", "default") == {}
+    starlink.cli("delete", "task", "shown", "-n", "team")
