@@ -2,8 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := src operator nodeagent tests bench examples
+# The tests wait about as much as they work. A file's tests share what they start, so they stay together.
+WORKERS ?= $(shell expr $$(nproc) + 2)
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-tools check bench soak fmt clean
+# The tests start Python some thousand times: what is compiled once is kept.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo test test-tools check bench bench-tests soak fmt clean
 
 help: ## show this
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -17,7 +23,7 @@ demo: .venv/installed ## the main job, in a temporary folder
 	$(BIN)/starlink demo
 
 test: check ## all tests, checks included
-	$(BIN)/pytest --hypothesis-profile ci
+	$(PYTEST) --hypothesis-profile ci
 
 test-tools: .venv/installed ## what tests need beside the project: installed, or named where it is missing
 	$(BIN)/python -m tests.tools
@@ -34,10 +40,13 @@ bench: .venv/installed ## all benchmarks
 bench-%: .venv/installed ## one of them, such as bench-main_job
 	$(BIN)/python -m bench $*
 
+bench-tests: .venv/installed ## the tests, and how long each file of them takes
+	$(PYTEST) --hypothesis-profile ci --keep-durations
+
 soak: .venv/installed ## many kills in place of a few, a store that is damaged at each offset, ten times the examples
 	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
 	STARLINK_DAMAGE_EVERYWHERE=1 $(BIN)/pytest tests/attack/test_store_damage.py
-	$(BIN)/pytest -m hypothesis --hypothesis-profile soak --timeout 3600
+	$(PYTEST) -m hypothesis --hypothesis-profile soak --timeout 3600
 
 fmt: .venv/installed ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)
