@@ -24,6 +24,7 @@ _WORDS = argparse.ArgumentParser()
 _WORDS.add_argument("kind", choices=_NAMED)
 _WORDS.add_argument("name", nargs="?", default="")
 _WORDS.add_argument("-n", dest="namespace")
+_WORDS.add_argument("-A", dest="namespace", action="store_const", const="")
 _WORDS.add_argument("-l", dest="selector", default="")
 
 
@@ -45,7 +46,8 @@ class Reader:
             self.close()
             self._config = config
         asked = _WORDS.parse_args(words)
-        path = url(_NAMED[asked.kind], asked.namespace or config.namespace or "default", asked.name)
+        namespace = (config.namespace or "default") if asked.namespace is None else asked.namespace
+        path = url(_NAMED[asked.kind], namespace, asked.name)
         status, body = self._answer(config, f"{path}?{urlencode({'labelSelector': asked.selector})}")
         found: dict[str, Any] = json.loads(body) if status == 200 else {}
         return found
