@@ -17,7 +17,7 @@ from tests.etcd_tls import Tls
 from tests.ports import free_ports
 from tests.tools import ETCD
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 CALL_SECONDS = 3.0
 
 

@@ -38,7 +38,7 @@ def own_server(folder: Path) -> Iterator[Path]:
     log = folder / "apiserver.log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            eventually(lambda: _is_ready(path, process, log), "the API server", 30)
+            eventually(lambda: _is_ready(path, process, log), "the API server")
             yield path
         finally:
             process.terminate()
