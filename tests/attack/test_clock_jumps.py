@@ -57,7 +57,6 @@ def ready(starlink: Starlink, name: str) -> bool:
     return starlink.condition("task", name, "Ready") == "True"
 
 
-@pytest.mark.timeout(280)
 def test_the_clock_jumps_nine_days_forward_and_back(starlink: Starlink, clock: WallClock) -> None:
     starlink.apply(task("before"))
     eventually(lambda: ready(starlink, "before"), "the task is ready")

@@ -125,7 +125,6 @@ def _tail(path: Path) -> str:
         return log.read(1 << 20).decode(errors="replace")
 
 
-@pytest.mark.timeout(280)
 def test_forty_evil_tasks(starlink: Starlink, tmp_path: Path) -> None:
     kubectl = Kubectl(KUBECTL.path(), starlink.kubeconfig, tmp_path)
     starlink.apply(task(NEIGHBOUR, ["sh", "-c", SERVE], {}, **probed("tcp")) | {"metadata": {"name": NEIGHBOUR}})

@@ -85,7 +85,6 @@ async def resume(client: Client, since: str) -> None:
         return
 
 
-@pytest.mark.timeout(300)
 def test_a_restore_onto_the_same_data_dir(starlink: Starlink) -> None:
     kept, file = start(starlink, "kept"), starlink.folder / "b.tar.gz"
     starlink.apply(secret("s", TEXT))
@@ -129,7 +128,6 @@ def test_a_restore_onto_the_same_data_dir(starlink: Starlink) -> None:
     assert pids_of(starlink, "later") == later
 
 
-@pytest.mark.timeout(300)
 def test_an_agent_that_runs_on_through_a_restore(starlink: Starlink) -> None:
     """A further server's, which sees the API go and come back as another cluster."""
     agent = SecondAgent(starlink)
@@ -162,7 +160,6 @@ def test_an_agent_that_runs_on_through_a_restore(starlink: Starlink) -> None:
         agent.stop()
 
 
-@pytest.mark.timeout(300)
 def test_a_restore_into_another_data_dir(starlink: Starlink) -> None:
     starlink.apply(secret("s", TEXT))
     starlink.apply(service("paused", replicas=0))
@@ -197,7 +194,6 @@ def hiding(folder: Path, text: bytes) -> list[str]:
     return [str(path) for path in found if any(part in path.read_bytes() for part in wanted)]
 
 
-@pytest.mark.timeout(300)
 def test_a_secret_is_in_no_file(starlink: Starlink) -> None:
     starlink.apply(secret("s", TEXT), secret("gone", TEXT))
     starlink.cli("delete", "secret", "gone")
@@ -211,7 +207,6 @@ def test_a_secret_is_in_no_file(starlink: Starlink) -> None:
     assert hiding(starlink.data, TEXT) == []
 
 
-@pytest.mark.timeout(300)
 def test_keys_are_rotated_and_what_can_not_be_used_is_refused(starlink: Starlink) -> None:
     starlink.apply(secret("s", TEXT))
     starlink.cli("down")

@@ -237,7 +237,6 @@ async def is_served(client: Client) -> bool:
     return True
 
 
-@pytest.mark.timeout(300)
 def test_a_starlink_on_etcd_is_saved_and_restored(tmp_path: Path, etcd: EtcdServer) -> None:
     _let_pass(tmp_path)
     starlink, where = Starlink(tmp_path), ["--etcd", etcd.endpoints[0], "--etcd-prefix", "/whole"]

@@ -60,7 +60,6 @@ async def names(client: Client) -> set[str]:
     return {name for raw in listed if (name := msgspec.json.decode(raw)["metadata"]["name"]).startswith("c")}
 
 
-@pytest.mark.timeout(300)
 def test_a_full_disk(starlink: Starlink) -> None:
     ballast = starlink.data / "store" / "ballast"
 

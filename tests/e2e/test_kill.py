@@ -230,7 +230,6 @@ def version_of(pid: int) -> str:
     return environment(pid).get(b"VERSION", b"").decode()
 
 
-@pytest.mark.timeout(300)
 def test_the_launcher_killed(tmp_path: Path) -> None:
     """kill -9 of `starlink up` itself: the next `up` goes on with the same processes."""
     _let_pass(tmp_path)

@@ -45,7 +45,6 @@ async def populate(api: Api) -> None:
         assert isinstance(answer, Response) and answer.status == 201, answer
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_bad_requests_are_refused_with_a_status(api: Api, part: int, caplog: pytest.LogCaptureFixture) -> None:
     await populate(api)

@@ -62,7 +62,6 @@ def exchange(port: int, context: ssl.SSLContext, data: bytes) -> bytes:
         return answer
 
 
-@pytest.mark.timeout(300)
 async def test_mangled_requests(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     config = wire.config()
     assert config.ca is not None
