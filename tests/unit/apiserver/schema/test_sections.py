@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.profiles import examples
 
@@ -58,12 +58,13 @@ def test_the_whole_is_valid_when_each_section_is(obj: Obj) -> None:
 
 
 @examples(300)
+@example({"metadata": {"name": "x"}}, [{"metadata": {"name": "x"}, "status": None}])
 @given(objects, st.lists(objects, min_size=1, max_size=6))
 def test_nothing_that_is_skipped_or_remembered_changes_an_answer(first: Obj, later: list[Obj]) -> None:
     remembering, plain = StructuralSchema(SCHEMA, remembers=True), StructuralSchema(SCHEMA)
     old: Obj | None = None
     for obj in (first, *later, first):
-        shared = {name: old[name] if old and old.get(name) == part else part for name, part in obj.items()}
+        shared = {name: old[name] if old and name in old and old[name] == part else part for name, part in obj.items()}
         got, unknown = remembering.conform(shared, defaults=True, old=old)
         wanted = plain.conform(obj, defaults=True)
         assert (got, unknown) == wanted
