@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from tests.attack.instances import PYTHON
-from tests.conftest import Kubectl, Starlink, _let_pass, eventually, kubectl_binary
+from tests.conftest import Kubectl, Starlink, _let_pass, eventually
+from tests.tools import KUBECTL
 
 from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config, load, render
@@ -184,7 +185,7 @@ def test_what_cannot_succeed_is_given_up(machines: tuple[Machine, Machine], open
     assert unknown.returncode == 4 and "the kubeconfig is of another StarLink" in unknown.stderr
     ip, *rest = machines[0].within
     admin = Kubectl(ip, open_first.kubeconfig, open_first.folder)
-    admin(*rest, kubectl_binary(), "delete", "serviceaccount", "s7", "-n", "starlink-servers")
+    admin(*rest, KUBECTL.path(), "delete", "serviceaccount", "s7", "-n", "starlink-servers")
     revoked = machines[1].agent(*words)
     assert revoked.returncode == 4 and "the API server knows this agent no more" in revoked.stderr
     assert "starlink server add s7" in revoked.stderr
