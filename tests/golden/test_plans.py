@@ -150,6 +150,21 @@ def lost_server(t: Transcript) -> None:
     t.settle()
 
 
+def unreplaceable(t: Transcript) -> None:
+    t.say("the only riscv64 server falls silent: nobody can take its place, so it goes on when it is heard again")
+    t.cluster.server("amd")
+    t.cluster.server("riscv", arch="riscv64")
+    t.cluster.task("board", placement={"architectures": ["riscv64"]})
+    t.settle()
+    t.cluster.silence["riscv"] = 25
+    t.say("25 s of silence")
+    t.round()
+    t.cluster.silence["riscv"] = 0
+    t.say("it is back")
+    t.round()
+    t.settle()
+
+
 def draining(t: Transcript) -> None:
     t.say("a deleted server gets nothing new; its instances move one at a time, then it goes")
     t.cluster.server("s1")
@@ -267,7 +282,7 @@ def previews(t: Transcript) -> None:
 
 
 SCENARIOS: list[Callable[[Transcript], None]] = [
-    service_life, template_change, failed_attempts, lost_server, draining, batch_life, fixed_counts, max_unavailable,
+    service_life, template_change, failed_attempts, lost_server, unreplaceable, draining, batch_life, fixed_counts, max_unavailable,
     preempted_service, preempted_batch, previews,
 ]  # fmt: skip
 

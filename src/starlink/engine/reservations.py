@@ -35,7 +35,7 @@ class _Group(NamedTuple):
     priority: int
     repels: tuple[Term, ...]
     uids: tuple[str, ...]
-    stopping: frozenset[str]  # the servers on which some are
+    servers: frozenset[str]
     lost: frozenset[str]  # of these
 
 
@@ -118,15 +118,15 @@ class Reservations:
         uids = tuple(a.uid for a in taking)
         self._release(set(before.uids if before else ()) - set(uids))
         self._hold_artifacts(before.assignments if before else (), -1)
-        stopping = frozenset(a.spec.server for a in taking if a.stopping)
-        lost = _lost(stopping, task, health)
+        servers = frozenset(a.spec.server for a in taking)
+        lost = _lost(servers, task, health)
         for assignment in taking:
             charge = self.loads.charge(assignment, task, apart)
-            is_lost = assignment.stopping and assignment.spec.server in lost
+            is_lost = assignment.spec.server in lost
             self.fleet.charge(assignment.uid, charge._replace(counted=False) if is_lost else charge)
         self._hold_artifacts(assignments, 1)
         priority = task.spec.placement.priority if task else 0
-        self._groups[key] = _Group(assignments, priority, apart, uids, stopping, lost)
+        self._groups[key] = _Group(assignments, priority, apart, uids, servers, lost)
 
     def _forget(self, key: ObjectKey) -> None:
         group = self._groups.pop(key)
@@ -156,13 +156,14 @@ class Reservations:
 
 
 def _is_so(group: _Group, task: Task | None, health: Health) -> bool:
-    return not group.stopping or group.lost == _lost(group.stopping, task, health)
+    return group.lost == _lost(group.servers, task, health)
 
 
 def _lost(servers: frozenset[str], task: Task | None, health: Health) -> frozenset[str]:
-    """Of servers on which instances are stopping, those that are lost: nobody waits for the quota of the dead."""
+    """Of servers on which a task has instances, those that are lost: nobody waits for the quota of the dead. An
+    instance that is taken back counts again."""
     lost_after = task.spec.placement.lost_after_seconds if task else math.inf
-    return frozenset(name for name in servers if health.is_lost(name, lost_after))
+    return frozenset(name for name in servers & health.silent if health.is_lost(name, lost_after))
 
 
 def _offered(server: Server) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """A Batch: completions, parallelism, retries and deadline."""
 
+from itertools import chain
+
 from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
 from starlink.api.timestamp import parse_time
@@ -89,13 +91,15 @@ def _deadline(observed: Observed, now: float) -> float | None:
 def _next_attempts(
     observed: Observed, completed: frozenset[int], now: float
 ) -> tuple[list[Want], list[Assignment], float | None, bool]:
-    """The lowest slots that are neither done nor active, as far as parallelism allows."""
+    """The slots that are neither done nor active, those of lost attempts first and then the lowest, as far as
+    parallelism allows."""
     task = observed.task
     room, most = task.parallelism - len(observed.active), most_wants(task)
     wants: list[Want] = []
     forget = [a for a in observed.superseded if not succeeded(a)]
     recheck: float | None = None
-    for index in range(task.completions):
+    lost = sorted({int(a.spec.slot) for a in observed.lost if not a.stopping})
+    for index in chain(lost, (index for index in range(task.completions) if index not in lost)):
         if len(wants) >= min(room, most):
             break
         slot = str(index)

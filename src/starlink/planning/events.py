@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
 
 def task_events(
-    examined: Examined, placement: Placement, status: Mapping[str, Any], tasks: Mapping[ObjectKey, Task]
+    examined: Examined,
+    placement: Placement,
+    given_up: Sequence[Assignment],
+    status: Mapping[str, Any],
+    tasks: Mapping[ObjectKey, Task],
 ) -> list[Action]:
-    """What people are told of a plan, and of what `status`, the fields that change, says anew. `tasks` are all."""
+    """What people are told of a plan, and of what `status`, the fields that change, says anew. `given_up` are the lost
+    that have been replaced, `tasks` are all."""
     task = examined.task
     events: list[Action] = []
 
     def tell(kind: Any, reason: str, message: str, lasting: bool = False) -> None:
         events.append(RecordEvent(TASK, task.key, task.uid, kind, reason, message, lasting))
 
-    for a in examined.observed.lost:
-        if a.spec.desired == "Running" and not a.metadata.deleting:
-            tell("Warning", SERVER_LOST, f"{a.name} is given up: server {a.spec.server} has not been heard")
+    for a in given_up:
+        tell("Warning", SERVER_LOST, f"{a.name} is given up: server {a.spec.server} was lost, and it has been replaced")
     for reason in sorted({reason for _, reason in examined.decision.remove}):
         names = [a.name for a, why in examined.decision.remove if why == reason]
         tell("Normal", reason, f"stopping {_listed(names)}")

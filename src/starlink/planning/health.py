@@ -5,7 +5,7 @@ far more often the network than the servers, and replacing them would drown the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlink.planning.world import World
 
@@ -20,12 +20,18 @@ STORM_LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`silence` in seconds; `gone` are servers declared gone; `braked` those held back by the storm brake."""
+    """`silence` in seconds; `gone` are servers declared gone; `braked` those held back by the storm brake. `silent` are
+    all suspects."""
 
     silence: Mapping[str, float]
     known: frozenset[str]
     gone: frozenset[str]
     braked: frozenset[str]
+    silent: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        silent = (name for name, seconds in self.silence.items() if seconds >= SUSPECT_AFTER)
+        object.__setattr__(self, "silent", frozenset(silent))
 
     def is_gone(self, server: str) -> bool:
         """Whether nothing of the server is to be waited for: declared gone, or no object any more."""

@@ -18,8 +18,9 @@ class Observed:
     """The assignments of one task.
 
     `active` has, a slot, the one that occupies it: unfinished and not given up, stopping ones too; `live` those of them
-    that are not stopping. `finished` has the last finished one of a slot that nobody deletes. `lost` are those given up
-    with their server: their slots are free for a next attempt. `leaving` are deleted ones.
+    that are not stopping. `finished` has the last finished one of a slot that nobody deletes. `lost` are those on lost
+    servers: their slots are free for a next attempt, and where none is made, they are taken back as they are when the
+    server returns. `replaced` have a later attempt and were not told to stop. `leaving` are deleted ones.
     """
 
     task: Task
@@ -28,6 +29,7 @@ class Observed:
     finished: Mapping[str, Assignment]
     superseded: tuple[Assignment, ...]
     lost: tuple[Assignment, ...]
+    replaced: tuple[Assignment, ...]
     leaving: tuple[Assignment, ...]
     attempts: Mapping[str, int]
     failures: Mapping[str, int]
@@ -42,10 +44,9 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
     superseded: list[Assignment] = []
     lost: list[Assignment] = []
     leaving: list[Assignment] = []
-    attempts = {slot.slot: slot.attempts for slot in task.status.slots}
+    attempts = _attempts(task, mine)
     for assignment in mine:
         slot = assignment.spec.slot
-        attempts[slot] = max(attempts.get(slot, 0), assignment.spec.attempt)
         if assignment.metadata.deleting:
             leaving.append(assignment)
         if assignment.finished:
@@ -53,7 +54,7 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
                 if slot in finished:
                     superseded.append(finished[slot])
                 finished[slot] = assignment
-        elif assignment.spec.reason == SERVER_LOST or health.is_lost(assignment.spec.server, lost_after):
+        elif _is_replaced(assignment, attempts) or health.is_lost(assignment.spec.server, lost_after):
             lost.append(assignment)
         else:
             active[slot] = assignment
@@ -64,10 +65,25 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
         finished,
         tuple(superseded),
         tuple(lost),
+        tuple(a for a in lost if _is_replaced(a, attempts) and not a.stopping),
         tuple(leaving),
         attempts,
         _failures(task, finished, superseded, attempts),
     )
+
+
+def _attempts(task: Task, assignments: Iterable[Assignment]) -> dict[str, int]:
+    """The highest attempt of each slot, remembered or there."""
+    attempts = {slot.slot: slot.attempts for slot in task.status.slots}
+    for assignment in assignments:
+        slot = assignment.spec.slot
+        attempts[slot] = max(attempts.get(slot, 0), assignment.spec.attempt)
+    return attempts
+
+
+def _is_replaced(assignment: Assignment, attempts: Mapping[str, int]) -> bool:
+    """Whether its slot has gone on without it."""
+    return assignment.spec.reason == SERVER_LOST or assignment.spec.attempt < attempts[assignment.spec.slot]
 
 
 def was_preempted(assignment: Assignment) -> bool:

@@ -1,7 +1,7 @@
 """A Service: which slots it should have, and which of them want a server."""
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, count, islice
 
 from starlink.api.assignment import Assignment
 from starlink.api.slots import FixedSlots, order
@@ -79,16 +79,12 @@ def _fixed(observed: Observed, health: Health) -> tuple[frozenset[str], bool]:
 
 
 def _counted(observed: Observed, kept: list[str], desired: int) -> tuple[frozenset[str], bool]:
-    """Those kept and the lowest others; at most `most_wants` others at once."""
+    """Those kept and others, which are first those of lost attempts, for these may come back, and then the lowest; at
+    most `most_wants` others at once."""
     missing = min(desired - len(kept), most_wants(observed.task))
-    slots, taken = set(kept), set(observed.live)
-    index = 0
-    for _ in range(missing):
-        while str(index) in taken:
-            index += 1
-        slots.add(str(index))
-        taken.add(str(index))
-    return frozenset(slots), desired - len(kept) > missing
+    lost = sorted({a.spec.slot for a in observed.lost if not a.stopping} - observed.live.keys(), key=order)
+    lowest = (slot for number in count() if (slot := str(number)) not in observed.live and slot not in lost)
+    return frozenset({*kept, *islice(chain(lost, lowest), missing)}), desired - len(kept) > missing
 
 
 def _next_attempts(

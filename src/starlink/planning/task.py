@@ -125,10 +125,15 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     examined = renewed(examined, placement)
     task, decision = examined.task, examined.decision
     removals = [*_stops(examined), *_removals(examined, health), *_stray_actions(examined.strays, health)]
-    creations = [*_creations(examined, placement, world.servers), *_preemptions(placement)]
+    given_up = _replaced(examined, placement)
+    creations = [
+        *_creations(examined, placement, world.servers),
+        *(StopAssignment(a.key, a.uid, SERVER_LOST) for a in given_up),
+        *_preemptions(placement),
+    ]
     status = task_status(examined, placement, health, world.now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
-    events = task_events(examined, placement, status, world.tasks)
+    events = task_events(examined, placement, given_up, status, world.tasks)
     loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
     actions = [*told, *removals, *creations, *events] if loses else [*removals, *creations, *told, *events]
     recheck = decision.recheck_after
@@ -158,13 +163,18 @@ def _reason(removals: Sequence[Action], creations: Sequence[Action]) -> str:
     return f"{len(removals)} to go, {len(creations)} to come"
 
 
+def _replaced(examined: Examined, placement: Placement) -> list[Assignment]:
+    """The lost that have a replacement now, and are told to stop after it has been created. Nothing is stopped for want
+    of news alone: those that nobody can replace go on, and are taken back."""
+    observed = examined.observed
+    pairs = zip(examined.decision.wants, placement.servers, strict=False)
+    created = {want.slot for want, server in pairs if server}
+    known = {a.uid for a in observed.replaced}
+    return [a for a in observed.lost if a.uid in known or (a.spec.slot in created and not a.stopping)]
+
+
 def _stops(examined: Examined) -> list[Action]:
-    lost: list[Action] = [
-        StopAssignment(a.key, a.uid, SERVER_LOST)
-        for a in examined.observed.lost
-        if a.spec.desired == "Running" and not a.metadata.deleting
-    ]
-    return lost + [StopAssignment(a.key, a.uid, reason) for a, reason in examined.decision.stop]
+    return [StopAssignment(a.key, a.uid, reason) for a, reason in examined.decision.stop]
 
 
 def _removals(examined: Examined, health: Health) -> list[Action]:
