@@ -106,7 +106,6 @@ async def _lead(
             await _sync(observed)
             gc.collect()
             gc.freeze()
-            reconciler.mark_all()
             group.create_task(reconciler.run())
     except* LeadershipLost as lost:
         raise lost.exceptions[0] from None

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -14,6 +14,7 @@ from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Artifact
 from starlink.artifacts.errors import shown
 from starlink.artifacts.inspect import Answer, Request
+from starlink.planning.world import World
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,22 @@ class Findings:
             self.forget(task.key)
             return known
         return self._look_of(task.key, artifact).failed or PENDING
+
+    def known_in(self, world: World, keys: Collection[ObjectKey]) -> World:
+        """The world with what is known of the artifacts of those tasks."""
+        known: dict[ObjectKey, ArtifactFinding] = {}
+        looking: set[ObjectKey] = set()
+        for key in keys:
+            task = world.tasks.get(key)
+            if task is None:
+                self.forget(key)
+                continue
+            found = self.wanted(task)
+            if isinstance(found, ArtifactFinding):
+                known[key] = found
+            elif found is not None:
+                looking.add(key)
+        return replace(world, findings=known, looking=frozenset(looking))
 
     def forget(self, key: ObjectKey) -> None:
         """The task is gone, or no longer asks."""

@@ -41,4 +41,6 @@ class Heartbeats:
         """Seconds of silence of each server; one without a Lease counts from the first time that it was asked for."""
         for server in servers:
             self._seen.setdefault(server, ("", now))
+        for server in [name for name, (version, _) in self._seen.items() if not version and name not in servers]:
+            del self._seen[server]
         return {server: now - self._seen[server][1] for server in servers}

@@ -76,35 +76,40 @@ class Observed:
             await self.pools.refresh()
 
     def _index(self, change: Change[Assignment]) -> None:
+        """Holds nothing of what is gone: a standby hears of everything and looks at nothing."""
         if change.old is not None:
             key = task_of(change.old)
+            group = self._by_task[key]
+            del group[change.key]
             self._changed.add(key)
-            self._by_task.get(key, {}).pop(change.key, None)
-            self._by_server[change.old.spec.server][key] -= 1
+            self._count(change.old.spec.server, key, -1)
+            if not group:
+                del self._by_task[key]
+                self._groups.pop(key, None)
+                self._changed.discard(key)
         if change.new is not None:
             key = task_of(change.new)
             self._changed.add(key)
             self._by_task.setdefault(key, {})[change.key] = change.new
-            self._by_server.setdefault(change.new.spec.server, Counter())[key] += 1
+            self._count(change.new.spec.server, key, 1)
+
+    def _count(self, server: str, key: ObjectKey, number: int) -> None:
+        tasks = self._by_server.setdefault(server, Counter())
+        tasks[key] += number
+        if not tasks[key]:
+            del tasks[key]
+        if not tasks:
+            del self._by_server[server]
 
     def tasks_on(self, server: str) -> list[ObjectKey]:
         """The tasks that have assignments on a server."""
-        tasks = self._by_server.get(server, Counter())
-        found = [key for key, number in tasks.items() if number > 0]
-        if len(found) < len(tasks):
-            self._by_server[server] = +tasks
-        return found
+        return list(self._by_server.get(server, ()))
 
     def _grouped(self) -> Mapping[ObjectKey, tuple[Assignment, ...]]:
         """The assignments by task. A group that has not changed is the same tuple as before, so that what was made of
         it need not be made again."""
         for key in self._changed:
-            group = tuple(self._by_task.get(key, {}).values())
-            if group:
-                self._groups[key] = group
-            else:
-                self._groups.pop(key, None)
-                self._by_task.pop(key, None)
+            self._groups[key] = tuple(self._by_task[key].values())
         self._changed.clear()
         return self._groups
 

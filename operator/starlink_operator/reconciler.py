@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from starlink.api.assignment import Assignment
@@ -13,19 +12,21 @@ from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
-from starlink.api.task import ArtifactFinding, Task
+from starlink.api.task import Task
 from starlink.client.cache import Change
 from starlink.client.errors import ClientError, Invalid
 from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_fleet, plan_round
+from starlink.engine.round import plan_round
 from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Plan, RecordEvent
-from starlink.planning.world import World
 from starlink_operator.apply import Applier
+from starlink_operator.failures import Failures
 from starlink_operator.findings import Findings
+from starlink_operator.fleet_plans import FleetPlans
 from starlink_operator.observed import Observed, task_of
 from starlink_operator.refusals import Refusals
 from starlink_operator.telling import Subject, Teller
+from starlink_operator.timers import Timers
 from starlink_operator.unplaced import Unplaced
 from starlink_operator.writer import NotLeading, Writer
 
@@ -33,13 +34,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 SETTLE_SECONDS = 0.05  # changes of servers that come together are looked at together
-ALLOCATED_SECONDS = 10.0
-ALLOCATED_EACH = 0.05
-"""So many seconds more between two statuses that tell what is allocated, for each server."""
-POOLS_SECONDS = 1.0
-"""Between two statuses of a pool that tell amounts alone: who can't read servers plans by them, and pools are few."""
 FULL_ROUND_SECONDS = 60.0
-RETRY_SECONDS = 0.5
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 60.0
 PLAN_REFUSED = "PlanRefused"
 """The reason of the Event that says that the API does not take the plan for an object."""
 MOST_IN_A_ROUND = 200
@@ -53,17 +49,22 @@ class Reconciler:
         self, observed: Observed, writer: Writer, monotonic: Callable[[], float], *, allow_local: bool = False
     ) -> None:
         self._observed = observed
+        self._writer = writer
         self._teller = Teller(writer, self._not_told)
         self._applier = Applier(writer, self._teller)
         self._monotonic = monotonic
         self._reservations = Reservations()
         self._findings = Findings(self.mark, allow_local)
         self._refusals = Refusals(self._look_again)
+        self._retries = Refusals(self._look_again, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        self._failures = Failures(self._refusals)
+        self._timers = Timers[ObjectKey](self.mark)
+        self._fleet_plans = FleetPlans(self._reservations, self._refusals.waits)
+        self._begun = False
         self._dirty: set[ObjectKey] = set()
         self._unplaced = Unplaced()
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
-        self._allocated_at = self._pools_at = float("-inf")
         self._unhealthy: frozenset[str] = frozenset()
         observed.tasks.subscribe(self._task_changed)
         observed.pools.subscribe(self._pool_changed)
@@ -73,8 +74,8 @@ class Reconciler:
     # What makes a task worth a look
 
     def mark(self, *keys: ObjectKey) -> None:
-        """These tasks are to be looked at."""
-        if keys:
+        """These tasks are to be looked at. Before it leads, nothing is: then all are."""
+        if keys and self._begun:
             self._dirty.update(keys)
             self._wake.set()
 
@@ -88,6 +89,8 @@ class Reconciler:
         """What was refused of an object may be taken of another."""
         if change.old is None or change.new is None or _generation(change.old) != _generation(change.new):
             self._refusals.forget((kind, change.key))
+            self._retries.forget((kind, change.key))
+            self._failures.forget((kind, change.key))
 
     def _task_changed(self, change: Change[Task]) -> None:
         self._heed(TASK, change)
@@ -121,27 +124,39 @@ class Reconciler:
     # The loop
 
     async def run(self) -> None:
-        """Until cancelled. One round at a time; what comes meanwhile is in the next."""
+        """Looks at everything, and then at what changes, until cancelled. One round at a time; what comes meanwhile is
+        in the next."""
+        self._begun = True
+        self.mark_all()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
             group.create_task(self._findings.run())
             group.create_task(self._teller.run())
             while True:
                 await self._wake.wait()
+                while (rest := self._writer.rest()) > 0:  # noqa: ASYNC110 - of neither end there is an event
+                    await asyncio.sleep(rest)
                 self._wake.clear()
                 await self._round()
 
     async def _round(self) -> None:
-        dirty = self._next()
+        dirty = frozenset(key for key in self._next() if not self._failures.rests((TASK, key)))
         if not dirty:
             return
-        world = self._with_findings(self._observed.world(), dirty)
-        planned = plan_round(world, dirty, self._reservations)
+        try:
+            planned = plan_round(self._findings.known_in(self._observed.world(), dirty), dirty, self._reservations)
+        except Exception as error:
+            self._failures.note_all("a round", error)
+            for key in dirty:
+                self._retry((TASK, key))
+            return
         self._unplaced.looked_at(dirty, planned.unplaced)
-        await self._apply(planned.plans, self._apply_to_task)
         for plan in planned.plans:
-            if plan.recheck_after is not None:
-                self._recheck(plan.subject, plan.recheck_after)
+            self._timers.set(plan.subject, plan.recheck_after)
+            self._failures.note(plan)
+            if not plan:
+                self._retries.forget((TASK, plan.subject))
+        await self._apply(planned.plans, self._apply_to_task)
 
     def _next(self) -> frozenset[ObjectKey]:
         """The tasks of the next round, the highest priorities first; what is left is for the round after it."""
@@ -154,24 +169,10 @@ class Reconciler:
         self._wake.set()
         return frozenset(chosen)
 
-    def _with_findings(self, world: World, dirty: Collection[ObjectKey]) -> World:
-        """The world with what is known of the artifacts of those tasks."""
-        known: dict[ObjectKey, ArtifactFinding] = {}
-        looking: set[ObjectKey] = set()
-        for key in dirty:
-            task = world.tasks.get(key)
-            if task is None:
-                self._findings.forget(key)
-                continue
-            found = self._findings.wanted(task)
-            if isinstance(found, ArtifactFinding):
-                known[key] = found
-            elif found is not None:
-                looking.add(key)
-        return replace(world, findings=known, looking=frozenset(looking))
-
-    def _recheck(self, key: ObjectKey, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(max(seconds, 0.01), self.mark, key)
+    def _retry(self, subject: Subject) -> None:
+        """Looks again after 0.5 s, 1 s, 2 s … up to a minute of failures in a row."""
+        if subject[0] == TASK:
+            self._retries.refused(subject)
 
     async def _apply(self, plans: Iterable[Plan], apply: Callable[[Plan], Awaitable[None]]) -> None:
         """What has to be done, all at once; what only tells is handed over."""
@@ -188,16 +189,17 @@ class Reconciler:
         log.info("plan", extra={"subject": str(plan.subject), "why": plan.reason, "actions": len(plan.actions)})
         try:
             await self._applier.apply(plan)
+            self._retries.forget((plan.kind, plan.subject))
         except NotLeading:
-            self._recheck(plan.subject, RETRY_SECONDS)
+            self._timers.hasten(plan.subject, RETRY_SECONDS)
         except Invalid as error:
             self._refused((plan.kind, plan.subject), error)
         except ClientError as error:
             log.info("a plan was overtaken: %s", error, extra={"subject": str(plan.subject)})
-            self._recheck(plan.subject, RETRY_SECONDS)
+            self._retry((plan.kind, plan.subject))
         except Exception:
             log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
-            self._recheck(plan.subject, 10 * RETRY_SECONDS)
+            self._retry((plan.kind, plan.subject))
 
     def _refused(self, subject: Subject, error: Invalid) -> None:
         """The same plan would be refused again, so it is tried ever more seldom; the object is told by an Event, for
@@ -211,11 +213,12 @@ class Reconciler:
             self._teller.tell(Plan(kind, key, (told,)))
 
     def _not_told(self, subject: Subject, error: Exception) -> None:
-        kind, key = subject
         if isinstance(error, Invalid):
             self._refused(subject, error)
-        elif kind == TASK:
-            self._recheck(key, RETRY_SECONDS)
+        elif isinstance(error, NotLeading):
+            self._look_again(subject)
+        else:
+            self._retry(subject)
 
     async def _tick(self) -> None:
         """Time alone changes things too: silence above all."""
@@ -227,6 +230,8 @@ class Reconciler:
                     await asyncio.sleep(SETTLE_SECONDS)
             self._fleet_wake.clear()
             self._observed.look()
+            if self._writer.rest() > 0:
+                continue
             self.mark(*self._unplaced.due(self._monotonic()))
             await self._fleet()
             if self._monotonic() >= full_round:
@@ -238,21 +243,13 @@ class Reconciler:
     async def _fleet(self) -> None:
         """Servers and pools, and the tasks on servers that are silent."""
         world = self._observed.world()
-        now = self._monotonic()
-        pause = max(ALLOCATED_SECONDS, ALLOCATED_EACH * len(world.servers))
-        with_allocated = now - self._allocated_at >= pause
-        planned = plan_fleet(world, self._reservations, allocated=with_allocated)
-        with_pools = now - self._pools_at >= POOLS_SECONDS
-        due = {SERVER: with_allocated, POOL: with_pools}
-        plans = [
-            plan
-            for plan in planned
-            if (due[plan.kind] or plan.reason != "allocated") and not self._refusals.waits((plan.kind, plan.subject))
-        ]
-        if with_allocated:
-            self._allocated_at = now
-        if with_pools:
-            self._pools_at = now
+        try:
+            plans = self._fleet_plans.due(world, self._monotonic())
+        except Exception as error:
+            self._failures.note_all("servers and pools", error)
+            plans = ()
+        for plan in plans:
+            self._failures.note(plan)
         await self._apply(plans, self._apply_to_fleet)
         silent = frozenset(name for name, seconds in world.silence.items() if seconds >= SUSPECT_AFTER)
         for name in silent | self._unhealthy:

@@ -8,19 +8,23 @@ from starlink_operator.telling import Subject
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
 
 
-def pause(refusals: int) -> float:
-    """Seconds until the next try after so many refusals: 1, doubled, at most 5 minutes."""
-    return min(FIRST_SECONDS * 2.0 ** min(refusals - 1, 16), LONGEST_SECONDS)
+def pause(refusals: int, first: float = FIRST_SECONDS, longest: float = LONGEST_SECONDS) -> float:
+    """Seconds until the next try after so many refusals: the first, doubled, and the longest at most."""
+    return min(first * 2.0 ** min(refusals - 1, 16), longest)
 
 
 class Refusals:
-    """How often in a row the plan of an object was refused; `look` is called when it is time for the next try.
+    """How often in a row the plan of an object was refused; `look` is called when it is time for the next try, after
+    `first` to `longest` seconds.
 
     The same plan is refused again until the object, or what the API takes, is another.
     """
 
-    def __init__(self, look: Callable[[Subject], None]) -> None:
+    def __init__(
+        self, look: Callable[[Subject], None], first: float = FIRST_SECONDS, longest: float = LONGEST_SECONDS
+    ) -> None:
         self._look = look
+        self._pauses = first, longest
         self._known: dict[Subject, tuple[int, asyncio.TimerHandle]] = {}
 
     def refused(self, subject: Subject) -> float:
@@ -29,7 +33,7 @@ class Refusals:
         if before is not None:
             before[1].cancel()
         number = before[0] + 1 if before else 1
-        seconds = pause(number)
+        seconds = pause(number, *self._pauses)
         self._known[subject] = number, asyncio.get_running_loop().call_later(seconds, self._look, subject)
         return seconds
 

@@ -1,6 +1,7 @@
 """The effects: one small function an action. Each is idempotent and conditional on what was observed."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,11 @@ from starlink.planning.plan import (
     UpdateStatus,
 )
 from starlink_operator.observed import Observed
+from starlink_operator.outage import Outage
 
 COMPONENT = "starlink-operator"
+NOT_LEADING_SECONDS = 0.5
+"""Between two looks at whether it leads again."""
 
 
 class NotLeading(Exception):
@@ -34,17 +38,36 @@ class Writer:
     """Writes while leading; what it wrote is visible in the caches at once."""
 
     def __init__(
-        self, client: Client, observed: Observed, wall: Callable[[], float], leads: Callable[[], bool]
+        self,
+        client: Client,
+        observed: Observed,
+        wall: Callable[[], float],
+        leads: Callable[[], bool],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._observed = observed
         self._wall = wall
         self._leads = leads
+        self._monotonic = monotonic
+        self._outage = Outage()
+
+    def rest(self) -> float:
+        """Seconds for which nothing is to be written: another may lead, or the API takes no writes; 0 when it may."""
+        return self._outage.rest(self._monotonic()) if self._leads() else NOT_LEADING_SECONDS
 
     async def write(self, action: Action) -> None:
         """Raises ClientError: observe again; and NotLeading."""
         if not self._leads():
             raise NotLeading
+        try:
+            await self._write(action)
+        except ClientError as error:
+            self._outage.failed(error, self._monotonic())
+            raise
+        self._outage.succeeded()
+
+    async def _write(self, action: Action) -> None:
         match action:
             case CreateAssignment():
                 await self._create(action.manifest)

@@ -1,16 +1,23 @@
 """Slots: sets of them as the text of ranges, `0-3,7`, and those of fixed counts per server."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from starlink.api.names import server_hash
 
+MOST = 100_000
+"""Slots that a Batch may have."""
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+
 
 def parse_ranges(text: str) -> frozenset[int]:
-    """`0-3,7` → {0, 1, 2, 3, 7}; "" → the empty set. Raises ValueError."""
+    """`0-3,7` → {0, 1, 2, 3, 7}; "" → the empty set. What is no range, and what is beyond the most slots, is passed
+    over: a status may hold what anybody wrote there."""
     found: set[int] = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
+    for part in text.split(","):
+        if read := _RANGE.fullmatch(part):
+            first, last = read[1], read[2] or read[1]
+            found.update(range(int(first), min(int(last) + 1, MOST)))
     return frozenset(found)
 
 

@@ -186,13 +186,13 @@ class Task(Object, frozen=True):
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
-        """Those that will do, declared, else of the artifact's variants or found inside it; empty when all will."""
-        if self.spec.placement.architectures:
-            return self.spec.placement.architectures
-        if self.finding is not None:
-            return self.finding.architectures
-        artifact = self.spec.template.artifact
-        return tuple(variant.architecture for variant in artifact.variants) if artifact else ()
+        """Those that will do: declared, and of the artifact's variants where it has some, else found inside it; empty
+        when all will."""
+        declared, artifact = self.spec.placement.architectures, self.spec.template.artifact
+        if artifact is not None and artifact.variants:
+            packed = tuple(variant.architecture for variant in artifact.variants)
+            return tuple(one for one in declared if one in packed) if declared else packed
+        return declared or (self.finding.architectures if self.finding else ())
 
     @property
     def finding(self) -> ArtifactFinding | None:

@@ -51,7 +51,10 @@ class Drains:
             return ""
         if task.is_batch:
             return "a Batch may finish first"
-        decision = examine(task, self._world, self._health, self._must_move(task)).decision
+        try:
+            decision = examine(task, self._world, self._health, self._must_move(task)).decision
+        except Exception:
+            return "its planning fails; the task's condition Stalled says more"
         if decision.renewal is not None:
             return "its gang goes once all of it fits as it would be; the task's condition Scheduled says what it lacks"
         return "" if decision.remove else decision.updating

@@ -104,10 +104,11 @@ def architectures_from(task: Task, source: str = "") -> str:
     """Where the architectures of a task are from: the field that declares them, else what was looked into, as the
     status or `source` says."""
     artifact, found = task.spec.template.artifact, task.status.artifact
-    if task.spec.placement.architectures or artifact is None:
+    declared = bool(task.spec.placement.architectures)
+    if artifact is not None and artifact.variants:
+        return "placement.architectures and artifact.variants" if declared else "artifact.variants"
+    if declared or artifact is None:
         return "placement.architectures"
-    if artifact.variants:
-        return "artifact.variants"
     told = found.source if found is not None and found.digest == artifact.sha256 else source
     return f"the artifact's {told}" if told else "the artifact"
 

@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlink.api.assignment import Assignment
+from starlink.api.kinds import POOL, SERVER, TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
+from starlink.engine.bulkhead import Bulkhead
 from starlink.engine.draining import Drains
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.outsiders import outsiders
@@ -13,6 +15,7 @@ from starlink.engine.placing import Found, Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
 from starlink.engine.turns import in_turn
+from starlink.planning.failure import INTERNAL_ERROR, plan_of_failure
 from starlink.planning.health import assess
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
@@ -40,7 +43,8 @@ def plan_round(
     world: World, dirty: Collection[ObjectKey] | None = None, reservations: Reservations | None = None
 ) -> Round:
     """Plans the tasks named, or all; by namespace and name, the same for the same world. Servers are found for the
-    highest priority first; what a task waits for is kept for it also in rounds in which it is not looked at.
+    highest priority first; what a task waits for is kept for it also in rounds in which it is not looked at. What
+    planning a task raises stays with it: its plan, behind the others, tells of it.
     `reservations` have followed earlier worlds of the same cluster, or none."""
     reservations = reservations or Reservations()
     declared, contained = world.tasks, reservations.faults.contain(world)
@@ -48,11 +52,12 @@ def plan_round(
     pools = effective_pools(world)
     health = assess(world, pools)
     keys = sorted({*world.tasks, *world.assignments} if dirty is None else dirty)
-    examined = {
-        key: examine(task, world, health, must_move(task, world, pools))
-        for key in keys
-        if key not in contained.tasks and (task := world.tasks.get(key))
-    }
+    bulkhead = Bulkhead[ObjectKey]()
+    examined: dict[ObjectKey, Examined] = {}
+    for key in keys:
+        if key not in contained.tasks and (task := world.tasks.get(key)):
+            with bulkhead.around(key):
+                examined[key] = examine(task, world, health, must_move(task, world, pools))
     found: dict[ObjectKey, Found] = {}
     for key in keys:
         if key not in examined or not examined[key].decision.wants:
@@ -60,7 +65,8 @@ def plan_round(
     if any(_wants_servers(one) for one in examined.values()):
         neighbours = Neighbours(world.tasks)
         reservations.follow(world, pools, health, neighbours)
-        found = _placed(examined, Placer(world, health, reservations, neighbours), reservations)
+        placer = Placer(world, health, reservations, neighbours)
+        found = _placed(examined, placer, reservations, bulkhead)
 
     def plan(key: ObjectKey) -> Plan:
         if key in examined:
@@ -72,8 +78,18 @@ def plan_round(
             return invalid(declared[key], contained.tasks[key], assignments, health, world.now)
         return abandon(key, assignments, health)
 
-    plans = [plan(key) for key in keys]
+    plans: list[Plan] = []
+    for key in (key for key in keys if key not in bulkhead.errors):
+        with bulkhead.around(key):
+            plans.append(plan(key))
+    plans += [_failed(key, declared, error, world.now) for key, error in sorted(bulkhead.errors.items())]
     return Round(plans, frozenset(key for key, one in found.items() if one.placement.refusal), found)
+
+
+def _failed(key: ObjectKey, tasks: Mapping[ObjectKey, Task], error: Exception, now: float) -> Plan:
+    if key not in tasks:
+        return Plan(TASK, key, reason=INTERNAL_ERROR, error=error)
+    return plan_of_failure(TASK, tasks[key], error, now)
 
 
 def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
@@ -85,21 +101,20 @@ def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Pl
 
 
 def _placed(
-    examined: Mapping[ObjectKey, Examined], placer: Placer, reservations: Reservations
+    examined: Mapping[ObjectKey, Examined], placer: Placer, reservations: Reservations, bulkhead: Bulkhead[ObjectKey]
 ) -> dict[ObjectKey, Found]:
-    """What is found for each, in turn."""
+    """What is found for each, in turn. What a failure had placed stays charged until the end of the round."""
     waiting, placed = reservations.waiting, dict[ObjectKey, Found]()
     with reservations.fleet.trial():
         for key in in_turn(examined, reservations):
             if key not in examined:
                 placer.hold(waiting[key])
                 continue
-            found = placer.place(examined[key], waiting.get(key))
-            placed[key] = found
-            if found.held is None:
-                waiting.pop(key, None)
-            else:
-                waiting[key] = found.held
+            held = waiting.pop(key, None)
+            with bulkhead.around(key):
+                placed[key] = placer.place(examined[key], held)
+                if (held := placed[key].held) is not None:
+                    waiting[key] = held
     return placed
 
 
@@ -117,16 +132,20 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
     health = assess(world, pools)
     fleet = reservations.follow(world, pools, health, Neighbours(world.tasks))
     drains = Drains(world, health, lambda task: must_move(task, world, pools))
-    plans = []
-    for name in sorted(world.servers):
-        index = fleet.index[name]
-        amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
-        charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
-        plans.append(plan_server(world.servers[name], world, pools, health, charged))
-    against = outsiders(fleet, world.pools)
+    bulkhead, plans = Bulkhead[str](), list[Plan]()
+    for name, server in sorted(world.servers.items()):
+        with bulkhead.around(name):
+            index = fleet.index[name]
+            amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
+            charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
+            plans.append(plan_server(server, world, pools, health, charged))
+    plans += [plan_of_failure(SERVER, world.servers[name], error, world.now) for name, error in bulkhead.errors.items()]
+    against, bulkhead = outsiders(fleet, world.pools), Bulkhead()
     for name, pool in sorted(world.pools.items()):
-        use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
-        plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
+        with bulkhead.around(name):
+            use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
+            plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
+    plans += [plan_of_failure(POOL, world.pools[name], error, world.now) for name, error in bulkhead.errors.items()]
     return plans
 
 

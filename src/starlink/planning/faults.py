@@ -45,6 +45,7 @@ def _of_task(task: Task) -> Iterator[str]:
     yield from _duration("spec.placement.lostAfter", placement.lost_after)
     yield from _duration("spec.deadline", spec.deadline)
     yield from _unavailable(task)
+    yield from _no_variant(task)
 
 
 def _of_template(template: Template) -> Iterator[str]:
@@ -124,3 +125,13 @@ def _unavailable(task: Task) -> Iterator[str]:
         yield from _count("spec.update.maxUnavailable", task.max_unavailable(1))
     except ValueError as error:
         yield f"spec.{error}"
+
+
+def _no_variant(task: Task) -> Iterator[str]:
+    artifact, wanted = task.spec.template.artifact, task.spec.placement.architectures
+    if artifact is not None and artifact.variants and wanted and not task.architectures:
+        packed = ", ".join(variant.architecture for variant in artifact.variants)
+        yield (
+            f"spec.placement.architectures: {', '.join(wanted)} has none of template.artifact.variants ({packed}); "
+            "add a variant, or name an architecture that has one"
+        )

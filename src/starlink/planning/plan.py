@@ -104,6 +104,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     reason: str = ""
     recheck_after: float | None = None  # seconds until time alone may change the plan
+    error: Exception | None = None  # what planning the object raised; the actions only tell of it
 
     def __bool__(self) -> bool:
         return bool(self.actions)

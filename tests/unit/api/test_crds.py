@@ -43,6 +43,13 @@ def placed(**placement: Any) -> Obj:
     return {"template": RUN, "placement": placement}
 
 
+def packed(*variants: str, architectures: list[str] | None = None) -> Obj:
+    """A task with an archive for each of the variants."""
+    found = [{"architecture": one, "url": "file:a", "sha256": "0" * 64} for one in variants]
+    placement = {} if architectures is None else {"architectures": architectures}
+    return {"template": {**RUN, "artifact": {"variants": found}}, "placement": placement}
+
+
 def unavailable(value: float | str) -> Obj:
     return {"template": RUN, "update": {"maxUnavailable": value}}
 
@@ -55,6 +62,9 @@ RIGHT: list[tuple[str, Obj]] = [
     ("tasks", {"template": {**RUN, "logs": {"maxSize": "1.5Gi"}}}),
     ("tasks", placed(lostAfter="8760h", pool="edge.eu", serverSelector={"topology.kubernetes.io/zone": "a", "b": ""})),
     ("tasks", placed(tolerations=[{"operator": "Exists"}, {"key": "a", "value": "b"}])),
+    ("tasks", packed("arm64", architectures=["arm64", "riscv64"])),
+    ("tasks", packed("arm64", architectures=[])),
+    ("tasks", packed("arm64")),
     ("tasks", unavailable(0)),
     ("tasks", unavailable("100%")),
     ("tasks", {"type": "Batch", "template": RUN, "completions": 2, "update": {"maxUnavailable": "5%"}}),
@@ -112,6 +122,7 @@ WRONG: list[tuple[str, Obj, str, str]] = [
     ("tasks", placed(serverSelector={"a": "ü!"}), "spec.placement.serverSelector.a", "ü!"),
     ("tasks", placed(tolerations=[{"operator": "Exists", "value": "b"}]), "spec.placement.tolerations[0].value", "take the value b away"),
     ("tasks", {"template": RUN, "servers": [{"name": "星"}]}, "spec.servers[0].name", "星"),
+    ("tasks", packed("arm64", "amd64", architectures=["riscv64"]), "spec.placement.architectures", "add a variant"),
     ("tasks", unavailable(1e30), "spec.update.maxUnavailable", "integer,string"),
     ("tasks", unavailable("200%"), "spec.update.maxUnavailable", "200% is neither; write a number"),
     ("tasks", unavailable(-1), "spec.update.maxUnavailable", "0% to 100%"),

@@ -16,6 +16,7 @@ from starlink.planning.containing import Faults
 from starlink.planning.faults import pool_fault, task_fault
 
 RUN = {"command": ["run"]}
+ARM = {"architecture": "arm64", "url": "file:a", "sha256": "0" * 64}
 BAD = ObjectKey("default", "bad")
 
 
@@ -45,6 +46,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "spec.placement.antiAffinity[0].weight: 0 is out of range",
     ),
     ({"template": {**RUN, "stop": {"gracePeriod": "-1s"}}}, "spec.template.stop.gracePeriod: '-1s' is not a duration"),
+    (
+        {"template": {**RUN, "artifact": {"variants": [ARM]}}, "placement": {"architectures": ["amd64", "riscv64"]}},
+        "spec.placement.architectures: amd64, riscv64 has none of template.artifact.variants (arm64); add a variant",
+    ),
     (
         {"template": {**RUN, "probes": {"startup": {"period": "x", "tcpSocket": {}}}}},
         "spec.template.probes.startup.period: 'x' is not a duration",
@@ -186,3 +191,17 @@ def test_what_was_found_is_kept_from_round_to_round() -> None:
     for _ in range(2):
         plans = plan_round(cluster.world(), None, reservations).plans
         assert [plan.reason.split(":")[0] for plan in plans] == ["spec.template.resources.requests.cpu"]
+
+
+def test_an_instance_goes_where_there_is_a_variant_for_it() -> None:
+    cluster = Cluster()
+    cluster.server("riscv", arch="riscv64")
+    task = cluster.task("web", template={**RUN, "artifact": {"variants": [ARM]}}, replicas=2,
+                        placement={"architectures": ["arm64", "riscv64"]})  # fmt: skip
+    cluster.settle()
+    assert cluster.assignments() == []
+    scheduled = next(one for one in task["status"]["conditions"] if one["type"] == "Scheduled")
+    assert "wants arm64: placement.architectures and artifact.variants" in scheduled["message"]
+    cluster.server("arm", arch="arm64")
+    cluster.settle()
+    assert [a.spec.server for a in cluster.assignments()] == ["arm", "arm"]

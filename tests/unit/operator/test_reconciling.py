@@ -1,0 +1,200 @@
+"""The loop over an API that is played: what it plans, when, and what it keeps."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from tests.conftest import soon
+
+from starlink.api.timestamp import format_time
+from starlink.client.errors import ServerTrouble
+from starlink.engine.round import plan_round
+from starlink.planning import service
+from starlink.planning.plan import Action, CreateAssignment, UpdateStatus
+from starlink_operator import reconciler as module
+from starlink_operator.observed import Observed
+from starlink_operator.outage import Outage
+from starlink_operator.reconciler import Reconciler
+from starlink_operator.timers import Timers
+
+
+class Played:
+    """Takes every write, and nothing while it rests."""
+
+    def __init__(self) -> None:
+        self.written: list[Action] = []
+        self.resting, self.asked = 0.0, 0
+
+    def rest(self) -> float:
+        self.asked += 1
+        return self.resting
+
+    async def write(self, action: Action) -> None:
+        self.written.append(action)
+
+    def created(self) -> set[str]:
+        made = [action.manifest["metadata"] for action in self.written if isinstance(action, CreateAssignment)]
+        return {metadata["labels"]["starlink.dev/task"] for metadata in made}
+
+
+class Operator:
+    """A reconciler of which nothing is connected; `hear` says what its caches hear."""
+
+    def __init__(self) -> None:
+        nothing: Any = None
+        self.observed = Observed(nothing, time.monotonic, time.time, lambda: 1.0)
+        self.writer = Played()
+        writer: Any = self.writer
+        self.reconciler = Reconciler(self.observed, writer, time.monotonic)
+        self.version = 0
+        self.hear("servers", "s1", status={"architecture": "amd64", "allocatable": {"cpu": "4", "memory": "8Gi"}})
+
+    def hear(self, kind: str, name: str, event: str = "ADDED", **body: Any) -> None:
+        self.version += 1
+        meta = {"name": name, "uid": f"uid-{name}", "generation": 1, "resourceVersion": str(self.version)}
+        meta |= {"namespace": "default"} if kind in ("tasks", "assignments") else {}
+        meta |= body.pop("metadata", {})
+        getattr(self.observed, kind).hear(event, msgspec.json.encode({"metadata": meta, **body}))
+
+    def task(self, name: str, event: str = "ADDED", **spec: Any) -> None:
+        self.hear("tasks", name, event, spec={"template": {"command": ["run"]}, **spec})
+
+    def assignment(self, name: str, event: str = "ADDED", server: str = "s1") -> None:
+        spec = {"server": server, "slot": "0", "attempt": 1, "template": {"command": ["run"]}}
+        self.hear("assignments", name, event, spec=spec, metadata={"labels": {"starlink.dev/task": name}})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        run = asyncio.create_task(self.reconciler.run())
+        try:
+            yield
+            assert not run.done(), "the loop has ended"
+        finally:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[Any]]:
+    """The keys of each round."""
+    rounds: list[frozenset[Any]] = []
+    whole = plan_round
+
+    def counted(world: Any, dirty: Any, reservations: Any) -> Any:
+        rounds.append(dirty)
+        return whole(world, dirty, reservations)
+
+    monkeypatch.setattr(module, "plan_round", counted)
+    return rounds
+
+
+async def test_nothing_is_planned_while_nothing_may_be_written(planned: list[frozenset[Any]]) -> None:
+    operator = Operator()
+    operator.task("web")
+    operator.writer.resting = 0.01
+    async with operator.running():
+        await soon(lambda: operator.writer.asked > 20, "it asks whether it may")
+        assert planned == [] and operator.writer.written == []
+        operator.writer.resting = 0.0
+        await soon(lambda: operator.writer.created() == {"web"}, "it plans once it may")
+
+
+async def test_looks_at_one_task_leave_one_timer(planned: list[frozenset[Any]]) -> None:
+    operator = Operator()
+    async with operator.running():
+        for number in range(1, 21):
+            spec = {"type": "Batch", "deadline": "1h", "template": {"command": ["run"]}}
+            status = {"startedAt": format_time(time.time()), "failed": number}
+            operator.hear("tasks", "sum", spec=spec, status=status)
+            await soon(lambda wanted=number: len(planned) >= wanted, "it is looked at")  # type: ignore[misc]
+        assert len(operator.reconciler._timers) == 1
+
+
+async def test_a_standby_keeps_nothing_of_what_is_gone() -> None:
+    operator = Operator()
+    for number in range(50):
+        operator.task(f"t{number}")
+        operator.assignment(f"t{number}", server=f"s{number}")
+        operator.assignment(f"t{number}", "DELETED", server=f"s{number}")
+        operator.task(f"t{number}", "DELETED")
+    observed, reconciler = operator.observed, operator.reconciler
+    assert not (observed._by_task or observed._by_server or observed._changed or observed._groups)
+    assert not reconciler._dirty
+    operator.task("web")
+    async with operator.running():
+        await soon(lambda: operator.writer.created() == {"web"}, "once it leads it looks at all that is there")
+
+
+async def test_a_task_that_can_not_be_planned_is_tried_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, tries = service.decide, [0]
+
+    def broken(observed: Any, *given: Any) -> Any:
+        if observed.task.name == "bad":
+            tries[0] += 1
+            raise KeyError("a secret")
+        return whole(observed, *given)
+
+    monkeypatch.setattr(service, "decide", broken)
+    operator = Operator()
+    operator.task("bad")
+    async with operator.running():
+        for number in range(30):
+            operator.hear("tasks", "bad", "MODIFIED", spec={"template": {"command": ["run"]}}, status={"ready": number})
+            operator.task(f"good{number}")
+            await soon(lambda wanted=number: f"good{wanted}" in operator.writer.created(), "others are served")  # type: ignore[misc]
+        statuses = [action.status for action in operator.writer.written if isinstance(action, UpdateStatus)]
+        told = [one for status in statuses for one in status.get("conditions", ()) if one["reason"] == "InternalError"]
+        assert {one["type"] for one in told} == {"Ready", "Reconciling", "Stalled"}
+        assert tries[0] < 10, "30 changes of it do not make 30 tries"
+        monkeypatch.undo()
+        operator.hear("tasks", "bad", "MODIFIED", spec={"template": {"command": ["go"]}}, metadata={"generation": 2})
+        await soon(lambda: "bad" in operator.writer.created(), "another spec is tried at once")
+
+
+async def test_a_round_that_fails_as_a_whole_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    operator = Operator()
+    operator.task("web")
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "plan_round", broken)
+        patched.setattr("starlink_operator.fleet_plans.plan_fleet", lambda *_, **__: broken())
+        async with operator.running():
+            await soon(lambda: len(operator.reconciler._retries._known) == 1, "the task is to be looked at again")
+    async with operator.running():
+        await soon(lambda: operator.writer.created() == {"web"}, "it is served when it can be")
+
+
+async def test_of_the_timers_of_a_key_the_last_holds() -> None:
+    called: list[str] = []
+    timers = Timers[str](called.append)
+    for seconds in (3600.0, 0.01, 3600.0):
+        timers.set("a", seconds)
+    timers.hasten("a", 7200.0)
+    timers.set("b", 3600.0)
+    timers.hasten("b", 0.01)
+    timers.set("c", 0.01)
+    timers.set("c", None)
+    await soon(lambda: called, "b is due")
+    assert called == ["b"] and len(timers) == 1
+
+
+def test_an_outage_is_waited_out_ever_longer_and_ends_with_the_first_answer() -> None:
+    outage, away = Outage(), ServerTrouble(503, "ServiceUnavailable", "")
+    outage.failed(away, 0.0)
+    outage.failed(away, 0.0)
+    assert outage.rest(0.0) == 0.0, "two failures are none"
+    now, rests = 0.0, []
+    for _ in range(8):
+        for _ in range(32):  # those of one round count once
+            outage.failed(away, now)
+        rests.append(outage.rest(now))
+        now += rests[-1]
+    assert rests == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    outage.succeeded()
+    assert outage.rest(now) == 0.0
