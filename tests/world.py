@@ -38,6 +38,7 @@ class Cluster:
         self.objects: dict[tuple[str, str, str], Obj] = {}
         self.silence: dict[str, float] = {}
         self.now = START
+        self.ready_for: dict[str, float] = {}
         self.names: list[str] = []
         self.events: list[RecordEvent] = []
         self._numbers = itertools.count(1)
@@ -103,6 +104,7 @@ class Cluster:
             servers={server.name: server for server in self.all("Server", Server)},
             silence=dict(self.silence),
             now=self.now,
+            ready_for=self.ready_for,
         )
 
     def all(self, kind: str, view: type[Any]) -> list[Any]:

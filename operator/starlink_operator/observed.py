@@ -23,6 +23,7 @@ from starlink.client.kube import Client
 from starlink.planning.world import World
 from starlink_operator.heartbeats import ASK_AFTER, Heartbeats
 from starlink_operator.lean import AssignmentDecoder
+from starlink_operator.readiness import Readiness
 
 LISTEN_SECONDS = 0.5
 
@@ -52,7 +53,10 @@ class Observed:
         self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}
         self._changed: set[ObjectKey] = set()
         self._by_server: dict[str, Counter[ObjectKey]] = {}
+        self._readiness = Readiness(monotonic, wall)
+        self.tasks.subscribe(self._readiness.task_changed)
         self.assignments.subscribe(self._index)
+        self.assignments.subscribe(self._readiness.assignment_changed)
         self._leases.subscribe(self._heard)
 
     def cache(self, kind: Kind) -> "Cache[Any]":
@@ -148,6 +152,7 @@ class Observed:
             servers=servers,
             silence=self._heartbeats.silence(servers, self._monotonic()),
             now=self._wall(),
+            ready_for=self._readiness.ready_for(),
         )
 
 

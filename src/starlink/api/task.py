@@ -14,6 +14,8 @@ DEFAULT_REPLICAS = 1
 DEFAULT_COMPLETIONS = 1
 DEFAULT_PARALLELISM = 1
 DEFAULT_RETRIES = 3
+DEFAULT_MIN_READY = 5.0
+"""Seconds, where no readiness probe says more than that the process runs."""
 
 
 class Toleration(View, frozen=True):
@@ -70,9 +72,10 @@ class ServerCount(View, frozen=True):
 
 
 class Update(View, frozen=True):
-    """`max_unavailable` is a number, or a percent of what is wanted such as `25%`."""
+    """`max_unavailable` is a number, or a percent of what is wanted such as `25%`; `min_ready_time` a duration."""
 
     max_unavailable: int | str = 1
+    min_ready_time: str | None = None
 
 
 class TaskSpec(View, frozen=True):
@@ -121,6 +124,7 @@ class TaskStatus(View, frozen=True):
     desired: int = 0
     replicas: int = 0
     ready: int = 0
+    available: int = 0
     updated: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -166,6 +170,14 @@ class Task(Object, frozen=True):
         if number == value or not int(number):
             return int(number)
         return max(desired * int(number) // 100, 1)
+
+    @property
+    def min_ready_seconds(self) -> float:
+        """For how long an instance must have been ready to be available. Raises ValueError."""
+        given = self.spec.update.min_ready_time
+        if given is not None:
+            return duration.seconds(given)
+        return DEFAULT_MIN_READY if self.spec.template.probes.readiness is None else 0.0
 
     @property
     def completions(self) -> int:

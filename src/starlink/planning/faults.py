@@ -44,6 +44,7 @@ def _of_task(task: Task) -> Iterator[str]:
             yield from _count(f"spec.placement.{name}[{number}].weight", term.weight, 1)
     yield from _duration("spec.placement.lostAfter", placement.lost_after)
     yield from _duration("spec.deadline", spec.deadline)
+    yield from _duration("spec.update.minReadyTime", spec.update.min_ready_time)
     yield from _unavailable(task)
     yield from _no_variant(task)
 

@@ -7,6 +7,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.task import Task
 from starlink.api.timestamp import parse_time
 from starlink.planning.health import Health
+from starlink.planning.standing import Standing
 
 SERVER_LOST = "ServerLost"
 PREEMPTED = "Preempted"
@@ -33,10 +34,13 @@ class Observed:
     leaving: tuple[Assignment, ...]
     attempts: Mapping[str, int]
     failures: Mapping[str, int]
+    standing: Standing
 
 
-def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Observed:
-    """Sorts the task's own assignments."""
+def observe(
+    task: Task, assignments: Iterable[Assignment], health: Health, ready_for: Mapping[str, float] | None = None
+) -> Observed:
+    """Sorts the task's own assignments; `ready_for` is World's."""
     mine = sorted(assignments, key=lambda a: (a.spec.slot, a.spec.attempt))
     lost_after = task.spec.placement.lost_after_seconds
     active: dict[str, Assignment] = {}
@@ -69,6 +73,7 @@ def observe(task: Task, assignments: Iterable[Assignment], health: Health) -> Ob
         tuple(leaving),
         attempts,
         _failures(task, finished, superseded, attempts),
+        Standing(task, health, ready_for or {}),
     )
 
 

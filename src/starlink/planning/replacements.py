@@ -8,7 +8,7 @@ from starlink.api.slots import order
 from starlink.api.task import Task
 from starlink.planning.decision import Renewal
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, ready_now
+from starlink.planning.observed import Observed, failed, was_refused
 from starlink.planning.words import share
 
 MustMove = Callable[[Assignment], str]
@@ -54,21 +54,34 @@ def replacements(
     """The next step of a service that is no gang. What leaves its server goes before what is outdated, unready ones
     first, then the highest slot.
 
-    A ready one goes only while fewer than `update.maxUnavailable` (at least one) of those desired are missing, whatever
-    the cause, as with a PodDisruptionBudget (https://kubernetes.io/docs/tasks/run-application/configure-pdb/). One that
-    is not ready and has to leave costs nothing, unless its server is silent: there it may be well.
+    An available one goes only while fewer than `update.maxUnavailable` (at least one) of those desired are missing, for
+    whatever cause, as with a PodDisruptionBudget (https://kubernetes.io/docs/tasks/run-application/configure-pdb/). One
+    that is not available and has to leave costs nothing, unless its server is silent: there it may be well. While one
+    of the current revision fails, nothing outdated goes.
     """
     live = {slot: a for slot, a in observed.live.items() if slot in slots}
     found = due(live, revision, must_move)
     if not found:
         return Change()
     room = _Room(observed, slots, live, found, health, max(observed.task.max_unavailable(desired), 1))
-    for slot in (*room.in_turn(found.moving), *room.in_turn(found.outdated)):
+    failing = troubled(observed, revision)
+    for slot in (*room.in_turn(found.moving), *(() if failing else room.in_turn(found.outdated))):
         room.take(slot)
     told = f"{share(len(found), len(slots), 'instance')} to be replaced"
-    if not room.chosen:
+    if failing and found.outdated:
+        told += f", and wait: {failing[0].name} of the changed template fails; change the template again"
+    elif not room.chosen:
         told += f", and wait: {_in_words(observed.task, desired, desired - room.ready, room.unfilled)}"
     return Change(tuple((live[slot], found.why(slot)) for slot in room.chosen), told)
+
+
+def troubled(observed: Observed, revision: str = "") -> list[Assignment]:
+    """Those that crash, and the failed attempts whose slots have no other now, for which their servers are not to
+    blame; of one revision, or of all."""
+    crashing = [a for a in observed.live.values() if observed.standing.crashes(a)]
+    ended = [a for slot, a in observed.finished.items() if slot not in observed.active and failed(a)]
+    found = crashing + [a for a in ended if not was_refused(a)]
+    return [a for a in found if not revision or a.revision == revision]
 
 
 class _Room:
@@ -83,9 +96,8 @@ class _Room:
         health: Health,
         limit: int,
     ) -> None:
-        ready = ready_now(health)
         self._live, self._due, self._health, self._limit = live, found, health, limit
-        self._well = frozenset(slot for slot, a in live.items() if ready(a))
+        self._well = frozenset(slot for slot, a in live.items() if observed.standing.is_available(a))
         self._has_servers = bool(observed.task.spec.servers)
         self.ready = len(self._well)
         self.unfilled = len(slots - observed.active.keys())

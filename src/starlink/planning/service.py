@@ -33,17 +33,18 @@ def decide(observed: Observed, revision: str, health: Health, must_move: MustMov
         change = replacements(observed, slots, revision, health, must_move, desired)
     if change.waits:
         wants, forget = [], []
+    after = [left for a in observed.live.values() if (left := observed.standing.recheck_after(a)) is not None]
     reason = "Suspended" if task.spec.suspend else "ScaledDown"
     stale = [a for slot, a in observed.finished.items() if slot not in slots]
     return Decision(
         remove=(*((a, reason) for a in _highest_first(surplus)), *change.remove),
         forget=(*forget, *stale, *observed.superseded),
         wants=tuple(wants),
-        failures=_failures(observed, slots, ready),
+        failures=_failures(observed, slots),
         more=more,
         updating=change.updating,
         renewal=change.renewal,
-        recheck_after=recheck,
+        recheck_after=min((*after, *(() if recheck is None else (recheck,))), default=None),
     )
 
 
@@ -114,9 +115,9 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
 
 
-def _failures(observed: Observed, slots: frozenset[str], ready: Callable[[Assignment], bool]) -> dict[str, int]:
-    """Failures in a row, a slot; forgotten once an attempt is ready."""
-    well = {slot for slot, assignment in observed.active.items() if ready(assignment)}
+def _failures(observed: Observed, slots: frozenset[str]) -> dict[str, int]:
+    """Failures in a row, a slot; forgotten once an attempt is available."""
+    well = {slot for slot, assignment in observed.active.items() if observed.standing.is_available(assignment)}
     return {slot: count for slot, count in observed.failures.items() if slot not in well and slot in slots}
 
 

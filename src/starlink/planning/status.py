@@ -13,6 +13,7 @@ from starlink.api.timestamp import format_time
 from starlink.planning.batch import describe
 from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
+from starlink.planning.replacements import troubled
 from starlink.planning.slots import remembered_slots
 from starlink.planning.words import counted, is_or_are, share
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Truth = Literal["True", "False", "Unknown"]
 INVALID_SPEC = "InvalidSpec"
 """The reason of Ready and Stalled where a spec has what can't be used."""
+CRASH_LOOP = "CrashLoop"
+"""The reason of Ready and Stalled where an instance ends again and again."""
+INSTANCE_FAILURE = "InstanceFailure"
+"""The condition that says how an instance fails, whatever else stands in the way."""
 WAITING = "Waiting"
 """The reason of Ready and Scheduled where others are about to stop for those that have no server."""
 
@@ -40,6 +45,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         "desired": facts.desired,
         "replicas": facts.live,
         "ready": facts.ready,
+        "available": facts.available,
         "updated": facts.updated,
         "revision": examined.revision,
         "selector": f"{labels.TASK}={task.name}",
@@ -94,6 +100,9 @@ class _Facts:
         self.unplaced = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
         self.live = len(observed.live)
         self.ready = sum(1 for a in observed.live.values() if ready(a))
+        self.available = sum(1 for a in observed.live.values() if observed.standing.is_available(a))
+        self.crashing = [a for a in observed.live.values() if observed.standing.crashes(a)]
+        self.troubled = troubled(observed)
         self.updated = sum(1 for a in observed.live.values() if a.revision == examined.revision)
         self.stopping = len(observed.active) - len(observed.live)
         self.braked = sorted({a.spec.server for a in observed.live.values() if a.spec.server in health.braked})
@@ -108,8 +117,7 @@ class _Facts:
         return (
             self.ready == self.live == self.desired
             and self.updated == self.live
-            and not self.stopping
-            and not self.examined.decision.updating
+            and not (self.stopping or self.crashing or self.examined.decision.updating)
         )
 
 
@@ -124,7 +132,7 @@ def _phase(facts: _Facts) -> str:
         return "Suspended"
     if task.is_batch:
         return "Running" if facts.live else "Pending"
-    if facts.ready >= facts.desired:
+    if facts.ready >= facts.desired and not facts.crashing:
         return "Running"
     return "Degraded" if facts.ready else "Pending"
 
@@ -145,7 +153,8 @@ def _conditions(facts: _Facts) -> tuple[Condition, ...]:
         return (*common, *_outcome(verdict))
     serves = facts.ready > 0
     message = f"{counted(facts.ready, 'instance')} {is_or_are(facts.ready)} ready" if serves else "no instance is ready"
-    return (*common, _condition("Available", serves, "InstancesReady" if serves else "NoneReady", message))
+    available = _condition("Available", serves, "InstancesReady" if serves else "NoneReady", message)
+    return (*common, available, *_instance_failure(facts))
 
 
 def _condition(type_: str, truth: bool, reason: str, message: str) -> Condition:
@@ -168,6 +177,8 @@ def _service_ready(facts: _Facts) -> Condition:
         return not_ready("StormBrake", f"{tally}; {servers} fell silent with most of their pool")
     if facts.settled:
         return _condition("Ready", True, "AllReady", tally)
+    if facts.crashing:
+        return not_ready(_crash(facts), f"{tally}; {_crashed(facts.crashing[0])}{_also(updating)}")
     if facts.failing:
         return not_ready("AttemptsFail", f"{tally}; {describe(facts.failing[-1])}{_also(updating)}")
     if updating:
@@ -193,6 +204,27 @@ def _refused(facts: _Facts) -> str:
         return ""
     unplaced = f"{facts.unplaced} of the next {facts.wants}" if decision.more else str(facts.unplaced)
     return f"{unplaced} can't be placed: "
+
+
+def _crash(facts: _Facts) -> str:
+    return CRASH_LOOP if any(a.status.restarts > 1 for a in facts.crashing) else "Crashed"
+
+
+def _crashed(a: Assignment) -> str:
+    status = a.status
+    code = f"exit code {status.exit_code}" if status.exit_code is not None else status.signal
+    last = f", last after {code}" if code else ""
+    return f"{a.name} on {a.spec.server} was started again {counted(status.restarts, 'time')}{last}"
+
+
+def _instance_failure(facts: _Facts) -> tuple[Condition, ...]:
+    """How one of its instances fails; told as long as one does, and once that it is over."""
+    if facts.troubled:
+        a = facts.troubled[0]
+        told = describe(a) if a.finished else _crashed(a)
+        return (_condition(INSTANCE_FAILURE, True, a.status.reason or "ProcessExited", told),)
+    known = conditions.find(facts.task.status.conditions, INSTANCE_FAILURE)
+    return (_condition(INSTANCE_FAILURE, False, "NoFailure", ""),) if known is not None else ()
 
 
 def _also(updating: str) -> str:
@@ -242,8 +274,11 @@ def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
     if ready.reason == "Unplaceable":
         told = "what is wanted can't be placed; the condition Scheduled says why, and what would help"
         return _condition("Stalled", True, ready.reason, told)
-    if ready.reason in ("AttemptsFail", "StormBrake"):
+    if ready.reason in ("AttemptsFail", "StormBrake", CRASH_LOOP):
         return _condition("Stalled", True, ready.reason, ready.message)
+    if facts.troubled and facts.updated < facts.live:
+        told = "one of the changed template fails, and no more are replaced; the condition InstanceFailure says how"
+        return _condition("Stalled", True, "ReplacementFails", told)
     return None
 
 
@@ -279,6 +314,7 @@ def _present(examined: Examined) -> dict[str, Any]:
         "desired": status.desired,
         "replicas": status.replicas,
         "ready": status.ready,
+        "available": status.available,
         "updated": status.updated,
         "revision": status.revision,
         "selector": status.selector,

@@ -67,7 +67,7 @@ def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Ex
     assignments = world.assignments.get(task.key, ())
     mine = [a for a in assignments if a.metadata.controller_uid == task.uid]
     strays = tuple(a for a in assignments if a.metadata.controller_uid != task.uid)
-    observed = observe(task, mine, health)
+    observed = observe(task, mine, health, world.ready_for)
     of_template = revision(task.spec.template)
     if task.is_batch:
         decision = batch.decide(observed, health, world.now)

@@ -18,7 +18,8 @@ class World:
     `silence` is, for each server, how many seconds ago its heartbeat was last seen to be renewed,
     on the observer's own monotonic clock. `now` is seconds since the epoch, for timestamps only.
     `findings` say what was found inside the artifacts of tasks, `looking` are the tasks whose artifacts
-    are being looked into.
+    are being looked into. `ready_for` says, by UID, for how many seconds instances have been ready that became so
+    lately, on the observer's own clock; the others have been so for long.
     """
 
     tasks: Mapping[ObjectKey, Task]
@@ -29,3 +30,4 @@ class World:
     now: float
     findings: Mapping[ObjectKey, ArtifactFinding] = field(default_factory=dict)
     looking: frozenset[ObjectKey] = frozenset()
+    ready_for: Mapping[str, float] = field(default_factory=dict)

@@ -198,3 +198,21 @@ def test_an_outage_is_waited_out_ever_longer_and_ends_with_the_first_answer() ->
     assert rests == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
     outage.succeeded()
     assert outage.rest(now) == 0.0
+
+
+async def test_it_wakes_when_the_least_time_ready_is_over() -> None:
+    operator = Operator()
+    operator.task("web", update={"minReadyTime": "300ms"})
+    owner = [{"apiVersion": "v1", "kind": "Task", "name": "web", "uid": "uid-web", "controller": True}]
+    meta = {"labels": {"starlink.dev/task": "web"}, "ownerReferences": owner}
+    spec = {"server": "s1", "slot": "0", "attempt": 1, "template": {"command": ["run"]}}
+    async with operator.running():
+        for event, ready in (("ADDED", False), ("MODIFIED", True)):
+            status = {"phase": "Running", "ready": ready}
+            operator.hear("assignments", "web-0", event, spec=spec, status=status, metadata=meta)
+
+        def available() -> list[int]:
+            told = [action.status for action in operator.writer.written if isinstance(action, UpdateStatus)]
+            return [status["available"] for status in told if "available" in status]
+
+        await soon(lambda: 1 in available(), "it is available, without anything else that happens")
