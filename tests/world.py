@@ -19,6 +19,7 @@ from starlink.planning.plan import (
     Action,
     CreateAssignment,
     DeleteAssignment,
+    Doubt,
     Plan,
     RecordEvent,
     ReleaseFinalizer,
@@ -145,6 +146,10 @@ class Cluster:
                 obj = self._find("Assignment", action.key, action.uid)
                 if obj is not None:
                     self.delete(obj)
+            case Doubt():
+                obj = self._find("Assignment", action.key, action.uid)
+                if obj is not None and obj["metadata"]["resourceVersion"] == action.resource_version:
+                    self.report(obj, **action.status)
             case ReleaseFinalizer():
                 self._release(action)
             case UpdateStatus():
@@ -191,7 +196,7 @@ class Cluster:
             if obj["metadata"].get("deletionTimestamp") or obj["spec"].get("desired") == "Stopped":
                 self.report(obj, phase="Stopped", ready=False, finishedAt=format_time(self.now))
                 changed = True
-            elif phase == "Pending" and not self._waits(obj):
+            elif phase in ("Pending", "Unknown") and not self._waits(obj):
                 self.report(obj, phase="Running", ready=True)
                 changed = True
         return changed

@@ -77,7 +77,7 @@ class Agent:
 
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted, Refused."""
-        self._assignments.subscribe(lambda _: self._wake.set())
+        self._assignments.subscribe(self._assignment_changed)
         self._adopt()
         try:
             async with asyncio.TaskGroup() as group:
@@ -145,6 +145,12 @@ class Agent:
         """Raises Refused, but not while there are instances: they need somebody who looks after them."""
         if why and not self._remains.users() and all(record.finished for _, record in self._records()):
             raise refusal.Refused(why)
+
+    def _assignment_changed(self, change: Change[Assignment]) -> None:
+        self._wake.set()
+        if change.new is not None:
+            held = self._instances.get(change.new.uid)
+            self._teller.answer(change.new, held.record if held else None)
 
     def _own_server_changed(self, change: Change[Server]) -> None:
         if change.new is None and change.old is not None and change.old.uid == self._uid:

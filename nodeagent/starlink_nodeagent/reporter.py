@@ -44,6 +44,15 @@ class Reporter:
             self._wanted[uid] = (key, self._told[uid])
             self._wake.set()
 
+    def again(self, uid: str, key: ObjectKey) -> bool:
+        """Says once more what was said last of the Assignment, for another has written over it; False if nothing
+        was."""
+        if uid not in self._told:
+            return False
+        self._wanted[uid] = (key, self._told[uid])
+        self._wake.set()
+        return True
+
     def forget(self, uid: str) -> None:
         """The Assignment is gone."""
         self._wanted.pop(uid, None)

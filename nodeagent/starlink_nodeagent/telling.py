@@ -58,6 +58,11 @@ class Teller:
             if is_news(record, assignment.status, self._address()):
                 self.tell(record)
 
+    def answer(self, assignment: Assignment, record: Record | None) -> None:
+        """Says again how one is of which the operator says that nothing is known, for this server was not heard."""
+        if assignment.doubted and not self._reporter.again(assignment.uid, assignment.key) and record is not None:
+            self.tell(record)
+
     def forget(self, uid: str) -> None:
         """Nobody asks for it any more."""
         self._reporter.forget(uid)

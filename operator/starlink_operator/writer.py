@@ -17,6 +17,7 @@ from starlink.planning.plan import (
     Action,
     CreateAssignment,
     DeleteAssignment,
+    Doubt,
     RecordEvent,
     ReleaseFinalizer,
     StopAssignment,
@@ -76,6 +77,9 @@ class Writer:
                 await self._patch(ASSIGNMENT, action.key, {"metadata": {"uid": action.uid}, "spec": spec})
             case DeleteAssignment():
                 await self._delete(action)
+            case Doubt():
+                metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
+                await self._patch(ASSIGNMENT, action.key, {"metadata": metadata, "status": action.status}, "status")
             case ReleaseFinalizer():
                 await self._release(action)
             case UpdateStatus():

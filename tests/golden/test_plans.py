@@ -16,6 +16,7 @@ from starlink.planning.plan import (
     Action,
     CreateAssignment,
     DeleteAssignment,
+    Doubt,
     RecordEvent,
     ReleaseFinalizer,
     StopAssignment,
@@ -72,6 +73,8 @@ def tell(action: Action) -> list[str]:
             return [f"create {action.manifest['metadata']['name']} on {action.manifest['spec']['server']}"]
         case StopAssignment():
             return [f"stop {action.key.name}: {action.reason}"]
+        case Doubt():
+            return [f"doubt {action.key.name}: {action.status['reason']}"]
         case DeleteAssignment():
             return [f"delete {action.key.name}: {action.reason}"]
         case ReleaseFinalizer():

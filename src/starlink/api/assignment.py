@@ -6,7 +6,8 @@ from starlink.api import labels
 from starlink.api.meta import Condition, Object, View
 from starlink.api.template import Template
 
-Phase = Literal["Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed"]
+Phase = Literal["Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed", "Unknown"]
+"""Unknown is the operator's word where the server is not heard; the agent's next report takes its place."""
 
 FINAL_PHASES: frozenset[str] = frozenset({"Stopped", "Exited", "Failed"})
 """Nothing of the assignment runs any more, and nothing of it will."""
@@ -60,6 +61,11 @@ class Assignment(Object, frozen=True):
     def finished(self) -> bool:
         """Whether its agent has said that nothing of it runs or will run."""
         return self.status.phase in FINAL_PHASES
+
+    @property
+    def doubted(self) -> bool:
+        """Whether what it last said is not to be relied on, until its agent reports again."""
+        return self.status.phase == "Unknown"
 
     @property
     def stopping(self) -> bool:

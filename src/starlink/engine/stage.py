@@ -18,6 +18,7 @@ from starlink.planning.plan import (
     Action,
     CreateAssignment,
     DeleteAssignment,
+    Doubt,
     Plan,
     RecordEvent,
     ReleaseFinalizer,
@@ -70,6 +71,8 @@ class Stage:
                 return self._change(action.uid, lambda a: _with_spec(a, desired="Stopped", reason=action.reason))
             case DeleteAssignment():
                 return self._change(action.uid, self._deleted)
+            case Doubt():
+                return self._change(action.uid, lambda a: _with_status(a, phase="Unknown", ready=False))
             case ReleaseFinalizer():
                 return self._change(action.uid, lambda a: _released(a, action.finalizer))
             case UpdateStatus():

@@ -41,6 +41,17 @@ class DeleteAssignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Write into an Assignment's status that nothing is known of it, conditional on `resource_version`: its server is
+    not heard. The agent's next report overwrites it."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    status: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFinalizer:
     """Take `finalizer` away, conditional on `resource_version`; gone already is success."""
 
@@ -87,7 +98,7 @@ def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
     return {**{name: None for name in before if name not in now}, **now}
 
 
-Action = CreateAssignment | StopAssignment | DeleteAssignment | ReleaseFinalizer | UpdateStatus | RecordEvent
+Action = CreateAssignment | StopAssignment | DeleteAssignment | Doubt | ReleaseFinalizer | UpdateStatus | RecordEvent
 
 
 @dataclass(frozen=True, slots=True)

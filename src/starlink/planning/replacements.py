@@ -127,7 +127,8 @@ class _Room:
         return 0 if self._has_servers and slot in self._due.moving else self.unfilled
 
     def _is_free(self, slot: str) -> bool:
-        return slot in self._due.moving and not self._health.is_suspect(self._live[slot].spec.server)
+        a = self._live[slot]
+        return slot in self._due.moving and not (a.doubted or self._health.is_suspect(a.spec.server))
 
 
 def _in_words(task: Task, desired: int, missing: int, unfilled: int) -> str:

@@ -32,7 +32,9 @@ class Standing:
 
     def crashes(self, assignment: Assignment) -> bool:
         """Whether it has been started again, and has not run for as long since as its agent takes for well."""
-        if not assignment.status.restarts or assignment.stopping or self.health.is_unknown(assignment.spec.server):
+        if not assignment.status.restarts or assignment.stopping or assignment.doubted:
+            return False
+        if self.health.is_unknown(assignment.spec.server):
             return False
         return not assignment.status.ready or self._left(assignment, self._steady(assignment)) > 0
 

@@ -21,6 +21,7 @@ from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Architecture, Artifact, Template, resolved
 from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
+from starlink.planning.doubt import doubts
 from starlink.planning.events import task_events
 from starlink.planning.health import Health
 from starlink.planning.observed import PREEMPTED, SERVER_LOST, Observed, observe
@@ -134,8 +135,10 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     status = task_status(examined, placement, health, world.now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
     events = task_events(examined, placement, given_up, status, world.tasks)
+    doubted = doubts((*examined.observed.active.values(), *examined.observed.lost), health, world.now)
     loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
-    actions = [*told, *removals, *creations, *events] if loses else [*removals, *creations, *told, *events]
+    acts = [*removals, *creations, *doubted]
+    actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
     recheck = decision.recheck_after
     if decision.more and not placement.refusal:
         recheck = 0.0

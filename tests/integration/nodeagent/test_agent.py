@@ -167,3 +167,21 @@ async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
     assert (known.phase, known.reason) == ("Failed", "InvalidSpec") and "logs.maxSize: 1e+30" in known.message
     assert known.user is not None
     assert await host.processes.members(Marker(f"{known.uid}/{known.run}", known.user.uid), None) == []
+
+
+async def test_it_answers_at_once_when_its_instances_are_called_unknown(site: Site) -> None:
+    await site.client.create(ASSIGNMENT, assignment("well"), "default")
+    await site.client.create(ASSIGNMENT, assignment("gone", command=["false"], restart={"policy": "Never"}), "default")
+    await site.until("Running", 1)
+    await site.until("Exited", 1)
+    before = await site.phases()
+    for name in ("well", "gone"):
+        status = {"phase": "Unknown", "ready": False, "reason": "ServerUnknown", "message": "not heard"}
+        for _ in range(2):
+            await site.client.patch(ASSIGNMENT, name, {"status": status}, "default", subresource="status")
+    await site.until("Running", 1)
+    await site.until("Exited", 1)
+    after = await site.phases()
+    for name in ("well", "gone"):
+        for field in ("phase", "ready", "reason", "message"):
+            assert after[name].get(field) == before[name].get(field)

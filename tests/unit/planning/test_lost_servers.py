@@ -137,3 +137,56 @@ def test_what_is_lost_leaves_the_quota_to_its_replacement_and_comes_back_into_it
 
 def _is_a_stop(action: Action) -> bool:
     return isinstance(action, StopAssignment)
+
+
+def phases(cluster: Cluster) -> dict[str, tuple[str, bool]]:
+    return {a.spec.server: (a.status.phase, a.status.ready) for a in cluster.assignments()}
+
+
+def test_of_a_server_that_is_not_heard_nothing_is_said_to_run() -> None:
+    cluster = Cluster()
+    for name in ("s1", "s2", "s3", "s4"):
+        cluster.server(name)
+    cluster.task("web", placement={"lostAfter": "1h"}, replicas=4)
+    cluster.settle()
+    cluster.report_named("web-1e0b285e-2-1", phase="Failed", ready=False, reason="Broken", finishedAt=None)
+    failed = {a.spec.server for a in cluster.assignments() if a.finished}.pop()
+    others = sorted({"s1", "s2", "s3", "s4"} - {failed})
+    cluster.silence |= {failed: 16.0, others[0]: 16.0, others[1]: 14.0}
+    cluster.settle()
+    assert phases(cluster) == {
+        failed: ("Failed", False), others[0]: ("Unknown", False),
+        others[1]: ("Running", True), others[2]: ("Running", True),
+    }  # fmt: skip
+    told = next(a for a in cluster.assignments() if a.spec.server == others[0]).status
+    assert (told.reason, told.conditions[0].type, told.conditions[0].status) == ("ServerUnknown", "Ready", "Unknown")
+
+
+def test_a_storm_is_no_news_of_what_runs_either_and_its_end_is() -> None:
+    cluster = Cluster()
+    for name in ("s1", "s2", "s3", "s4"):
+        cluster.server(name)
+    cluster.task("web", replicas=4)
+    cluster.settle()
+    before = running(cluster)
+    cluster.silence |= dict.fromkeys(("s1", "s2", "s3"), 20.0)
+    cluster.settle()
+    assert phases(cluster) == dict.fromkeys(("s1", "s2", "s3"), ("Unknown", False)) | {"s4": ("Running", True)}
+    cluster.silence |= dict.fromkeys(("s1", "s2", "s3"), 0.0)
+    cluster.settle()
+    assert set(phases(cluster).values()) == {("Running", True)} and running(cluster) == before
+
+
+def test_what_is_back_and_has_not_reported_yet_is_not_taken_for_unwell() -> None:
+    """Else all of it would leave a server that is drained at once."""
+    cluster = Cluster()
+    cluster.server("s1")
+    s2 = cluster.server("s2", cpu="4")
+    cluster.task("web", placement={"lostAfter": "1h"}, replicas=4)
+    cluster.settle()
+    cluster.silence["s2"] = 20.0
+    cluster.settle()
+    cluster.silence["s2"] = 0.0
+    cluster.delete(s2)
+    cluster.round()
+    assert len(told_to_stop(cluster)) == 1, "one at a time, for nothing is known of them yet"
