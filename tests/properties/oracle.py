@@ -194,6 +194,8 @@ class Oracle(Stock):
             total = -weights.use * max(shares.values()) - weights.own * self.number(
                 (ask.load.group,), HOSTNAME, node.name
             )
+            if not ask.load.requests:
+                total -= weights.own * 0.1 * len(list(self.on(node)))
         return grid(total + weights.balance * (1.0 - abs(shares["cpu"] - shares["memory"])))
 
     def _shares(self, ask: Ask, node: Node) -> dict[str, float]:

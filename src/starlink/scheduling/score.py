@@ -23,6 +23,9 @@ from starlink.scheduling.taints import tolerated
 _FEW = 1_000  # servers, for which all resources at once are faster than one after the other
 _HUNDRED = 100.0  # the largest weight of a term
 _GRID = 2.0**24
+_OTHERS = 0.1
+"""What any instance on a server counts of one of the same task, for those that request nothing: of how full a server
+is, they see only what others have requested."""
 Weighed = TypeVar("Weighed", float, Scores, Weight)
 
 
@@ -76,6 +79,8 @@ def filled(fleet: Fleet, ask: Ask, at: At, more: Indices | int, own: Scores | fl
     scores: Scores = weight_at(weights.use, at) * use
     if weighs(weights.own):
         scores = scores - weight_at(weights.own, at) * (own + more)
+        if not ask.load.requests:
+            scores = scores - weight_at(weights.own, at) * _OTHERS * (fleet.instances[at] + more)
     if weighs(weights.balance):
         scores = scores + weight_at(weights.balance, at) * (1.0 - np.abs(cpu - memory))
     return Filled(_to_grid(scores), use)
