@@ -17,6 +17,7 @@ from starlink.engine.round import plan_fleet, plan_round
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import (
     Action,
+    AddFinalizer,
     CreateAssignment,
     DeleteAssignment,
     Doubt,
@@ -150,6 +151,11 @@ class Cluster:
                 obj = self._find("Assignment", action.key, action.uid)
                 if obj is not None and obj["metadata"]["resourceVersion"] == action.resource_version:
                     self.report(obj, **action.status)
+            case AddFinalizer():
+                obj = self._find(action.kind.kind, action.key, action.uid)
+                if obj is not None and obj["metadata"]["resourceVersion"] == action.resource_version:
+                    obj["metadata"]["finalizers"] = [*action.finalizers, action.finalizer]
+                    self._touch(obj)
             case ReleaseFinalizer():
                 self._release(action)
             case UpdateStatus():

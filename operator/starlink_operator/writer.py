@@ -15,6 +15,7 @@ from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.planning.plan import (
     Action,
+    AddFinalizer,
     CreateAssignment,
     DeleteAssignment,
     Doubt,
@@ -82,6 +83,10 @@ class Writer:
                 await self._patch(ASSIGNMENT, action.key, {"metadata": metadata, "status": action.status}, "status")
             case ReleaseFinalizer():
                 await self._release(action)
+            case AddFinalizer():
+                metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
+                patch = {"metadata": {**metadata, "finalizers": [*action.finalizers, action.finalizer]}}
+                await self._patch(action.kind, action.key, patch)
             case UpdateStatus():
                 body = {"metadata": {"uid": action.uid}, "status": action.status}
                 await self._patch(action.kind, action.key, body, "status")

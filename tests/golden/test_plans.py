@@ -14,6 +14,7 @@ from starlink.cli.plan import render
 from starlink.engine.preview import preview
 from starlink.planning.plan import (
     Action,
+    AddFinalizer,
     CreateAssignment,
     DeleteAssignment,
     Doubt,
@@ -73,6 +74,8 @@ def tell(action: Action) -> list[str]:
             return [f"create {action.manifest['metadata']['name']} on {action.manifest['spec']['server']}"]
         case StopAssignment():
             return [f"stop {action.key.name}: {action.reason}"]
+        case AddFinalizer():
+            return [f"hold {action.key.name} ({action.finalizer})"]
         case Doubt():
             return [f"doubt {action.key.name}: {action.status['reason']}"]
         case DeleteAssignment():

@@ -15,6 +15,9 @@ STOPPED_FINALIZER = "starlink.dev/stopped"
 DRAINED_FINALIZER = "starlink.dev/drained"
 """On a Server until nothing that StarLink placed there is left."""
 
+IN_USE_FINALIZER = "starlink.dev/in-use"
+"""On a Pool until no task names it and nothing runs on its servers."""
+
 GONE_ANNOTATION = "starlink.dev/gone"
 """`true` on a Server declares it gone: its assignments are replaced and no longer charged, whatever
 the storm brake says, and it gets no work until the annotation is taken away."""

@@ -144,9 +144,18 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
     for name, pool in sorted(world.pools.items()):
         with bulkhead.around(name):
             use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
+            if pool.metadata.deleting:
+                use = replace(
+                    use, instances=sum(int(fleet.instances[fleet.index[one]]) for one in members(pools, name))
+                )
             plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
     plans += [plan_of_failure(POOL, world.pools[name], error, world.now) for name, error in bulkhead.errors.items()]
     return plans
+
+
+def members(pools: Mapping[str, str], pool: str) -> list[str]:
+    """The servers of a pool."""
+    return [name for name, its in pools.items() if its == pool]
 
 
 def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:

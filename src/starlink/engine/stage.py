@@ -16,6 +16,7 @@ from starlink.api.timestamp import format_time
 from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import (
     Action,
+    AddFinalizer,
     CreateAssignment,
     DeleteAssignment,
     Doubt,
@@ -77,7 +78,7 @@ class Stage:
                 return self._change(action.uid, lambda a: _released(a, action.finalizer))
             case UpdateStatus():
                 self._tell(action)
-            case RecordEvent():
+            case RecordEvent() | AddFinalizer():
                 pass
             case _:
                 assert_never(action)

@@ -4,6 +4,7 @@ from itertools import chain
 
 from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
+from starlink.api.task import Task
 from starlink.api.timestamp import parse_time
 from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
@@ -33,7 +34,6 @@ def decide(observed: Observed, health: Health, now: float) -> Decision:
             remove=remove,
             completed=frozenset(completed),
             failures=dict(observed.failures),
-            recheck_after=_deadline(observed, now),
         )
     wants, forget, recheck, more = _next_attempts(observed, frozenset(completed), now)
     is_gang = task.spec.placement.gang
@@ -81,11 +81,19 @@ def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple
 
 
 def _deadline(observed: Observed, now: float) -> float | None:
-    """Seconds left."""
+    """Seconds left, those aside in which the task was suspended."""
     task = observed.task
     if task.spec.deadline is None or task.status.started_at is None:
         return None
-    return parse_time(task.status.started_at) + duration.seconds(task.spec.deadline) - now
+    running = now - parse_time(task.status.started_at) - suspended_for(task, now)
+    return duration.seconds(task.spec.deadline) - running
+
+
+def suspended_for(task: Task, now: float) -> float:
+    """For how many seconds a Batch that has begun was suspended in all."""
+    status = task.status
+    since = now if status.suspended_at is None else parse_time(status.suspended_at)
+    return status.suspended_seconds + max(now - since, 0.0)
 
 
 def _next_attempts(

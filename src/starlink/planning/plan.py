@@ -64,6 +64,18 @@ class ReleaseFinalizer:
 
 
 @dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Put `finalizer` behind those that the object has, conditional on `resource_version`."""
+
+    kind: Kind
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    finalizers: tuple[str, ...]  # all that the object has now
+    finalizer: str
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStatus:
     """Merge `status` into the object's status; only the fields that it names. Only on the object with this UID;
     not conditional on its resourceVersion, for each field has one writer."""
@@ -98,7 +110,16 @@ def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
     return {**{name: None for name in before if name not in now}, **now}
 
 
-Action = CreateAssignment | StopAssignment | DeleteAssignment | Doubt | ReleaseFinalizer | UpdateStatus | RecordEvent
+Action = (
+    CreateAssignment
+    | StopAssignment
+    | DeleteAssignment
+    | Doubt
+    | AddFinalizer
+    | ReleaseFinalizer
+    | UpdateStatus
+    | RecordEvent
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus, replacing
+from starlink.planning.plan import Action, AddFinalizer, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
 from starlink.planning.status import INVALID_SPEC
-from starlink.planning.words import share
+from starlink.planning.words import counted, share
 from starlink.planning.world import World
 
 
@@ -38,6 +38,7 @@ class PoolUse:
     `capacity` may be requested of its servers in all, `allocated` is, `headroom` is what quota and servers leave.
     `exhausted` are the keys of the quota of which nothing is left, each as a person reads it with the way out, `above`
     the watermarks. `outsiders` are the fields of the spec that instances here go against, with the instances.
+    `instances` is how many there are on its servers, counted for a pool that is being deleted.
     """
 
     capacity: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class PoolUse:
     exhausted: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
     outsiders: tuple[str, ...] = ()
+    instances: int = 0
 
 
 def plan_pool(
@@ -60,7 +62,10 @@ def plan_pool(
         for name in members
         if world.servers[name].has_joined and not health.is_unknown(name) and not health.is_gone(name)
     ]
+    holders = _holders(pool, world, use)
     well = _with_outsiders(_ready(pool, members, ready, world, pools, health, fault), use.outsiders)
+    if pool.metadata.deleting:
+        well = Condition(type="Ready", status="False", reason="Terminating", message=_terminating(pool, holders))
     told = _conditions(pool, well, use, fault, world.now)
     status: dict[str, Any] = {
         "observedGeneration": pool.metadata.generation,
@@ -74,12 +79,44 @@ def plan_pool(
     }
     before = _present(pool)
     changed = {name for name, value in status.items() if before.get(name) != value}
+    held = _finalizer(pool, holders)
     if not changed:
-        return Plan(POOL, pool.key)
+        return Plan(POOL, pool.key, held, "its finalizer" if held else "")
     patch = {**status, **{name: replacing(before[name], status[name]) for name in _AMOUNTS}}
     actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, patch)]
     actions += _events(pool, told)
-    return Plan(POOL, pool.key, tuple(actions), "allocated" if changed <= _COALESCED else "its servers changed")
+    amounts_alone = changed <= _COALESCED and not held
+    return Plan(POOL, pool.key, (*held, *actions), "allocated" if amounts_alone else "its servers changed")
+
+
+def _holders(pool: Pool, world: World, use: PoolUse) -> tuple[str, ...]:
+    """Who would lose their place with a pool that is being deleted, in words."""
+    if not pool.metadata.deleting:
+        return ()
+    tasks = [str(key) for key, task in sorted(world.tasks.items()) if task.spec.placement.pool == pool.name]
+    named = ", ".join(tasks[:_MOST_NAMED]) + (f" and {len(tasks) - _MOST_NAMED} more" if tasks[_MOST_NAMED:] else "")
+    found = [f"{counted(len(tasks), 'task')} that name{'s' if len(tasks) == 1 else ''} it ({named})"] if tasks else []
+    return (*found, *([f"{counted(use.instances, 'instance')} on its servers"] if use.instances else []))
+
+
+def _terminating(pool: Pool, holders: Sequence[str]) -> str:
+    if not holders:
+        return "it is being deleted"
+    return (
+        f"it is being deleted, and held by {' and '.join(holders)}, which go on as they are: delete them or give them "
+        f"another pool, or let it go all the same with `starlink delete pool {pool.name} --force`"
+    )
+
+
+def _finalizer(pool: Pool, holders: Sequence[str]) -> tuple[Action, ...]:
+    """A pool is held from its beginning: whoever deletes it does not ask first."""
+    meta, name = pool.metadata, labels.IN_USE_FINALIZER
+    has = name in meta.finalizers
+    if not has and not meta.deleting:
+        return (AddFinalizer(POOL, pool.key, pool.uid, meta.resource_version, meta.finalizers, name),)
+    if has and meta.deleting and not holders:
+        return (ReleaseFinalizer(POOL, pool.key, pool.uid, meta.resource_version, meta.finalizers, name),)
+    return ()
 
 
 _AMOUNTS = ("capacity", "allocated", "headroom")

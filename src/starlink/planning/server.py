@@ -75,7 +75,7 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
             f"a person has declared it gone; take {labels.GONE_ANNOTATION} away to use it again",
         )
     if server.metadata.deleting:
-        return "False", "Draining", _draining(charged)
+        return "False", "Draining", _draining(server, charged, health)
     if not server.has_joined:
         return "Unknown", "Registering", "its agent has not reported the machine yet"
     if server.name in health.braked and health.is_unknown(server.name):
@@ -90,8 +90,13 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
     return "True", "Cordoned" if server.spec.unschedulable else "AgentHeard", heard
 
 
-def _draining(charged: Charged) -> str:
+def _draining(server: Server, charged: Charged, health: Health) -> str:
     left = f"{counted(charged.instances, 'assignment')} {'has' if charged.instances == 1 else 'have'} not stopped yet"
+    if charged.instances and health.is_suspect(server.name):
+        return (
+            f"it is being deleted; {left}, and its agent is not heard: start the agent again, or say that the server "
+            f"is gone for good with `starlink delete server {server.name} --force`"
+        )
     return f"it is being deleted; {left}{f'; {charged.held_up}' if charged.held_up else ''}"
 
 

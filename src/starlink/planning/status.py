@@ -10,7 +10,7 @@ from starlink.api import conditions, labels, slots
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition
 from starlink.api.timestamp import format_time
-from starlink.planning.batch import describe
+from starlink.planning.batch import describe, suspended_for
 from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
 from starlink.planning.replacements import troubled
@@ -300,9 +300,21 @@ def _batch(facts: _Facts, now: float) -> dict[str, Any]:
     started = status.started_at is None and (facts.examined.decision.wants or facts.live)
     if started:
         fields["startedAt"] = format_time(now)
+    if status.started_at is not None and facts.examined.decision.verdict is None:
+        fields |= _suspension(facts.task, now)
     if facts.examined.decision.verdict is not None and status.finished_at is None:
         fields["finishedAt"] = format_time(now)
     return fields
+
+
+def _suspension(task: Task, now: float) -> dict[str, Any]:
+    """When it was suspended, and once it goes on, for how long it was in all: that counts for no deadline."""
+    status = task.status
+    if task.spec.suspend:
+        return {"suspendedAt": status.suspended_at or format_time(now)}
+    if status.suspended_at is None:
+        return {}
+    return {"suspendedAt": None, "suspendedSeconds": round(suspended_for(task, now))}
 
 
 def _present(examined: Examined) -> dict[str, Any]:
@@ -322,6 +334,8 @@ def _present(examined: Examined) -> dict[str, Any]:
         "failed": status.failed,
         "startedAt": status.started_at,
         "finishedAt": status.finished_at,
+        "suspendedAt": status.suspended_at,
+        "suspendedSeconds": status.suspended_seconds,
         "completedSlots": status.completed_slots,
         "artifact": msgspec.to_builtins(status.artifact) if status.artifact else None,
         "slots": [{"slot": s.slot, "attempts": s.attempts, "failures": s.failures} for s in status.slots],
