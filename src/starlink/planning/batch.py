@@ -9,12 +9,14 @@ from starlink.api.timestamp import parse_time
 from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
-from starlink.planning.observed import Observed, ended_at, failed, succeeded
+from starlink.planning.observed import Observed, ended_at, failed, succeeded, was_refused
 from starlink.planning.service import most_wants
 from starlink.planning.words import counted, share
 
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 60.0
+KEPT_FAILURES = 50
+"""Failed attempts of one Batch that stay, the latest, so that their logs can be read."""
 
 
 def decide(observed: Observed, health: Health, now: float) -> Decision:
@@ -104,7 +106,9 @@ def _next_attempts(
     task = observed.task
     room, most = task.parallelism - len(observed.active), most_wants(task)
     wants: list[Want] = []
-    forget = [a for a in observed.superseded if not succeeded(a)]
+    forget = [a for a in observed.superseded if not (succeeded(a) or _has_logs(a))]
+    ended = sorted((*observed.superseded, *observed.finished.values()), key=ended_at)
+    forget += [a for a in ended if _has_logs(a)][:-KEPT_FAILURES]
     recheck: float | None = None
     lost = sorted({int(a.spec.slot) for a in observed.lost if not a.stopping})
     for index in chain(lost, (index for index in range(task.completions) if index not in lost)):
@@ -119,9 +123,15 @@ def _next_attempts(
             if due > 0:
                 recheck = _sooner(recheck, due)
                 continue
-            forget.append(before)
+            if not _has_logs(before):
+                forget.append(before)
         wants.append(Want(slot, observed.attempts.get(slot, 0) + 1))
     return wants, forget, recheck, len(wants) == most
+
+
+def _has_logs(assignment: Assignment) -> bool:
+    """Whether it ended badly after it ran: what it wrote says why."""
+    return failed(assignment) and not was_refused(assignment)
 
 
 def _due_in(before: Assignment, failures: int, now: float) -> float:

@@ -106,7 +106,7 @@ class _Facts:
         self.updated = sum(1 for a in observed.live.values() if a.revision == examined.revision)
         self.stopping = len(observed.active) - len(observed.live)
         self.braked = sorted({a.spec.server for a in observed.live.values() if a.spec.server in health.braked})
-        self.failing = [a for a in observed.finished.values() if failed(a)]
+        self.failing = [a for slot, a in observed.finished.items() if failed(a) and slot not in observed.active]
         self.failures = examined.decision.failures
         self.completed = len(examined.decision.completed)
         self.desired = task.completions if task.is_batch else 0 if task.spec.suspend else task.replicas

@@ -24,7 +24,7 @@ from starlink.planning.decision import Decision, Want
 from starlink.planning.doubt import doubts
 from starlink.planning.events import task_events
 from starlink.planning.health import Health
-from starlink.planning.observed import PREEMPTED, SERVER_LOST, Observed, observe
+from starlink.planning.observed import PREEMPTED, SERVER_LOST, Observed, failed, observe
 from starlink.planning.plan import (
     Action,
     CreateAssignment,
@@ -186,7 +186,9 @@ def _removals(examined: Examined, health: Health) -> list[Action]:
     actions += [DeleteAssignment(a.key, a.uid, "Superseded") for a in examined.decision.forget]
     forgotten = {a.uid for a in examined.decision.forget}
     for slot, a in observed.finished.items():  # such as a lost one that has come back and stopped
-        if (a.spec.reason == SERVER_LOST or slot in observed.active) and a.uid not in forgotten:
+        kept = examined.task.is_batch and failed(a)
+        makes_way = a.spec.reason == SERVER_LOST or (slot in observed.active and not kept)
+        if makes_way and a.uid not in forgotten:
             actions.append(DeleteAssignment(a.key, a.uid, "Superseded"))
     for a in observed.lost:
         if health.is_gone(a.spec.server) and not a.metadata.deleting:

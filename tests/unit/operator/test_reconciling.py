@@ -216,3 +216,28 @@ async def test_it_wakes_when_the_least_time_ready_is_over() -> None:
             return [status["available"] for status in told if "available" in status]
 
         await soon(lambda: 1 in available(), "it is available, without anything else that happens")
+
+
+async def test_what_waits_is_looked_at_when_a_deleted_server_comes_back() -> None:
+    operator = Operator()
+    room = {"architecture": "amd64", "allocatable": {"cpu": "4", "memory": "8Gi"}}
+
+    def beat(version: int) -> None:
+        body = {
+            "metadata": {"name": "s1", "namespace": "starlink-servers", "resourceVersion": str(version)},
+            "spec": {},
+        }
+        operator.observed._leases.hear("MODIFIED", msgspec.json.encode(body))
+
+    beat(1)
+    operator.hear("servers", "s1", "DELETED")
+    async with operator.running():
+        operator.task("web")
+        await soon(lambda: operator.reconciler._unplaced.keys, "it finds no server")
+        operator.observed._heartbeats._seen["s1"] = ("1", time.monotonic() - 60)
+        operator.hear("servers", "s1", metadata={"uid": "uid-anew"})
+        operator.hear("servers", "s1", "MODIFIED", metadata={"uid": "uid-anew"}, status=room)
+        await soon(lambda: "s1" in operator.reconciler._unhealthy, "it is not heard yet")
+        assert operator.writer.created() == set()
+        beat(operator.version + 1)
+        await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)

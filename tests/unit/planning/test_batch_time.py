@@ -3,6 +3,8 @@
 from tests.unit.api.test_crds import RUN, SCHEMAS
 from tests.world import Cluster, Obj
 
+from starlink.api.timestamp import format_time
+
 
 def phase(cluster: Cluster, task: Obj, seconds: float) -> str:
     cluster.now += seconds
@@ -53,3 +55,22 @@ def test_the_template_of_a_batch_that_has_begun_is_not_changed() -> None:
     assert list(told) == ["spec.template"] and "delete the task and apply it anew" in told["spec.template"]
     assert refused("Batch", False, template=other) == {} == refused("Service", True, template=other)
     assert refused("Batch", True, suspend=True, parallelism=3) == {}
+
+
+def test_failed_attempts_stay_for_their_logs_and_the_oldest_of_many_go() -> None:
+    cluster = Cluster()
+    cluster.server("s1")
+    task = cluster.task("sum", type="Batch", retries=60)
+    for number in range(1, 61):
+        cluster.settle()
+        (running,) = (a for a in cluster.assignments() if not a.finished)
+        assert running.spec.attempt == number
+        end = format_time(cluster.now)
+        cluster.report_named(running.name, phase="Exited", ready=False, exitCode=1, finishedAt=end)
+        cluster.now += 100
+        cluster.settle()
+        there = sorted(a.spec.attempt for a in cluster.assignments() if a.finished)
+        assert there == list(range(max(number - 49, 1), number + 1)), "the latest stay"
+        assert task["status"]["failed"] == number
+        ready = next(one for one in task["status"]["conditions"] if one["type"] == "Ready")
+        assert ready["reason"] == "Running", "what runs now is what is told"
