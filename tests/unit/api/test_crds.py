@@ -126,7 +126,6 @@ WRONG: list[tuple[str, Obj, str, str]] = [
     ("tasks", packed("arm64", "amd64", architectures=["riscv64"]), "spec.placement.architectures", "add a variant"),
     ("tasks", unavailable(1e30), "spec.update.maxUnavailable", "integer,string"),
     ("tasks", {"template": RUN, "update": {"minReadyTime": "61m"}}, "spec.update.minReadyTime", "at most 1h"),
-    ("tasks", {"template": RUN, "update": {"minReadyTime": "soon"}}, "spec.update.minReadyTime", "soon"),
     ("tasks", unavailable("200%"), "spec.update.maxUnavailable", "200% is neither; write a number"),
     ("tasks", unavailable(-1), "spec.update.maxUnavailable", "0% to 100%"),
     ("tasks", unavailable("101%"), "spec.update.maxUnavailable", "101%"),
