@@ -9,7 +9,7 @@ from starlink.api.task import Task
 from starlink.planning.health import Health
 
 LONGEST_STEADY = 60.0
-"""Seconds for which one that has crashed must be ready at most, before it counts as well again."""
+"""Seconds for which one that has crashed more than once must be ready at most, before it counts as well again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +51,8 @@ class Standing:
         return bound - self.ready_for.get(assignment.uid, bound)
 
     def _steady(self, assignment: Assignment) -> float:
+        """For how long one that was started again must be ready to be well: after its first restart like any other."""
+        if assignment.status.restarts == 1:
+            return self.task.min_ready_seconds
         longest = duration.seconds(assignment.spec.template.restart.backoff.max)
         return max(self.task.min_ready_seconds, min(longest, LONGEST_STEADY))

@@ -144,6 +144,21 @@ def test_a_crash_loop_is_not_running_all_ready_and_is_over_once_it_runs() -> Non
     assert condition(task, "Ready") == ("True", "AllReady", "1 of 1 instance is ready")
 
 
+@pytest.mark.parametrize(
+    ("restarts", "seconds", "reason"), [(1, 1.0, "Crashed"), (1, 6.0, "AllReady"), (2, 6.0, "CrashLoop")]
+)
+def test_one_that_was_started_again_once_is_well_when_it_is_available(
+    restarts: int, seconds: float, reason: str
+) -> None:
+    cluster, task = running(replicas=1)
+    (name,) = of_revision(cluster, "run")
+    crash(cluster, name, restarts)
+    cluster.ready_for[cluster.objects["Assignment", "default", name]["metadata"]["uid"]] = seconds
+    cluster.round()
+    ready = condition(task, "Ready")
+    assert ready and ready[1] == reason
+
+
 def test_failures_in_a_row_are_forgotten_once_an_attempt_is_available() -> None:
     cluster, task = running(1, template={"command": ["run"], "restart": {"policy": "Never"}})
     for failures in (1, 2, 3):
