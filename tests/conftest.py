@@ -166,17 +166,21 @@ def _read(path: str) -> bytes:
         return b""
 
 
+def _lives(thread: str) -> bool:
+    return _read(f"{thread}/stat").rpartition(b")")[2].split()[:1] not in ([], [b"Z"])
+
+
 def instances_below(folder: Path) -> dict[int, str]:
     """Living processes with STARLINK_RUN whose HOME is below `folder`."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        parts = dict(p.split(b"=", 1) for p in _read(f"{entry}/environ").split(b"\0") if b"=" in p)
+        threads = [path for path in (str(entry), *map(str, entry.glob("task/*"))) if _lives(path)]
+        environ = next(filter(None, (_read(f"{path}/environ") for path in threads)), b"")
+        parts = dict(p.split(b"=", 1) for p in environ.split(b"\0") if b"=" in p)
         if b"STARLINK_RUN" in parts and parts.get(b"HOME", b"").startswith(str(folder).encode() + b"/"):
-            state = _read(f"{entry}/stat").rpartition(b")")[2].split()[:1]
-            if state and state[0] != b"Z":
-                found[int(entry.name)] = parts[b"STARLINK_RUN"].decode()
+            found[int(entry.name)] = parts[b"STARLINK_RUN"].decode()
     return found
 
 

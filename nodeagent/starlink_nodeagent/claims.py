@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from starlink.files import durable
-from starlink_nodeagent.processes import started
+from starlink_nodeagent.procfs import started
 from starlink_nodeagent.uids import BadRange, Range, claimed
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ class Claim(msgspec.Struct, frozen=True):
         """Whether the agent lives or has an instance. What can't be looked at may have one."""
         if self is _UNREADABLE:
             return True
-        if self.started and started(self.pid) == self.started:
-            return True
         try:
+            if self.started and started(self.pid) == self.started:
+                return True
             return any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(Path(self.data_dir, INSTANCES)))
         except (FileNotFoundError, NotADirectoryError):
             return False

@@ -17,11 +17,13 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from starlink_nodeagent.failure import NotYet
-from starlink_nodeagent.processes import gone, living
+from starlink_nodeagent.processes import gone
+from starlink_nodeagent.procfs import all_pids, living, look_at
+from starlink_nodeagent.uids import LARGEST
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,12 @@ os.setresgid(spare, spare, spare)
 os.setresuid(spare, uid, spare)
 os.kill(-1, 9)
 """
-_TRIES = 20
+_LOOKS = 6
+_RACES = 3
+"""So often all that the kernel knows of a user may have gone before /proc is read."""
 _PAUSE = 0.05
+"""Before the second look; twice as long each time."""
+_MOST_NAMED = 10
 
 BUSY = "TaskUserBusy"
 
@@ -49,17 +55,23 @@ class Clearing:
     async def clear(self, uid: int) -> None:
         """Kills all processes whose real user is `uid`, until none is left. Raises NotYet, OSError.
 
-        Only as root, and only for a user that a Task has alone.
+        Only as root, and only for a user that a Task has alone. All are killed whenever the kernel knows of one, for
+        /proc may show less. What has a SIGKILL ahead of it is waited for, and not signalled again.
         """
         if os.geteuid() != 0:
             return
-        for _ in range(_TRIES):
+        doomed: set[int] | None = None
+        for look in range(_LOOKS):
             async with self._turn:  # nothing runs as the user from now on, a child with its number as the spare neither
+                if not knows(uid):
+                    return
+                there = {*living(uid)}
+                if (doomed is None or not doomed.issuperset(there)) and await _kill_all(uid, self._spare(uid)):
+                    doomed = there | (doomed or set())
                 if not runs(uid):
                     return
-                await _kill_all(uid, self._spare(uid))
-            await asyncio.sleep(_PAUSE if runs(uid) else 0)
-        raise _busy(uid, f"see: ps -U {uid}")
+            await asyncio.sleep(_PAUSE * 2**look)
+        raise busy(uid, [*living(uid)])
 
     def _spare(self, uid: int) -> int:
         """A number as which nothing runs."""
@@ -69,29 +81,46 @@ class Clearing:
         return found
 
 
+def busy(uid: int, pids: Sequence[int]) -> NotYet:
+    """What is raised when these processes of a user outlive a SIGKILL."""
+    named = ", ".join(map(str, sorted(pids)[:_MOST_NAMED])) or "hidden from the agent"
+    more = f" and {len(pids) - _MOST_NAMED} more" if len(pids) > _MOST_NAMED else ""
+    return _busy(uid, f"what they wait for, such as a file system that does not answer, holds them: {named}{more}")
+
+
 def _busy(uid: int, more: str) -> NotYet:
     return NotYet(BUSY, f"it waits until all processes of the user {uid} are gone, which can't be ended yet; {more}")
 
 
-def runs(uid: int) -> bool:
-    """Whether a process of the user is there, other than zombies that nobody waits for.
-
-    The kernel is asked for the user's priority, which costs microseconds where it knows no such user, and only then is
-    /proc read. https://man7.org/linux/man-pages/man2/getpriority.2.html
-    """
+def knows(uid: int) -> bool:
+    """Whether the kernel has a process of the user, zombies too. It is asked for the user's priority.
+    https://man7.org/linux/man-pages/man2/getpriority.2.html"""
     try:
         with contextlib.suppress(OverflowError):  # an earlier agent gave numbers that the call can't take
             os.getpriority(os.PRIO_USER, uid)
     except ProcessLookupError:
         return False
-    return any(living(uid))
+    return True
 
 
-async def _kill_all(uid: int, spare: int) -> None:
+def runs(uid: int) -> bool:
+    """Whether a process of the user is there, other than zombies that nobody waits for. One that the kernel knows and
+    /proc does not show is there. /proc is read only where the kernel knows one. Raises OSError."""
+    for _ in range(_RACES):
+        if not knows(uid):
+            return False
+        shown = [one.lives for one in map(look_at, all_pids()) if one is not None and one.user == uid]
+        if shown or uid > LARGEST:
+            return any(shown)
+    return True
+
+
+async def _kill_all(uid: int, spare: int) -> bool:
+    """Whether all that ran as the user when it was called has a SIGKILL ahead of it."""
     log.info("ending what still runs as a task's user", extra={"user": uid})
     child = _killer(uid, spare)
     await gone(child.pid)
-    child.poll()
+    return child.poll() == 0
 
 
 def _killer(uid: int, spare: int) -> "subprocess.Popen[bytes]":

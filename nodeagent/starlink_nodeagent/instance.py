@@ -164,8 +164,8 @@ class Instance:
             return
         found = await self._find()
         if found.run is not None:
-            self._run = found.run
             survivors.adopt(found, self.record)
+            self._run = found.run
         others = [marker for marker in found.markers if found.run is None or marker != found.run.marker]
         await survivors.end(others, self._host.processes)
         if self._run is None:

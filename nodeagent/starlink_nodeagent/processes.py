@@ -1,31 +1,25 @@
 """What runs on this server, read from /proc for all who ask at the same time.
 
 A reading costs by the processes of the server, so it is shared: one that begins after several have asked answers them
-all. In between the agent does other things. What a process says of itself, its environment and its arguments, is the
-process's to change and as large as it likes, so a bounded head of it is read, and only where the process's real user,
-which the kernel says, is one that was asked for. https://man7.org/linux/man-pages/man5/proc.5.html
+all. In between the agent does other things. What a process says of itself is read only where its real user, which the
+kernel says, is one that was asked for.
 """
 
 import asyncio
 import contextlib
 import os
-import re
 import signal
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlink_nodeagent.environment import RUN_MARKER
+from starlink_nodeagent.procfs import all_pids, run_of, user_of
 
 REST_SECONDS, LONGEST_REST = 0.05, 0.5
 """Between two readings; twice as long as the last one took, within these."""
 _STRETCH_SECONDS = 0.002
 """So long a reading goes on before others have a turn."""
 _LOOKS = 8
-_HEAD = 64 * 1024
-_MARKER = re.compile(rb"(?:^|\0)" + RUN_MARKER.encode() + rb"=([^\0]{1,64})(?:\0|$)")
-"""No marker is longer. One that is does not count as one, so that what a reading keeps is bounded."""
-_STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTALL)
 _ROOT = 0
 
 
@@ -127,7 +121,7 @@ async def _read(snapshot: Snapshot) -> None:
     clock = asyncio.get_running_loop().time
     seen, turn = set[int](), clock()
     for _ in range(_LOOKS):
-        fresh = [pid for pid in _all() if pid not in seen]
+        fresh = [pid for pid in all_pids() if pid not in seen]
         if not fresh:
             break
         seen.update(fresh)
@@ -164,62 +158,4 @@ async def gone(pid: int) -> None:
         await over.wait()
     finally:
         loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-def living(user: int) -> Iterator[int]:
-    """The living processes whose real user it is."""
-    return (pid for pid in _all() if user_of(pid) == user)
-
-
-def user_of(pid: int) -> int | None:
-    """The real user of a living process, else None.
-
-    The owner of its files in /proc would not do: those of a process that can't be dumped are root's.
-    """
-    found = _STATUS.search(_head(f"/proc/{pid}/status"))
-    return int(found[2]) if found and found[1] not in (b"Z", b"X") else None
-
-
-def run_of(pid: int) -> str | None:
-    """What a process has as its run marker; None without one, or when it can't be read."""
-    found = _MARKER.search(_head(f"/proc/{pid}/environ"))
-    return found[1].decode(errors="replace") if found else None
-
-
-def environment_of(pid: int) -> dict[str, str]:
-    """The head of a process's environment; empty when it is gone or can't be read."""
-    parts = _head(f"/proc/{pid}/environ").decode(errors="replace").split("\0")
-    return {name: value for name, equals, value in (part.partition("=") for part in parts) if equals}
-
-
-def arguments_of(pid: int) -> list[bytes]:
-    """The head of a process's arguments; empty when it is gone."""
-    return _head(f"/proc/{pid}/cmdline").split(b"\0")
-
-
-def started(pid: int) -> int:
-    """When a process was started, in ticks since the machine was; 0 when it is gone."""
-    fields = _head(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(fields[19]) if len(fields) > 19 else 0
-
-
-def _all() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
-
-
-def _head(path: str) -> bytes:
-    """The head of a file of /proc, b"" when it is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    content = bytearray()
-    try:
-        while len(content) < _HEAD and (part := os.read(descriptor, _HEAD - len(content))):
-            content += part
-        return bytes(content)
-    except OSError:
-        return b""
-    finally:
         os.close(descriptor)

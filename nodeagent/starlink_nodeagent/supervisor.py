@@ -22,7 +22,8 @@ from starlink_nodeagent import logs
 from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.faults import INVALID_SPEC
-from starlink_nodeagent.processes import Marker, Processes, arguments_of, gone, send, started, user_of
+from starlink_nodeagent.processes import Marker, Processes, gone, send
+from starlink_nodeagent.procfs import arguments_of, started, user_of
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.user import TaskUser
 

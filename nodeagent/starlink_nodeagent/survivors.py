@@ -15,7 +15,8 @@ from starlink_nodeagent.environment import port_variable
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import last_run, run_directory
-from starlink_nodeagent.processes import Marker, Processes, environment_of
+from starlink_nodeagent.processes import Marker, Processes
+from starlink_nodeagent.procfs import environment_of
 from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.supervisor import Run

@@ -273,6 +273,22 @@ def _escape(script: str) -> None:
 
 
 @attack
+def no_main_thread() -> None:
+    """Its first thread ends and another goes on, so that /proc calls it a zombie; one of two leaves its session too."""
+    if os.fork() == 0:
+        os.setsid()
+    deaf()
+    threading.Thread(target=_outlive).start()
+    ctypes.CDLL(None).pthread_exit(None)
+
+
+def _outlive() -> None:
+    time.sleep(0.5)
+    _tried("no_main_thread")
+    time.sleep(100_000)
+
+
+@attack
 def deaf() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)

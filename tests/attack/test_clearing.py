@@ -22,7 +22,8 @@ from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.parking import park_all
-from starlink_nodeagent.processes import Marker, arguments_of, living, run_of
+from starlink_nodeagent.processes import Marker
+from starlink_nodeagent.procfs import arguments_of, living, run_of
 from starlink_nodeagent.record import Record, decode, encode
 from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.uids import DEFAULTS, Range

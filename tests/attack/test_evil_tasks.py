@@ -209,9 +209,10 @@ def _processes_of(users: set[int]) -> list[int]:
 
 
 def _user(pid: int) -> int:
-    """The real user of a living process, -1 when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return -1
-    return -1 if "\nState:\tZ" in status else int(status.split("\nUid:", 1)[1].split()[0])
+    """The real user of a process, one of whose threads lives at least; -1 when there is none."""
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            status = (thread / "status").read_text()
+            if "\nState:\tZ" not in status:
+                return int(status.split("\nUid:", 1)[1].split()[0])
+    return -1

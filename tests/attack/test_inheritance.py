@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from starlink_nodeagent import confinement, processes, supervisor
+from starlink_nodeagent import confinement, procfs, supervisor
 from starlink_nodeagent.failure import Failure
 from starlink_nodeagent.user import TaskUser
 
@@ -60,7 +60,7 @@ def test_a_want_of_processes_is_blamed_on_a_task_only_when_it_is_the_tasks() -> 
 def test_a_marker_that_can_be_none_is_not_kept() -> None:
     child = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], "STARLINK_RUN": "x" * 100_000})
     try:
-        assert processes.run_of(child.pid) is None
+        assert procfs.run_of(child.pid) is None
     finally:
         child.kill()
         child.wait()

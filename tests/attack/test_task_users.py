@@ -16,11 +16,12 @@ from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
-from starlink_nodeagent import logs, processes, supervisor, survivors
+from starlink_nodeagent import logs, procfs, supervisor, survivors
 from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.failure import Failure
-from starlink_nodeagent.processes import Marker, living, user_of
+from starlink_nodeagent.processes import Marker
+from starlink_nodeagent.procfs import living, user_of
 from starlink_nodeagent.rights import of
 from starlink_nodeagent.uids import Range
 from starlink_nodeagent.user import TaskUser
@@ -516,16 +517,16 @@ async def test_a_huge_environment_is_read_to_a_bound(tmp_path: Path, monkeypatch
     async with bench(tmp_path) as site:
         instance = await site.run("large", FOREVER, env=large)
         sizes: list[int] = []
-        real = processes._head
+        real = procfs._head
 
-        def head(path: str) -> bytes:
+        def head(path: str) -> bytes | None:
             content = real(path)
-            sizes.append(len(content))
+            sizes.append(len(content or b""))
             return content
 
-        monkeypatch.setattr(processes, "_head", head)
+        monkeypatch.setattr(procfs, "_head", head)
         members = await site.host.processes.members(site.marker(instance), None)
-        assert members and max(sizes) == processes._HEAD
+        assert members and max(sizes) == procfs._HEAD
 
 
 def test_a_marker_is_of_its_user_and_root_can_become_anybody() -> None:

@@ -31,12 +31,16 @@ def below(folder: Path) -> Sequence[Process]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                env = _environment((entry / "environ").read_text(errors="replace"))
-                if "STARLINK_RUN" in env and env.get("HOME", "").startswith(f"{folder}/"):
-                    found.append(Process(int(entry.name), env))
+            env = _environment(entry)
+            if "STARLINK_RUN" in env and env.get("HOME", "").startswith(f"{folder}/"):
+                found.append(Process(int(entry.name), env))
     return found
 
 
-def _environment(text: str) -> Mapping[str, str]:
-    return dict(part.split("=", 1) for part in text.split("\0") if "=" in part)
+def _environment(process: Path) -> Mapping[str, str]:
+    """Empty when the process is gone. One whose first thread has ended has its memory with the others."""
+    for place in (process, *process.glob("task/*")):
+        with contextlib.suppress(OSError):
+            text = (place / "environ").read_text(errors="replace")
+            return dict(part.split("=", 1) for part in text.split("\0") if "=" in part)
+    return {}
