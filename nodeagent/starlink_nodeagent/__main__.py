@@ -21,7 +21,7 @@ from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.environment import PATH
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.parking import park_all
+from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.refusal import Refused
 from starlink_nodeagent.registration import NameTaken
 from starlink_nodeagent.uids import DEFAULTS, BadRange
@@ -29,7 +29,7 @@ from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
-BAD_USAGE, NAME_TAKEN, REFUSED = 2, 3, 4
+BAD_USAGE, NAME_TAKEN, REFUSED, STILL_RUNNING = 2, 3, 4, 5
 LOCK = "agent.lock"
 
 
@@ -58,6 +58,9 @@ def main() -> None:
     except folder.NotUsable as error:
         log.error("the agent can't start: --data-dir %s: %s", data_dir, error)
         raise SystemExit(BAD_USAGE) from None
+    except StillRunning as error:
+        log.error("%s", error)
+        raise SystemExit(STILL_RUNNING) from None
     except ServerDeleted as error:
         log.warning("%s", error)
     except (BadConfig, BadRange, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from starlink.api import duration
 from starlink.api.assignment import Phase
 from starlink_nodeagent import probes, probing, supervisor
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import user_of
 from starlink_nodeagent.record import WORK, Record
@@ -42,12 +43,18 @@ class Attendance:
         self._environment = environment
         self._stop = stop
         self._enter = enter
+        self._outlived: tuple[Run, Exit | None] | None = None
+        """The run that outlived its SIGKILL, and why it was ended where its probes gave it up."""
 
     async def attend(self, run: Run) -> Exit:
         """Watches a run until it has ended, probing it; ends it when it is to stop or its probes give it up.
 
-        Raises OSError when it can't be watched: it goes on then, and may be attended again.
+        Raises OSError when it can't be watched and NotYet when it can't be ended: it goes on then, and may be attended
+        again.
         """
+        if self._outlived is not None and self._outlived[0] is run:
+            await supervisor.sweep(run.marker, run.pid, self._host.processes)
+            return self._outlived[1] or supervisor.exit_of(run.directory, run.child)
         verdict: asyncio.Queue[Exit] = asyncio.Queue()
         probed = asyncio.create_task(self._probe(verdict.put_nowait))
         ended = asyncio.create_task(supervisor.ended(run))
@@ -63,20 +70,23 @@ class Attendance:
                 ended.result()  # raises: it could not be watched, and goes on
             self._record.ready = False
             self._enter("Stopping" if self._stop.is_set() else self._record.phase, "", "")
-            await self._end(run)
-            if not self._stop.is_set() and unwell.done():
-                return unwell.result()
-            return supervisor.exit_of(run.directory, run.child)
+            given_up = unwell.result() if not self._stop.is_set() and unwell.done() else None
+            await self._end(run, given_up)
+            return given_up or supervisor.exit_of(run.directory, run.child)
         finally:
             tasks = (probed, ended, stopped, unwell)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _end(self, run: Run) -> None:
+    async def _end(self, run: Run, given_up: Exit | None) -> None:
         how = self._record.template.stop
         grace = duration.seconds(how.grace_period)
-        await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
+        try:
+            await supervisor.stop(run, signal.Signals[how.signal], grace, self._host.processes)
+        except NotYet:
+            self._outlived = run, given_up
+            raise
 
     async def _probe(self, give_up: probing.GiveUp) -> None:
         """Probes the run. An error of the prober is none of the instance, and is waited out."""

@@ -62,6 +62,7 @@ class Clearing:
             return
         doomed: set[int] | None = None
         for look in range(_LOOKS):
+            await asyncio.sleep(_PAUSE * 2 ** (look - 1) if look else 0)
             async with self._turn:  # nothing runs as the user from now on, a child with its number as the spare neither
                 if not knows(uid):
                     return
@@ -70,7 +71,6 @@ class Clearing:
                     doomed = there | (doomed or set())
                 if not runs(uid):
                     return
-            await asyncio.sleep(_PAUSE * 2**look)
         raise busy(uid, [*living(uid)])
 
     def _spare(self, uid: int) -> int:
@@ -83,9 +83,12 @@ class Clearing:
 
 def busy(uid: int, pids: Sequence[int]) -> NotYet:
     """What is raised when these processes of a user outlive a SIGKILL."""
-    named = ", ".join(map(str, sorted(pids)[:_MOST_NAMED])) or "hidden from the agent"
+    if not pids:
+        return _busy(uid, "they are hidden from the agent")
+    named = ", ".join(map(str, sorted(pids)[:_MOST_NAMED]))
     more = f" and {len(pids) - _MOST_NAMED} more" if len(pids) > _MOST_NAMED else ""
-    return _busy(uid, f"what they wait for, such as a file system that does not answer, holds them: {named}{more}")
+    what = "such as a file system that does not answer, holds them in the kernel"
+    return _busy(uid, f"see what, {what}: ps -o pid,stat,wchan,args -p {named.replace(' ', '')}{more}")
 
 
 def _busy(uid: int, more: str) -> NotYet:

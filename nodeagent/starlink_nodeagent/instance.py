@@ -281,7 +281,10 @@ class Instance:
         """Says what it waits for; what runs meanwhile goes on running."""
         record = self.record
         waiting: Phase = "Starting" if record.prepared else "Preparing" if lack.begun else "Pending"
+        if self._stop.is_set():
+            waiting = "Stopping"
         phase = record.phase if self._run is not None else waiting
+        record.ready = record.ready and self._run is not None
         if (record.phase, record.reason, record.message) != (phase, lack.reason, lack.message):
             self._enter(phase, lack.reason, lack.message)
 

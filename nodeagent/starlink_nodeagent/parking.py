@@ -1,4 +1,7 @@
-"""Stopping all instances while the agent is away: what `starlink down --tasks` does."""
+"""Stopping all instances while the agent is away: what `starlink down --tasks` does.
+
+One that can't be stopped is none of the others' trouble, and is told at the end.
+"""
 
 import asyncio
 import logging
@@ -19,9 +22,13 @@ from starlink_nodeagent.users import Users
 log = logging.getLogger(__name__)
 
 
+class StillRunning(Exception):
+    """The message says what could not be ended, and names the user and the processes."""
+
+
 async def park_all(data_dir: Path) -> int:
     """Stops every instance, all at once, and notes that the next start is no restart; gives how many there were. Those
-    whose record can't be read are stopped too, as a template without a say would be."""
+    whose record can't be read are stopped too, as a template without a say would be. Raises StillRunning."""
     journal, users = Journal(data_dir / "instances"), Users(claimed=claims.own(data_dir))
     loaded = journal.load()
     owners = {uid: survivors.owner(journal.directory(uid), users) for uid in loaded.unknown}
@@ -29,45 +36,50 @@ async def park_all(data_dir: Path) -> int:
     clearing = Clearing(lambda: users.spares({user.uid for user in held}))
     processes = Processes(clearing.clear)
     running = [record for record in loaded.records if record.run and not record.finished]
-    await asyncio.gather(
+    troubles = await asyncio.gather(
         *(_park(journal, record, processes) for record in running),
         *(_stop(journal, uid, owner, Stop(), processes) for uid, owner in owners.items()),
     )
-    for number in sorted({user.uid for user in held if user.alone}):
-        await _clear(number, clearing)
+    cleared = [await _clear(number, clearing) for number in sorted({user.uid for user in held if user.alone})]
     journal.close()
+    if words := [*filter(None, (*troubles, *cleared))]:
+        raise StillRunning("; ".join(words))
     return len(running) + len(loaded.unknown)
 
 
-async def _park(journal: Journal, record: Record, processes: Processes) -> None:
-    if not await _stop(journal, record.uid, record.user, record.template.stop, processes, record.run):
-        return
+async def _park(journal: Journal, record: Record, processes: Processes) -> str:
+    """What could not be ended of it, "" when nothing runs."""
+    if trouble := await _stop(journal, record.uid, record.user, record.template.stop, processes, record.run):
+        return trouble
     record.parked, record.ready = True, False
     try:
         await journal.save(record)
     except OSError as error:  # it is stopped all the same, and its next start counts as a restart
         log.error("that it was stopped could not be noted: %s", error, extra={"assignment": str(record.key)})
+    return ""
 
 
-async def _clear(number: int, clearing: Clearing) -> None:
-    """Ends what hid from the end of its run; the next one's too when this one can't be."""
+async def _clear(number: int, clearing: Clearing) -> str:
+    """Ends what hid from the end of its run; what could not be ended, "" when nothing runs as the user."""
     try:
         await clearing.clear(number)
     except (OSError, NotYet) as error:
-        log.error("%s", error)
+        return f"the user {number} of a task has processes still: {error}"
+    return ""
 
 
 async def _stop(
     journal: Journal, uid: str, user: TaskUser | None, how: Stop, processes: Processes, known: int = 0
-) -> bool:
-    """Stops what lives of one. False when it could not: its trouble is not the others'."""
+) -> str:
+    """Stops what lives of one; what could not be ended, "" when nothing runs or its user is cleared next."""
     try:
         found = await survivors.find(uid, user, journal.directory(uid), processes, known)
         if found.run is not None:
             number, grace = signal.Signals[how.signal], duration.seconds(how.grace_period)
             await supervisor.stop(found.run, number, grace, processes)
         await survivors.end(found.markers, processes)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, NotYet) as error:
         log.error("an instance could not be stopped: %s", error, extra={"uid": uid})
-        return False
-    return True
+        is_cleared = isinstance(error, NotYet) and user is not None and user.alone
+        return "" if is_cleared else f"the instance {uid} could not be stopped: {error}"
+    return ""

@@ -13,12 +13,14 @@ import errno
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import regular
 from starlink_nodeagent import logs
+from starlink_nodeagent.clearing import busy
 from starlink_nodeagent.confinement import for_a_task
 from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.faults import INVALID_SPEC
@@ -44,6 +46,9 @@ _RESERVED = b"\n" * 4
 full by then."""
 _PATIENCE = 8
 """In so many readings a run that is killed may show new processes."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+_STUCK = 8
+"""In so many readings, one after another, it may show the same one; some two seconds."""
 
 SUPERVISOR_LOST = "SupervisorLost"
 
@@ -159,7 +164,7 @@ async def ended(run: Run) -> None:
 
 async def stop(run: Run, number: signal.Signals, grace: float, processes: Processes) -> None:
     """Signals the group, and after `grace` seconds kills what is left of the run, wherever it went. Nothing of it is
-    left afterwards."""
+    left afterwards. Raises NotYet when that can't be."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(run.pid, number)
     for pid in await processes.members(run.marker, run.pid):
@@ -175,19 +180,23 @@ async def stop(run: Run, number: signal.Signals, grace: float, processes: Proces
 
 async def _emptied(run: Run, processes: Processes) -> None:
     """Waits until no process of the run is left; polled, for strangers' children can't be waited for."""
-    pause = 0.02
+    pause = _FIRST_PAUSE
     while await processes.members(run.marker, run.pid):
         await asyncio.sleep(pause)
-        pause = min(pause * 2, 0.5)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 async def sweep(marker: Marker, session: int | None, processes: Processes) -> None:
-    """Kills every process of a run, until none is left. A run that goes on making new ones faster than they are found
-    costs its Task all that runs as its user here, other instances too."""
-    known, outrun = set[int](), 0
+    """Kills every process of a run, until none is left. Raises NotYet when the same ones stay. A run that goes on
+    making new ones faster than they are found costs its Task all that runs as its user here, other instances too."""
+    known, outrun, stayed = set[int](), 0, Counter[int]()
     while pids := await processes.members(marker, session):
         for pid in pids:
             send(pid, marker, session, signal.SIGKILL)
+        stayed = Counter({pid: stayed[pid] + 1 for pid in pids})
+        if stuck := [pid for pid, readings in stayed.items() if readings > _STUCK]:
+            raise busy(marker.uid, stuck)
+        await asyncio.sleep(min(_FIRST_PAUSE * 2 ** max(stayed.values()), _LONGEST_PAUSE))
         outrun += not known.issuperset(pids)
         known.update(pids)
         if outrun > _PATIENCE and marker.alone:

@@ -9,7 +9,7 @@ from starlink_nodeagent.record import Record, record_of
 from starlink_nodeagent.report import is_news, status_of
 from starlink_nodeagent.reporter import Reporter
 
-_ON_THE_WAY = ("Pending", "Preparing", "Starting")
+_ON_THE_WAY = ("Pending", "Preparing", "Starting", "Stopping")
 
 
 class Teller:
