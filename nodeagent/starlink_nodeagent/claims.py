@@ -10,55 +10,68 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from starlink.files import durable
-from starlink_nodeagent.procfs import started
+from starlink_nodeagent.procfs import all_pids, look_at, started
+from starlink_nodeagent.record import WORK
 from starlink_nodeagent.uids import BadRange, Range, claimed
+from starlink_nodeagent.user import is_known
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path("/var/lib/starlink-task-uids")
 INSTANCES = "instances"
 """The folder of instances within an agent's data directory."""
+_RANGE = re.compile(rb'"(\d{1,10}-\d{1,10})"')
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """`ranges` as FIRST-LAST. `pid` and `started` tell the agent that made the claim, as processes.started does."""
+    """`ranges` as FIRST-LAST. `pid` and `started` tell the agent that made the claim, as procfs.started does.
+    `damaged`: it could not be read whole, and `ranges` are those that could be made out."""
 
     data_dir: str
     ranges: tuple[str, ...]
     pid: int
     started: int
+    damaged: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether the agent lives or has an instance. What can't be looked at may have one."""
-        if self is _UNREADABLE:
+        """Whether the agent lives, has an instance, or something runs as one of the numbers. What can't be looked at
+        may have one."""
+        if self.damaged:
             return True
         try:
             if self.started and started(self.pid) == self.started:
                 return True
-            return any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(Path(self.data_dir, INSTANCES)))
+            if any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(Path(self.data_dir, INSTANCES))):
+                return True
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            return _is_used(self.numbers)
         except OSError:
             return True
+        return False
 
-    def overlaps(self, numbers: Range) -> bool:
-        """Whether some of the numbers are claimed; one whose ranges can't be read claims all."""
-        try:
-            mine = [claimed(text) for text in self.ranges]
-        except BadRange:
-            return True
-        return any(one.first <= numbers.last and numbers.first <= one.last for one in mine)
+    @property
+    def numbers(self) -> tuple[Range, ...]:
+        """The ranges that can be read."""
+        found = []
+        for text in self.ranges:
+            with contextlib.suppress(BadRange):
+                found.append(claimed(text))
+        return tuple(found)
 
-
-_UNREADABLE = Claim("", ("",), 0, 0)
-"""In the place of a claim that can't be read: it holds, and claims everything."""
+    def overlaps(self, wanted: Range) -> bool:
+        """Whether some of the numbers are claimed. A damaged claim of which no range can be made out may be to all as
+        which something runs."""
+        if self.damaged and not self.numbers:
+            return _is_used((wanted,))
+        return any(one.first <= wanted.last and wanted.first <= one.last for one in self.numbers)
 
 
 def take(numbers: Range, data_dir: Path) -> bool:
@@ -75,44 +88,80 @@ def take(numbers: Range, data_dir: Path) -> bool:
 
 
 def holder(numbers: Range, data_dir: Path) -> str:
-    """The data directory of another agent that has some of the range; "" when there is none, or nobody can tell."""
+    """The data directory of another agent that has some of the range, or the folder of claims where that can't be read;
+    "" when there is none, or nobody can tell."""
     with contextlib.suppress(OSError), _locked():
-        return next((claim.data_dir for claim in _others(numbers, data_dir)), "")
+        return next((claim.data_dir or f"a damaged claim in {FOLDER}" for claim in _others(numbers, data_dir)), "")
     return ""
 
 
 def own(data_dir: Path) -> tuple[Range, ...]:
-    """The ranges that the agent of a data directory has claimed, in this start or in earlier ones."""
+    """The ranges that the agent of a data directory has claimed, in this start or in earlier ones; where its claim was
+    damaged or lost, the numbers that its instances' files have."""
     path = _path(data_dir)
-    claim = _read(path) if path.exists() else _UNREADABLE
-    with contextlib.suppress(BadRange):
-        return tuple(claimed(text) for text in claim.ranges)
+    claim = _read(path) if path.exists() else None
+    kept = claim.numbers if claim is not None else ()
+    if claim is not None and not claim.damaged:
+        return kept
+    return (*kept, *_of_files(data_dir, kept))
+
+
+def foreign(data_dir: Path) -> tuple[Range, ...]:
+    """The ranges that other agents of this machine have claimed."""
+    with contextlib.suppress(OSError), _locked():
+        return tuple(_foreign(data_dir))
     return ()
 
 
 def _others(numbers: Range, data_dir: Path) -> Sequence[Claim]:
-    """Claims of other agents to some of the range. One that no longer holds is removed."""
-    found = []
-    for path in sorted(FOLDER.glob("*.json")):
-        claim = _read(path)
-        if claim.data_dir == str(data_dir) or not claim.overlaps(numbers):
-            continue
-        if claim.holds:
-            found.append(claim)
-        else:
-            with contextlib.suppress(OSError):  # the others are asked all the same
-                path.unlink(missing_ok=True)
-    return found
+    """Claims of other agents to some of the range."""
+    return [claim for claim in _claims_of_others(data_dir) if claim.overlaps(numbers) and _keeps(claim)]
+
+
+def _keeps(claim: Claim) -> bool:
+    """Whether a claim holds. One that no longer does is removed."""
+    if claim.holds:
+        return True
+    with contextlib.suppress(OSError):  # the others are asked all the same
+        _path(Path(claim.data_dir)).unlink(missing_ok=True)
+    return False
+
+
+def _claims_of_others(data_dir: Path) -> Iterator[Claim]:
+    return (_read(path) for path in sorted(FOLDER.glob("*.json")) if path != _path(data_dir))
 
 
 def _write(numbers: Range, data_dir: Path) -> None:
+    """Beside the range it claims what the agent had before, and what its instances' files have."""
     path = _path(data_dir)
     before = _read(path) if path.exists() else None
-    kept = before.ranges if before is not None and before.holds else ()
-    ranges = tuple(dict.fromkeys((*kept, str(numbers))))
+    kept = before.numbers if before is not None and before.holds else ()
+    files = _of_files(data_dir, (numbers, *kept, *_foreign(data_dir)))
+    ranges = tuple(dict.fromkeys(f"{one.first}-{one.last}" for one in (*kept, numbers, *files)))
     claim = Claim(str(data_dir), ranges, os.getpid(), started(os.getpid()))
     if claim != before:
         durable.replace(path, msgspec.json.encode(claim))
+
+
+def _foreign(data_dir: Path) -> Iterator[Range]:
+    return (numbers for claim in _claims_of_others(data_dir) if _keeps(claim) for numbers in claim.numbers)
+
+
+def _of_files(data_dir: Path, but: Sequence[Range]) -> Sequence[Range]:
+    """The numbers to which instances' directories were given, other than those in `but` and those of users that the
+    machine has names for."""
+    owners = set[int]()
+    for work in Path(data_dir, INSTANCES).glob(f"*/{WORK}"):
+        with contextlib.suppress(OSError):
+            owners.add(work.lstat().st_uid)
+    left = sorted(uid for uid in owners if not any(uid in numbers for numbers in but))
+    return [Range(uid, uid) for uid in left if not is_known(uid)]
+
+
+def _is_used(ranges: Sequence[Range]) -> bool:
+    """Whether something runs as one of the numbers. Raises OSError."""
+    seen = (one.user for one in map(look_at, all_pids()) if one is not None and one.lives)
+    return any(uid in numbers for uid in seen for numbers in ranges)
 
 
 def _path(data_dir: Path) -> Path:
@@ -120,11 +169,19 @@ def _path(data_dir: Path) -> Path:
 
 
 def _read(path: Path) -> Claim:
+    """The claim in a file; what can be made out of it where it is damaged."""
+    content = b""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Claim)
+        content = path.read_bytes()
+        return msgspec.json.decode(content, type=Claim)
     except (OSError, msgspec.MsgspecError) as error:
-        log.warning("a claim to users' numbers can't be read; remove it if its agent is gone: %s: %s", path, error)
-        return _UNREADABLE
+        found = tuple(text.decode() for text in _RANGE.findall(content))
+        what = f"it counts as one to {', '.join(found)}" if found else "it counts as one to what runs"
+        log.warning(
+            "the claim to users' numbers in %s can't be read (%s): %s; its agent writes it anew when it starts, so "
+            "remove the file if that is gone", path, error, what,
+        )  # fmt: skip
+        return Claim("", found, 0, 0, damaged=True)
 
 
 @contextlib.contextmanager

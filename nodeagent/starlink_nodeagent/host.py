@@ -9,14 +9,16 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from starlink.api.template import Artifact
+from starlink.files import tree
+from starlink_nodeagent import threads
 from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.lanes import Lanes
 from starlink_nodeagent.processes import Processes
-from starlink_nodeagent.record import Record, is_uid
+from starlink_nodeagent.record import WORK, Record
 from starlink_nodeagent.threads import Slots
 from starlink_nodeagent.uids import Task
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.user import TaskUser, owner_of
 from starlink_nodeagent.users import Users
 
 log = logging.getLogger(__name__)
@@ -70,11 +72,11 @@ class Host:
         held = ((record, record.user) for record in self.records() if record.user is not None)
         return unknown | {user.uid: (record.namespace, record.task or record.name) for record, user in held}
 
-    async def give_user(self, record: Record) -> None:
-        """Notes in the record as whom the instance runs: as its Task's user. Nothing runs as that user afterwards but
-        living instances of the Task here. Called before each try to prepare the instance. Raises Failure, NotYet,
-        OSError; the instance must not run then."""
-        taken = dict[int, Task]()
+    async def give_user(self, record: Record, *but: int) -> None:
+        """Notes in the record as whom the instance runs: as its Task's user, with none of the numbers `but`. Nothing
+        runs as that user afterwards but living instances of the Task here. Called before each try to prepare the
+        instance. Raises Failure, NotYet, OSError; the instance must not run then."""
+        taken = dict.fromkeys(but, _OTHERS)
         while True:
             # Noted before anything is waited for, so that no other Task gets the user meanwhile.
             user = record.user = record.user or self._choose(record, taken)
@@ -87,6 +89,31 @@ class Host:
             log.warning("a user's number is passed over: other instances run as it", extra={"uid": user.uid})
             taken[user.uid] = _OTHERS
             record.user = None
+
+    async def keep_user(self, record: Record) -> None:
+        """Before the next run of what was prepared in an earlier start of the agent: another user where its own is not
+        this agent's any more, and its files are the user's that it has. Raises as `give_user`."""
+        user = record.user
+        if user is None or not user.alone or record.uid in self._settled:
+            return
+        if not self.users.has(user.uid) or await self._is_used(user):
+            log.warning("an instance gets another user: its number is another agent's now", extra={"uid": user.uid})
+            record.user = None
+            try:
+                await self.give_user(record, user.uid)
+                await self.journal.save(record)
+            except BaseException:
+                record.user = user
+                raise
+        await self._hand_over(record)
+        self._settled.add(record.uid)
+
+    async def _hand_over(self, record: Record) -> None:
+        work, user = self.journal.directory(record.uid) / WORK, record.user
+        assert user is not None
+        owner = owner_of(work).uid
+        if owner != user.uid:
+            await threads.run(tree.hand_over, work, owner, user.uid, user.gid)
 
     def _choose(self, record: Record, passed: dict[int, Task]) -> TaskUser:
         return self.users.of(record.namespace, record.task or record.name, self.users_taken() | passed)
@@ -117,22 +144,26 @@ class Host:
     async def _is_used(self, user: TaskUser) -> bool:
         """Whether instances run as the user of which this agent knows nothing. Agents claim their numbers, but a claim
         may be lost; nothing of another agent's is ended for that."""
-        found = (await self.processes.snapshot(user.uid)).assignments(user.uid)
-        return any(is_uid(uid) and not self.journal.directory(uid).exists() for uid in found)
+        return await self.processes.others_run(user.uid, self.journal.has)
 
     def went_on(self, record: Record) -> None:
         """Processes of an instance whose record was lost live: their user is not cleared for another one."""
         self._settled.add(record.uid)
 
     async def release_user(self, uid: str, user: TaskUser | None) -> None:
-        """Ends all that still runs as the user of an instance that is over, unless others live as it. Raises NotYet,
-        OSError; what is left then must be ended by another call, before anything else of the instance is forgotten."""
+        """Ends all that still runs as the user of an instance that is over, unless others live as it, another agent's
+        among them. Raises NotYet, OSError; what is left then must be ended by another call, before anything else of the
+        instance is forgotten."""
         if user is None or not user.alone:
             return
         async with self._clearing[user.uid]:
             self._settled.discard(uid)
-            if not self._is_shared(uid, user) and not self._is_undecided(uid, user):
-                await self.clearing.clear(user.uid)
+            if self._is_shared(uid, user) or self._is_undecided(uid, user):
+                return
+            if self.users.is_foreign(user.uid) or await self._is_used(user):
+                log.warning("a user is not cleared: its number is another agent's now", extra={"uid": user.uid})
+                return
+            await self.clearing.clear(user.uid)
 
     def fetching(self, artifact: Artifact) -> asyncio.Lock:
         """Held while an archive is fetched, so that instances share one fetch. Of one URL alone: a slow server that has

@@ -206,6 +206,7 @@ class Instance:
     async def _prepare(self) -> None:
         record = self.record
         if record.prepared:
+            await self._host.keep_user(record)
             return
         await self._host.give_user(record)
         if record.phase != "Preparing":  # else a reason why it takes long is kept

@@ -61,6 +61,10 @@ class Journal:
     def directory(self, uid: str) -> Path:
         return self.folder / uid
 
+    def has(self, uid: str) -> bool:
+        """Whether an instance of the Assignment lies here, whatever is known of it."""
+        return self.directory(uid).exists()
+
     def make_directory(self, uid: str) -> None:
         """Raises OSError."""
         _make(self.directory(uid))

@@ -29,7 +29,8 @@ class StillRunning(Exception):
 async def park_all(data_dir: Path) -> int:
     """Stops every instance, all at once, and notes that the next start is no restart; gives how many there were. Those
     whose record can't be read are stopped too, as a template without a say would be. Raises StillRunning."""
-    journal, users = Journal(data_dir / "instances"), Users(claimed=claims.own(data_dir))
+    journal = Journal(data_dir / "instances")
+    users = Users(claimed=claims.own(data_dir), foreign=claims.foreign(data_dir))
     loaded = journal.load()
     owners = {uid: survivors.owner(journal.directory(uid), users) for uid in loaded.unknown}
     held = {user for user in (*(record.user for record in loaded.records), *owners.values()) if user is not None}
@@ -40,7 +41,9 @@ async def park_all(data_dir: Path) -> int:
         *(_park(journal, record, processes) for record in running),
         *(_stop(journal, uid, owner, Stop(), processes) for uid, owner in owners.items()),
     )
-    cleared = [await _clear(number, clearing) for number in sorted({user.uid for user in held if user.alone})]
+    alone = sorted({user.uid for user in held if user.alone and not users.is_foreign(user.uid)})
+    own = [number for number in alone if not await processes.others_run(number, journal.has)]
+    cleared = [await _clear(number, clearing) for number in own]
     journal.close()
     if words := [*filter(None, (*troubles, *cleared))]:
         raise StillRunning("; ".join(words))

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlink_nodeagent.procfs import all_pids, run_of, user_of
+from starlink_nodeagent.record import is_uid
 
 REST_SECONDS, LONGEST_REST = 0.05, 0.5
 """Between two readings; twice as long as the last one took, within these."""
@@ -98,6 +99,10 @@ class Processes:
             self._next = asyncio.create_task(self._scan())
         self._asked.add(user)
         return await asyncio.shield(self._next)
+
+    async def others_run(self, user: int, is_own: Callable[[str], bool]) -> bool:
+        """Whether a process of the user bears the marker of an Assignment that is not this agent's. Raises OSError."""
+        return any(is_uid(uid) and not is_own(uid) for uid in (await self.snapshot(user)).assignments(user))
 
     async def _scan(self) -> Snapshot:
         clock = asyncio.get_running_loop().time

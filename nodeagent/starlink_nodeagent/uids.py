@@ -52,8 +52,9 @@ programs, and below systemd's 61,184 to 65,519."""
 
 
 def claimed(text: str) -> Range:
-    """The range that an agent claimed as FIRST-LAST, whatever this agent would take. Raises BadRange."""
-    return _parse(text, _LARGEST_OF_KERNEL)
+    """The range that an agent claimed as FIRST-LAST, whatever this agent would take; a single number too.
+    Raises BadRange."""
+    return _parse(text, _LARGEST_OF_KERNEL, least=1)
 
 
 def parse(text: str) -> Range:
@@ -61,7 +62,7 @@ def parse(text: str) -> Range:
     return _parse(text, LARGEST)
 
 
-def _parse(text: str, largest: int) -> Range:
+def _parse(text: str, largest: int, least: int = LEAST_SIZE) -> Range:
     first, _, last = text.partition("-")
     if not (_is_number(first) and _is_number(last)):
         raise BadRange(f"{_OPTION} {text}: write FIRST-LAST, such as {DEFAULTS[0]}")
@@ -70,7 +71,7 @@ def _parse(text: str, largest: int) -> Range:
         raise BadRange(f"{_OPTION} {text}: 0 is root's number; write a range such as {DEFAULTS[0]}")
     if found.last > largest:
         raise BadRange(f"{_OPTION} {text}: {found.last} is no number that a task can have; the largest is {largest}")
-    if found.last - found.first + 1 < LEAST_SIZE:
+    if found.last - found.first + 1 < least:
         raise BadRange(
             f"{_OPTION} {text}: the agent keeps the first number and each task needs one more; "
             f"write the smaller number first, and at least {LEAST_SIZE} of them"

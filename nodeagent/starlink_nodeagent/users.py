@@ -28,11 +28,21 @@ class UnknownUser(Exception):
 @dataclass(frozen=True, slots=True)
 class Users:
     """Each Task has one of these `numbers`, or all run as the one user `shared`. `claimed` are all ranges from which
-    Tasks of this agent got numbers, in earlier starts too."""
+    Tasks of this agent got numbers, in earlier starts too; `foreign` are those that other agents claimed."""
 
     numbers: uids.Range | None = None
     shared: TaskUser | None = None
     claimed: tuple[uids.Range, ...] = ()
+    foreign: tuple[uids.Range, ...] = ()
+
+    def has(self, number: int) -> bool:
+        """Whether a number is this agent's to give: claimed by it and by no other."""
+        ranges = [numbers for numbers in (self.numbers, *self.claimed) if numbers is not None]
+        return any(number in one for one in ranges) and not self.is_foreign(number)
+
+    def is_foreign(self, number: int) -> bool:
+        """Whether another agent claimed a number."""
+        return any(number in one for one in self.foreign)
 
     def of(self, namespace: str, task: str, taken: Mapping[int, uids.Task]) -> TaskUser:
         """The user of a Task. `taken` says which Task has a number already. Raises Failure when there is none left."""
@@ -86,14 +96,16 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
     """
     shared = check(task_user, task_uids)
     if shared is not None:
-        return Users(shared=shared, claimed=claims.own(note.parent) if os.geteuid() == 0 else ())
+        if os.geteuid() != 0:
+            return Users(shared=shared)
+        return Users(None, shared, claims.own(note.parent), claims.foreign(note.parent))
     wanted = uids.candidates(task_uids, _noted(note), _machine())
     numbers = next((one for one in wanted if claims.take(one, note.parent)), None)
     if numbers is None:
         raise _held(wanted[0], claims.holder(wanted[0], note.parent))
     if _noted(note) != numbers:
         _write(note, numbers)
-    return Users(numbers, claimed=claims.own(note.parent))
+    return Users(numbers, None, claims.own(note.parent), claims.foreign(note.parent))
 
 
 def check(task_user: str | None, task_uids: str | None, data_dir: Path | None = None) -> TaskUser | None:

@@ -62,6 +62,21 @@ def give(path: Path, uid: int, gid: int) -> None:
         os.fchown(root, uid, gid)
 
 
+def hand_over(path: Path, owner: int, uid: int, gid: int) -> None:
+    """Gives all of the tree at `path` that is `owner`'s to another user, its root last. Others with the owner's number
+    may be at work in it meanwhile: nothing changes hands but what is the owner's, and no link is followed.
+
+    Called again after it was interrupted, it goes on. Raises OSError, Moved included.
+    """
+    with _opened(path, _DIRECTORY) as root:
+        walk = _Walk(root)
+        try:
+            _give_below(walk, uid, gid, owner)
+        finally:
+            walk.close()
+        os.fchown(root, uid, gid)
+
+
 @dataclass(slots=True)
 class _Level:
     """A directory that the walk came through: which one it is, the name it was left by, and its subdirectories that
@@ -166,28 +181,41 @@ def _removed_directory(directory: int, name: str, error: OSError) -> bool:
     return True
 
 
-def _give_below(walk: _Walk, uid: int, gid: int) -> None:
+def _give_below(walk: _Walk, uid: int, gid: int, owner: int | None = None) -> None:
     top = walk.depth
-    walk.ahead = _give_names(walk.here, uid, gid)
+    walk.ahead = _give_names(walk.here, uid, gid, owner)
     while True:
         if walk.ahead:
             walk.down(walk.ahead.pop())
-            walk.ahead = _give_names(walk.here, uid, gid)
+            walk.ahead = _give_names(walk.here, uid, gid, owner)
         elif walk.depth > top:
             walk.up()
         else:
             return
 
 
-def _give_names(directory: int, uid: int, gid: int) -> list[str]:
-    """Gives the entries of a directory to the user; names its subdirectories."""
+def _give_names(directory: int, uid: int, gid: int, owner: int | None) -> list[str]:
+    """Gives the entries of a directory, those of `owner` where one is named, to the user; names its subdirectories."""
     below = []
     with os.scandir(directory) as entries:
         for entry in entries:
-            os.chown(entry.name, uid, gid, dir_fd=directory, follow_symlinks=False)
+            _give_name(directory, entry.name, uid, gid, owner)
             if entry.is_dir(follow_symlinks=False):
                 below.append(entry.name)
     return below
+
+
+def _give_name(directory: int, name: str, uid: int, gid: int, owner: int | None) -> None:
+    if owner is None:
+        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        placed = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            if os.fstat(placed).st_uid == owner:
+                os.chown(f"/proc/self/fd/{placed}", uid, gid)
+        finally:
+            os.close(placed)
 
 
 def _open_directory(name: str, parent: int) -> int:

@@ -68,8 +68,9 @@ def test_a_claim_that_cannot_be_read_holds(folder: Path) -> None:
     first, second = agent(folder, "first"), agent(folder, "second")
     assert claims.take(ONE, first)
     (path,) = (folder / "claims").glob("*.json")
-    path.write_text("garbage")
-    assert not claims.take(OTHER, second) and path.exists()
+    path.write_text(f'garbage "{ONE}"')
+    assert not claims.take(ONE, second) and not claims.take(LAPS, second) and path.exists()
+    assert claims.take(OTHER, second), "it is not to all numbers"
 
 
 def test_where_nothing_can_be_noted_the_agent_goes_on(folder: Path) -> None:

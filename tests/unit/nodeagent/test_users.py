@@ -20,6 +20,7 @@ NUMBERS = Range(1_000, 1_002)
 def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file with the range, and nothing locked."""
     monkeypatch.setattr(claims, "take", lambda *_: True)
+    monkeypatch.setattr(claims, "foreign", lambda _: ())
     return tmp_path / "task-uids"
 
 
