@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from starlink_nodeagent import leftovers, threads
 from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.processes import gone
 from starlink_nodeagent.procfs import all_pids, living, look_at
@@ -53,13 +54,15 @@ class Clearing:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def clear(self, uid: int) -> None:
-        """Kills all processes whose real user is `uid`, until none is left. Raises NotYet, OSError.
+        """Kills all processes whose real user is `uid`, until none is left, and removes what they left in the kernel.
+        Raises NotYet, OSError. Only as root, and only for a user that a Task has alone."""
+        if os.geteuid() == 0:
+            await self._end_all(uid)
+            await threads.run(leftovers.remove, uid)
 
-        Only as root, and only for a user that a Task has alone. All are killed whenever the kernel knows of one, for
-        /proc may show less. What has a SIGKILL ahead of it is waited for, and not signalled again.
-        """
-        if os.geteuid() != 0:
-            return
+    async def _end_all(self, uid: int) -> None:
+        """All are killed whenever the kernel knows of one, for /proc may show less. What has a SIGKILL ahead of it is
+        waited for, and not signalled again."""
         doomed: set[int] | None = None
         for look in range(_LOOKS):
             await asyncio.sleep(_PAUSE * 2 ** (look - 1) if look else 0)
