@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from starlink.cli import tail
 from starlink.cli.datadir import FOLDER, DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
+from starlink.cli.tail import Tail
 
 POLL_SECONDS = 0.2
 
@@ -57,14 +59,11 @@ def command(
     prefixed = len(found) > 1
     tails = [Tail(instance.logs) for instance in found]
     try:
-        for instance, tail in zip(found, tails, strict=True):
-            for line in itertools.chain(_rotated(instance), tail.lines(), () if follow else tail.rest()):
+        for instance, one in zip(found, tails, strict=True):
+            for line in itertools.chain(_rotated(instance), one.lines(), () if follow else one.rest()):
                 _print(instance, line, prefixed)
         while follow:
-            come = [(instance, line) for instance, tail in zip(found, tails, strict=True) for line in tail.lines()]
-            for instance, line in come:
-                _print(instance, line, prefixed)
-            if not come:
+            if not _print_news(found, tails, prefixed):
                 time.sleep(POLL_SECONDS)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.close()
@@ -90,45 +89,17 @@ def _rotated(instance: Instance) -> Iterator[str]:
     """What was moved away from the current file, the oldest first."""
     numbered = (path for path in instance.logs.glob("*.log") if path.stem.isdigit())
     for path in sorted(numbered, key=lambda path: -int(path.stem)):
-        with path.open(errors="replace") as file:
-            yield from file
+        yield from tail.whole(path)
 
 
-class Tail:
-    """The current file of a folder of logs, read once: each line when it is whole.
-
-    The agent rotates by copying the file to `1.log` and cutting it, so that what had not been read of it is there.
-    """
-
-    def __init__(self, logs: Path) -> None:
-        self._current, self._cut_off = logs / "current.log", logs / "1.log"
-        self._position = 0
-
-    def lines(self) -> list[str]:
-        """The lines that have come since."""
-        before = []
-        if _size(self._current) < self._position:
-            before = self._read(self._cut_off)
-            self._position = 0
-        read = [line for line in self._read(self._current) if line.endswith(b"\n")]
-        self._position += sum(map(len, read))
-        return [line.decode(errors="replace") for line in (*before, *read)]
-
-    def rest(self) -> list[str]:
-        """The last line, if it is not whole."""
-        return [line.decode(errors="replace") for line in self._read(self._current)]
-
-    def _read(self, path: Path) -> list[bytes]:
-        try:
-            with path.open("rb") as file:
-                file.seek(self._position)
-                return file.readlines()
-        except FileNotFoundError:
-            return []
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _print_news(found: list[Instance], tails: list[Tail], prefixed: bool) -> bool:
+    """Whether there was any."""
+    any_came = False
+    for instance, one in zip(found, tails, strict=True):
+        for line in one.lines():
+            _print(instance, line, prefixed)
+            any_came = True
+    return any_came
 
 
 def _print(instance: Instance, line: str, prefixed: bool) -> None:

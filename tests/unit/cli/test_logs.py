@@ -1,8 +1,10 @@
 """The end of a log that grows and is rotated by the agent: real files."""
 
+import os
+import tracemalloc
 from pathlib import Path
 
-from starlink.cli.logs import Tail
+from starlink.cli.tail import PIECE, Tail, whole
 from starlink_nodeagent import logs
 
 
@@ -13,29 +15,70 @@ def append(folder: Path, text: bytes) -> None:
 
 def test_a_line_comes_once_and_when_it_is_whole(tmp_path: Path) -> None:
     tail = Tail(tmp_path)
-    assert tail.lines() == []
+    assert list(tail.lines()) == []
     append(tmp_path, "one\nt\u00e9".encode()[:-1])  # in the middle of a character
-    assert tail.lines() == ["one\n"]
-    assert tail.lines() == []
+    assert list(tail.lines()) == ["one\n"]
+    assert list(tail.lines()) == []
     append(tmp_path, "\u00e9".encode()[1:] + b"a\nthree")
-    assert tail.lines() == ["t\u00e9a\n"]
-    assert tail.rest() == ["three"]
+    assert list(tail.lines()) == ["t\u00e9a\n"]
+    assert list(tail.rest()) == ["three"]
 
 
 def test_what_is_cut_off_unread_still_comes(tmp_path: Path) -> None:
     tail = Tail(tmp_path)
     append(tmp_path, b"one\ntwo\n")
-    assert tail.lines() == ["one\n", "two\n"]
+    assert list(tail.lines()) == ["one\n", "two\n"]
     append(tmp_path, b"three\n")
     assert logs.rotate(tmp_path, 13, 2)
     append(tmp_path, b"four\n")
-    assert tail.lines() == ["three\n", "four\n"]
+    assert list(tail.lines()) == ["three\n", "four\n"]
 
 
 def test_a_log_of_one_file_begins_anew_when_it_is_cut(tmp_path: Path) -> None:
     tail = Tail(tmp_path)
     append(tmp_path, b"one\ntwo\n")
-    assert tail.lines() == ["one\n", "two\n"]
+    assert list(tail.lines()) == ["one\n", "two\n"]
     assert logs.rotate(tmp_path, 1, 1)
     append(tmp_path, b"three\n")
-    assert tail.lines() == ["three\n"]
+    assert list(tail.lines()) == ["three\n"]
+
+
+def test_holes_are_passed_over(tmp_path: Path) -> None:
+    tail = Tail(tmp_path)
+    append(tmp_path, b"one\nha")
+    assert list(tail.lines()) == ["one\n"]
+    os.truncate(tmp_path / logs.CURRENT, 1 << 43)
+    assert list(tail.lines()) == []
+    append(tmp_path, b"lf\ntwo\n")
+    assert [line.replace("\0", "") for line in tail.lines()] == ["half\n", "two\n"]
+    assert list(tail.rest()) == []
+
+
+def test_a_log_without_a_line_is_cut_and_takes_little_memory(tmp_path: Path) -> None:
+    size = 400 * PIECE + 17
+    append(tmp_path, b"x" * size)
+    tail, longest, total = Tail(tmp_path), 0, 0
+    tracemalloc.start()
+    for line in tail.lines():
+        longest, total = max(longest, len(line)), total + len(line)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == size - 17 and longest <= 2 * PIECE and peak < 20 * PIECE
+    assert list(tail.rest()) == ["x" * 17]
+    append(tmp_path, b"y\n")
+    assert list(tail.lines()) == ["x" * 17 + "y\n"]
+
+
+def test_one_look_ends_though_the_log_goes_on_growing(tmp_path: Path) -> None:
+    append(tmp_path, b"line\n" * 100)
+    seen = []
+    for line in Tail(tmp_path).lines():
+        append(tmp_path, b"more\n")
+        seen.append(line)
+    assert seen == ["line\n"] * 100
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / logs.CURRENT)
+    (tmp_path / "1.log").write_bytes(b"old\nend")
+    assert list(Tail(tmp_path).lines()) == [] and list(whole(tmp_path / "1.log")) == ["old\n", "end"]
