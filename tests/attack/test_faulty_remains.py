@@ -25,7 +25,7 @@ from starlink_nodeagent import journal as journals
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.parking import park_all
+from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.uids import Range
 from starlink_nodeagent.user import TaskUser, name_of
 from starlink_nodeagent.users import Users
@@ -192,7 +192,8 @@ async def test_all_are_stopped_but_those_that_can_not_be_looked_at(
     for dark in uids:  # whichever comes first
         before = place.runs(*uids)
         place.broken = {dark}
-        await park_all(place.folder)
+        with pytest.raises(StillRunning, match=dark):
+            await park_all(place.folder)
         after = place.runs(*uids)
         assert [one for one, uid in zip(after, uids, strict=True) if uid != dark] == [[], []]
         assert after[uids.index(dark)] == before[uids.index(dark)]

@@ -44,7 +44,8 @@ class Tail:
 
     def rest(self) -> Iterator[str]:
         """The last line, if it is not whole."""
-        return (_text(line) for line, _ in _lines(self._current, self._position))
+        for line, _ in _lines(self._current, self._position):
+            yield _text(line)
 
 
 def _text(line: bytes) -> str:

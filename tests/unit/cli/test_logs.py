@@ -1,5 +1,6 @@
 """The end of a log that grows and is rotated by the agent: real files."""
 
+import itertools
 import os
 import tracemalloc
 from pathlib import Path
@@ -41,6 +42,12 @@ def test_a_log_of_one_file_begins_anew_when_it_is_cut(tmp_path: Path) -> None:
     assert logs.rotate(tmp_path, 1, 1)
     append(tmp_path, b"three\n")
     assert list(tail.lines()) == ["three\n"]
+
+
+def test_the_rest_is_what_the_lines_have_left(tmp_path: Path) -> None:
+    append(tmp_path, b"one\ntwo")
+    tail = Tail(tmp_path)
+    assert list(itertools.chain(tail.lines(), tail.rest())) == ["one\n", "two"]
 
 
 def test_holes_are_passed_over(tmp_path: Path) -> None:
