@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import soon
 from tests.integration.apiserver.serving import serving, who
+from tests.unit.apiserver.http.parsers import parser as made_parser
 
 from starlink.api.kinds import SERVER
 from starlink.apiserver.access import authorizer as authorizing
@@ -21,7 +22,6 @@ from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Budget
 from starlink.apiserver.http import listener as listening
 from starlink.apiserver.http import parser as parsing
 from starlink.apiserver.http import wire
@@ -144,7 +144,7 @@ def test_which_stranger_gives_way() -> None:
 
 def fed(head: bytes, piece: Callable[[int], bytes], pieces: int = 64) -> tuple[RequestParser, int]:
     """A parser after a request that goes on and on, and how many pieces it took before it refused."""
-    parser = RequestParser(Limits(), Budget(10_000_000))
+    parser = made_parser(10_000_000)
     parser.feed(head)
     for number in range(pieces):
         if parser.ready:
@@ -184,7 +184,7 @@ def test_a_head_a_target_and_a_trailer_end(head: bytes, piece: Callable[[int], b
     ],
 )
 def test_what_frames_a_body_is_counted_up_to_its_end(framed: bytes, size: int) -> None:
-    parser = RequestParser(Limits(), Budget(10_000_000))
+    parser = made_parser(10_000_000)
     sent = POST + framed
     for start in range(0, len(sent), size):
         parser.feed(sent[start : start + size])
@@ -193,7 +193,7 @@ def test_what_frames_a_body_is_counted_up_to_its_end(framed: bytes, size: int) -
 
 
 def test_a_usual_chunked_body_comes_whole_with_the_next_request() -> None:
-    parser = RequestParser(Limits(), Budget(10_000_000))
+    parser = made_parser(10_000_000)
     chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
     parser.feed((POST + chunk * 700 + b"0\r\nX: y\r\n\r\n") * 2)
     assert [len(request.body) for request in parser.ready if not isinstance(request, StatusError)] == [700 * 4096] * 2
@@ -209,7 +209,7 @@ def test_a_usual_chunked_body_comes_whole_with_the_next_request() -> None:
     ],
 )
 def test_a_request_names_its_host_once(head: bytes, code: int | None) -> None:
-    parser = RequestParser(Limits(), Budget(10_000_000))
+    parser = made_parser(10_000_000)
     parser.feed(head)
     (first,) = parser.ready
     assert (first.code if isinstance(first, StatusError) else None) == code
@@ -315,7 +315,7 @@ async def test_long_names_are_not_remembered() -> None:
 
 def test_long_headers_and_values_are_not_remembered() -> None:
     for number in range(500):
-        parser = RequestParser(Limits(), Budget(0))
+        parser = made_parser(0)
         parser.feed(b"GET / HTTP/1.1\r\n%b%d: a\r\n\r\n" % (b"X" * 10_000, number))
         wire.head(200, {"warning": f"{number}{'a' * 10_000}"}, close=False)
     assert size_of(parsing._names) < 1_000_000 and size_of(wire._heads) < 1_000_000

@@ -123,7 +123,7 @@ class Wire:
 async def wire(api: Api, pki: Pki) -> AsyncIterator[Wire]:
     certificate, key = pki.server(["127.0.0.1"])
     tokens = TokenIssuer(pki.token_key)
-    server = HttpServer(api.handle, Authenticator(tokens, encoding.finder(api.store), time.time))
+    server = HttpServer(api.handle, Authenticator(tokens, encoding.finder(api.store), time.time), precheck=api.precheck)
     port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
     yield Wire(port, pki)
     await server.stop()

@@ -82,7 +82,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         now=time.time, clock=time.monotonic, rng=random.Random(secrets.randbits(256)), audit=audit,  # noqa: S311 - of names and UIDs, no secrets
         sign=authority_signer(pki.ca, pki.folder / "ca.key"), debugging=arguments.debug,
     )  # fmt: skip
-    server = HttpServer(api.handle, authenticator, refused=api.refused)
+    server = HttpServer(api.handle, authenticator, refused=api.refused, precheck=api.precheck)
     api.metrics.gauge("apiserver_connections", "Connections open now.", lambda: server.connections)
     api.metrics.gauge("apiserver_longrunning_requests", "Watches open now.", lambda: server.streams)
     stopping = asyncio.Event()

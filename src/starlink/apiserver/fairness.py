@@ -123,7 +123,7 @@ class FairQueue(Generic[T]):
 
 
 class Quota:
-    """Counts what users hold: at most `per_user` each, and `total` together."""
+    """An amount that users share: at most `per_user` each, and `total` together."""
 
     def __init__(self, *, total: int, per_user: int) -> None:
         self._total = total
@@ -131,39 +131,20 @@ class Quota:
         self._held: dict[Hashable, int] = {}
         self.taken = 0
 
-    def take(self, user: Hashable) -> bool:
-        """Takes one; gives False, and does not, when there is none left."""
-        held = self._held.get(user, 0)
-        if self.taken >= self._total or held >= self._per_user:
+    def take(self, user: Hashable, amount: int = 1) -> bool:
+        """Takes so much; gives False, and takes nothing, when that is not left."""
+        held = self._held.get(user, 0) + amount
+        if self.taken + amount > self._total or held > self._per_user:
             return False
-        self._held[user] = held + 1
-        self.taken += 1
+        self._held[user] = held
+        self.taken += amount
         return True
 
-    def give_back(self, user: Hashable) -> None:
-        """Gives back one that was taken."""
-        self.taken -= 1
-        left = self._held[user] - 1
+    def give_back(self, user: Hashable, amount: int = 1) -> None:
+        """Gives back what was taken."""
+        self.taken -= amount
+        left = self._held[user] - amount
         if left:
             self._held[user] = left
         else:
             del self._held[user]
-
-
-class Budget:
-    """An amount that many share."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self.taken = 0
-
-    def take(self, amount: int) -> bool:
-        """Takes so much; gives False, and takes nothing, when that is not left."""
-        if self.taken + amount > self._total:
-            return False
-        self.taken += amount
-        return True
-
-    def give_back(self, amount: int) -> None:
-        """Gives back what was taken."""
-        self.taken -= amount

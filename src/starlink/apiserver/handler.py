@@ -134,6 +134,29 @@ class Api:
         else:
             self._audit.write(told)
 
+    def precheck(self, request: Request) -> StatusError | None:
+        """Why a request is refused whatever its body says, which has not come; None where that is not certain. A
+        refusal is noted as any other is."""
+        outcome = _Outcome()
+        try:
+            self._check_head(request, outcome)
+        except StatusError as error:
+            outcome.reason = error.message
+            self._note(request, outcome, status_response(error), 0.0)
+            return error
+        return None
+
+    def _check_head(self, request: Request, outcome: "_Outcome") -> None:
+        """Raises StatusError. As whom it is to be done, if not as its sender, is decided later."""
+        if impersonation.is_wanted(request.headers) or self._pages.is_open(request.path):
+            return
+        try:
+            outcome.asked = self._router.known(request) or self._router.route(request)
+        except StatusError:
+            self.guard.check_head(request, None)
+        else:
+            self.guard.check_head(request, outcome.asked)
+
     def refused(self, request: Request, why: str, claimed: str) -> None:
         """Writes into the audit log that a request's credentials were not good."""
         if self._refusals is not None:

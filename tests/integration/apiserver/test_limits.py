@@ -46,16 +46,20 @@ async def test_headers_have_a_limit(tmp_path: Path, headers: list[str]) -> None:
 
 
 async def test_large_bodies_together_have_a_limit(tmp_path: Path) -> None:
-    async with serving(tmp_path, limits=Limits(bodies=1_000_000)) as server, server.talk() as half:
+    async with serving(tmp_path, limits=Limits(bodies=4_000_000)) as server, contextlib.AsyncExitStack() as stack:
+        jane, joe = server.pki.client("jane"), server.pki.client("joe")
+        half = await stack.enter_async_context(server.talk(jane))
         half.send("POST / HTTP/1.1", "Content-Length: 900000")
         half.writer.write(b" " * 800_000)
         await soon(lambda: server.server._service.bodies.taken == 800_000, "the half body to arrive")  # type: ignore[union-attr]
-        async with server.talk() as talk:
+        async with server.talk(jane) as talk:
             answer = await talk.ask("POST / HTTP/1.1", body=b" " * 300_000)
             assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+        async with server.talk(joe) as talk:
+            assert (await talk.ask("POST / HTTP/1.1", body=b" " * 300_000)).status == 200
         half.writer.write(b" " * 100_000)
         assert (await half.answer()).json["size"] == 900_000
-        async with server.talk() as talk:
+        async with server.talk(jane) as talk:
             assert (await talk.ask("POST / HTTP/1.1", body=b" " * 300_000)).status == 200
 
 

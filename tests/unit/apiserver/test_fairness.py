@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.fairness import Account, Budget, FairQueue, Quota
+from starlink.apiserver.fairness import Account, FairQueue, Quota
 
 
 def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued_per_user: int = 50) -> FairQueue[str]:
@@ -99,8 +99,8 @@ def test_quotas_are_for_users_and_for_all() -> None:
     assert (quota.taken, quota.take("c")) == (2, True)
 
 
-def test_a_budget_is_taken_whole_or_not() -> None:
-    budget = Budget(10)
-    assert (budget.take(8), budget.take(3), budget.taken) == (True, False, 8)
-    budget.give_back(8)
-    assert budget.take(10)
+def test_an_amount_is_taken_whole_or_not() -> None:
+    quota = Quota(total=10, per_user=8)
+    assert (quota.take("a", 8), quota.take("a", 1), quota.take("b", 3), quota.taken) == (True, False, False, 8)
+    quota.give_back("a", 8)
+    assert quota.take("b", 8) and quota.take("a", 2) and quota.taken == 10

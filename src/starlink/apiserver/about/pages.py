@@ -10,6 +10,7 @@ from starlink.apiserver.message import Request, Response
 from starlink.apiserver.resource import Registry
 
 _HEALTH = ("/healthz", "/readyz", "/livez")
+_VERSION = "/version"
 _OK = Response(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
 
 
@@ -24,12 +25,17 @@ class Pages:
         self._discovery = Discovery(registry)
         self._openapi = OpenApi(registry)
 
+    @staticmethod
+    def is_open(path: str) -> bool:
+        """Whether everybody may see the page."""
+        return path.rstrip("/") in (*_HEALTH, _VERSION)
+
     async def response(self, request: Request) -> Response | None:
         """A page; None when the path is of none. Raises StatusError 403."""
         path = request.path.rstrip("/")
         if path in _HEALTH:
             return _OK
-        if path == "/version":
+        if path == _VERSION:
             return self._version
         if path == "/metrics" or (self._debugging and path.startswith("/debug")):
             await self._guard.check_path(request)

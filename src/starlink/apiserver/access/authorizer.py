@@ -53,12 +53,20 @@ class Authorizer:
 
     async def decided(self, user: User, asked: Attributes) -> Decision:
         """The same; many rules are looked through beside the loop."""
+        decision = self.at_once(user, asked)
+        if decision is not None:
+            return decision
+        held, kept = self.held(user, asked.namespace), self._decisions
+        return await aside.run(aside.LARGE, lambda: _by_rules(user, asked, held, kept))
+
+    def at_once(self, user: User, asked: Attributes) -> Decision | None:
+        """The same; None where many rules would have to be looked through."""
         decision = self._without_rules(user, asked)
         if decision is not None:
             return decision
         held, kept = self.held(user, asked.namespace), self._decisions
         if held.size >= MANY and (not held.is_read or _kept_key(user, asked, held) not in kept):
-            return await aside.run(aside.LARGE, lambda: _by_rules(user, asked, held, kept))
+            return None
         return _by_rules(user, asked, held, kept)
 
     def held(self, user: User, namespace: str = "") -> Held:

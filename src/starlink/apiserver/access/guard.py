@@ -60,6 +60,16 @@ class Guard:
             why = "spec.boundObjectRef: an agent's token is bound to its account alone"
             raise errors.forbidden("", asked.resource.plural, asked.name, why)
 
+    def check_head(self, request: Request, asked: Route | None) -> None:
+        """Whether a request whose body has not come may be done, as far as that is certain and soon found. `asked` is
+        None for what is not served. Raises as `check`."""
+        attributes = self._attributes(request, asked) if asked is not None else route.attributes(request)
+        if agent_access.is_named_in_body(request.user, attributes):
+            return
+        decision = self.authorizer.at_once(request.user, attributes)
+        if decision is not None and not decision.allowed:
+            raise authorizer.forbidden(request.user, attributes, decision.reason)
+
     async def check_path(self, request: Request) -> None:
         """The same for a path that is no resource. Raises StatusError 403."""
         await self._demand(request.user, route.path_attributes(request))

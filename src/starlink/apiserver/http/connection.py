@@ -10,13 +10,15 @@ from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import dispatch, wire
 from starlink.apiserver.http.channel import Channel
 from starlink.apiserver.http.dispatch import Answer, Call
-from starlink.apiserver.http.parser import Incoming, RequestParser
+from starlink.apiserver.http.gate import Gate
+from starlink.apiserver.http.incoming import Incoming
+from starlink.apiserver.http.parser import RequestParser
 from starlink.apiserver.http.service import Service
-from starlink.apiserver.identity.claims import claimed
-from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream, User
+from starlink.apiserver.message import ANONYMOUS, Response, Stream, User
 from starlink.apiserver.precedence import account, payer
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
+_PROGRESS = 16 * 1024  # of a body, within `body_seconds`
 _SLOW_SECONDS = 1.0
 
 log = logging.getLogger("starlink.apiserver.requests")
@@ -26,8 +28,8 @@ class Connection(Channel):
     """The state follows from what there is: a request in hand (`_call`), which may have become a stream, or none."""
 
     __slots__ = (
-        "_began", "_call", "_clock", "_drained", "_held_back", "_item", "_known", "_limits", "_parser", "_receiving",
-        "_revoked", "_service", "_stream", "_user",
+        "_began", "_call", "_clock", "_drained", "_gate", "_held_back", "_item", "_known", "_limits", "_parser",
+        "_progress", "_receiving", "_revoked", "_service", "_stream", "_user", "_whole_by",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -35,7 +37,8 @@ class Connection(Channel):
         self._service = service
         self._limits = service.channels.limits
         self._clock = service.channels.clock
-        self._parser = RequestParser(self._limits, service.bodies)
+        self._gate = Gate(service, self)
+        self._parser = RequestParser(self._limits, self._gate.admit)
         self._item: Incoming | None = None  # the request in hand, or the last one
         self._call: Call | None = None
         self._stream: asyncio.Task[None] | None = None
@@ -43,6 +46,8 @@ class Connection(Channel):
         self._began = 0.0
         self._drained: asyncio.Future[None] | None = None
         self._receiving = False
+        self._whole_by = math.inf  # what is received now
+        self._progress = 0  # of its body, when that last was worth a new deadline
         self._held_back = False
         self._known = False  # who asks has proved to be somebody
         self._revoked = False  # the stream's credentials are good no more
@@ -67,7 +72,8 @@ class Connection(Channel):
         parser.feed(data)
         if self._call is None:
             self._advance()
-        if len(parser.ready) > _AHEAD and not self._held_back:
+        ahead = len(parser.ready) > _AHEAD or (self._call is not None and parser.in_body)
+        if ahead and not self._held_back:
             self._held_back = True
             self.pause_reading()
 
@@ -88,8 +94,14 @@ class Connection(Channel):
             self._item = None
             self._user = ANONYMOUS
             self._began = self._clock()
-            self._send(wire.timed_out(self._limits.request_seconds), close=True)
+            self._send(self._timed_out(), close=True)
+            self._parser.close()
         self.finish()
+
+    def _timed_out(self) -> Response:
+        if self._clock() < self._whole_by:
+            return wire.stalled(_PROGRESS, self._limits.body_seconds)
+        return wire.timed_out(self._limits.request_seconds)
 
     def lost(self) -> None:
         if self._call is not None:
@@ -117,15 +129,25 @@ class Connection(Channel):
             self._receiving = False
             if self._item is not None:
                 self.deadline = self._clock() + self._limits.idle_seconds
-        elif not self._receiving:
-            self._receiving = True
-            self.deadline = self._clock() + self._limits.request_seconds
+        else:
+            self._follow_progress()
         if parser.wants_continue:
             parser.wants_continue = False
             self.write(wire.CONTINUE)
         if self._held_back:
             self._held_back = False
             self.resume_reading()
+
+    def _follow_progress(self) -> None:
+        """A request has a time to be whole, and its body one for each part, lest it takes room for nothing."""
+        parser = self._parser
+        if not self._receiving:
+            self._receiving = True
+            self.deadline = self._whole_by = self._clock() + self._limits.request_seconds
+            self._progress = -_PROGRESS
+        if parser.in_body and parser.body_size - self._progress >= _PROGRESS:
+            self._progress = parser.body_size
+            self.deadline = min(self._whole_by, self._clock() + self._limits.body_seconds)
 
     def _begin(self, item: Incoming | StatusError) -> None:
         self.deadline = math.inf
@@ -149,29 +171,19 @@ class Connection(Channel):
         if not self.admitted:
             return wire.too_many_requests()
         try:
-            user = self._authenticated(item)
+            user = self._gate.user(item)
         except StatusError as error:
-            self._tell_refused(item, error)
+            self._gate.tell_refused(item, error)
             return status_response(error)
         self._user = user
         if not self._known:
             self._known = user is not ANONYMOUS
             self.spoke(known=self._known)
-        request = Request(item.method, item.path, item.query, item.headers, item.body, user, self.remote)
+        request = self._gate.request(item, user)
         call = self._call = Call(request, account(request), self._reply)
         if service.dispatcher.submit(call):
             return None
         return wire.too_many_requests()
-
-    def _authenticated(self, item: Incoming) -> User:
-        """Raises StatusError 401."""
-        service = self._service
-        authorization = item.headers.get("authorization", "")
-        return service.authenticator.user(authorization, self.session.peer, service.channels.tls.authorities)
-
-    def _tell_refused(self, item: Incoming, error: StatusError) -> None:
-        request = Request(item.method, item.path, item.query, item.headers, item.body, ANONYMOUS, self.remote)
-        self._service.refused(request, error.message, claimed(item.headers.get("authorization", ""), self.session.peer))
 
     def _payer(self) -> Hashable:
         """On whose account the request goes."""
@@ -198,7 +210,7 @@ class Connection(Channel):
     def _put_down(self, item: Incoming, close: bool) -> None:
         self._call = None
         if item.body:
-            self._parser.release(len(item.body))
+            self._parser.release()
         if close:
             self.finish()
 
@@ -270,7 +282,7 @@ class Connection(Channel):
         if self._user is ANONYMOUS:
             return False
         try:
-            self._authenticated(item)
+            self._gate.user(item)
         except StatusError:
             return True
         return False

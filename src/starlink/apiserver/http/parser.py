@@ -1,14 +1,16 @@
 """HTTP/1.1 requests out of a client's bytes. No I/O and no clock; what is malformed becomes a StatusError."""
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import httptools
 
 from starlink.apiserver import errors
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Budget
+from starlink.apiserver.http import heads
+from starlink.apiserver.http.bodies import Claim
+from starlink.apiserver.http.incoming import Incoming
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.target import split_target
 from starlink.apiserver.message import separator
@@ -16,50 +18,39 @@ from starlink.apiserver.message import separator
 _HEADER_COST = 32  # what a header takes beside its text, so that many small ones count too
 _KEPT_NAMES = 1024
 _SHORT_NAME = 64
-_KEPT_HEADS = 1024
-_SHORT = 16 * 1024
-_SHORT_HEAD = 4096
 _PIECE = 2048
-_METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
-_LINE_END = b" HTTP/1.1\r\n"
-_HEAD_END = b"\r\n\r\n"
-_SPECIAL = ("transfer-encoding", "expect", "upgrade", "connection")
 
 _names: dict[bytes, str] = {}
-_heads: dict[bytes, tuple[Mapping[str, str], int]] = {}  # and the body's length, by the bytes after the request line
 
 
-class Incoming(NamedTuple):
-    """One whole request. `keep`: the connection may be kept after it; `chunks`: the client knows chunked
-    bodies; `expects` a 100 before its answer."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    keep: bool
-    chunks: bool
-    expects: bool
+Admit = Callable[[Incoming, int | None], Claim]
+"""Takes a request whose body is still to come, and its size, None where that is not known; gives on whose account it
+comes. Raises StatusError when it may not."""
 
 
 class RequestParser:
     """Parses one connection's requests into `ready`, in order. A StatusError there is the last item:
-    nothing is parsed after it. What bodies take of `bodies` is given back by `release` and `close`."""
+    nothing is parsed after it. `admit` is asked before a body is taken; what bodies take is given back by `release`
+    and `close`."""
 
     __slots__ = (
-        "_bodies", "_body", "_body_size", "_failed", "_framing", "_head_done", "_head_fed", "_head_size", "_headers",
-        "_held", "_http", "_limits", "_refusal", "_target", "begun", "ready", "wants_continue",
+        "_admit", "_body", "_claim", "_claims", "_failed", "_framing", "_head_done", "_head_fed", "_head_size",
+        "_headers", "_http", "_incoming", "_limits", "_refusal", "_target", "begun", "body_size", "ready",
+        "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, bodies: Budget) -> None:
+    def __init__(self, limits: Limits, admit: Admit) -> None:
         self.ready: deque[Incoming | StatusError] = deque()
         self.begun = False  # a request has begun to come and is not whole
         self.wants_continue = False  # its client waits for a 100 before it sends the body
         self._limits = limits
-        self._bodies = bodies
-        self._held = 0
-        self._body_size = self._framing = 0
+        self.body_size = 0  # of what has come of the body
+        self._admit = admit
+        self._claim: Claim | None = None  # of the body that is coming
+        self._claims: deque[Claim] = deque()  # of those that are whole, in their order
+        self._framing = 0
+        self._head_done = False
+        self._incoming: Incoming | None = None
         self._http: Any = None
         self._failed = False
         self._headers: dict[str, str] = {}
@@ -71,7 +62,7 @@ class RequestParser:
         if self._failed:
             return
         if not self.begun:
-            if len(data) <= _SHORT and self._take_known(data):
+            if len(data) <= heads.SHORT and self._take_known(data):
                 return
             self._http = self._http or httptools.HttpRequestParser(self)
         before, was_begun = len(self.ready), self.begun
@@ -79,29 +70,45 @@ class RequestParser:
         if self._failed or self.begun:
             return
         if not was_begun and len(self.ready) == before + 1:
-            _remember(data, self.ready[-1])
+            heads.remember(data, self.ready[-1])
 
-    def release(self, size: int) -> None:
-        """A request whose body has this size has been answered."""
-        self._held -= size
-        self._bodies.give_back(size)
+    @property
+    def in_body(self) -> bool:
+        """Whether the head of the request that is coming is whole."""
+        return self.begun and self._head_done
+
+    def release(self) -> None:
+        """The first of the requests with a body has been answered."""
+        self._claims.popleft().give_back()
 
     def close(self) -> None:
         """Lets go of what refers to this, and of all bodies."""
         self._failed = True
-        self.release(self._held)
+        self._drop_body()
+        while self._claims:
+            self.release()
         self._http = None
         self.ready.clear()
 
+    def _drop_body(self) -> None:
+        self._body = []
+        if self._claim is not None:
+            self._claim.give_back()
+            self._claim = None
+
     def _take_known(self, data: bytes) -> bool:
         """Takes a request whose head came before; gives False, and does not, when it is another or too large."""
-        known = _known(data)
+        known = heads.known(data)
         if known is None:
             return False
         size = len(known.body)
-        if size > self._limits.body or not self._bodies.take(size):
+        if size > min(self._limits.body, self._limits.small):
             return False
-        self._held += size
+        if size:
+            claim = self._admit(known, size)
+            if not claim.take(size):
+                return False
+            self._claims.append(claim)
         self.ready.append(known)
         return True
 
@@ -141,8 +148,7 @@ class RequestParser:
         self._failed = True
         self.begun = False
         self.wants_continue = False
-        self.release(sum(map(len, self._body)))
-        self._body = []
+        self._drop_body()
         self.ready.append(refusal)
 
     # What httptools calls
@@ -155,7 +161,7 @@ class RequestParser:
         self._head_fed = 0
         self._head_done = False
         self._body = []
-        self._body_size = 0
+        self.body_size = 0
         self._framing = 0  # of a chunked body what is not body: chunk heads, and a trailer
         self._refusal = None
 
@@ -182,22 +188,15 @@ class RequestParser:
         length = self._headers.get("content-length")
         if length is not None and int(length) > self._limits.body:
             self._refuse(self._body_too_large())
-        if "expect" in self._headers:
-            self.wants_continue = self._headers["expect"].lower() == "100-continue"
+        wants_continue = self._headers.get("expect", "").lower() == "100-continue"
+        self._incoming = item = self._head(wants_continue)
+        size = None if "transfer-encoding" in self._headers else int(length or 0)
+        if size != 0:
+            self._claim = self._claimed(item, size)
+        self.wants_continue = wants_continue
 
-    def on_body(self, body: bytes) -> None:
-        self._body_size += len(body)
-        self._framing -= len(body)
-        if self._body_size > self._limits.body:
-            self._refuse(self._body_too_large())
-        if not self._bodies.take(len(body)):
-            self._refuse(_too_many_bodies())
-        self._held += len(body)
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._framing > self._limits.headers:
-            self._refuse(self._headers_too_large())
+    def _head(self, expects: bool) -> Incoming:
+        """The request without its body."""
         try:
             path, query = split_target(self._target)
         except ValueError as error:
@@ -205,17 +204,42 @@ class RequestParser:
         method = self._http.get_method().decode("ascii")
         chunks = self._http.get_http_version() != "1.0"
         keep = chunks and self._http.should_keep_alive()
+        return Incoming(method, path, query, self._headers, b"", keep, chunks, expects)
+
+    def _claimed(self, item: Incoming, size: int | None) -> Claim:
+        try:
+            return self._admit(item, size)
+        except StatusError as refusal:
+            self._refuse(refusal)
+
+    def on_body(self, body: bytes) -> None:
+        self.body_size += len(body)
+        self._framing -= len(body)
+        if self.body_size > self._limits.body:
+            self._refuse(self._body_too_large())
+        if self._claim is None or not self._claim.take(len(body)):
+            self._refuse(_too_many_bodies())
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._framing > self._limits.headers:
+            self._refuse(self._headers_too_large())
+        assert self._incoming is not None
         body = b"".join(self._body)
-        self.ready.append(Incoming(method, path, query, self._headers, body, keep, chunks, self.wants_continue))
+        item = self._incoming
+        self.ready.append(item._replace(body=body, expects=self.wants_continue) if item.expects or body else item)
         self.begun = self.wants_continue = False
         self._body = []
+        if body and self._claim is not None:
+            self._claims.append(self._claim)
+        self._claim = self._incoming = None
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
         if self._head_size > self._limits.headers:
             self._refuse(self._headers_too_large())
 
-    def _refuse(self, refusal: StatusError) -> None:
+    def _refuse(self, refusal: StatusError) -> NoReturn:
         self._refusal = refusal
         raise refusal  # httptools stops, and raises its own error
 
@@ -228,47 +252,6 @@ class RequestParser:
 
     def _body_too_large(self) -> StatusError:
         return errors.too_large(f"Request entity too large: limit is {self._limits.body}")
-
-
-def _known(data: bytes) -> Incoming | None:
-    """One whole request whose headers came before, byte for byte, as a client's do from request to request: httptools
-    has found them good."""
-    end, start = _head_ends(data)
-    known = _heads.get(data[end + 2 : start])
-    if known is None or start > _SHORT_HEAD or len(data) - start != known[1]:
-        return None
-    if data[end - 9 : end + 2] != _LINE_END:
-        return None
-    verb, _, target = data[: end - 9].partition(b" ")
-    method = _METHODS.get(verb)
-    if method is None or not target.startswith(b"/"):
-        return None
-    try:
-        path, query = split_target(target)
-    except ValueError:
-        return None
-    return Incoming(method, path, query, known[0], data[start:], True, True, False)
-
-
-def _remember(data: bytes, parsed: Incoming | StatusError) -> None:
-    """Remembers the headers of a request that is all of what came, and asks for nothing special."""
-    if isinstance(parsed, StatusError) or not parsed.keep or not parsed.chunks or len(data) > _SHORT:
-        return
-    end, start = _head_ends(data)
-    headers, size = parsed.headers, len(parsed.body)
-    if start > _SHORT_HEAD or len(data) - start != size or headers.get("content-length", "0") != str(size):
-        return
-    if any(name in headers for name in _SPECIAL) or data[end - 9 : end + 2] != _LINE_END:
-        return
-    if len(_heads) >= _KEPT_HEADS:
-        _heads.clear()
-    _heads[data[end + 2 : start]] = headers, size
-
-
-def _head_ends(data: bytes) -> tuple[int, int]:
-    """Where the request line ends, and where the body begins."""
-    end = data.find(b"\r\n")
-    return end, data.find(_HEAD_END, end) + len(_HEAD_END)
 
 
 def _too_many_bodies() -> StatusError:

@@ -10,13 +10,15 @@ import resource
 import time
 from dataclasses import replace
 
-from starlink.apiserver.fairness import Budget, Quota
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.fairness import Quota
 from starlink.apiserver.http import wire
+from starlink.apiserver.http.bodies import Bodies
 from starlink.apiserver.http.connection import Connection
 from starlink.apiserver.http.dispatch import Dispatcher, Handle
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.listener import Listener, listen
-from starlink.apiserver.http.service import Channels, Refused, Service
+from starlink.apiserver.http.service import Channels, Precheck, Refused, Service
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.message import Request
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 class HttpServer:
     """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows. `refused` is told
-    of each whose credentials are not good."""
+    of each whose credentials are not good; `precheck` says before a large body comes whether it need not."""
 
     def __init__(
         self,
@@ -41,10 +43,12 @@ class HttpServer:
         *,
         limits: Limits | None = None,
         refused: Refused | None = None,
+        precheck: Precheck | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._authenticator = authenticator
         self._refused = refused or _nobody
+        self._precheck = precheck or _nothing
         self._dispatcher = Dispatcher(handle, self._limits)
         self._streams = Quota(total=self._limits.streams, per_user=self._limits.streams_per_user)
         self._open: set[Connection] = set()
@@ -97,8 +101,9 @@ class HttpServer:
         channels = Channels(limits, tls, asyncio.get_running_loop().time, admitted, self._open)
         date = wire.date_line(time.time())
         return Service(
-            channels, self._authenticator, self._dispatcher, Budget(limits.bodies), self._streams, self._refused, date
-        )
+            channels, self._authenticator, self._dispatcher, Bodies(limits), self._streams, self._refused,
+            self._precheck, date,
+        )  # fmt: skip
 
     async def _sweep(self, service: Service) -> None:
         """Ends, for ever, what takes longer than it may. One look for all is cheaper than a timer for each request."""
@@ -139,3 +144,8 @@ def _allow_files(wanted: int) -> int:
 
 def _nobody(_request: Request, _why: str, _claimed: str) -> None:
     """Nobody is told."""
+
+
+def _nothing(_request: Request) -> StatusError | None:
+    """Nothing is refused before its body comes."""
+    return None

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlink.apiserver.fairness import Budget, Quota
+from starlink.apiserver.errors import StatusError
+from starlink.apiserver.fairness import Quota
+from starlink.apiserver.http.bodies import Bodies
 from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.strangers import Strangers
@@ -17,6 +19,9 @@ _ROOM = 64 * 1024
 
 Refused = Callable[[Request, str, str], None]
 """Takes a request whose credentials are not good, why they are not, and who it claims to come from."""
+
+Precheck = Callable[[Request], StatusError | None]
+"""Takes a request whose body has not come; gives why it is refused whatever that says, if it is."""
 
 
 @dataclass
@@ -48,7 +53,8 @@ class Service:
     channels: Channels
     authenticator: Authenticator
     dispatcher: Dispatcher
-    bodies: Budget
+    bodies: Bodies
     streams: Quota
     refused: Refused
+    precheck: Precheck
     date: bytes = b""

@@ -66,6 +66,12 @@ def timed_out(seconds: float) -> Response:
     return status_response(StatusError(408, "Timeout", f"the request did not arrive within {seconds:g} s"))
 
 
+def stalled(size: int, seconds: float) -> Response:
+    """408 for a body that makes no progress."""
+    message = f"of the request's body less than {size} further bytes arrived within {seconds:g} s"
+    return status_response(StatusError(408, "Timeout", message))
+
+
 def too_many_streams(user: str) -> Response:
     """429 for a watch above the limit."""
     message = f"Too many watches are open for {user}, please end some or try again later."

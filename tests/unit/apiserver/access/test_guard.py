@@ -2,14 +2,13 @@
 
 import msgspec
 import pytest
+from tests.unit.apiserver.http.parsers import parser
 
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.access.rbac import GROUP, Attributes
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Budget
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.parser import Incoming, RequestParser
+from starlink.apiserver.http.incoming import Incoming
 from starlink.apiserver.identity.impersonation import Impersonation, is_wanted, read
 from starlink.apiserver.message import ANONYMOUS, Request, User
 from starlink.apiserver.resource import Registry
@@ -111,9 +110,9 @@ async def test_an_agent_may_ask_for_nothing_unknown(guard: Guard) -> None:
 
 def parsed(*lines: str) -> Incoming:
     """The request as the parser gives it."""
-    parser = RequestParser(Limits(), Budget(1))
-    parser.feed("\r\n".join(["GET / HTTP/1.1", "Host: x", *lines, "", ""]).encode())
-    (found,) = parser.ready
+    made = parser(1)
+    made.feed("\r\n".join(["GET / HTTP/1.1", "Host: x", *lines, "", ""]).encode())
+    (found,) = made.ready
     assert isinstance(found, Incoming), found
     return found
 

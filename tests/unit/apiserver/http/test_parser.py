@@ -3,11 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.apiserver.http.parsers import of_bodies
+from tests.unit.apiserver.http.parsers import parser as made_parser
 
 from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Budget
+from starlink.apiserver.http.incoming import Incoming
 from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.parser import Incoming, RequestParser
+from starlink.apiserver.http.parser import RequestParser
 from starlink.apiserver.http.target import split_target
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n"
@@ -16,7 +18,7 @@ CHUNKED = b"PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\
 
 
 def parser(bodies: int = 10_000) -> RequestParser:
-    return RequestParser(Limits(headers=5_000, body=1_000), Budget(bodies))
+    return made_parser(bodies, Limits(headers=5_000, body=1_000))
 
 
 def parsed(*pieces: bytes) -> list[Incoming | StatusError]:
@@ -105,13 +107,13 @@ def test_an_upgrade_is_a_wish_and_the_next_request_is_parsed() -> None:
 
 
 def test_what_bodies_take_is_given_back() -> None:
-    bodies = Budget(12)
-    made, other = RequestParser(Limits(), bodies), RequestParser(Limits(), bodies)
+    bodies = of_bodies(12)
+    made, other = made_parser(bodies), made_parser(bodies)
     made.feed(POST)
     other.feed(POST + POST)
     assert isinstance(other.ready[-1], StatusError)
     assert other.ready[-1].code == 429
-    made.release(5)
+    made.release()
     assert bodies.taken == 5
     made.close()
     other.close()
