@@ -28,7 +28,12 @@ def metadata_only(obj: Obj) -> Obj:
 
 def body(record: Record, resource: Resource) -> bytes:
     """One object's metadata."""
-    return dump(metadata_only(encoding.to_object(record, resource)))
+    if record.revision < resource.since:
+        return dump(metadata_only(encoding.to_object(record, resource)))
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"%b","metadata":%b}' % (
+        _API_VERSION.encode(),
+        encoding.metadata(record),
+    )
 
 
 def list_body(part: Page, resource: Resource) -> bytes:

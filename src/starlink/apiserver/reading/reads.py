@@ -10,8 +10,9 @@ from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.reading import listing, partial, selectors
 from starlink.apiserver.reading.accepting import check_accept
+from starlink.apiserver.reading.frames import Frames, frame
 from starlink.apiserver.reading.tables import table
-from starlink.apiserver.reading.watching import Frames, Render, Watcher, WatchOptions, frame
+from starlink.apiserver.reading.watching import Render, Watcher, WatchOptions
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import options, scale
@@ -136,7 +137,8 @@ class Reads:
             float(timeout),
             initial,
         )
-        watcher = Watcher(self._store, asked.resource, wanted, self._frames, self._render(request, asked.resource))
+        render, decodes = self._render(request, asked.resource), partial.wants_table(request)
+        watcher = Watcher(self._store, asked.resource, wanted, self._frames, render, decodes=decodes)
         try:
             return Stream(watcher.open(), JSON)
         except StatusError as error:
@@ -145,25 +147,31 @@ class Reads:
             return Stream(_refusal(error), JSON)
 
     def _render(self, request: Request, resource: Resource) -> Render | None:
-        if partial.wanted(request):
-            return lambda type_, record: frame(type_, partial.body(record, resource))
-        if not partial.wants_table(request):
+        if partial.wants_table(request):
+            return self._table_render(resource, _included(request))
+        if not partial.wanted(request):
             return None
-        include = _included(request)
+        made = self._frames.made
+        return lambda type_, record: made(
+            record, type_, resource, ("metadata",), lambda: frame(type_, partial.body(record, resource))
+        )
+
+    def _table_render(self, resource: Resource, include: str) -> Render:
+        """Ages are told by the second, and so a line is as good for all who ask within one."""
         first = True
+
+        def line(type_: str, record: Record, second: int, headers: bool) -> bytes:
+            objects, version = [encoding.to_object(record, resource)], str(record.revision)
+            made = table(resource, objects, include=include, now=second, resource_version=version, headers=headers)
+            return frame(type_, dump(made))
 
         def render(type_: str, record: Record) -> bytes:
             nonlocal first
-            rendered = table(
-                resource,
-                [encoding.to_object(record, resource)],
-                include=include,
-                now=self._now(),
-                resource_version=str(record.revision),
-                headers=first,
-            )
+            second, headers = int(self._now()), first
+            form = ("Table", include, second, headers)
+            made = self._frames.made(record, type_, resource, form, lambda: line(type_, record, second, headers))
             first = False
-            return frame(type_, dump(rendered))
+            return made
 
         return render
 

@@ -41,11 +41,13 @@ class Selector:
         """The value that the field selector demands of `path`."""
         return next((value for field, value, equal in self.field_terms if field == path and equal), None)
 
+    def matches_labels(self, labels: Mapping[str, str]) -> bool:
+        """Whether the labels are as wanted, whatever the fields."""
+        return all(term(labels) for term in self.label_terms)
+
     def matches(self, obj: dict[str, Any]) -> bool:
-        if self.label_terms:
-            labels = obj["metadata"].get("labels") or {}
-            if not all(term(labels) for term in self.label_terms):
-                return False
+        if self.label_terms and not self.matches_labels(obj["metadata"].get("labels") or {}):
+            return False
         return all((field_value(obj, path) == value) is equal for path, value, equal in self.field_terms)
 
 

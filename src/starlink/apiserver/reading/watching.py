@@ -1,70 +1,32 @@
-"""A watch: the store's events as a stream of JSON lines, each encoded once for all who see it."""
+"""A watch: the store's events as a stream of JSON lines."""
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from starlink.apiserver import encoding, errors
+from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import Obj
+from starlink.apiserver.reading.frames import Frames, frame
 from starlink.apiserver.reading.selectors import Selector
 from starlink.apiserver.reading.topics import reader, topic
 from starlink.apiserver.resource import Resource
 from starlink.store.base import Change, Event, Expired, Record, Store, StoreUnavailable, Watch
 
 BOOKMARK_EVERY = 25.0  # seconds; kopf reconnects after 70 s of silence
-_KEPT_LINES = 512
-_KEPT_BATCHES = 4
 _AT_ONCE, _BYTES_AT_ONCE = 500, 1024 * 1024
-"""Objects, and bytes of them, in one piece of what is there at first, before others have a turn."""
+"""Objects, and bytes of them, in one piece, before others have a turn."""
 _RENDERED = 16
-"""How many times as much of that an object is that is decoded."""
-K = TypeVar("K")
+"""How many times as much of that an object is that is looked into."""
+_DECODED, _BYTES = 16, 32
+"""What an object weighs (see `aside`) that is decoded, and of how many of its bytes each weighs one more."""
+_LABELS = "metadata.labels"
+T = TypeVar("T", Record, Event)
 
 log = logging.getLogger(__name__)
-
-
-class Frames:
-    """The encoded lines of recent events, so that an event is encoded once however many watch it."""
-
-    def __init__(self) -> None:
-        self._lines: OrderedDict[tuple[int, str, str], bytes] = OrderedDict()
-        self._batches: OrderedDict[tuple[int, int, int, str], bytes] = OrderedDict()
-
-    def line(self, record: Record, type_: str, resource: Resource) -> bytes:
-        """One event's line."""
-        key = (record.revision, type_, resource.api_version)
-        line = self._lines.get(key)
-        if line is None:
-            line = _kept(self._lines, key, frame(type_, encoding.to_wire(record, resource)), _KEPT_LINES)
-        return line
-
-    def batch(self, events: Sequence[Event], resource: Resource) -> bytes:
-        """The lines of events for those who watch everything. Parts of one log that begin, end and count alike are
-        the same."""
-        key = (events[0].record.revision, events[-1].record.revision, len(events), resource.api_version)
-        lines = self._batches.get(key)
-        if lines is None:
-            joined = b"".join(self.line(event.record, _plain_type(event), resource) for event in events)
-            lines = _kept(self._batches, key, joined, _KEPT_BATCHES)
-        return lines
-
-
-def _kept(cache: OrderedDict[K, bytes], key: K, value: bytes, most: int) -> bytes:
-    cache[key] = value
-    if len(cache) > most:
-        cache.popitem(last=False)
-    return value
-
-
-def _plain_type(event: Event) -> str:
-    if event.change is Change.DELETE:
-        return "DELETED"
-    return "ADDED" if event.previous is None else "MODIFIED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +46,17 @@ Render = Callable[[str, Record], bytes]
 
 
 class Watcher:
-    """One watch of one resource. `render` None: the objects themselves, from `frames`."""
+    """One watch of one resource. `render` None: the objects themselves, from `frames`; `decodes`: it decodes them."""
 
     def __init__(
-        self, store: Store, resource: Resource, options: WatchOptions, frames: Frames, render: Render | None
+        self,
+        store: Store,
+        resource: Resource,
+        options: WatchOptions,
+        frames: Frames,
+        render: Render | None,
+        *,
+        decodes: bool = False,
     ) -> None:
         self._store = store
         self._resource = resource
@@ -95,7 +64,11 @@ class Watcher:
         self._frames = frames
         self._shared = render is None and options.selector.everything
         self._render = render or (lambda type_, record: frames.line(record, type_, resource))
-        self._fields = [(reader(resource, path), value, equal) for path, value, equal in options.selector.field_terms]
+        self._decodes = decodes
+        self._fields = [
+            ((resource.api_version, resource.since, path), reader(resource, path), value, equal)
+            for path, value, equal in options.selector.field_terms
+        ]
         self._seen = 0
 
     def open(self) -> AsyncIterator[bytes]:
@@ -116,16 +89,16 @@ class Watcher:
     async def _lines(self, initial: Sequence[Record], subscription: Watch) -> AsyncIterator[bytes]:
         alarm = _Alarm(subscription, self._options.timeout)
         try:
-            for part in _pieces(initial, 1 if self._shared else _RENDERED):
-                if lines := b"".join(map(self._first, part)):
+            for place, records in enumerate(self._pieces(initial)):
+                if lines := await self._made(place, records, self._first_of):
                     yield lines
-                await asyncio.sleep(0)
             if self._options.initial_events_end:
                 yield self._bookmark({"k8s.io/initial-events-end": "true"})
             while not alarm.is_over:
                 if events := subscription.take():
-                    if lines := self._told(events):
-                        yield lines
+                    for place, part in enumerate(self._pieces(events)):
+                        if lines := await self._made(place, part, self._told):
+                            yield lines
                     if subscription.behind:  # what came while the client read: with the others, not at once
                         await subscription.wait()
                 elif subscription.behind:
@@ -143,6 +116,19 @@ class Watcher:
         finally:
             alarm.stop()
             subscription.close()
+
+    def _pieces(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
+        return _pieces(items, 1 if self._shared else _RENDERED)
+
+    async def _made(self, place: int, part: Sequence[T], lines_of: Callable[[Sequence[T]], bytes]) -> bytes:
+        """The lines of a piece: others have a turn before each but the first, and what is decoded is so beside the loop
+        where that is dear."""
+        if place:
+            await asyncio.sleep(0)
+        return await aside.run(_weight(part) if self._decodes else 0, lambda: lines_of(part))
+
+    def _first_of(self, records: Sequence[Record]) -> bytes:
+        return b"".join(map(self._first, records))
 
     def _first(self, record: Record) -> bytes:
         """The line of an object that is there already, if there is one for this watcher."""
@@ -175,11 +161,13 @@ class Watcher:
         return self._render("DELETED", replace(before, revision=event.record.revision) if left else event.record)
 
     def _wanted(self, record: Record) -> bool:
-        """Whether a record is of the selection. Its fields are read one by one, which is a tenth of all of it."""
-        if not all((read(record) == value) is equal for read, value, equal in self._fields):
+        """Whether a record is of the selection. What selectors look at is read once for all who watch, and by itself,
+        which is a tenth of all of it."""
+        reading = self._frames.reading
+        if not all((reading(record, what, read) == value) is equal for what, read, value, equal in self._fields):
             return False
         selector = self._options.selector
-        return not selector.label_terms or selector.matches(encoding.to_object(record, self._resource))
+        return not selector.label_terms or selector.matches_labels(reading(record, _LABELS, encoding.labels))
 
     def _bookmark(self, annotations: dict[str, str] | None = None) -> bytes:
         metadata: Obj = {"resourceVersion": str(self._seen), "creationTimestamp": None}
@@ -189,20 +177,24 @@ class Watcher:
         return frame("BOOKMARK", encoding.dump(obj))
 
 
-def _pieces(records: Sequence[Record], weight: int) -> Iterator[Sequence[Record]]:
-    """The records in their order, in pieces; each counts as `weight` of those that are passed on as they are."""
+def _pieces(items: Sequence[T], weight: int) -> Iterator[Sequence[T]]:
+    """Records or events in their order, in pieces; each counts as `weight` of those that are passed on as they are."""
     start = size = 0
-    for end, record in enumerate(records):
-        size += len(record.body) * weight
-        if (end + 1 - start) * weight >= _AT_ONCE or size >= _BYTES_AT_ONCE:
-            yield records[start : end + 1]
-            start, size = end + 1, 0
-    yield records[start:]
+    for end, item in enumerate(items, 1):
+        size += _bytes(item) * weight
+        if (end - start) * weight >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield items[start:end]
+            start, size = end, 0
+    if start < len(items):
+        yield items[start:]
 
 
-def frame(type_: str, obj: bytes) -> bytes:
-    """One line of a watch."""
-    return b'{"type":"%s","object":%s}\n' % (type_.encode(), obj)
+def _bytes(item: Record | Event) -> int:
+    return len(item.body if isinstance(item, Record) else item.record.body)
+
+
+def _weight(items: Sequence[Record] | Sequence[Event]) -> int:
+    return sum(_DECODED + _bytes(item) // _BYTES for item in items)
 
 
 class _Alarm:
