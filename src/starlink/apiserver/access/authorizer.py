@@ -6,13 +6,14 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import is_
-from typing import Any, TypeVar
+from typing import Any
 
 from starlink.apiserver import aside
 from starlink.apiserver.access import rbac
 from starlink.apiserver.access.binding import Grant, Held, Index, Role
 from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
 from starlink.apiserver.errors import StatusError, qualified
+from starlink.apiserver.memo import Memo
 from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.store.base import Record, Store
 
@@ -22,14 +23,16 @@ ROLE_BINDINGS = f"{GROUP}/rolebindings"
 CLUSTER_ROLE_BINDINGS = f"{GROUP}/clusterrolebindings"
 MEMO = 10_000
 """How many decisions are kept at most: names and paths are the asker's to invent."""
-SHORT = 512
-"""Characters of a namespace or a path up to which a decision on it is kept, for the same reason."""
+KEPT = 16 * 1024 * 1024
+"""Characters of them, and of what is kept of grants, for the same reason."""
+_GRANT = 256
+"""What a grant counts as there."""
 
 MANY = 256 * 1024
 """Bytes of rules that are looked through beside the loop: it takes some 10 ms a megabyte."""
 
 AuthorizeAgent = Callable[[User, Attributes], Decision | None]
-T = TypeVar("T")
+Decisions = Memo[tuple[Any, ...], Decision]
 
 
 class Authorizer:
@@ -40,8 +43,7 @@ class Authorizer:
         self._authorize_agent = authorize_agent
         self._lists: tuple[Sequence[Record] | None, ...] = (None,) * 4
         self._index = Index()
-        self._held: dict[tuple[Any, ...], Held] = {}
-        self._decisions: dict[tuple[Any, ...], Decision] = {}
+        self._held, self._decisions = _memos()
 
     def authorize(self, user: User, asked: Attributes) -> Decision:
         """The decision; the reason of a refusal says which roles are missing, if any. Raises what the agent's rule
@@ -76,8 +78,7 @@ class Authorizer:
         held = self._held.get(key)
         if held is None:
             held = self._index.held(user, namespace)
-            if len(namespace) <= SHORT:
-                _keep(self._held, key, held)
+            self._held.keep(key, held, _GRANT * len(held.grants))
         return held
 
     def role(self, kind: str, namespace: str, name: str) -> Role | None:
@@ -96,7 +97,7 @@ class Authorizer:
         if not all(map(is_, lists, self._lists)):
             self._lists = lists
             self._index.follow(lists)
-            self._held, self._decisions = {}, {}  # new ones: a decision may be being made beside the loop
+            self._held, self._decisions = _memos()  # new ones: a decision may be being made beside the loop
 
 
 _ALLOWED = Decision(True)
@@ -139,15 +140,13 @@ def _decide(grants: Sequence[Grant], asked: Attributes) -> Decision:
     return Decision(False, f"RBAC: {together(missing)}") if missing else _REFUSED
 
 
-def _by_rules(user: User, asked: Attributes, held: Held, kept: dict[tuple[Any, ...], Decision]) -> Decision:
+def _by_rules(user: User, asked: Attributes, held: Held, kept: Decisions) -> Decision:
     """The decision, which is looked up in `kept` and joins it."""
     key = _kept_key(user, asked, held)
     decision = kept.get(key)
     if decision is None:
         decision = _decide(held.grants, asked)
-        invented = (asked.namespace, asked.path or "", asked.group, asked.resource, asked.subresource)
-        if sum(map(len, invented)) <= SHORT:
-            _keep(kept, key, decision)
+        kept.keep(key, decision, len(decision.reason))
     return decision
 
 
@@ -159,7 +158,5 @@ def _kept_key(user: User, asked: Attributes, held: Held) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _keep(memo: dict[tuple[Any, ...], T], key: tuple[Any, ...], value: T) -> None:
-    if len(memo) >= MEMO:
-        memo.clear()
-    memo[key] = value
+def _memos() -> tuple[Memo[tuple[Any, ...], Held], Decisions]:
+    return Memo(MEMO, KEPT), Memo(MEMO, KEPT)

@@ -11,6 +11,8 @@ from starlink.apiserver.message import ANONYMOUS, AUTHENTICATED, User
 from starlink.store.base import Key
 
 _KEPT = 4096
+_LONGEST = 2048
+"""Characters of a token that is remembered; usual ones have 700, and one for many audiences has tens of thousands."""
 
 Find = Callable[[Key], Obj | None]
 """A stored object, None when there is none."""
@@ -80,7 +82,7 @@ class Authenticator:
             return bootstrap_tokens.user_of(token, self._find(bootstrap_tokens.key_of(token)), self._now())
         claims, user = self._seen.get(token) or self._verify(token)
         if claims.expiry <= self._now():
-            del self._seen[token]
+            self._seen.pop(token, None)
             raise InvalidToken("invalid bearer token: it has expired; ask for a new one")
         self._check_alive(claims)
         return user
@@ -104,9 +106,10 @@ class Authenticator:
         """Verifies a token, and remembers it: a signature takes longer than a small request."""
         claims = self._tokens.verify(token, self._now())
         user = _user_of(claims)
-        if len(self._seen) >= _KEPT:
-            del self._seen[next(iter(self._seen))]
-        self._seen[token] = claims, user
+        if len(token) <= _LONGEST:
+            if len(self._seen) >= _KEPT:
+                del self._seen[next(iter(self._seen))]
+            self._seen[token] = claims, user
         return claims, user
 
 

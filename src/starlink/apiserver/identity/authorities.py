@@ -19,6 +19,8 @@ from starlink.apiserver.identity.subject import organizations, uid_of
 from starlink.apiserver.message import AUTHENTICATED, User
 
 _KEPT = 4096
+_LONGEST = 4096
+"""Bytes of a certificate that is remembered; usual ones have up to 2,000, and a stranger's as many as TLS takes."""
 _UNKNOWN = "x509: certificate signed by unknown authority"
 
 
@@ -68,9 +70,11 @@ class Authorities:
         return finding.user
 
     def _remember(self, der: bytes) -> _Finding:
-        if len(self._found) >= _KEPT:
-            self._found.clear()
-        finding = self._found[der] = self._find(der)
+        finding = self._find(der)
+        if len(der) <= _LONGEST:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            self._found[der] = finding
         return finding
 
     def _find(self, der: bytes) -> _Finding:

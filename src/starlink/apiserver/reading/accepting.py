@@ -3,9 +3,8 @@
 https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
 """
 
-from functools import lru_cache
-
 from starlink.apiserver import errors
+from starlink.apiserver.memo import remembered
 from starlink.apiserver.message import Request
 
 _SERVED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
@@ -22,7 +21,7 @@ def check_accept(request: Request) -> None:
         raise errors.not_acceptable(_SERVED)
 
 
-@lru_cache(256)
+@remembered(256)
 def _is_served(accept: str) -> bool:
     return any(_fits(clause) for clause in accept.split(","))
 

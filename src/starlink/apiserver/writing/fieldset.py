@@ -6,11 +6,11 @@ the empty set. Rules: https://github.com/kubernetes-sigs/structured-merge-diff
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from starlink.apiserver.memo import remembered
 from starlink.apiserver.schema.structure import Node, child
 
 Tree = dict[str, Any]
@@ -123,7 +123,7 @@ def element(node: Node, item: Any) -> str:
     return "v:" + msgspec.json.encode(item).decode()
 
 
-@lru_cache(1024)
+@remembered(1024)
 def _named(key: str, name: str) -> str:
     """The path element of an entry that has one key. Most are few words, such as the types of conditions."""
     return "k:" + msgspec.json.encode({key: name}).decode()

@@ -7,7 +7,6 @@ https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/object
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -147,7 +146,6 @@ def _check_owner(owner: Obj, place: str) -> Iterator[Cause]:
         yield _invalid(place, owner, "/v1, Kind=Event is disallowed from being an owner")
 
 
-@lru_cache(256)
 def _is_group_version(text: str) -> bool:
     return text.count("/") <= 1 and not text.endswith("/")
 

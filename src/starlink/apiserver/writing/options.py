@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import msgspec
 
 from starlink.apiserver import errors
 from starlink.apiserver.errors import Cause
+from starlink.apiserver.memo import remembered
 from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.writing import bodies
@@ -65,7 +65,7 @@ def manager_of(request: Request) -> str:
     return request.query.get("fieldManager", "") or _named(request.headers.get("user-agent", ""))
 
 
-@lru_cache(256)
+@remembered(256)
 def _plain(agent: str, patch: bool) -> WriteOptions:
     return WriteOptions(manager=_named(agent), patch=patch)
 
