@@ -341,6 +341,16 @@ async def test_a_stranger_with_many_large_requests_waits_for_himself(api: Api, m
 SAR = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
 
 
+SELF_REVIEWS = "authorization.k8s.io/v1/selfsubjectaccessreviews"
+FIELD_SELECTOR = "spec.resourceAttributes.fieldSelector"
+NAMED = {"key": "metadata.name", "operator": "In", "values": ["v"]}
+
+
+def selecting(**selector: Any) -> dict[str, Any]:
+    """The spec of a review of a list by a field selector."""
+    return {"resourceAttributes": {"verb": "list", "resource": "x", "fieldSelector": selector}}
+
+
 @pytest.mark.parametrize(
     ("path", "spec", "field"),
     [
@@ -352,12 +362,44 @@ SAR = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
             {**SAR, "user": "u", "extra": {f"k{i}": ["v"] for i in range(50_000)}},
             "spec.extra",
         ),
+        (SELF_REVIEWS, selecting(rawSelector=",".join(["a=b"] * 1_001)), f"{FIELD_SELECTOR}.rawSelector"),
+        (SELF_REVIEWS, selecting(requirements=[NAMED] * 1_001), f"{FIELD_SELECTOR}.requirements"),
+        (
+            SELF_REVIEWS,
+            selecting(requirements=[{**NAMED, "values": ["v"] * 1_001}]),
+            f"{FIELD_SELECTOR}.requirements[0].values",
+        ),
     ],
-    ids=["audiences", "token", "groups", "extra"],
+    ids=["audiences", "token", "groups", "extra", "raw selector", "requirements", "values"],
 )
 async def test_a_review_asks_a_bounded_question(api: Api, path: str, spec: Any, field: str) -> None:
     status, told = await ask(api, send("POST", f"/apis/{path}", {"spec": spec}))
     assert status == 422 and [cause["field"] for cause in told["details"]["causes"]] == [field], told["message"][:300]
+
+
+@pytest.mark.parametrize(
+    ("selector", "code"),
+    [
+        ({"rawSelector": ",".join(["a=b"] * 700_000)}, 422),
+        ({"rawSelector": ",".join(["a=" + "b" * 60] * 1_000)}, 201),
+        ({"requirements": [NAMED] * 1_000}, 201),
+    ],
+    ids=["too many", "many", "many requirements"],
+)
+async def test_a_long_review_is_read_beside_the_loop(
+    api: Api, selector: dict[str, Any], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, read = list[int](), reviews._attribute_causes
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read(*arguments)
+
+    monkeypatch.setattr(reviews, "_attribute_causes", noted)
+    status, told = await ask(api, send("POST", f"/apis/{SELF_REVIEWS}", {"spec": selecting(**selector)}, user=AGENT))
+    assert status == code, told
+    assert threads and threading.get_ident() not in threads
+    assert len(msgspec.json.encode(told)) < 128 * 1024
 
 
 @pytest.mark.parametrize("media", [case.JSON, MERGE, YAML])

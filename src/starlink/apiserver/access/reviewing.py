@@ -35,12 +35,12 @@ class Reviews:
     async def create(self, request: Request, asked: Route) -> Response:
         """The answered review. Raises StatusError 400, 415 or 422."""
         namespace = asked.namespace or ""
-        obj = await aside.run(
-            bodies.weight(request), lambda: questions.read(request, self._registry, asked.resource, namespace)
-        )
+        weight = bodies.weight(request)
+        obj = await aside.run(weight, lambda: questions.read(request, self._registry, asked.resource, namespace))
         if asked.resource.kind == "SelfSubjectRulesReview":
             return await self._rules(request.user, obj)
-        return Response(201, dump(await self._answered(request, asked, obj)), JSON)
+        answered = await self._answered(request, asked, obj, weight)
+        return Response(201, await aside.run(weight, lambda: dump(answered)), JSON)
 
     async def _rules(self, user: User, obj: Obj) -> Response:
         """Rules may be many however short the question, so what they weigh counts."""
@@ -48,15 +48,16 @@ class Reviews:
         body = await aside.run(held.size, lambda: dump(reviews.self_subject_rules_review(obj, user, held.grants)))
         return Response(201, body, JSON)
 
-    async def _answered(self, request: Request, asked: Route, obj: Obj) -> Obj:
+    async def _answered(self, request: Request, asked: Route, obj: Obj, weight: int) -> Obj:
         user = request.user
         match asked.resource.kind:
             case "SelfSubjectAccessReview":
-                return await reviews.self_subject_access_review(obj, user, self._authorizer)
+                return await reviews.self_subject_access_review(obj, user, self._authorizer, weight)
             case "SubjectAccessReview":
-                return await reviews.subject_access_review(obj, self._authorizer)
+                return await reviews.subject_access_review(obj, self._authorizer, weight)
             case "LocalSubjectAccessReview":
-                return await reviews.local_subject_access_review(obj, asked.namespace or "", self._authorizer)
+                namespace = asked.namespace or ""
+                return await reviews.local_subject_access_review(obj, namespace, self._authorizer, weight)
             case "SelfSubjectReview":
                 return reviews.self_subject_review(obj, user, self._now())
             case _:

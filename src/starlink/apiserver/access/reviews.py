@@ -1,6 +1,7 @@
 """Reviews: questions about access and identity, answered and forgotten.
 
-Each function gives the answered object and leaves the asked one as it is. What is asked must fit its schema.
+Each function gives the answered object and leaves the asked one as it is. What is asked must fit its schema; `weight`
+is what reading it weighs (see `aside`).
 Sources: https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/
 and https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/
 """
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver import errors
+from starlink.apiserver import aside, errors
 from starlink.apiserver.access import agent_access
 from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
 from starlink.apiserver.access.binding import Grant, Held
@@ -17,30 +18,41 @@ from starlink.apiserver.access.rbac import Attributes, quoted
 from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.message import User
+from starlink.apiserver.reading.selectors import MAX_TERMS
 
 Authenticate = Callable[[str, Sequence[str]], tuple[User, tuple[str, ...]]]
 """Gives a bearer token's user, and for which of the given audiences it is. Raises StatusError 401."""
+
+_Question = tuple[User, Attributes]
 
 _GROUP = "authorization.k8s.io"
 _ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 _NOT_BOTH = "cannot be specified in combination with resourceAttributes"
 
 
-async def self_subject_access_review(obj: Obj, user: User, authorizer: Authorizer) -> Obj:
+async def self_subject_access_review(obj: Obj, user: User, authorizer: Authorizer, weight: int = 0) -> Obj:
     """Whether the user may do what is asked. Raises StatusError 422."""
     spec = obj.get("spec") or {}
-    _refuse([*_attribute_causes(spec), *_metadata_causes(obj, "must be empty")])
-    return _answered(obj, await _status(authorizer, user, spec))
+
+    def question() -> _Question:
+        _refuse([*_attribute_causes(spec), *_metadata_causes(obj, "must be empty")])
+        return user, _attributes(spec)
+
+    return _answered(obj, await _status(authorizer, weight, question))
 
 
-async def subject_access_review(obj: Obj, authorizer: Authorizer) -> Obj:
+async def subject_access_review(obj: Obj, authorizer: Authorizer, weight: int = 0) -> Obj:
     """Whether the user that the review names may do what is asked. Raises StatusError 422."""
     spec = obj.get("spec") or {}
-    _refuse([*_subject_causes(spec), *_metadata_causes(obj, "must be empty")])
-    return _answered(obj, await _status(authorizer, _subject(spec), spec))
+
+    def question() -> _Question:
+        _refuse([*_subject_causes(spec), *_metadata_causes(obj, "must be empty")])
+        return _subject(spec), _attributes(spec)
+
+    return _answered(obj, await _status(authorizer, weight, question))
 
 
-async def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer) -> Obj:
+async def local_subject_access_review(obj: Obj, namespace: str, authorizer: Authorizer, weight: int = 0) -> Obj:
     """The same in `namespace`, which is the request's. Raises StatusError 400 or 422."""
     meta = obj.get("metadata") or {}
     if not namespace:
@@ -51,9 +63,13 @@ async def local_subject_access_review(obj: Obj, namespace: str, authorizer: Auth
         )
     obj = {**obj, "metadata": {**meta, "namespace": namespace}}
     spec = obj.get("spec") or {}
-    causes = [*_subject_causes(spec), *_metadata_causes(obj, "must be empty except for namespace")]
-    _refuse([*causes, *_local_causes(spec, namespace)])
-    return _answered(obj, await _status(authorizer, _subject(spec), spec))
+
+    def question() -> _Question:
+        causes = [*_subject_causes(spec), *_metadata_causes(obj, "must be empty except for namespace")]
+        _refuse([*causes, *_local_causes(spec, namespace)])
+        return _subject(spec), _attributes(spec)
+
+    return _answered(obj, await _status(authorizer, weight, question))
 
 
 def asked_grants(obj: Obj, user: User, authorizer: Authorizer) -> Held:
@@ -113,9 +129,10 @@ def _answered(obj: Obj, status: Obj) -> Obj:
     return {**obj, "metadata": metadata, "status": status}
 
 
-async def _status(authorizer: Authorizer, user: User, spec: Obj) -> Obj:
+async def _status(authorizer: Authorizer, weight: int, question: Callable[[], _Question]) -> Obj:
+    user, asked = await aside.run(weight, question)
     try:
-        decision = await authorizer.decided(user, _attributes(spec))
+        decision = await authorizer.decided(user, asked)
     except StatusError as error:
         return {"allowed": False, "evaluationError": error.message}
     return {"allowed": decision.allowed, **({"reason": decision.reason} if decision.reason else {})}
@@ -178,6 +195,10 @@ def _attribute_causes(spec: Obj) -> Iterator[Cause]:
 
 def _selector_causes(selector: Obj, field: str) -> Iterator[Cause]:
     raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+    if raw and raw.count(",") >= MAX_TERMS:
+        why = f"Too many: {raw.count(',') + 1}: must have at most {MAX_TERMS} items"
+        yield Cause("FieldValueTooMany", why, f"{field}.rawSelector")
+        return
     if raw and requirements:
         why = "may not specified at the same time as requirements"
         yield _invalid(f"{field}.rawSelector", quoted(raw), why)
