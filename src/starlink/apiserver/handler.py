@@ -85,6 +85,7 @@ class Api:
     async def start(self) -> None:
         """Opens the store, makes what must be there, and starts the background work."""
         await self.store.open()
+        self.guard.assignments.follow()
         await self._definitions.load()
         await bootstrap(self.objects, self.registry, self._definitions)
         for work in (

@@ -1,14 +1,13 @@
 """What stands before every request: may its sender do this, and may this be written."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
 
 from msgspec.structs import replace
 
 from starlink.apiserver import aside, encoding, errors, route
 from starlink.apiserver.access import agent_access, agent_writes, authorizer, escalation
 from starlink.apiserver.access.agent_access import Verdict
+from starlink.apiserver.access.assignments import Assignments
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes, Decision
 from starlink.apiserver.encoding import Obj
@@ -30,6 +29,7 @@ class Guard:
     def __init__(self, store: Store, registry: Registry) -> None:
         self._store = store
         self._registry = registry
+        self.assignments = Assignments(store)
         self.authorizer = Authorizer(store, self._agent)
 
     async def passed(self, request: Request, asked: Route) -> Request:
@@ -173,13 +173,8 @@ class Guard:
 
     def _is_referred(self, user: User, asked: Attributes) -> bool:
         """Whether an assignment of the agent's server refers to the Secret or ConfigMap."""
-        word = {"secrets": "secretKeyRef", "configmaps": "configMapKeyRef"}[asked.resource]
         server = agent_access.agent_server(user)
-        for record in self._store.list(agent_writes.ASSIGNMENTS, asked.namespace):
-            spec = encoding.raw(record)["spec"]
-            if spec["server"] == server and asked.name in _referred(spec, word):
-                return True
-        return False
+        return server is not None and self.assignments.refer(server, asked.resource, asked.namespace, asked.name)
 
 
 def _named_in_body(request: Request, asked: Route) -> str:
@@ -188,14 +183,3 @@ def _named_in_body(request: Request, asked: Route) -> str:
         return ""
     meta = (request.decoded or {}).get("metadata")
     return str(meta.get("name", "")) if isinstance(meta, dict) else ""
-
-
-def _referred(spec: Any, word: str) -> Iterator[str]:
-    """The names in all references of one kind, wherever in the spec they are."""
-    if isinstance(spec, dict):
-        reference = spec.get(word)
-        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
-            yield reference["name"]
-    parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
-    for part in parts:
-        yield from _referred(part, word)
