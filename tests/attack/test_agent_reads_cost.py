@@ -16,7 +16,7 @@ from starlink.store.memory import MemoryStore
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-MANY = 1_000
+MANY = 3_000
 FEW = 3_000
 """Calls that nobody notices."""
 

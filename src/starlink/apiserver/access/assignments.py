@@ -5,7 +5,6 @@ The store is followed event by event, and an assignment looked into only when it
 
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -32,18 +31,29 @@ _decode = msgspec.json.Decoder(_Placed).decode
 class _Assignment:
     """One of a server."""
 
+    __slots__ = ("_referred", "record", "server")
+
     def __init__(self, record: Record, server: str) -> None:
         self.record = record
         self.server = server
+        self._referred: frozenset[tuple[str, str]] | None = None
 
-    @cached_property
+    @property
     def referred(self) -> frozenset[tuple[str, str]]:
         """The resources and names that it refers to."""
-        try:
-            spec = encoding.raw(self.record)["spec"]
-        except StatusError:  # what is no object refers to nothing
-            return frozenset()
-        return frozenset((resource, name) for resource, word in _WORDS.items() for name in _referred(spec, word))
+        if self._referred is None:
+            self._referred = frozenset(_references(self.record))
+        return self._referred
+
+
+def _references(record: Record) -> Iterator[tuple[str, str]]:
+    try:
+        spec = encoding.raw(record)["spec"]
+    except StatusError:  # what is no object refers to nothing
+        return
+    for resource, word in _WORDS.items():
+        for name in _referred(spec, word):
+            yield resource, name
 
 
 class Assignments:
