@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,14 @@ from tests.contract.stores import A, B, put
 from tests.etcd_server import EtcdServer
 
 from starlink.apiserver.backend import is_object
-from starlink.store.base import Key, StoreRefused, StoreUnavailable
+from starlink.store.base import Key, Record, StoreRefused, StoreUnavailable
+from starlink.store.etcd import history_mark
+from starlink.store.etcd.cluster import Cluster
+from starlink.store.etcd.endpoint import parse_all
 from starlink.store.etcd.envelope import DamagedValue, unwrap, wrap
+from starlink.store.etcd.history_mark import HistoryMark
 from starlink.store.etcd.layout import Layout
+from starlink.store.etcd.witness import Witness
 from starlink.store.keyfile import KeyFile, SealKey
 from starlink.store.seal import AesGcmSeal, Plain
 
@@ -38,6 +44,15 @@ def folder(tmp_path: Path) -> None:
 
 def store_on(etcd: EtcdServer, mark: Path | None = None) -> EtcdStore:
     return EtcdStore(etcd.endpoints, prefix=PREFIX, mark=mark, legible=is_object)
+
+
+@contextlib.asynccontextmanager
+async def opened_on(store: EtcdStore) -> AsyncIterator[EtcdStore]:
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def write_raw(etcd: EtcdServer, key: Key, value: bytes) -> None:
@@ -148,6 +163,123 @@ async def test_an_etcd_from_an_older_snapshot_is_refused(
         assert again.get(A) == first
     finally:
         await again.close()
+
+
+def put_back(etcd: EtcdServer, saved: Path) -> None:
+    """Another data folder in the place of the running one."""
+    etcd.kill(0)
+    shutil.rmtree(etcd.data(0), ignore_errors=True)
+    shutil.copytree(saved, etcd.data(0))
+    etcd.restart(0)
+
+
+def key(name: str) -> Key:
+    return Key("g/things", "ns", name)
+
+
+def body(name: str) -> bytes:
+    return b'{"name":"%s"}' % name.encode()
+
+
+@contextlib.asynccontextmanager
+async def forked(etcd: EtcdServer, mark: Path, saved: Path) -> AsyncIterator[tuple[EtcdStore, list[Record]]]:
+    """A running store that has acknowledged five objects which the etcd below it does not hold any more; `saved` is a
+    copy of the one that does."""
+    older = mark.with_name("older")
+    store = store_on(etcd, mark)
+    await store.open()
+    try:
+        await store.put(A, b'{"a":1}', expect=0)
+        await asyncio.to_thread(etcd.kill, 0)
+        shutil.copytree(etcd.data(0), older)
+        await asyncio.to_thread(etcd.restart, 0)
+        late = [await store.put(key(f"late{n}"), body(f"late{n}"), expect=0) for n in range(5)]
+        await asyncio.to_thread(etcd.kill, 0)
+        shutil.copytree(etcd.data(0), saved)
+        await asyncio.to_thread(put_back, etcd, older)
+        yield store, late
+    finally:
+        await store.close()
+
+
+async def refuses_writes(store: EtcdStore, count: int) -> None:
+    for number in range(count):
+        with pytest.raises(StoreUnavailable, match="seen here"):
+            await store.put(key(f"new{number}"), body("new"), expect=0)
+
+
+async def test_a_running_server_writes_nothing_into_an_older_etcd(etcd: EtcdServer, tmp_path: Path) -> None:
+    mark, newest = tmp_path / "etcd.mark", tmp_path / "newest"
+    async with forked(etcd, mark, newest) as (store, late):
+        await refuses_writes(store, 10)
+        assert late[-1].revision > etcd.revision() and not [name for name in etcd.held(PREFIX) if "new" in name]
+        assert f"but {late[-1].revision} has been seen here" in store.problem and str(mark) in store.problem
+        while etcd.revision() < late[-1].revision + 5:
+            etcd.call("/v3/kv/put", {"key": "eA==", "value": "eA=="})
+        await soon(lambda: "another history" in store.problem, "the store to look again")
+        await refuses_writes(store, 10)
+        assert [store.get(record.key) for record in late] == late
+        await asyncio.to_thread(put_back, etcd, newest)
+        await soon(lambda: not store.problem, "the history that was seen")
+        after = await store.put(B, b'{"b":1}', expect=0)
+        assert after.revision > late[-1].revision and [store.get(record.key) for record in late] == late
+
+
+async def test_a_start_refuses_a_history_that_others_have_made_as_long(etcd: EtcdServer, tmp_path: Path) -> None:
+    mark = tmp_path / "etcd.mark"
+    async with forked(etcd, mark, tmp_path / "newest") as (store, late):
+        await soon(lambda: store.problem, "the store to see it")
+    async with opened_on(store_on(etcd)) as other:  # knows nothing of what was lost, and makes as many
+        while other.revision <= late[-1].revision:
+            await put(other, B, b'{"b":1}')
+    with pytest.raises(StoreRefused, match=r"another history .* up to revision \d+.*remove .*etcd\.mark"):
+        await store_on(etcd, mark).open()
+    etcd.compact(etcd.revision())  # what was there at a revision can't be told any more
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"another history .*remove .*etcd\.mark"):
+            await store_on(etcd, mark).open()
+    mark.unlink()
+    async with opened_on(store_on(etcd, mark)) as again:
+        assert again.get(late[-1].key) is None and again.get(B) is not None and not again.problem
+
+
+@pytest.mark.parametrize("last", ["created", "deleted"])
+async def test_a_history_that_went_on_elsewhere_is_followed(etcd: EtcdServer, tmp_path: Path, last: str) -> None:
+    """Also where what was seen last has been changed by others since, and compacted."""
+    mark = tmp_path / "etcd.mark"
+    async with opened_on(store_on(etcd, mark)) as store:
+        seen = await store.put(A, b'{"a":1}', expect=0)
+        if last == "deleted":
+            await store.delete(A, expect=seen.revision)
+    for compacted in (False, True):
+        async with opened_on(store_on(etcd)) as other:
+            newest = await put(other, A, b'{"a":2}')
+        if compacted:
+            etcd.compact(newest.revision)
+        async with opened_on(store_on(etcd, mark)) as store:
+            assert store.get(A) == newest and not store.problem
+
+
+async def test_a_snapshot_with_bumped_revisions_is_taken_over(
+    etcd: EtcdServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `etcdutl snapshot restore --bump-revision --mark-compacted` leaves it: far above what was seen, compacted."""
+    cluster = Cluster(parse_all(etcd.endpoints), None)
+    layout = Layout(PREFIX, Plain())
+    history = HistoryMark(tmp_path / "etcd.mark")
+    write_raw(etcd, A, b'{"a":1}')
+    lost = Witness(layout.encode(A), etcd.revision() + 2, b"d" * 16)
+    for _ in range(9):
+        write_raw(etcd, B, b"{}")
+    etcd.compact(etcd.revision())
+    try:
+        await history.begin(cluster, layout, lost.revision, lost)
+        with pytest.raises(StoreRefused, match="another history"):
+            await history.check(cluster, layout)
+        monkeypatch.setattr(history_mark, "_BUMPED", etcd.revision() - lost.revision)
+        await history.check(cluster, layout)
+    finally:
+        await cluster.close()
 
 
 async def test_an_etcd_that_was_emptied_is_refused(

@@ -74,7 +74,7 @@ class Api:
         self._refusals = Refusals(audit, _later) if audit is not None else None
         self._policies = Policies(store, registry, self.guard.authorizer)
         self._certificates = CertificateController(self.objects, registry, sign, now)
-        self._pages = Pages(registry, self.guard, self.metrics, version, debugging=debugging)
+        self._pages = Pages(registry, self.guard, self.metrics, lambda: store.problem, version, debugging=debugging)
         self._router = Router(registry)
         self._definitions = Definitions(self.objects, registry)
         self._reads = Reads(self.objects, now, rng)

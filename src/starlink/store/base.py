@@ -116,6 +116,10 @@ class Store(Protocol):
     def revision(self) -> int:
         """The last committed revision."""
 
+    @property
+    def problem(self) -> str:
+        """Why nothing is written until somebody has put something right, and what that is; empty when all is well."""
+
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 

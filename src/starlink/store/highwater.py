@@ -5,9 +5,9 @@ whose checksum is wrong for the end of it (https://www.sqlite.org/walformat.html
 whole etcd. Only a word kept elsewhere tells the two apart.
 
 The file has two slots, 4096 bytes apart so that no sector holds both, and they are written in turn: whatever cuts a
-write short leaves the other. A slot is one record of fixed size with a checksum of its own. The mark is written after
-the store has made a write durable and before the write is acknowledged, so it is never ahead of a sound store; the
-newest slot that is whole counts.
+write short leaves the other. A slot is one record with a checksum of its own. The mark is written after the store has
+made a write durable and before the write is acknowledged, so it is never ahead of a sound store; the newest slot that
+is whole counts.
 
 A slot is given to the operating system at once and synced only now and then (`SYNC_SECONDS`), for a sync costs as much
 as the commit itself. A kill -9 therefore leaves it exact. After a power cut it may be older, and then tells of the loss
@@ -29,8 +29,12 @@ from starlink.store.tally import Tally
 SYNC_SECONDS = 0.1
 IDENTITY_BYTES = 16
 
+MAX_WITNESS = 2048
+
 _MAGIC = b"SLmark1\n"
+_MAGIC_OF_WITNESS = b"SLmark2\n"
 _RECORD = struct.Struct(f">8sQQQ{IDENTITY_BYTES}s")
+_LENGTH = struct.Struct(">H")
 _CHECKSUM = struct.Struct(">I")
 _SLOT = 4096
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -38,11 +42,12 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 class Mark(NamedTuple):
     """The last revision that was acknowledged, and the objects as of it. `identity` is the writer's: of the machine's
-    boot, or of the store itself."""
+    boot, or of the store itself. `witness` is what else the writer can tell its store by, MAX_WITNESS bytes at most."""
 
     revision: int
     tally: Tally
     identity: bytes
+    witness: bytes = b""
 
 
 class DamagedMark(Exception):
@@ -96,7 +101,7 @@ def read(path: Path) -> Mark | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    whole = [mark for at in (0, _SLOT) if (mark := _unpacked(content[at : at + _RECORD.size + _CHECKSUM.size]))]
+    whole = [mark for at in (0, _SLOT) if (mark := _unpacked(content[at : at + _SLOT]))]
     if not whole:
         raise DamagedMark(f"{path} is damaged")
     return max(whole, key=lambda mark: mark.revision)
@@ -111,13 +116,21 @@ def this_boot() -> bytes:
 
 
 def _packed(mark: Mark) -> bytes:
-    record = _RECORD.pack(_MAGIC, mark.revision, *mark.tally, mark.identity)
+    magic = _MAGIC_OF_WITNESS if mark.witness else _MAGIC
+    record = _RECORD.pack(magic, mark.revision, *mark.tally, mark.identity)
+    if mark.witness:
+        record += _LENGTH.pack(len(mark.witness)) + mark.witness
     return record + _CHECKSUM.pack(crc32(record))
 
 
 def _unpacked(slot: bytes) -> Mark | None:
-    record, checksum = slot[: _RECORD.size], slot[_RECORD.size :]
-    if not record.startswith(_MAGIC) or checksum != _CHECKSUM.pack(crc32(record)):
+    length = _RECORD.size
+    if slot.startswith(_MAGIC_OF_WITNESS) and len(slot) >= length + _LENGTH.size:
+        length += _LENGTH.size + _LENGTH.unpack_from(slot, length)[0]
+    elif not slot.startswith(_MAGIC):
         return None
-    _, revision, objects, total, identity = _RECORD.unpack(record)
-    return Mark(revision, Tally(objects, total), identity)
+    record, checksum = slot[:length], slot[length : length + _CHECKSUM.size]
+    if checksum != _CHECKSUM.pack(crc32(record)):
+        return None
+    _, revision, objects, total, identity = _RECORD.unpack_from(record)
+    return Mark(revision, Tally(objects, total), identity, record[_RECORD.size + _LENGTH.size :])

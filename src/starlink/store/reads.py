@@ -16,6 +16,10 @@ class Reads:
     def revision(self) -> int:
         return self._state.revision
 
+    @property
+    def problem(self) -> str:
+        return ""
+
     def get(self, key: Key) -> Record | None:
         return self._state.get(key)
 

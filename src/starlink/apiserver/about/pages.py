@@ -1,23 +1,38 @@
 """What the server answers beside resources: health, version, discovery, OpenAPI, metrics and, if wished, `/debug`."""
 
+from collections.abc import Callable
+
 from starlink.apiserver.about import debug
 from starlink.apiserver.about.discovery import Discovery
 from starlink.apiserver.about.metrics import MEDIA, Metrics
 from starlink.apiserver.about.openapi import OpenApi
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.encoding import JSON, Obj, dump
-from starlink.apiserver.message import Request, Response
+from starlink.apiserver.message import ANONYMOUS, Request, Response
 from starlink.apiserver.resource import Registry
 
-_HEALTH = ("/healthz", "/readyz", "/livez")
+_HEALTH = ("/healthz", "/livez")
+_READY = "/readyz"
 _VERSION = "/version"
-_OK = Response(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+_OK = Response(200, b"ok", _TEXT)
 
 
 class Pages:
-    """`version` is what `/version` says; `/debug` is there only when `debugging`."""
+    """`problem` says why nothing can be written, if so; `version` is what `/version` says; `/debug` is there only when
+    `debugging`."""
 
-    def __init__(self, registry: Registry, guard: Guard, metrics: Metrics, version: str, *, debugging: bool) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        guard: Guard,
+        metrics: Metrics,
+        problem: Callable[[], str],
+        version: str,
+        *,
+        debugging: bool,
+    ) -> None:
+        self._problem = problem
         self._guard = guard
         self._metrics = metrics
         self._version = Response(200, dump(_version_info(version)), JSON)
@@ -28,13 +43,15 @@ class Pages:
     @staticmethod
     def is_open(path: str) -> bool:
         """Whether everybody may see the page."""
-        return path.rstrip("/") in (*_HEALTH, _VERSION)
+        return path.rstrip("/") in (*_HEALTH, _READY, _VERSION)
 
     async def response(self, request: Request) -> Response | None:
         """A page; None when the path is of none. Raises StatusError 403."""
         path = request.path.rstrip("/")
         if path in _HEALTH:
             return _OK
+        if path == _READY:
+            return self._ready(request)
         if path == _VERSION:
             return self._version
         if path == "/metrics" or (self._debugging and path.startswith("/debug")):
@@ -47,6 +64,14 @@ class Pages:
         if page is not None:
             await self._guard.check_path(request)
         return page
+
+    def _ready(self, request: Request) -> Response:
+        """A server that can't write lives on, for what it reads, and is not ready. Strangers are not told why."""
+        problem = self._problem()
+        if not problem:
+            return _OK
+        why = "reason withheld" if request.user is ANONYMOUS else problem
+        return Response(500, f"[-]store failed: {why}\nreadyz check failed\n".encode(), _TEXT)
 
 
 def _version_info(version: str) -> Obj:

@@ -25,8 +25,12 @@ class Cluster:
         self.problem = ""
 
     def __str__(self) -> str:
-        endpoints = ", ".join(str(member.endpoint) for member in self._members)
-        return f"etcd at {endpoints}" + (f" (last: {self.problem})" if self.problem else "")
+        return self.name + (f" (last: {self.problem})" if self.problem else "")
+
+    @property
+    def name(self) -> str:
+        """Its endpoints."""
+        return "etcd at " + ", ".join(str(member.endpoint) for member in self._members)
 
     async def ready(self) -> Member:
         """A connected member; waits for one without end."""

@@ -7,6 +7,7 @@ import grpc.aio
 
 from starlink.store.etcd.cluster import READ_SECONDS, Cluster
 from starlink.store.etcd.etcd_pb2 import CompactionRequest
+from starlink.store.etcd.follower import Follower
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.mirror import Mirror
 from starlink.store.etcd.rpc import COMPACT, TXN, if_at, put, said
@@ -23,9 +24,10 @@ class Compaction:
     One of the servers that share a prefix does it: each must move the note on from the revision that it saw it at.
     """
 
-    def __init__(self, cluster: Cluster, layout: Layout, mirror: Mirror, kept: int) -> None:
+    def __init__(self, cluster: Cluster, layout: Layout, follower: Follower, mirror: Mirror, kept: int) -> None:
         self._cluster = cluster
         self._raw = layout.note(_NOTE)
+        self._follower = follower
         self._mirror = mirror
         self._kept = kept
         self._claimed = 0
@@ -42,7 +44,10 @@ class Compaction:
                 log.warning("etcd was not compacted: %s", said(error))
 
     async def once(self) -> None:
-        """Compacts, unless another server has done so since this one last looked. Raises AioRpcError."""
+        """Compacts, unless another server has done so since this one last looked, and never what is not followed here.
+        Raises AioRpcError."""
+        if self._follower.problem:
+            return
         revision = self._mirror.revision
         target, self._noted = min(self._noted, revision - self._kept), revision
         if target <= self.done or not await self._claim(target):

@@ -11,6 +11,7 @@ from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import PAUSE, Cluster
 from starlink.store.etcd.envelope import DamagedValue
 from starlink.store.etcd.errors import Lost, Stale
+from starlink.store.etcd.history_mark import HistoryMark
 from starlink.store.etcd.layout import Layout, Told
 from starlink.store.etcd.member import Member
 from starlink.store.etcd.mirror import Mirror
@@ -25,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Changes `mirror` as etcd says; `reload` reads everything into it again, `seen` is told how far it has come."""
+    """Changes `mirror` as etcd says; `reload` reads everything into it again; `history` knows what has been seen.
+
+    `problem` says why what etcd holds can't be taken over, for as long as that is so.
+    """
 
     def __init__(
         self,
@@ -33,13 +37,15 @@ class Follower:
         layout: Layout,
         mirror: Mirror,
         reload: Callable[[], Awaitable[None]],
-        seen: Callable[[int], None],
+        history: HistoryMark,
     ) -> None:
         self._cluster = cluster
         self._layout = layout
         self._mirror = mirror
         self._reload = reload
-        self._seen = seen
+        self._history = history
+        self.problem = ""
+        self._judged = asyncio.Event()  # etcd is followed, or it is known why not
         self._stream: WatchStream | None = None
         self._told_at = float("-inf")
 
@@ -59,12 +65,29 @@ class Follower:
             except (Lost, StoreUnavailable) as reason:
                 self._tell_of_loss(reason)
             except StoreRefused as reason:
-                log.error("what etcd holds can't be taken over, and nothing after it is seen here: %s", reason)
+                log.error("what etcd holds can't be taken over; nothing after it is seen here, nor written: %s", reason)
+                self._judge(str(reason))
                 pause = _REFUSED_PAUSE
             except Exception:
                 log.exception("the watch of etcd failed; everything is read again")
                 stale = True
+            if not self.problem:
+                self._judged.clear()
             await asyncio.sleep(pause)
+
+    def _judge(self, problem: str) -> None:
+        self.problem = problem
+        self._judged.set()
+
+    async def trusted(self) -> None:
+        """Waits until etcd is followed, and has been found to be the one that was followed before; what is written
+        before that might go into another one. Raises StoreUnavailable when it is not that one."""
+        await self._judged.wait()
+        self._refuse_untrusted()
+
+    def _refuse_untrusted(self) -> None:
+        if self.problem:
+            raise StoreUnavailable(f"nothing can be written: {self.problem}")
 
     def _tell_of_loss(self, reason: Exception) -> None:
         """While no member has a leader there is one every tenth of a second."""
@@ -74,8 +97,10 @@ class Follower:
             log.warning("the watch of etcd is resumed: %s", reason)
 
     async def delivered(self, revision: int) -> None:
-        """Waits until memory has reached `revision`, which etcd has; moves a watch that has gone silent."""
+        """Waits until memory has reached `revision`, which etcd has; moves a watch that has gone silent. Raises
+        StoreUnavailable when what etcd has can't be taken over."""
         while self._mirror.revision < revision:
+            self._refuse_untrusted()
             try:
                 async with asyncio.timeout(_SILENCE):
                     await self._mirror.reached(revision)
@@ -110,8 +135,10 @@ class Follower:
 
     async def _receive(self, stream: WatchStream) -> None:
         begins_at = await stream.start(self._layout, self._mirror.revision)
+        await self._history.check(self._cluster, self._layout)
         if begins_at < self._mirror.revision:
             await self._refuse_lost_history()
+        self._judge("")
         while True:
             answer = await stream.next()
             parts = [told for told in map(self._told, answer.events) if told is not None]
@@ -119,7 +146,7 @@ class Follower:
                 self._mirror.take(parts, answer.revision)
             else:
                 self._mirror.advance(answer.revision)
-            self._seen(answer.revision)
+            self._history.seen(self._layout, answer.revision, answer.events)
 
     def _told(self, event: pb.Event) -> Told | None:
         """What can't be read is not gone: the object stays as it was last seen, and the others go on. The next write of

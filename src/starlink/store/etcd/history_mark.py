@@ -1,29 +1,44 @@
 """How far this server has seen etcd's history, kept beside its keys.
 
 An etcd that was restored from a snapshot holds what it held then, and its revisions begin anew from there. Only a
-server that remembers a later one can tell. What is remembered counts for one life of one prefix, which a random note
-in it names: it is in each snapshot of that etcd, and in no other prefix. So the mark's identity is in two halves, of
-the prefix and of the note: where the prefix is the same and the note is gone, etcd has lost everything.
+server that remembers a later one can tell, and once others have written it is no longer behind: then what happened at
+a revision tells (`witness`). What is remembered counts for one life of one prefix, which a random note in it names: it
+is in each snapshot of that etcd, and in no other prefix. So the mark's identity is in two halves, of the prefix and of
+the note.
 """
 
 import hashlib
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grpc
+import grpc.aio
+
 from starlink.store import highwater
-from starlink.store.base import StoreRefused
+from starlink.store.base import REVISION_STEP, StoreRefused
 from starlink.store.etcd import etcd_pb2 as pb
 from starlink.store.etcd.cluster import Cluster
 from starlink.store.etcd.layout import Layout
 from starlink.store.etcd.rpc import RANGE, TXN, if_at, put
-from starlink.store.highwater import IDENTITY_BYTES, DamagedMark, HighWater, Mark
+from starlink.store.etcd.witness import Witness, last_seen
+from starlink.store.highwater import IDENTITY_BYTES, MAX_WITNESS, DamagedMark, HighWater, Mark
 from starlink.store.tally import Tally
 
 NOTE = "identity"
 _NO_TALLY = Tally(0, 0)
+_BUMPED = REVISION_STEP // 2  # no StarLink writes so much meanwhile; `etcdutl snapshot restore --bump-revision` does
+
+_EMPTIED = (
+    "it was emptied, or it is another etcd; give the --etcd-endpoints and the --etcd-prefix of that one, or restore a "
+    "backup"
+)
+_OLDER = (
+    "it was restored from an older snapshot, and writes that were acknowledged are lost; restore the snapshot with "
+    "--bump-revision 1000000000 --mark-compacted, so that clients list anew, or restore a backup"
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,50 +51,68 @@ class HistoryMark:
         self._random = random
         # Not synced: an fdatasync would hold up the event loop. The operating system writes it within half a minute.
         self._file = HighWater(path, math.inf) if path else None
-        self._identity = b""
+        self._mark: Mark | None = None
 
     async def check(self, cluster: Cluster, layout: Layout) -> None:
-        """Writes nothing. Raises StoreRefused when a later revision was seen here than etcd is at, or the prefix has
-        lost its note; StoreUnavailable, AioRpcError, OSError."""
-        if self._path is None:
+        """Writes nothing to etcd. Raises StoreRefused when etcd's history is not the one that was seen here, of which
+        word is left in the file; StoreUnavailable, AioRpcError, OSError."""
+        if self._path is None or self._file is None:
             return
-        answer = await cluster.read(RANGE, pb.RangeRequest(key=layout.note(NOTE)))
-        mark, revision = _read(self._path), answer.header.revision
+        mark = self._mark or _read(self._path)
         if mark is None or not mark.identity.startswith(_half(layout.start)):
             return
-        if not answer.kvs:
-            raise StoreRefused(
-                f"{cluster} holds nothing of the StarLink whose revision {mark.revision} has been seen here below "
-                f"{layout}: it was emptied, or it is another etcd; give the --etcd-endpoints and the --etcd-prefix of "
-                f"that one, or restore a backup; to start with what is there, remove {self._path}"
-            )
-        seen = mark.revision if mark.identity == _identity(layout, answer.kvs[0].value) else 0
-        if seen > revision:
-            raise StoreRefused(
-                f"{cluster} is at revision {revision}, but {seen} has been seen here: it was restored from an older "
-                "snapshot, and writes that were acknowledged are lost; restore the snapshot with --bump-revision "
-                "1000000000 --mark-compacted, so that clients list anew, or restore a backup; to go on with what is "
-                f"there as it is, remove {self._path}"
-            )
+        why = await self._difference(cluster, layout, mark)
+        if not why:
+            return
+        witness = Witness.parse(mark.witness)
+        if witness is not None and not witness.refused:
+            mark = mark._replace(witness=witness._replace(refused=True).pack())
+            self._file.begin(mark)
+            self._mark = self._mark and mark
+        raise StoreRefused(why)
 
-    async def begin(self, cluster: Cluster, layout: Layout, revision: int) -> None:
+    async def _difference(self, cluster: Cluster, layout: Layout, mark: Mark) -> str:
+        """What tells etcd's history from the one that was seen, and what to do; nothing where nothing does."""
+        answer = await cluster.read(RANGE, pb.RangeRequest(key=layout.note(NOTE)))
+        revision, name = answer.header.revision, cluster.name
+        go_on = f"to go on with what is there as it is, stop this server, remove {self._path} and start it again"
+        if not answer.kvs or mark.identity != _identity(layout, answer.kvs[0].value):
+            holds = "holds another StarLink than the one" if answer.kvs else "holds nothing of the StarLink"
+            return (
+                f"{name} {holds} whose revision {mark.revision} has been seen here below {layout}: {_EMPTIED}; {go_on}"
+            )
+        if revision < mark.revision:
+            return f"{name} is at revision {revision}, but {mark.revision} has been seen here: {_OLDER}; {go_on}"
+        witness = Witness.parse(mark.witness)
+        if witness is None or await _bears_out(cluster, witness, revision - mark.revision >= _BUMPED):
+            return ""
+        return (
+            f"{name} has another history than the one that has been seen here up to revision {mark.revision}: at "
+            f"revision {witness.revision} something else was written; {_OLDER}; {go_on}"
+        )
+
+    async def begin(self, cluster: Cluster, layout: Layout, revision: int, witness: Witness | None) -> None:
         """Goes on from `revision`, at which etcd was read. Raises StoreUnavailable, AioRpcError, OSError."""
         if self._path is None or self._file is None:
             return
-        self._identity = await self._identity_of(cluster, layout)
+        identity = await self._identity_of(cluster, layout)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file.begin(Mark(revision, _NO_TALLY, self._identity))
+        self._mark = Mark(revision, _NO_TALLY, identity, _packed(witness))
+        self._file.begin(self._mark)
 
-    def raise_to(self, revision: int) -> None:
-        """etcd has been followed up to `revision`."""
-        if self._file is None:
+    def seen(self, layout: Layout, revision: int, events: Sequence[pb.Event]) -> None:
+        """etcd has been followed up to `revision`, and these are its last events."""
+        if self._file is None or self._mark is None or revision <= self._mark.revision:
             return
+        packed = _packed(last_seen(layout, events)) or self._mark.witness
+        self._mark = self._mark._replace(revision=revision, witness=packed)
         try:
-            self._file.raise_to(Mark(revision, _NO_TALLY, self._identity))
+            self._file.raise_to(self._mark)
         except OSError as error:
             log.warning("%s was not written: %s", self._path, error)
 
     def close(self) -> None:
+        self._mark = None
         if self._file is not None:
             self._file.close()
 
@@ -88,6 +121,29 @@ class HistoryMark:
         raw, mine = layout.note(NOTE), self._random(IDENTITY_BYTES)
         answer: pb.TxnResponse = await cluster.read(TXN, if_at(raw, 0, put(raw, mine)))
         return _identity(layout, mine if answer.succeeded else answer.responses[0].response_range.kvs[0].value)
+
+
+async def _bears_out(cluster: Cluster, witness: Witness, bumped: bool) -> bool:
+    """Whether etcd tells what was seen, or can no longer tell. What it has compacted only a key that is older tells,
+    or one that is unchanged; a restore that has `bumped` its revision is one that says that writes are lost."""
+    try:
+        now = await cluster.read(RANGE, pb.RangeRequest(key=witness.raw, revision=witness.revision))
+        before = await cluster.read(RANGE, pb.RangeRequest(key=witness.raw, revision=max(witness.revision - 1, 1)))
+        return witness.is_borne_out(now.kvs, before.kvs)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.OUT_OF_RANGE:
+            raise
+    if bumped:
+        return True
+    newest = await cluster.read(RANGE, pb.RangeRequest(key=witness.raw))
+    if any(kv.mod_revision < witness.revision for kv in newest.kvs):
+        return False
+    return not witness.refused or any(map(witness.is_held_by, newest.kvs))
+
+
+def _packed(witness: Witness | None) -> bytes:
+    packed = witness.pack() if witness else b""
+    return packed if len(packed) <= MAX_WITNESS else b""
 
 
 def _identity(layout: Layout, note: bytes) -> bytes:

@@ -17,6 +17,7 @@ from starlink.store.etcd.mirror import Contents
 from starlink.store.etcd.restoring import refuse_unfinished, restored_at
 from starlink.store.etcd.rpc import RANGE, STATUS, TXN, put, said
 from starlink.store.etcd.stream import WatchStream
+from starlink.store.etcd.witness import last_of
 
 OLDEST_SOUND = (3, 5, 30)
 BACKLOG_SECONDS = 30.0
@@ -51,7 +52,7 @@ async def load(cluster: Cluster, layout: Layout, kept: int) -> Contents:
         oldest = max(revision - kept, restored_at(layout, kvs), 0)
         events, floor = await _backlog(cluster, layout, oldest, revision)
         records = [record for record in map(layout.record, kvs) if record is not None]
-        return Contents(records, events, floor, revision, tuple(layout.stale(kvs)))
+        return Contents(records, events, floor, revision, tuple(layout.stale(kvs)), last_of(layout, kvs))
 
 
 async def _mark(cluster: Cluster, layout: Layout) -> int:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from starlink.store.base import Change, Event, Expired, Key, Record, Topic
 from starlink.store.etcd.errors import Stale
 from starlink.store.etcd.layout import Told
+from starlink.store.etcd.witness import Witness
 from starlink.store.eventlog import Subscription
 from starlink.store.state import State
 
@@ -17,7 +18,7 @@ from starlink.store.state import State
 class Contents:
     """What was read from etcd: the objects at `revision`, and the events after `floor` that led there.
 
-    `stale` are the objects that would be stored otherwise now (`Seal.stale`).
+    `stale` are the objects that would be stored otherwise now (`Seal.stale`), `witness` is of the last change of one.
     """
 
     records: Sequence[Record]
@@ -25,6 +26,7 @@ class Contents:
     floor: int
     revision: int
     stale: Sequence[Key] = ()
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,10 @@ class EtcdStore:
     def revision(self) -> int:
         return self._mirror.revision
 
+    @property
+    def problem(self) -> str:
+        return self._running.follower.problem if self._running is not None else ""
+
     async def open(self) -> None:
         """Reads everything into memory and follows etcd from there.
 
@@ -101,7 +105,7 @@ class EtcdStore:
             await self._history.check(cluster, self._layout)
             await sealing.check_key(cluster, self._layout)
             contents = await loading.load(cluster, self._layout, self._kept)
-            await self._history.begin(cluster, self._layout, contents.revision)
+            await self._history.begin(cluster, self._layout, contents.revision, contents.witness)
             return contents
         except grpc.aio.AioRpcError as error:
             raise StoreUnavailable(f"{cluster} refused: {said(error)}") from None
@@ -110,9 +114,9 @@ class EtcdStore:
         async def reload() -> None:
             self._mirror.start(await self._read(cluster))
 
-        follower = Follower(cluster, self._layout, self._mirror, reload, self._history.raise_to)
+        follower = Follower(cluster, self._layout, self._mirror, reload, self._history)
         writes = Writes(cluster, self._layout, self._mirror, follower)
-        compaction = Compaction(cluster, self._layout, self._mirror, self._kept)
+        compaction = Compaction(cluster, self._layout, follower, self._mirror, self._kept)
         tasks = (
             asyncio.create_task(follower.run(), name="etcd-watch"),
             asyncio.create_task(compaction.run(self._compact_every), name="etcd-compaction"),

@@ -90,6 +90,7 @@ class Writes:
             ) from None
 
     async def _settle(self, write: _Write) -> Record:
+        await self._follower.trusted()
         answer = await self._send(write)
         doubtful = answer is None
         while answer is None:
@@ -97,6 +98,11 @@ class Writes:
                 # Sent again it could be done twice, when someone has deleted the first meanwhile.
                 return await self._found(write)
             answer = await self._send(write)
+        if answer.header.revision < write.since + answer.succeeded:
+            raise StoreUnavailable(
+                f"{self._cluster} answered at revision {answer.header.revision}, but {write.since} has been seen here; "
+                "the write does not count"
+            )
         if answer.succeeded:
             return await self._done(write, answer)
         current = self._told(write.key, answer.responses[0].response_range, answer.header.revision)
