@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -10,11 +11,13 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 class JsonFormatter(logging.Formatter):
-    """`ts`, `level`, `component`, `msg`, what was given as `extra`, and `error` with a traceback."""
+    """`ts`, `level`, `component`, `msg`, what was given as `extra`, and `error` with a traceback: where it was, and,
+    unless it is `discreet`, what the exception said, which may hold a value of anybody's."""
 
-    def __init__(self, component: str) -> None:
+    def __init__(self, component: str, *, discreet: bool = False) -> None:
         super().__init__()
         self._component = component
+        self._discreet = discreet
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -25,14 +28,22 @@ class JsonFormatter(logging.Formatter):
         }
         line.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            error = record.exc_info[1]
+            line["error"] = _places(error) if self._discreet and error else self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def setup(level: str, component: str) -> None:
-    """Sends all logs of the process to standard error. `level` is one of LEVELS."""
+def _places(error: BaseException) -> str:
+    """An exception and those that led to it, by their names and where they were raised."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{_places(cause)}\n" if cause is not None else ""
+    return f"{before}{type(error).__name__}:\n{''.join(traceback.format_tb(error.__traceback__))}"
+
+
+def setup(level: str, component: str, *, discreet: bool = False) -> None:
+    """Sends all logs of the process to standard error. `level` is one of LEVELS; `discreet` as in JsonFormatter."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(component))
+    handler.setFormatter(JsonFormatter(component, discreet=discreet))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -31,6 +31,8 @@ class StatusError(Exception):
     retry_after: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     continue_: str = ""  # a token to go on with a list, in spite of the refusal
+    fields: tuple[str, ...] = ()  # what it is about, where no cause says so
+    plain: bool = False  # whether its words show nothing of what is stored
 
     def __str__(self) -> str:
         return self.message
@@ -76,8 +78,9 @@ def qualified(group: str, plural: str) -> str:
     return f"{plural}.{group}" if group else plural
 
 
-def bad_request(message: str) -> StatusError:
-    return StatusError(400, "BadRequest", message)
+def bad_request(message: str, *fields: str) -> StatusError:
+    """`fields` are what it is about."""
+    return StatusError(400, "BadRequest", message, fields=fields)
 
 
 def unauthorized(message: str = "Unauthorized") -> StatusError:

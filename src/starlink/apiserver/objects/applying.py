@@ -14,6 +14,7 @@ from starlink.apiserver.objects.creating import create_shaped
 from starlink.apiserver.objects.refusals import undeclared
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
 from starlink.apiserver.objects.updating import Replacement, replace
+from starlink.apiserver.objects.veil import veiled
 from starlink.apiserver.writing import managed
 from starlink.apiserver.writing.envelope import check_envelope
 from starlink.apiserver.writing.managed import Entry
@@ -54,8 +55,9 @@ async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj)
 async def apply_over(backing: Backing, write: Write, current: Record, config: Obj) -> Written:
     """Lays the configuration over the object. Raises Conflict, and StatusError 409 with a cause for each field that
     another manager owns."""
-    step = await aside.run(write.weight(current), lambda: _laid_over(backing, write, current, config))
-    return await replace(backing, write, step)
+    with veiled(write, current.key.name):
+        step = await aside.run(write.weight(current), lambda: _laid_over(backing, write, current, config))
+        return await replace(backing, write, step)
 
 
 def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> Replacement:

@@ -23,7 +23,7 @@ def prepare(write: Write, obj: Obj, old: Obj | None) -> None:
     try:
         strategies.prepare(write.resource, obj, old)
     except strategies.BadValue as error:
-        raise undecodable(write, obj, str(error)) from None
+        raise undecodable(write, obj, str(error), (error.field,)) from None
 
 
 def validate(write: Write, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> None:
@@ -39,7 +39,7 @@ def validate(write: Write, obj: Obj, old: Obj | None, *, old_is_valid: bool = Fa
         return
     wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
     if wrong and not resource.custom:
-        raise undecodable(write, obj, listed(wrong))
+        raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
 
 
@@ -73,7 +73,9 @@ def check_preconditions(write: Write, old: Obj, meta: Obj) -> None:
         if write.options.patch and not write.subresource:
             raise _immutable(resource, was, "uid", uid)
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was['uid']}"
-        raise errors.conflict(resource.group, resource.plural, was["name"], why)
+        refused = errors.conflict(resource.group, resource.plural, was["name"], why)
+        refused.fields = ("metadata.uid",)
+        raise refused
 
 
 def _immutable(resource: Resource, was: Obj, field: str, value: object) -> errors.StatusError:

@@ -1,6 +1,6 @@
 """How a write is refused, in the words of the real server. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,17 +20,21 @@ def listed(causes: Sequence[Cause]) -> str:
     return "; ".join([*told, errors.MORE] if len(causes) > len(told) else told)
 
 
-def undecodable(write: Write, obj: Obj, why: str) -> StatusError:
-    """What can't be read as its kind: 400; and 422 when a patch made it so.
+def undecodable(write: Write, obj: Obj, why: str, fields: Iterable[str]) -> StatusError:
+    """What can't be read as its kind, for what is in `fields`: 400; and 422 when a patch made it so.
 
     https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/handlers/patch.go (applyPatchToCurrentObject)
     """
     resource = write.resource
     if not write.options.patch:
         kind = resource.kind
-        return errors.bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+        return errors.bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}', *fields
+        )
     cause = Cause("FieldValueInvalid", f"Invalid value: {_shown(resource, obj)}: {why}", "patch")
-    return errors.invalid("", "", "", (cause,))
+    refused = errors.invalid("", "", "", (cause,))
+    refused.fields = tuple(fields)
+    return refused
 
 
 def _shown(resource: Resource, obj: Obj) -> str:

@@ -33,7 +33,7 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     """The object pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
     wrong = metadata.check_types(obj.get("metadata"))
     if wrong:
-        raise undecodable(write, obj, listed(wrong))
+        raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
     options = write.options
     if not unknown and not options.doubled:
@@ -42,7 +42,7 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     if len(told) > MOST_CAUSES:
         told = (*told[:MOST_CAUSES], MORE)
     if options.field_validation == "Strict":
-        raise undecodable(write, obj, f"strict decoding error: {', '.join(told)}")
+        raise undecodable(write, obj, f"strict decoding error: {', '.join(told)}", unknown[:MOST_CAUSES])
     return fitting, told if options.field_validation == "Warn" else ()
 
 

@@ -18,6 +18,7 @@ from starlink.apiserver.objects.checking import (
 )
 from starlink.apiserver.objects.contract import Change, Write, Written
 from starlink.apiserver.objects.shaping import merged, shaped, without_managed
+from starlink.apiserver.objects.veil import veiled
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing import managed
 from starlink.apiserver.writing.envelope import check_envelope
@@ -40,8 +41,9 @@ class Replacement:
 
 async def update(backing: Backing, write: Write, current: Record, change: Change) -> Written:
     """Writes `change(current)`. Raises Conflict and StatusError."""
-    step = await aside.run(write.weight(current), lambda: _changed(backing, write, current, change))
-    return await replace(backing, write, step)
+    with veiled(write, current.key.name):
+        step = await aside.run(write.weight(current), lambda: _changed(backing, write, current, change))
+        return await replace(backing, write, step)
 
 
 def _changed(backing: Backing, write: Write, current: Record, change: Change) -> Replacement:

@@ -32,6 +32,10 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 class BadValue(ValueError):
     """A field does not hold what its type is."""
 
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+
 
 def prepare_secret(obj: Obj, _old: Obj | None) -> None:
     """Puts stringData into data. Raises BadValue when data is not base64."""
@@ -56,7 +60,7 @@ def _decode(obj: Obj, field: str) -> None:
     values = obj.get(field)
     for key, value in values.items() if isinstance(values, dict) else ():  # its types are checked later
         if isinstance(value, str) and (wrong := _illegal_at(value)) is not None:
-            raise BadValue(f"{field}[{key}]: illegal base64 data at input byte {wrong}")
+            raise BadValue(f"{field}[{key}]", f"illegal base64 data at input byte {wrong}")
 
 
 def _illegal_at(text: str) -> int | None:

@@ -17,14 +17,18 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
         raise _another_kind(resource, obj)
     meta = obj["metadata"]
     if not isinstance(meta, dict):
-        raise errors.bad_request(f"metadata of the {resource.kind} must be an object, not {type(meta).__name__}")
+        raise errors.bad_request(
+            f"metadata of the {resource.kind} must be an object, not {type(meta).__name__}", "metadata"
+        )
     if name and (meta.get("name") or name) != name:
-        raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
+        why = f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        raise errors.bad_request(why, "metadata.name")
     if name:
         meta["name"] = name
     if meta.get("namespace") and meta["namespace"] != namespace:
         raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
+            "the namespace of the provided object does not match the namespace sent on the request",
+            "metadata.namespace",
         )
 
 
@@ -34,11 +38,14 @@ def _another_kind(resource: Resource, obj: Obj) -> errors.StatusError:
         short = str(version).rpartition("/")[2]
         return errors.bad_request(
             f'{kind} in version "{short}" cannot be handled as a {resource.kind}: '
-            f"{version} {kind} is not the {resource.api_version} {resource.kind} of this URL"
+            f"{version} {kind} is not the {resource.api_version} {resource.kind} of this URL",
+            "apiVersion",
+            "kind",
         )
     if version != resource.api_version:
         return errors.bad_request(
-            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})",
+            "apiVersion",
         )
     meta = obj["metadata"]
     name = str(meta.get("name", "")) if isinstance(meta, dict) else ""

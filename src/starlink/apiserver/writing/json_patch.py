@@ -23,6 +23,8 @@ MAX_MOVED = 100_000_000
 
 Obj = dict[str, Any]
 
+_OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
+_FROM = ("move", "copy")
 _SHOWN = 200
 
 
@@ -38,9 +40,9 @@ def apply(obj: Obj, patch: Any) -> Obj:
     return nesting.checked(patched, "the patched object")
 
 
-def copies(patch: Any) -> bool:
-    """Whether the patch can make more of an object than it brings itself."""
-    return isinstance(patch, list) and any(isinstance(op, dict) and op.get("op") == "copy" for op in patch)
+def uses_stored(patch: Any) -> bool:
+    """Whether the patch makes values of what is stored, and so more of an object than it brings itself."""
+    return isinstance(patch, list) and any(isinstance(op, dict) and op.get("op") in _FROM for op in patch)
 
 
 def _patched(obj: Obj, patch: list[Obj]) -> Any:
@@ -50,14 +52,15 @@ def _patched(obj: Obj, patch: list[Obj]) -> Any:
     budget = _Budget()
     for operation in patch:
         path = operation.get("from" if operation.get("op") == "copy" else "path")
+        why = _malformed(operation)
+        if why:
+            raise _unfit(why)
         try:
             step = jsonpatch.JsonPatch([operation])
             budget.charge(found, operation)
             found = step.apply(found, in_place=True)
         except jsonpatch.JsonPatchTestFailed:
             raise _unfit(f"testing value {path} failed: test failed") from None
-        except jsonpatch.InvalidJsonPatch as error:
-            raise _unfit(str(error)) from None
         except _FAILURES:
             raise _unfit(f'{operation.get("op")} operation does not apply: doc is missing path: "{path}"') from None
     return found
@@ -67,6 +70,24 @@ _FAILURES = (
     jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, AttributeError, IndexError,
     ValueError, RecursionError,
 )  # fmt: skip
+
+
+def _malformed(operation: Obj) -> str:
+    """Why this is no operation; nothing where it is one."""
+    kind, path = operation.get("op"), operation.get("path")
+    if not isinstance(kind, str) or kind not in _OPERATIONS:
+        return f"op: must be one of {', '.join(_OPERATIONS)}"
+    if not _is_pointer(path):
+        return f"{kind} operation: path: must be a JSON pointer"
+    if kind in _FROM and not _is_pointer(operation.get("from")):
+        return f"{kind} operation: from: must be a JSON pointer"
+    if kind in ("add", "replace", "test") and "value" not in operation:
+        return f"{kind} operation: value: must be given"
+    return ""
+
+
+def _is_pointer(path: Any) -> bool:
+    return isinstance(path, str) and (not path or path.startswith("/"))
 
 
 class _Budget:
@@ -105,4 +126,4 @@ class _Budget:
 
 def _unfit(why: str) -> errors.StatusError:
     message = f"the server rejected our request due to an error in our request: the JSON patch: {why[:_SHOWN]}"
-    return errors.StatusError(422, "Invalid", message)
+    return errors.StatusError(422, "Invalid", message, plain=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -20,11 +21,16 @@ _KINDS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOption
 MAX_MANAGER = 128
 
 
+EVERYTHING = "everything"
+NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
     """How a write is to be done, and in whose name; `field_validation` is Strict, Warn or Ignore. `patch`: what is
     written was made by a patch; `doubled` is what is told of fields that the body says more than once; `weight` is how
-    many bytes the request brings, see `aside`."""
+    many bytes the request brings, see `aside`. `brought` is the patch, whose values its sender knows: EVERYTHING where
+    the whole object was sent, NOTHING where a patch makes values of what is stored."""
 
     dry_run: bool = False
     field_validation: str = "Warn"
@@ -33,6 +39,7 @@ class WriteOptions:
     patch: bool = False
     doubled: tuple[str, ...] = ()
     weight: int = 0
+    brought: Any = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class Writes:
     async def _apply(self, request: Request, asked: Route) -> Response:
         wanted = _weighed(options.write_options(request, apply=True), len(request.body))
         config = await aside.run(bodies.weight(request), lambda: bodies.read(request, self._registry))
+        wanted = replace(wanted, brought=config)
         namespace = asked.namespace or ""
         if asked.subresource == "scale":
             raise errors.unsupported_media_type(patches.accepted(asked.resource)[:-1])
@@ -230,8 +231,10 @@ def _read_patch(request: Request) -> tuple[Any, options.WriteOptions]:
     """A patch, and how what it makes is to be written: by a copy, a few bytes can make many. Raises StatusError 400."""
     patch = bodies.read_json(request.body)
     wanted = _of_body(options.write_options(request), request, patch)
-    copies = bodies.media_type(request) == patches.JSON_PATCH and json_patch.copies(patch)
-    return patch, _weighed(wanted, json_patch.MAX_COPIED) if copies else wanted
+    if bodies.media_type(request) == patches.JSON_PATCH and json_patch.uses_stored(patch):
+        wanted = _weighed(replace(wanted, brought=options.NOTHING), json_patch.MAX_COPIED)
+        return patch, wanted
+    return patch, replace(wanted, brought=patch)
 
 
 def _weighed(wanted: options.WriteOptions, weight: int) -> options.WriteOptions:
