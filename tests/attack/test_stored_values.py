@@ -137,11 +137,12 @@ async def test_a_merge_shows_what_it_brought_and_nothing_else(api: Api, media: s
     bad = {**head, "kind": "ConfigMap", "metadata": {"name": "c", "labels": {"a": "not so"}}, "data": {"x": "y"}}
     status, told = await ask(api, "PATCH", CONFIG_MAP, bad, media)
     assert status == 422 and b"not so" in told and not shows(told.decode())
+    wrong: dict[str, Any]
     for wrong in ({"data": {"x": 5}}, {"immutable": "perhaps"}, {"metadata": {"name": "c", "labels": "none"}}):
         status, told = await ask(api, "PATCH", CONFIG_MAP, {**head, "kind": "ConfigMap", **wrong}, media)
         assert status >= 400 and not shows(told.decode())
     for wrong in ({"type": "another"}, {"data": {"x": "no base64!"}}, {"metadata": {"labels": {"a": "not so"}}}):
-        body = {**head, "kind": "Secret", **wrong}
+        body: dict[str, Any] = {**head, "kind": "Secret", **wrong}
         body["metadata"] = {**body["metadata"], "name": "s"}
         status, told = await ask(api, "PATCH", SECRET, body, media)
         assert status >= 400 and not shows(told.decode()) and b"no base64!" not in told

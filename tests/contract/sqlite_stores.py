@@ -51,9 +51,14 @@ def seal(*keys: SealKey) -> AesGcmSeal:
 
 @contextlib.asynccontextmanager
 async def opened(
-    path: Path, *, seal: Seal | None = None, durability: Durability = Durability.FULL, kept: int = 100
+    path: Path,
+    *,
+    seal: Seal | None = None,
+    durability: Durability = Durability.FULL,
+    kept: int = 100,
+    note: Path | None = None,
 ) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(path, kept, seal=seal or Plain(), durability=durability)
+    store = SqliteStore(path, kept, seal=seal or Plain(), durability=durability, note=note)
     await store.open()
     try:
         yield store

@@ -18,6 +18,8 @@ from starlink.store.sqlite_file import Durability
 
 ETCD_PREFIX = "/starlink"
 ETCD_MARK = "etcd.mark"
+DATABASE_NOTE = "database.made"
+"""Beside the keys, which are replaced together with the store, so that it outlives the store's folder."""
 INSTALL_ETCD = "pip install 'starlink-orchestrator[etcd]'"
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,13 @@ def store(arguments: argparse.Namespace) -> Store:
         _refuse_new_key(keys, database, arguments.data_dir / "store" / ETCD_MARK if arguments.etcd_endpoints else None)
     seal = AesGcmSeal(KeyFile.open(keys))
     if not arguments.etcd_endpoints:
-        return SqliteStore(database, seal=seal, durability=Durability(arguments.durability), legible=is_object)
+        return SqliteStore(
+            database,
+            seal=seal,
+            durability=Durability(arguments.durability),
+            legible=is_object,
+            note=arguments.data_dir / "pki" / DATABASE_NOTE,
+        )
     if database.exists():
         log.warning("the objects in %s are not served: the store is etcd", database)
     return _etcd(arguments, seal)

@@ -36,7 +36,8 @@ class SqliteStore(Reads):
     """`base.Store` over the database `path`; `kept` events can be resumed from.
 
     `seal` stands between memory, which holds plain bodies, and the disk. `legible` says whether a body that was stored
-    without a checksum, by an older StarLink, is the object of its key.
+    without a checksum, by an older StarLink, is the object of its key. `note` is a file elsewhere that remembers that
+    there is a database.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class SqliteStore(Reads):
         seal: Seal = _PLAIN,
         durability: Durability = Durability.FULL,
         legible: Callable[[Key, bytes], bool] = anything,
+        note: Path | None = None,
     ) -> None:
         super().__init__(kept)
-        self._file = SqliteFile(path, kept, seal, durability, legible)
+        self._file = SqliteFile(path, kept, seal, durability, legible, note)
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._staged: list[_Write] = []
         self._committing = False  # whether the writer thread has a group
@@ -57,6 +59,10 @@ class SqliteStore(Reads):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: StoreUnavailable | None = None
         self._generation = 0
+
+    @property
+    def problem(self) -> str:
+        return self._file.problem()
 
     async def open(self) -> None:
         """Reads everything into memory. Raises StoreRefused with what to do."""

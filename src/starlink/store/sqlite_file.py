@@ -9,10 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from starlink.store import highwater, lock, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
-from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, anything
+from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, StoreUnavailable, anything
 from starlink.store.highwater import HighWater, Mark
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_full, refused
+from starlink.store.sqlite_presence import Presence
 from starlink.store.sqlite_rows import Contents, Rows
 from starlink.store.sqlite_sealing import reseal
 from starlink.store.tally import Tally
@@ -39,8 +40,10 @@ class SqliteFile:
         seal: Seal,
         durability: Durability,
         legible: Callable[[Key, bytes], bool] = anything,
+        note: Path | None = None,
     ) -> None:
         self._path = path
+        self._presence = Presence(path, note)
         self._kept = kept
         self._seal = seal
         self._legible = legible
@@ -58,6 +61,7 @@ class SqliteFile:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_lock()
         try:
+            self._presence.refuse_lost()
             if sqlite_schema.is_absent(self._path):
                 sqlite_schema.create(self._path)
             elif sqlite_schema.version_of(self._path) < sqlite_schema.SCHEMA_VERSION:
@@ -90,6 +94,8 @@ class SqliteFile:
                 contents = self._skip(connection, contents)
             if self._set_highwater(contents) or self._durability is Durability.NORMAL:
                 self._promise(connection)
+            connection.execute("SELECT revision FROM floor").fetchall()  # makes the write-ahead log
+            self._presence.begin()
         except BaseException:
             connection.close()
             raise
@@ -126,8 +132,11 @@ class SqliteFile:
         connection.execute("PRAGMA synchronous = NORMAL")
 
     def commit(self, events: Sequence[Event]) -> None:
-        """Writes the events in one transaction; as durable as was asked for when it returns. Raises sqlite3.Error."""
+        """Writes the events in one transaction; as durable as was asked for when it returns. Raises sqlite3.Error, and
+        StoreUnavailable when the files are others now."""
         assert self._connection is not None
+        if problem := self._presence.check():
+            raise StoreUnavailable(problem)
         connection = self._connection
         if connection.in_transaction:  # an earlier rollback failed too
             connection.execute("ROLLBACK")
@@ -151,10 +160,16 @@ class SqliteFile:
             log.warning("the high-water mark of %s was not written: %s", self._path, error)
 
     def why(self, error: Exception) -> str:
-        """Why a commit failed, and what to do."""
+        """Why a commit failed, and what to do. SQLite's own words may hold a value, so its name of the error stands."""
+        if isinstance(error, StoreUnavailable):
+            return str(error)
         if is_full(self._path, error):
             return f"the disk that holds {self._path} is full; make room there, and writes work again"
-        return f"{self._path}: {error}"
+        return f"{self._path}: {getattr(error, 'sqlite_errorname', type(error).__name__)}"
+
+    def problem(self) -> str:
+        """Which of the files is not the one that was opened, and what to do."""
+        return self._presence.problem()
 
     def _trim(self, connection: sqlite3.Connection, events: Sequence[Event]) -> None:
         self._since_trim += len(events)
@@ -168,8 +183,11 @@ class SqliteFile:
             self._rows.raise_floor(connection, row[0])
 
     def close(self) -> None:
-        """Closes the file and lets go of its lock."""
+        """Closes the file and lets go of its lock. What has come into its place is left as it is."""
         self._highwater.close()
+        if self._connection is not None and self._presence.check():
+            self._abandon(self._connection)
+            self._connection = None
         if self._connection is not None:
             # Before the connection is closed, which removes the write-ahead log. Under FULL there is nothing to sync,
             # and no backup that reads just now to wait for.
@@ -179,9 +197,21 @@ class SqliteFile:
             self._connection = None
             if not sqlite_marker.wal_of(self._path).exists():  # all of it has been taken in
                 sqlite_marker.set_closed(self._path)
+        self._presence.end()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _abandon(self, connection: sqlite3.Connection) -> None:
+        """Closes a connection whose files are others now. SQLite removes the log that bears the name of its own, so
+        that one gets a second name meanwhile."""
+        wal = sqlite_marker.wal_of(self._path)
+        kept = wal.with_name(wal.name + ".kept")
+        with contextlib.suppress(OSError):
+            os.link(wal, kept)
+        connection.close()
+        if kept.exists():
+            kept.replace(wal)
 
 
 def lock_of(path: Path) -> Path:
