@@ -217,7 +217,7 @@ class Api:
                 return await self._writes.delete_collection(request, asked, selected)
 
     def _admission(self, request: Request, asked: Route, dry_run: bool) -> Admission:
-        return RequestAdmission(self.guard, self._policies, request, asked, dry_run, self._now())
+        return RequestAdmission(self.guard, self.registry, self._policies, request, asked, dry_run, self._now())
 
 
 @dataclass

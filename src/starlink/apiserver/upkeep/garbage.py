@@ -8,17 +8,20 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+
+from msgspec import convert
 
 from starlink.api.timestamp import format_time
 from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError, qualified
-from starlink.apiserver.names import CRD_FINALIZER, FOREGROUND, NAMESPACES, ORPHAN
+from starlink.apiserver.names import CRD_FINALIZER, EVENTS, FOREGROUND, NAMESPACES, ORPHAN
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.objects.many import for_each
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.upkeep import termination
-from starlink.apiserver.upkeep.ownership import Metadata, Ownership, metadata
+from starlink.apiserver.upkeep.bonds import Bond, Kinds, bond, event_namespace, invalid_namespace
+from starlink.apiserver.upkeep.ownership import Metadata, Owner, Ownership, metadata
 from starlink.apiserver.upkeep.termination import Remains
 from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
 from starlink.store.base import Conflict, Expired, Key, Record, StoreUnavailable, Watch
@@ -38,6 +41,8 @@ class GarbageCollector:
         self._store = objects.store
         self._registry = registry
         self._index = Ownership()
+        self._kinds = Kinds(registry)
+        self._unresolved: set[Key] = set()  # objects with an owner of a kind that is not served
         self._watch: Watch = objects.store.watch(None, None, objects.store.revision)
         self._due: set[Key] = set()
 
@@ -60,6 +65,9 @@ class GarbageCollector:
         try:
             while True:
                 self._take_note()
+                if self._kinds.generation != self._registry.generation:
+                    self._due |= self._unresolved
+                    self._unresolved = set()
                 due, self._due = self._due, set()
                 self._due |= await self._collect(due)
                 await self._wait()
@@ -106,14 +114,40 @@ class GarbageCollector:
             await self._finish(resource, key, meta)
             return
         self._take_note()  # an owner may be younger than what has been followed
-        gone = {owner.uid for owner in meta.ownerReferences if not self._index.is_live(owner.uid)}
-        if gone and len(gone) == len(meta.ownerReferences):
+        bonds = {owner: self._bond(key, owner) for owner in meta.ownerReferences}
+        await self._tell_of_namespaces(resource, key, meta, bonds)
+        if Bond.UNRESOLVED in bonds.values():
+            self._unresolved.add(key)
+            return
+        if Bond.MISPLACED in bonds.values():
+            return
+        gone = {owner for owner, found in bonds.items() if found is Bond.GONE}
+        if gone and len(gone) == len(bonds):
             options = DeleteOptions(uid=meta.uid, propagation="Background")
             await self._objects.delete(resource, key.namespace, key.name, options)
         elif gone:
-            await self._leave(resource, key, gone)
+            await self._objects.update(
+                resource, key.namespace, key.name, lambda obj: _without_references(obj, gone), WriteOptions()
+            )
+
+    def _bond(self, dependent: Key, owner: Owner) -> Bond:
+        return bond(dependent, owner, self._kinds.find(owner), self._index.uid_at)
+
+    async def _tell_of_namespaces(
+        self, resource: Resource, key: Key, meta: Metadata, bonds: Mapping[Owner, Bond]
+    ) -> None:
+        """Leaves an Event for each owner that is in a namespace where it can't be one."""
+        events = self._registry.stored(EVENTS)
+        for owner, found in bonds.items():
+            place = self._index.place_of(owner.uid)
+            elsewhere = found is Bond.GONE and place is not None and place.namespace not in ("", key.namespace)
+            if events is not None and (elsewhere or found is Bond.MISPLACED):
+                told = invalid_namespace(resource, key, meta.uid, owner, self._objects.now())
+                with contextlib.suppress(StatusError):  # it is there, or its namespace is going
+                    await self._objects.create(events, event_namespace(key), told, WriteOptions())
 
     async def _finish(self, resource: Resource, key: Key, meta: Metadata) -> None:
+        self._take_note()  # a dependent may be younger than what has been followed
         if FOREGROUND in meta.finalizers and await self._dependents_gone(meta.uid):
             await self._take(resource, key, FOREGROUND)
         if ORPHAN in meta.finalizers:
@@ -125,6 +159,15 @@ class GarbageCollector:
             await self._end_namespace(resource, key)
 
     # Owners and dependents
+
+    def _dependents(self, uid: str) -> list[Key]:
+        """The objects that are an owner's: whoever knows its uid can write that it is theirs."""
+        return [key for key in self._index.dependents(uid) if self._is_dependent(key, uid)]
+
+    def _is_dependent(self, key: Key, uid: str) -> bool:
+        record = self._store.latest(key)
+        owners = metadata(record).ownerReferences if record is not None else ()
+        return any(owner.uid == uid and self._bond(key, owner) is Bond.SOLID for owner in owners)
 
     async def _dependents_gone(self, uid: str) -> bool:
         """Deletes the dependents; True once none that blocks its owner is left."""
@@ -141,7 +184,7 @@ class GarbageCollector:
                 with contextlib.suppress(StatusError):
                     await self._objects.delete(resource, key.namespace, key.name, _BACKGROUND)
 
-        await for_each(self._index.dependents(uid), delete)
+        await for_each(self._dependents(uid), delete)
         return not blocking
 
     async def _orphan(self, uid: str) -> None:
@@ -150,7 +193,7 @@ class GarbageCollector:
             if resource is not None:
                 await self._leave(resource, key, {uid})
 
-        await for_each(self._index.dependents(uid), leave)
+        await for_each(self._dependents(uid), leave)
 
     async def _leave(self, resource: Resource, key: Key, uids: set[str]) -> None:
         """Takes owners out of an object."""
@@ -232,6 +275,12 @@ def _with_conditions(namespace: encoding.Obj, conditions: list[encoding.Obj]) ->
 
 def _without_owners(obj: encoding.Obj, uids: set[str]) -> encoding.Obj:
     owners = [owner for owner in obj["metadata"].get("ownerReferences", []) if owner["uid"] not in uids]
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": owners}}
+
+
+def _without_references(obj: encoding.Obj, gone: Set[Owner]) -> encoding.Obj:
+    """References are compared whole: another object may have had the same name, or bear the same uid elsewhere."""
+    owners = [owner for owner in obj["metadata"].get("ownerReferences", []) if convert(owner, Owner) not in gone]
     return {**obj, "metadata": {**obj["metadata"], "ownerReferences": owners}}
 
 

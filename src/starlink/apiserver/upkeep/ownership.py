@@ -11,10 +11,13 @@ from starlink.store.base import Change, Event, Key, Record
 _OURS = {FOREGROUND, ORPHAN, CRD_FINALIZER}
 
 
-class Owner(msgspec.Struct):
+class Owner(msgspec.Struct, frozen=True):
     """What an object says of one of its owners."""
 
     uid: str
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
     blockOwnerDeletion: bool = False
 
 
@@ -47,13 +50,18 @@ class Ownership:
 
     def __init__(self) -> None:
         self._uids: dict[Key, str] = {}
-        self._live: set[str] = set()
+        self._live: dict[str, Key] = {}
         self._dependents: dict[str, set[Key]] = defaultdict(set)
         self._owners: dict[Key, tuple[str, ...]] = {}
         self._waiting: set[Key] = set()  # marked for deletion, held by a finalizer that is the collector's to take
 
-    def is_live(self, uid: str) -> bool:
-        return uid in self._live
+    def uid_at(self, key: Key) -> str | None:
+        """The uid of what is there; None for nothing."""
+        return self._uids.get(key)
+
+    def place_of(self, uid: str) -> Key | None:
+        """Where the object with the uid is; None when there is none."""
+        return self._live.get(uid)
 
     def dependents(self, uid: str) -> list[Key]:
         return sorted(self._dependents.get(uid, ()))
@@ -68,7 +76,7 @@ class Ownership:
         key, meta = record.key, metadata(record)
         self._forget(key)
         self._uids[key] = meta.uid
-        self._live.add(meta.uid)
+        self._live[meta.uid] = key
         if meta.ownerReferences:
             self._owners[key] = tuple(owner.uid for owner in meta.ownerReferences)
             for uid in self._owners[key]:
@@ -94,7 +102,7 @@ class Ownership:
     def _forget(self, key: Key) -> None:
         uid = self._uids.pop(key, None)
         if uid is not None:
-            self._live.discard(uid)
+            self._live.pop(uid, None)
         for owner in self._owners.pop(key, ()):
             self._dependents[owner].discard(key)
             if not self._dependents[owner]:

@@ -12,7 +12,9 @@ from starlink.apiserver.identity import bootstrap_tokens, certificates
 from starlink.apiserver.message import Request
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import GROUP, AdmissionRequest, Policies
+from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
+from starlink.apiserver.writing import owners
 from starlink.apiserver.writing.options import manager_of
 
 ANNOTATIONS: ContextVar[dict[str, str]] = ContextVar("annotations")
@@ -27,6 +29,7 @@ class RequestAdmission:
     """`objects.Admission` for one request; `now` is epoch seconds."""
 
     guard: Guard
+    registry: Registry
     policies: Policies
     request: Request
     asked: Route
@@ -44,6 +47,7 @@ class RequestAdmission:
             await self._check(obj, old)
             self.guard.check_agent(self.request.user, self.asked.resource, obj, old)
             self._check_manager(obj)
+            owners.check(self.registry, self.guard.authorizer, self.request.user, self.asked.resource, obj, old)
         if not self.policies.in_force:
             return ()
         trial = await self.policies.trial(self._reviewed(operation, obj, old))
