@@ -11,7 +11,7 @@ from tests.contract.sqlite_stores import opened
 from tests.contract.stores import A, B, put
 
 from starlink.apiserver.about.pages import Pages
-from starlink.apiserver.message import Request
+from starlink.apiserver.message import ANONYMOUS, Request, User
 from starlink.store.base import Key, StoreRefused, StoreUnavailable
 from starlink.store.sqlite import SqliteStore
 
@@ -107,12 +107,14 @@ async def test_a_server_whose_store_can_not_be_written_is_not_ready_and_lives(tm
         problem = ""
         pages = Pages(api.registry, api.guard, api.metrics, lambda: problem, "v1.32.0", debugging=False)
 
-        def asked(path: str) -> tuple[int, bytes]:
-            answer = pages.response(Request("GET", path))
+        async def asked(path: str, user: User = ANONYMOUS) -> tuple[int, bytes]:
+            answer = await pages.response(Request("GET", path, user=user))
             assert answer is not None
             return answer.status, answer.body
 
-        assert asked("/readyz") == (200, b"ok")
+        assert await asked("/readyz") == (200, b"ok")
         problem = "s.db was removed"
-        assert asked("/readyz") == (500, b"[-]store failed: s.db was removed\nreadyz check failed\n")
-        assert asked("/livez") == asked("/healthz") == (200, b"ok")
+        told = b"[-]store failed: s.db was removed\nreadyz check failed\n"
+        assert await asked("/readyz", User("joe")) == (500, told)
+        assert await asked("/readyz") == (500, told.replace(problem.encode(), b"reason withheld"))
+        assert await asked("/livez") == await asked("/healthz") == (200, b"ok")
