@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from tests.profiles import examples
 from tests.properties.fleets import Scenario, Shape, scenario, shapes
 
@@ -119,6 +119,7 @@ def _may_go(world: World, fleet: Fleet, ask: Ask, uid: str, server: int, told: s
 
 @SOME
 @given(shapes())
+@example(Shape(seed=922, servers=1, pools=0, charges=12, asks=1, features=frozenset()))  # one whole gang is enough
 def test_a_gang_makes_room_whole_or_not_at_all(shape: Shape) -> None:
     given_ = scenario(shape)
     fleet, world, gangs = given_.fleet(), World(given_), frozenset("ab")

@@ -8,7 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from starlink.scheduling.ask import Ask
@@ -29,6 +29,10 @@ class Choice:
     awaited: list[Leaver]
     waits: bool
     borrows: bool = False
+
+
+_Part = list[Leaver]
+"""Those who go together, or not at all."""
 
 
 class _Present(NamedTuple):
@@ -108,17 +112,12 @@ class Choices:
             return iter(possible) if quota_fits else self._with_others(server, pool, possible)
 
         taken = self._gathered(server, left, pool, in_order)
-        return taken and self._with_their_gangs(server, left, pool, self._spared(server, left, pool, taken))
+        return taken and self._spared(server, left, pool, self._parts(taken))
 
-    def _with_their_gangs(self, server: int, left: Sequence[int], pool: str, victims: list[Leaver]) -> list[Leaver]:
-        """With all of each gang of which one goes, and without those who need not go then."""
-        groups = dict.fromkeys(one.load.group for one in victims if one.load.group in self._gangs)
-        together = [one for group in groups for one in self._mates(group)]
-        if not together:
-            return victims
-        alone = [one for one in victims if one.load.group not in groups]
-        enough = partial(self._is_enough, server, left, pool)
-        return [*together, *needed(alone, lambda kept: enough([*together, *kept]))]
+    def _parts(self, taken: Sequence[Leaver]) -> list[_Part]:
+        """Those who go together: the whole of each gang of which one goes; everybody else goes alone."""
+        gangs = dict.fromkeys(one.load.group for one in taken if one.load.group in self._gangs)
+        return [*map(self._mates, gangs), *([one] for one in taken if one.load.group not in gangs)]
 
     def _mates(self, group: str) -> list[Leaver]:
         """All of a gang that have not been told to go."""
@@ -168,13 +167,20 @@ class Choices:
         here = one.server == server and any(given > 0 and lack > 0 for given, lack in zip(one.gives, left, strict=True))
         return here or (self._ledger.limits and self._ledger.helps(usage, pool, one))
 
-    def _spared(self, server: int, left: Sequence[int], pool: str, taken: Sequence[Leaver]) -> list[Leaver]:
-        if len(taken) == 1:
-            return list(taken)
+    def _spared(self, server: int, left: Sequence[int], pool: str, parts: Sequence[_Part]) -> list[Leaver]:
+        """Without the parts that need not go; those of the highest priority are spared first, gangs among equals."""
 
-        ranked = sorted(taken, key=lambda one: usefulness(one.gives, left) if one.server == server else 0.0)
-        in_turn = sorted(ranked, key=lambda one: (-one.load.priority, one.load.group not in self._gangs))
-        return needed(in_turn, partial(self._is_enough, server, left, pool))
+        def use(part: _Part) -> float:
+            return sum(usefulness(one.gives, left) for one in part if one.server == server)
+
+        def rank(part: _Part) -> tuple[int, bool]:
+            return -max(one.load.priority for one in part), part[0].load.group not in self._gangs
+
+        def is_enough(kept: Sequence[_Part]) -> bool:
+            return self._is_enough(server, left, pool, [*chain.from_iterable(kept)])
+
+        kept = needed(sorted(sorted(parts, key=use), key=rank), is_enough) if len(parts) > 1 else parts
+        return [*chain.from_iterable(kept)]
 
     def _is_enough(self, server: int, left: Sequence[int], pool: str, victims: Sequence[Leaver]) -> bool:
         here = (one for one in victims if one.server == server)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from starlink.scheduling.arrays import Amounts, Mask
 from starlink.scheduling.ask import Ask, Load
 from starlink.scheduling.preemption.lacks import Lack, needed_groups
 from starlink.scheduling.preemption.roster import Roster
+
+T = TypeVar("T")
 
 
 class Leaver(NamedTuple):
@@ -136,10 +138,10 @@ def without(missing: Sequence[int], gone: Iterable[Leaver]) -> list[int]:
     return left
 
 
-def needed(leavers: Sequence[Leaver], is_enough: Callable[[Sequence[Leaver]], bool]) -> list[Leaver]:
+def needed(candidates: Sequence[T], is_enough: Callable[[Sequence[T]], bool]) -> list[T]:
     """Those without whom the others are not enough; the first are spared first."""
-    kept = list(leavers)
-    for one in leavers:
+    kept = list(candidates)
+    for one in candidates:
         others = [other for other in kept if other is not one]
         if is_enough(others):
             kept = others
