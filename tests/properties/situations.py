@@ -121,7 +121,7 @@ class Situation:
                 self._node(name, pool=to.rstrip("`"))
                 unpaid = [c._replace(load=replace(c.load, quota=())) if c.server == name else c for c in self.charges]
                 self.charges = unpaid  # what is there was never in the pool's quota
-            case ["free", amount, resource, "on", name]:
+            case ["free", amount, resource, "on", name, *_]:
                 self._let_stop(name, resource)
                 self._free(name, resource, worth(resource, amount))
             case ["add", architecture, "to", "placement.architectures"]:

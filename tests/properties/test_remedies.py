@@ -1,13 +1,26 @@
 """What a refusal proposes works: each way is applied, and as many as it promises are placed; of a gang, all."""
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests.profiles import examples
 from tests.properties.situations import Situation, Vague, situations
 
+from starlink.scheduling.ask import Ask, Load
 from starlink.scheduling.explaining.explain import Refusal, explain
 from starlink.scheduling.filters import feasible
+from starlink.scheduling.fleet import Charge, Node
 from starlink.scheduling.place import place
+from starlink.scheduling.pool import Pool
+
+
+def outside(ask: Ask, count: int, *, cpu: int, quota: int = 4000) -> Situation:
+    """One server, in no pool, on which half a core is taken; the pool that is asked has no server."""
+    taken = Load("db", 0, (("cpu", 500),), (("cpu", 500), ("assignments", 1)))
+    pool = Pool("edge", quota={"cpu": quota}, high={"cpu": 25})
+    return Situation({"s0": Node("s0", allocatable={"cpu": cpu})}, {"edge": pool}, [Charge("s0", taken)], ask, count)
+
+
+NOTHING, SOME = Load("web", 0), Load("web", 0, (("cpu", 500),), (("cpu", 500), ("assignments", 1)))
 
 
 def refused(situation: Situation) -> Refusal:
@@ -21,6 +34,9 @@ def refused(situation: Situation) -> Refusal:
 
 @examples(1_000)
 @given(situations())
+@example(outside(Ask(NOTHING, pool="edge"), 1, cpu=0))  # what runs there brings the pool above its watermark
+@example(outside(Ask(NOTHING, pool="edge", server="s0"), 1, cpu=1000))
+@example(outside(Ask(SOME, pool="edge", gang=True), 3, cpu=4000))  # as do the first of the gang, on top of that
 def test_what_is_proposed_places_what_it_promises(situation: Situation) -> None:
     refusal = refused(situation)
     for way in refusal.remedy.rpartition("; ")[2].split(", or "):

@@ -7,6 +7,7 @@ import numpy as np
 from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.explaining.amounts import sized
+from starlink.scheduling.explaining.move import left_with
 from starlink.scheduling.explaining.reasons import shortfall
 from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
@@ -108,6 +109,14 @@ def room_but_for(case: Case, name: str) -> int:
     room = int((places_on(case, servers) - case.mates_on(servers)).sum())
     left = watermarks_left(case.fleet, case.ask) if name == "Quota" else quota_left(case.fleet, case.ask)
     return room if left is None else min(room, int(left[codes[case.server]]))
+
+
+def taken_by_pool(case: Case) -> int:
+    """How many more instances the pool takes in which the server would be, with the server in it."""
+    code = case.fleet.pool_names.index(case.pool)
+    if case.fleet.pool_codes[case.server] == code:
+        return int(instances_left(case.fleet, case.ask)[code])
+    return min(int(quota_left(case.fleet, case.ask)[code]), int(left_with(case.fleet, case.ask)[case.server]))
 
 
 def _is_unlimited(case: Case, servers: Indices) -> bool:

@@ -16,6 +16,7 @@ from starlink.scheduling.explaining.asking_less import (
     make_room,
     places_on,
     room_but_for,
+    taken_by_pool,
 )
 from starlink.scheduling.explaining.contradiction import contradiction, is_forbidden
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
@@ -34,7 +35,6 @@ from starlink.scheduling.explaining.reasons import (
 )
 from starlink.scheduling.explaining.shortage import Claims, changes, shortages
 from starlink.scheduling.explaining.verdicts import Skews, Verdicts, resource_of, skews
-from starlink.scheduling.quotas import instances_left
 
 _CURED_BY_A_SERVER = frozenset(
     {"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity", "Selector"}
@@ -92,11 +92,10 @@ def _helps_all(case: Case, name: str) -> bool:
         return room_but_for(case, name) >= case.missing
     if name not in _WAYS and (case.missing == 1 or fitting(case, name)[0]):
         return True
-    pool = case.fleet.pool_names.index(case.pool)
     here = np.array([case.server])
     but = "" if name in _WAYS else resource_of(case.ask, name)
     room = int((places_on(case, here, but) - case.mates_on(here))[0])
-    return name in _WAYS and min(room, int(instances_left(case.fleet, case.ask)[pool])) >= case.missing
+    return name in _WAYS and min(room, taken_by_pool(case)) >= case.missing
 
 
 def _fewer(missing: int, server: str) -> str:

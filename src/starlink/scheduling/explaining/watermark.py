@@ -2,12 +2,17 @@
 
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.asking_less import Case
+from starlink.scheduling.explaining.move import make_room
 from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.watermarks import above
 
 
 def ways(case: Case) -> tuple[str, ...]:
-    """Where it is the gang itself that brings the pool above its watermark, no waiting helps."""
+    """No waiting helps where it is the gang itself that brings the pool above its watermark, or what runs on a server
+    that is to be moved there."""
     code = case.fleet.pool_names.index(case.pool)
+    if case.fleet.pool_codes[case.server] != code and case.pool not in above(case.fleet):
+        return (make_room(case.fleet, case.ask, case.server),)
     if len(case.mates) and (case.fleet.pool_codes[case.mates] == code).any():
         return (" and ".join(_raised(case, code)),)
     return f"wait until pool {case.pool} is below its low watermark", "stop something in it"

@@ -1,0 +1,40 @@
+"""What a server brings to the pool that is asked, were it moved there: all that runs on it, and all that it has."""
+
+import numpy as np
+
+from starlink.scheduling.arrays import Amounts
+from starlink.scheduling.ask import Ask
+from starlink.scheduling.explaining.amounts import sized
+from starlink.scheduling.fleet import Fleet
+from starlink.scheduling.pool import UNLIMITED
+from starlink.scheduling.watermarks import above
+
+
+def left_with(fleet: Fleet, ask: Ask) -> Amounts:
+    """By server, how many more instances the asked pool takes until it is above a watermark, with that server in it;
+    none where it is above one already, for it then takes nothing until it is below its low one."""
+    left = np.full(len(fleet), 0 if ask.pool in above(fleet) else UNLIMITED, np.int64)
+    asked = dict(ask.load.requests)
+    for resource in fleet.pools[ask.pool].high:
+        room, amount = _room_with(fleet, ask, resource), asked.get(resource, 0)
+        each = room // amount + 1 if amount else UNLIMITED
+        np.minimum(left, np.where(room < 0, 0, each), out=left)
+    return left
+
+
+def make_room(fleet: Fleet, ask: Ask, server: int) -> str:
+    """What to free on a server for the asked pool to be no higher than its watermarks with it; a pool that is above
+    one takes nothing until it is below its low one, so that moving comes last."""
+    short = {resource: -int(_room_with(fleet, ask, resource)[server]) for resource in fleet.pools[ask.pool].high}
+    amounts = " and ".join(sized(resource, amount) for resource, amount in short.items() if amount > 0)
+    return f"free {amounts} on {fleet.names[server]} before that"
+
+
+def _room_with(fleet: Fleet, ask: Ask, resource: str) -> Amounts:
+    """By server, how much more of a resource may be requested of the asked pool for it to be no higher than its
+    watermark, with that server in it; negative where it would be higher."""
+    members = fleet.pool_codes == fleet.pool_names.index(ask.pool)
+    used, capacity = fleet.used[resource], fleet.capacity[resource]
+    limits = (capacity[members].sum() + capacity) * fleet.pools[ask.pool].high[resource] // 100
+    room: Amounts = limits - used[members].sum() - used
+    return room
