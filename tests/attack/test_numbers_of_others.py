@@ -25,7 +25,7 @@ from starlink_nodeagent.uids import Range
 from starlink_nodeagent.users import Users
 
 pytestmark = needs_root
-OURS, THEIRS = Range(NUMBERS.first, NUMBERS.first + 31), Range(NUMBERS.first + 32, NUMBERS.last)
+OURS, THEIRS = Range(NUMBERS.first, NUMBERS.first + 15), Range(NUMBERS.first + 16, NUMBERS.last)
 FOREVER = "exec sleep 100000"
 ANOTHERS = "0d9ba4e5-5c2a-4a0c-9f0e-00000000000a"
 
