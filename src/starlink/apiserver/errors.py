@@ -9,11 +9,13 @@ MOST_CAUSES = 100
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason of a refusal: `field` is a JSON path without the leading dot."""
+    """One reason of a refusal: `field` is a JSON path without the leading dot; `has_value` says whether a message that
+    can show the field's value does."""
 
     reason: str
     message: str
     field: str = ""
+    has_value: bool = True
 
 
 @dataclass

@@ -154,4 +154,4 @@ def _refusal(rule: Rule, value: Any, message: str, field: str) -> Cause:
             return causes.required(field, message)
         case "FieldValueDuplicate":
             return Cause(rule.reason, f"Duplicate value{shown}", field)
-    return Cause(rule.reason, f"Invalid value{shown}: {message}", field)
+    return Cause(rule.reason, f"Invalid value{shown}: {message}", field, has_value=bool(shown))

@@ -56,7 +56,7 @@ def told(write: Write, name: str, error: StatusError) -> StatusError:
         return _bare(write, name, error)
     brought = _without_contents(brought) if secret else brought
     known = _Brought(brought if write.options.weight < aside.LARGE else {})
-    causes = tuple(replace(cause, message=_of_brought(cause.message, known)) for cause in error.causes)
+    causes = tuple(_of_brought(cause, known) for cause in error.causes)
     return error if causes == error.causes else errors.invalid(error.group, error.kind, error.name, causes)
 
 
@@ -110,8 +110,12 @@ class _Brought:
         return value in self._others if isinstance(value, dict | list) else value in self._scalars
 
 
-def _of_brought(message: str, known: _Brought) -> str:
-    """The message with its value, if the patch brought that."""
+def _of_brought(cause: Cause, known: _Brought) -> Cause:
+    """The cause with its value, if the patch brought that."""
+    return replace(cause, message=_shown(cause.message, known)) if cause.has_value else cause
+
+
+def _shown(message: str, known: _Brought) -> str:
     words = next((words for words in _SHOWING if message.startswith(words)), "")
     if not words:
         return message

@@ -35,7 +35,7 @@ def check(schema: Any, path: str, depth: int = 0) -> Iterator[Cause]:
     if not isinstance(schema, dict):
         yield causes.invalid(path, schema, "must be a schema, which is an object")
     elif depth > MAX_DEPTH:
-        yield Cause("FieldValueInvalid", f"Invalid value: is nested more than {MAX_DEPTH} deep", path)
+        yield Cause("FieldValueInvalid", f"Invalid value: is nested more than {MAX_DEPTH} deep", path, has_value=False)
     else:
         wrong = list(_check_keywords(schema, path))
         yield from wrong

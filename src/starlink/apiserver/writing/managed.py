@@ -102,6 +102,7 @@ def _read(entry: Any, index: int) -> Entry:
             "FieldValueInvalid",
             "Invalid value: an entry has an operation Apply or Update, an apiVersion and fieldsV1",
             f"metadata.managedFields[{index}]",
+            has_value=False,
         )
         raise errors.invalid("", "", "", (cause,)) from None
     return Entry(writer, fields)
