@@ -119,8 +119,6 @@ class Situation:
                 self.ask = replace(ask, selector={k: v for k, v in ask.selector.items() if k not in gone})
             case ["move", "it", "with", "`starlink", "pool", "move", name, to]:
                 self._node(name, pool=to.rstrip("`"))
-                unpaid = [c._replace(load=replace(c.load, quota=())) if c.server == name else c for c in self.charges]
-                self.charges = unpaid  # what is there was never in the pool's quota
             case ["free", amount, resource, "on", name, *_]:
                 self._let_stop(name, resource)
                 self._free(name, resource, worth(resource, amount))

@@ -37,6 +37,7 @@ def refused(situation: Situation) -> Refusal:
 @example(outside(Ask(NOTHING, pool="edge"), 1, cpu=0))  # what runs there brings the pool above its watermark
 @example(outside(Ask(NOTHING, pool="edge", server="s0"), 1, cpu=1000))
 @example(outside(Ask(SOME, pool="edge", gang=True), 3, cpu=4000))  # as do the first of the gang, on top of that
+@example(outside(Ask(SOME, pool="edge"), 1, cpu=4000, quota=500))  # it takes of the pool's quota, too
 def test_what_is_proposed_places_what_it_promises(situation: Situation) -> None:
     refusal = refused(situation)
     for way in refusal.remedy.rpartition("; ")[2].split(", or "):

@@ -7,11 +7,11 @@ from starlink.api import conditions, quantity
 from starlink.api.pool import Pool
 from starlink.api.task import Task
 from starlink.api.template import Template
-from starlink.engine.loads import quota_key
 from starlink.engine.pools import BELOW_WATERMARK, amounts
 from starlink.planning.world import World
 from starlink.scheduling.explaining.amounts import quantity as written
 from starlink.scheduling.pool import UNLIMITED
+from starlink.scheduling.quotas import quota_key
 
 ASSIGNMENTS = "assignments"
 

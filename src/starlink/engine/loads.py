@@ -10,9 +10,7 @@ from starlink.engine.neighbours import Neighbours, group_of
 from starlink.planning.observed import SERVER_LOST
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge
-
-_QUOTA_KEYS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "storage"}
-
+from starlink.scheduling.quotas import quota_key
 
 _MOST = 200_000
 
@@ -134,11 +132,6 @@ def _quota(amounts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
         if key := quota_key(name):
             counted[key] = counted.get(key, 0) + amount
     return tuple(sorted(counted.items()))
-
-
-def quota_key(resource: str) -> str | None:
-    """What of a pool's quota a resource counts to."""
-    return "gpu" if resource == "gpu" or resource.endswith("/gpu") else _QUOTA_KEYS.get(resource)
 
 
 def _ports(assignment: Assignment) -> list[int]:

@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from starlink.api import conditions, quantity
 from starlink.api.pool import Pool, Quota, Watermark
-from starlink.engine.loads import quota_key
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
 from starlink.scheduling.arrays import Mask
 from starlink.scheduling.fleet import Fleet, Node
+from starlink.scheduling.quotas import quota_key
 
 BELOW_WATERMARK = "BelowWatermark"
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}

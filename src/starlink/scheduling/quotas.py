@@ -10,6 +10,13 @@ from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
 from starlink.scheduling.watermarks import watermarks_left
 
+_QUOTA_KEYS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "storage"}
+
+
+def quota_key(resource: str) -> str | None:
+    """What of a pool's quota a resource counts to."""
+    return "gpu" if resource == "gpu" or resource.endswith("/gpu") else _QUOTA_KEYS.get(resource)
+
 
 def quotas(fleet: Fleet, ask: Ask) -> Amounts | None:
     """What `quota_left` gives for what is charged; None where no quota concerns the ask."""

@@ -7,7 +7,7 @@ import numpy as np
 from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.explaining.amounts import sized
-from starlink.scheduling.explaining.move import left_with
+from starlink.scheduling.explaining.move import left_with, quota_left_with
 from starlink.scheduling.explaining.reasons import shortfall
 from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.explaining.verdicts import Verdicts, capacity_of, resource_of
@@ -116,7 +116,8 @@ def taken_by_pool(case: Case) -> int:
     code = case.fleet.pool_names.index(case.pool)
     if case.fleet.pool_codes[case.server] == code:
         return int(instances_left(case.fleet, case.ask)[code])
-    return min(int(quota_left(case.fleet, case.ask)[code]), int(left_with(case.fleet, case.ask)[case.server]))
+    left = np.minimum(quota_left_with(case.fleet, case.ask), left_with(case.fleet, case.ask))
+    return int(left[case.server])
 
 
 def _is_unlimited(case: Case, servers: Indices) -> bool:

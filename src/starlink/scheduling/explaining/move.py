@@ -1,12 +1,15 @@
 """What a server brings to the pool that is asked, were it moved there: all that runs on it, and all that it has."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.pool import UNLIMITED
+from starlink.scheduling.pool import UNLIMITED, room
+from starlink.scheduling.quotas import quota_key
 from starlink.scheduling.watermarks import above
 
 
@@ -16,10 +19,40 @@ def left_with(fleet: Fleet, ask: Ask) -> Amounts:
     left = np.full(len(fleet), 0 if ask.pool in above(fleet) else UNLIMITED, np.int64)
     asked = dict(ask.load.requests)
     for resource in fleet.pools[ask.pool].high:
-        room, amount = _room_with(fleet, ask, resource), asked.get(resource, 0)
-        each = room // amount + 1 if amount else UNLIMITED
-        np.minimum(left, np.where(room < 0, 0, each), out=left)
+        space, amount = _room_with(fleet, ask, resource), asked.get(resource, 0)
+        each = space // amount + 1 if amount else UNLIMITED
+        np.minimum(left, np.where(space < 0, 0, each), out=left)
     return left
+
+
+def quota_left_with(fleet: Fleet, ask: Ask) -> Amounts:
+    """By server, for how many more instances the asked pool's quota has room, with that server in it. What its own pool
+    then takes less of what both lend each other is left out."""
+    left = np.full(len(fleet), UNLIMITED, np.int64)
+    for key, amount in ask.load.quota:
+        free = room(fleet.pools, fleet.quota_used, ask.pool, key)
+        if amount and free != UNLIMITED:
+            np.minimum(left, np.maximum(0, free - _taken(fleet, key)) // amount, out=left)
+    return left
+
+
+def brought(fleet: Fleet, ask: Ask, server: int) -> Mapping[str, int]:
+    """What a server would take of the quota of the asked pool, by the keys that concern the ask; nothing more where it
+    is in that pool."""
+    if ask.pool in ("", fleet.nodes[server].pool):
+        return {}
+    return {key: int(_taken(fleet, key)[server]) for key, _ in ask.load.quota}
+
+
+def _taken(fleet: Fleet, key: str) -> Amounts:
+    """How much of a key of quotas is taken on each server; what is lost takes it again once its server is heard."""
+    if key == "assignments":
+        return fleet.instances
+    taken = np.zeros(len(fleet), np.int64)
+    for resource, used in fleet.used.items():
+        if quota_key(resource) == key:
+            taken += used
+    return taken
 
 
 def make_room(fleet: Fleet, ask: Ask, server: int) -> str:
@@ -36,5 +69,5 @@ def _room_with(fleet: Fleet, ask: Ask, resource: str) -> Amounts:
     members = fleet.pool_codes == fleet.pool_names.index(ask.pool)
     used, capacity = fleet.used[resource], fleet.capacity[resource]
     limits = (capacity[members].sum() + capacity) * fleet.pools[ask.pool].high[resource] // 100
-    room: Amounts = limits - used[members].sum() - used
-    return room
+    left: Amounts = limits - used[members].sum() - used
+    return left

@@ -8,6 +8,7 @@ from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.labelling import few_labels, missing_labels, unlabelled
+from starlink.scheduling.explaining.move import brought
 from starlink.scheduling.explaining.shortage import shortages
 from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, skews
 from starlink.scheduling.fleet import Fleet
@@ -252,7 +253,8 @@ def _lacks_spread(fleet: Fleet, ask: Ask, server: int) -> str:
 
 def _lacks_quota(fleet: Fleet, ask: Ask, server: int) -> str:
     pool = ask.pool or fleet.nodes[server].pool
-    short = (sized(one.key, one.needed - one.left) for one in shortages(fleet, ask, pool))
+    lacking = shortages(fleet, ask, pool, brought=brought(fleet, ask, server))
+    short = (sized(one.key, one.needed - one.left) for one in lacking)
     return f"{listed(short, ' and ')} of pool {pool}'s quota"
 
 

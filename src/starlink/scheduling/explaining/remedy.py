@@ -20,6 +20,7 @@ from starlink.scheduling.explaining.asking_less import (
 )
 from starlink.scheduling.explaining.contradiction import contradiction, is_forbidden
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
+from starlink.scheduling.explaining.move import brought
 from starlink.scheduling.explaining.newcomer import domain_for, is_shunned, keys_of, newcomer
 from starlink.scheduling.explaining.reasons import (
     groups,
@@ -136,14 +137,14 @@ def _quota(case: Case) -> Ways:
     instances = 1
     if case.missing > 1 and is_independent(case.ask):
         instances = max(1, min(case.missing, room_but_for(case, "Quota")))
-    short = shortages(case.fleet, case.ask, case.pool, instances)
+    short = shortages(case.fleet, case.ask, case.pool, instances, brought(case.fleet, case.ask, case.server))
     told = listed(changes(case.fleet, short, _enough(case, instances)), " and ")
     return (told if instances == case.missing else f"{told} for {instances} of the {case.missing}",)
 
 
 def _enough(case: Case, instances: int) -> Callable[[Mapping[str, int]], bool] | None:
-    """Whether raising the pool's quota is enough for so many, with what others then give back."""
-    claims = case.claims
+    """Whether raising the pool's quota is enough for so many, with what others then give back, where that is known."""
+    claims = case.claims if case.pool == case.fleet.nodes[case.server].pool else None
     return None if claims is None else lambda raised: claims.fits(instances, case.mates, case.pool, raised)
 
 

@@ -1,6 +1,7 @@
 """What stops a pool's quota, and the smallest change of it that lets more instances in."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.pool import UNLIMITED, Pool, borrowed, room
 from starlink.scheduling.score import Scores
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
 
 class Shortage(NamedTuple):
     """A key of a pool's quota that has no room for what is needed; `left` is less than `needed`."""
@@ -22,13 +25,16 @@ class Shortage(NamedTuple):
     left: int
 
 
-def shortages(fleet: Fleet, ask: Ask, pool: str, instances: int = 1) -> list[Shortage]:
-    """The keys of the pool's quota that have no room for so many instances."""
+def shortages(
+    fleet: Fleet, ask: Ask, pool: str, instances: int = 1, brought: Mapping[str, int] = NOTHING
+) -> list[Shortage]:
+    """The keys of the pool's quota that have no room for so many instances, beside what a server brings along."""
     found = []
     for key, amount in ask.load.quota:
         left = room(fleet.pools, fleet.quota_used, pool, key)
-        if amount and left < amount * instances:
-            found.append(Shortage(pool, key, amount * instances, max(left, 0)))
+        needed = amount * instances + brought.get(key, 0)
+        if amount and left < needed:
+            found.append(Shortage(pool, key, needed, max(left, 0)))
     return found
 
 

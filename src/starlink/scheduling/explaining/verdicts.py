@@ -10,7 +10,7 @@ from starlink.scheduling.arrays import Amounts, Indices, Mask
 from starlink.scheduling.ask import Ask, Spread
 from starlink.scheduling.domains import Domains
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE
-from starlink.scheduling.explaining.move import left_with
+from starlink.scheduling.explaining.move import left_with, quota_left_with
 from starlink.scheduling.explaining.shortage import missing_shares
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.quotas import quota_left
@@ -79,8 +79,8 @@ def _move_in(fleet: Fleet, ask: Ask, near: dict[str, Mask]) -> None:
         return
     there = welcome(fleet, ask)
     outside = ~near["Pool"]
-    stays_below = left_with(fleet, ask) > 0
-    for name, kept in (("Namespace", there.namespace), ("Watermark", stays_below), ("Quota", there.quota)):
+    below, within = left_with(fleet, ask) > 0, quota_left_with(fleet, ask) > 0
+    for name, kept in (("Namespace", there.namespace), ("Watermark", below), ("Quota", within)):
         if name in near:
             near[name] = np.where(outside, kept, near[name])
     near["PoolArchitecture"] = np.where(outside, _of_architecture(fleet, pool.architectures), near["PoolArchitecture"])
