@@ -20,6 +20,12 @@ def outside(ask: Ask, count: int, *, cpu: int, quota: int = 4000) -> Situation:
     return Situation({"s0": Node("s0", allocatable={"cpu": cpu})}, {"edge": pool}, [Charge("s0", taken)], ask, count)
 
 
+def undeclared(ask: Ask, count: int) -> Situation:
+    """The pool that is asked is no object: only its server, which has nothing, speaks of it."""
+    nodes = {"s0": Node("s0", pool="edge"), "s1": Node("s1", pool="lab", allocatable={"cpu": 2000})}
+    return Situation(nodes, {"lab": Pool("lab", closed=True)}, [], ask, count)
+
+
 NOTHING, SOME = Load("web", 0), Load("web", 0, (("cpu", 500),), (("cpu", 500), ("assignments", 1)))
 
 
@@ -38,6 +44,8 @@ def refused(situation: Situation) -> Refusal:
 @example(outside(Ask(NOTHING, pool="edge", server="s0"), 1, cpu=1000))
 @example(outside(Ask(SOME, pool="edge", gang=True), 3, cpu=4000))  # as do the first of the gang, on top of that
 @example(outside(Ask(SOME, pool="edge"), 1, cpu=4000, quota=500))  # it takes of the pool's quota, too
+@example(undeclared(Ask(SOME, pool="edge", server="s1"), 1))
+@example(undeclared(Ask(SOME, pool="edge", gang=True), 3))
 def test_what_is_proposed_places_what_it_promises(situation: Situation) -> None:
     refusal = refused(situation)
     for way in refusal.remedy.rpartition("; ")[2].split(", or "):

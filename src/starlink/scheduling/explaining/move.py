@@ -18,7 +18,7 @@ def left_with(fleet: Fleet, ask: Ask) -> Amounts:
     none where it is above one already, for it then takes nothing until it is below its low one."""
     left = np.full(len(fleet), 0 if ask.pool in above(fleet) else UNLIMITED, np.int64)
     asked = dict(ask.load.requests)
-    for resource in fleet.pools[ask.pool].high:
+    for resource in _high(fleet, ask):
         space, amount = _room_with(fleet, ask, resource), asked.get(resource, 0)
         each = space // amount + 1 if amount else UNLIMITED
         np.minimum(left, np.where(space < 0, 0, each), out=left)
@@ -58,9 +58,14 @@ def _taken(fleet: Fleet, key: str) -> Amounts:
 def make_room(fleet: Fleet, ask: Ask, server: int) -> str:
     """What to free on a server for the asked pool to be no higher than its watermarks with it; a pool that is above
     one takes nothing until it is below its low one, so that moving comes last."""
-    short = {resource: -int(_room_with(fleet, ask, resource)[server]) for resource in fleet.pools[ask.pool].high}
+    short = {resource: -int(_room_with(fleet, ask, resource)[server]) for resource in _high(fleet, ask)}
     amounts = " and ".join(sized(resource, amount) for resource, amount in short.items() if amount > 0)
     return f"free {amounts} on {fleet.names[server]} before that"
+
+
+def _high(fleet: Fleet, ask: Ask) -> Mapping[str, int]:
+    """The asked pool's watermarks; a pool of which only servers speak has none."""
+    return fleet.pools[ask.pool].high if ask.pool in fleet.pools else {}
 
 
 def _room_with(fleet: Fleet, ask: Ask, resource: str) -> Amounts:
@@ -68,6 +73,6 @@ def _room_with(fleet: Fleet, ask: Ask, resource: str) -> Amounts:
     watermark, with that server in it; negative where it would be higher."""
     members = fleet.pool_codes == fleet.pool_names.index(ask.pool)
     used, capacity = fleet.used[resource], fleet.capacity[resource]
-    limits = (capacity[members].sum() + capacity) * fleet.pools[ask.pool].high[resource] // 100
+    limits = (capacity[members].sum() + capacity) * _high(fleet, ask)[resource] // 100
     left: Amounts = limits - used[members].sum() - used
     return left

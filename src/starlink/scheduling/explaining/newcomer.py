@@ -85,7 +85,7 @@ def _parts(fleet: Fleet, ask: Ask, architectures: tuple[str, ...], domains: dict
         yield f"labelled {few_labels(wanted)}"
     if new := [key for key, value in domains.items() if not value]:
         yield f"in a {' and '.join(new)} of its own"
-    if ask.pool in fleet.pools:
+    if ask.pool:
         yield f"in pool {ask.pool}"
 
 

@@ -74,16 +74,16 @@ def _first_to_remove(fleet: Fleet, every: tuple[tuple[str, Mask], ...]) -> tuple
 
 
 def _move_in(fleet: Fleet, ask: Ask, near: dict[str, Mask]) -> None:
-    pool = fleet.pools.get(ask.pool)
-    if pool is None or near["Pool"].all():
+    if near["Pool"].all():
         return
-    there = welcome(fleet, ask)
+    there, pool = welcome(fleet, ask), fleet.pools.get(ask.pool)
+    architectures = pool.architectures if pool else ()
     outside = ~near["Pool"]
     below, within = left_with(fleet, ask) > 0, quota_left_with(fleet, ask) > 0
     for name, kept in (("Namespace", there.namespace), ("Watermark", below), ("Quota", within)):
         if name in near:
             near[name] = np.where(outside, kept, near[name])
-    near["PoolArchitecture"] = np.where(outside, _of_architecture(fleet, pool.architectures), near["PoolArchitecture"])
+    near["PoolArchitecture"] = np.where(outside, _of_architecture(fleet, architectures), near["PoolArchitecture"])
 
 
 class Welcome(NamedTuple):
