@@ -13,8 +13,8 @@ class NotUsable(Exception):
 
 
 def claim(path: Path, markers: Collection[str]) -> None:
-    """Makes the directory, passable, or takes one that is empty or holds one of the `markers`, paths within it. The
-    mode of one that is there stays as it is. Raises NotUsable."""
+    """Makes the directory, passable, or takes one that holds nothing but empty directories, or one of the `markers`,
+    paths within it. The mode of one that is there stays as it is. Raises NotUsable."""
     check(path, markers)
     try:
         if not path.is_dir():
@@ -46,7 +46,10 @@ def holds(path: Path, markers: Collection[str]) -> bool:
 
 
 def _is_theirs(entry: Path) -> bool:
-    return entry.name != _OF_THE_FILE_SYSTEM
+    """An empty directory is nobody's: a disk may be mounted there for what will be large."""
+    if entry.is_symlink() or not entry.is_dir():
+        return True
+    return entry.name != _OF_THE_FILE_SYSTEM and any(inner.name != _OF_THE_FILE_SYSTEM for inner in entry.iterdir())
 
 
 def _not_made(error: OSError) -> NotUsable:

@@ -21,11 +21,19 @@ def test_the_mode_of_one_that_is_there_stays(tmp_path: Path, mode: int, within: 
     there = tmp_path / "there"
     for name in within:
         (there / name).parent.mkdir(parents=True, exist_ok=True)
-        (there / name).touch()
+        (there / name).mkdir() if name == "lost+found" else (there / name).touch()
     there.mkdir(exist_ok=True)
     there.chmod(mode)
     folder.claim(there, MARKERS)
     assert there.stat().st_mode & 0o7777 == mode
+
+
+def test_disks_may_be_mounted_within_before(tmp_path: Path) -> None:
+    (tmp_path / "agent/lost+found").mkdir(parents=True)
+    folder.claim(tmp_path, MARKERS)
+    (tmp_path / "agent/letter").write_text("dear")
+    with pytest.raises(folder.NotUsable, match="it is not empty"):
+        folder.claim(tmp_path, MARKERS)
 
 
 def test_another_ones_is_refused_and_left_alone(tmp_path: Path) -> None:
