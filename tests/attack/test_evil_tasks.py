@@ -36,7 +36,9 @@ def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
     _let_pass(folder)
     found = Starlink(folder)
     agent = found.data / "agent"
-    agent.mkdir(parents=True)
+    found.data.mkdir()
+    found.data.chmod(0o711)  # one that is there keeps its mode
+    agent.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=192m,mode=0711", "tmpfs", agent],
         capture_output=True, text=True, check=False,
