@@ -102,7 +102,7 @@ def test_a_plan_that_the_api_refuses_is_told_and_not_tried_all_the_time(lenient:
     lenient.apply({"apiVersion": "starlink.dev/v1alpha1", "kind": "Pool", "metadata": {"name": "all"}, "spec": spec})
     told = eventually(lambda: events(lenient, "all", "PlanRefused"), "an Event says so of a pool too")
     assert "status.servers in body should be less than or equal to 0" in told[0]["message"]
-    lenient.cli("delete", "pool", "all")
+    lenient.cli("delete", "pool", "all", "--force")  # its instances run there
     lenient.apply(task("pair", replicas=1))
     eventually(lambda: lenient.condition("task", "pair", "Ready") == "True", "the task is ready once it is another")
     lenient.cli("delete", "task", "pair")
