@@ -26,6 +26,7 @@ SETTLE = 120.0
 # Each instance holds a lock of its slot: an instance that finds it held writes down that there were two.
 GUARD = """
 import fcntl, os, sys, time
+os.umask(0)  # a task has another user on each server
 slot = os.environ["STARLINK_TASK"] + "-" + os.environ["STARLINK_SLOT"]
 held = os.open(f"{sys.argv[1]}/{slot}", os.O_CREAT | os.O_RDWR, 0o666)
 try:

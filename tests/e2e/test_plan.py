@@ -107,6 +107,7 @@ def test_a_change_of_what_runs_does_what_the_plan_says(two: Starlink) -> None:
     assert "task default/web: 3 to replace\n" in shown and "0-2    replace  s1 -> s2  its template changes" in shown
     two.apply(moved)
     eventually(lambda: ready_on(two, "web") == {"s2": 3}, "all are on s2")
+    eventually(lambda: two.get("task", "web")["status"].get("available") == 3, "none is too young to be spared")
     cordon(two, "s1", False)
 
     huge = task("web", replicas=3, cpu="100000")

@@ -62,7 +62,7 @@ def test_what_has_to_leave_waits_for_room_within_its_budget_and_says_so(starlink
     server = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Server", "metadata": {"name": "s1"}}
     gang = task("crew", replicas=3, placement={"gang": True})
     starlink.apply(pool("lab", architectures=[]), task("web", replicas=3), gang)
-    eventually(lambda: starlink.get("task", "web")["status"].get("ready") == 3, "web is ready")
+    eventually(lambda: starlink.get("task", "web")["status"].get("available") == 3, "web is available")
     eventually(lambda: starlink.get("task", "crew")["status"].get("ready") == 3, "crew is ready")
     starlink.apply({**server, "spec": {"pool": "lab", "taints": [{"key": "x", "effect": "NoExecute"}]}})
     eventually(

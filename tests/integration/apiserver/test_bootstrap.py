@@ -1,9 +1,12 @@
 """What a start finds, and what it refuses."""
 
 import pytest
+from tests.conftest import soon
 from tests.integration.conftest import Core
 
+from starlink.apiserver.access.authorizer import CLUSTER_ROLES
 from starlink.apiserver.bootstrap import bootstrap
+from starlink.apiserver.encoding import raw
 from starlink.apiserver.handler import Api
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.store.base import StoreRefused
@@ -11,11 +14,17 @@ from starlink.store.base import StoreRefused
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tasks.starlink.dev"
 
 
+async def gathered(api: Api) -> None:
+    """Until the aggregated roles have the rules that are gathered beside the start."""
+    await soon(lambda: all(raw(role).get("rules") for role in api.store.list(CLUSTER_ROLES)), "roles have rules")
+
+
 async def start_again(api: Api) -> None:
     await bootstrap(api.objects, api.registry, Definitions(api.objects, api.registry))
 
 
 async def test_another_start_changes_nothing(api: Api) -> None:
+    await gathered(api)
     before = api.store.revision
     await start_again(api)
     assert api.store.revision == before
@@ -27,6 +36,7 @@ async def test_a_store_of_a_newer_starlink_is_refused_and_left_as_it_is(api: Api
     older = {**crd["spec"]["versions"][0], "storage": False}
     patched = await core("PATCH", CRD, {"spec": {"versions": [older, newer]}}, media="application/merge-patch+json")
     assert patched.status == 200
+    await gathered(api)
     before = api.store.revision
     with pytest.raises(StoreRefused, match="written by a newer StarLink: start that version again"):
         await start_again(api)
