@@ -142,14 +142,14 @@ def test_an_optional_old_value() -> None:
 
 
 FAILED: dict[str, tuple[Obj, Cause]] = {
-    "plain": ({"rule": " self.size > 5 "}, Cause("FieldValueInvalid", "Invalid value: failed rule: self.size > 5", "spec")),
-    "message": ({"rule": "false", "message": " no "}, Cause("FieldValueInvalid", "Invalid value: no", "spec")),
-    "field": ({"rule": "false", "message": "no", "fieldPath": ".labels['app']"}, Cause("FieldValueInvalid", "Invalid value: no", "spec.labels[app]")),
+    "plain": ({"rule": " self.size > 5 "}, Cause("FieldValueInvalid", "Invalid value: failed rule: self.size > 5", "spec", has_value=False)),
+    "message": ({"rule": "false", "message": " no "}, Cause("FieldValueInvalid", "Invalid value: no", "spec", has_value=False)),
+    "field": ({"rule": "false", "message": "no", "fieldPath": ".labels['app']"}, Cause("FieldValueInvalid", "Invalid value: no", "spec.labels[app]", has_value=False)),
     "forbidden": ({"rule": "false", "message": "no", "reason": "FieldValueForbidden", "fieldPath": ".size"}, Cause("FieldValueForbidden", "Forbidden: no", "spec.size")),
     "required": ({"rule": "false", "message": "no", "reason": "FieldValueRequired"}, Cause("FieldValueRequired", "Required value: no", "spec")),
     "duplicate": ({"rule": "false", "message": "no", "reason": "FieldValueDuplicate"}, Cause("FieldValueDuplicate", "Duplicate value", "spec")),
-    "message expression": ({"rule": "false", "messageExpression": "'size ' + string(self.size)"}, Cause("FieldValueInvalid", "Invalid value: size 3", "spec")),
-    "message expression of lines": ({"rule": "false", "message": "no", "messageExpression": "'a\\nb'"}, Cause("FieldValueInvalid", "Invalid value: no", "spec")),
+    "message expression": ({"rule": "false", "messageExpression": "'size ' + string(self.size)"}, Cause("FieldValueInvalid", "Invalid value: size 3", "spec", has_value=False)),
+    "message expression of lines": ({"rule": "false", "message": "no", "messageExpression": "'a\\nb'"}, Cause("FieldValueInvalid", "Invalid value: no", "spec", has_value=False)),
     "no key": ({"rule": "self.labels.none == ''"}, Cause("FieldValueInvalid", 'Invalid value: "object": no such key: none evaluating rule: self.labels.none == \'\'', "spec")),
     "no overload": (
         {"rule": "self.port > 5", "message": "above 5"},
