@@ -169,19 +169,20 @@ def _round(starlink: Starlink, names: list[str], env: dict[str, str], users: set
     starlink.apply(*(
         task(name, [PYTHON, "-c", source, name], env, **(probed() if name.endswith("probe") else {})) for name in names
     ))  # fmt: skip
-    said = _all_tried(starlink, names)
+    said = _all_tried(starlink, names, users)
     leaks = {name: found for name, text in said.items() if (found := re.findall("^LEAK.*$", text, re.MULTILINE))}
-    users |= _users_of_tasks(starlink)
     starlink.cli("delete", "task", *(name.replace("_", "-") for name in names))
     eventually(lambda: len(starlink.items("assignments")) == 1, f"{', '.join(names)} are gone")
     return leaks
 
 
-def _all_tried(starlink: Starlink, names: list[str]) -> dict[str, str]:
-    """What the attacks have printed, once all have done their worst: said so, or ended by it."""
+def _all_tried(starlink: Starlink, names: list[str], users: set[int]) -> dict[str, str]:
+    """What the attacks have printed, once all have done their worst: said so, or ended by it. Adds their users, at each
+    look, for one that ended may be on its way to its next attempt at the last."""
     said: dict[str, str] = {}
 
     def left() -> list[str]:
+        users.update(_users_of_tasks(starlink))
         items = starlink.items("assignments")
         for name in names:
             own = [item for item in items if item["metadata"]["labels"]["starlink.dev/task"] == name.replace("_", "-")]

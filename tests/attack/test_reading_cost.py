@@ -95,7 +95,10 @@ async def test_one_that_is_no_object_is_its_own_trouble(api: Api, core: Core, wh
     assert "x" not in names
     assert (await core("DELETE", MAPS)).status == 200
     made = {
-        "metadata": {"name": "owned", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "u"}]}
+        "metadata": {
+            "name": "owned",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "u"}],
+        }
     }
     assert isinstance(await api.handle(Request("POST", MAPS, {}, {}, msgspec.json.encode(made), ADMIN)), Response)
     told = await core.watch(MAPS)
