@@ -1,6 +1,7 @@
 """Processes that outlive a SIGKILL, as those do that wait for a file system that does not answer: it is said which, the
 agent does not wear itself out with them, and nobody says that they are stopped."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -33,6 +34,19 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clearing, "_PAUSE", 0.001)
     monkeypatch.setattr(instances, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(instances, "LONGEST_WAIT", 0.02)
+
+
+async def ended(uid: int) -> None:
+    """Kills all of a user's, those too that are made meanwhile."""
+
+    def all_gone() -> bool:
+        left = [*living(uid)]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        return not left
+
+    await soon(all_gone, "all of it has ended")
 
 
 @pytest.mark.usefixtures("unkillable")
@@ -71,8 +85,7 @@ async def test_one_whose_run_has_ended_is_not_started_beside_what_is_left(tmp_pa
         await soon(lambda: record.run == 2, "it is started again")
         instance.leave()
         await instance.over()
-        for pid in living(site.uid(instance)):
-            os.kill(pid, 9)
+        await ended(site.uid(instance))
 
 
 @pytest.mark.usefixtures("unkillable")
@@ -89,8 +102,7 @@ async def test_who_stops_all_is_told_what_goes_on(tmp_path: Path) -> None:
         uid = site.uid(ones[0])
         assert f"the user {uid} of a task has processes still" in str(caught.value)
         assert str(uid) in str(caught.value) and str(site.uid(ones[1])) not in str(caught.value)
-        for pid in living(uid):
-            os.kill(pid, 9)
+        await ended(uid)
 
 
 @pytest.mark.usefixtures("unkillable")
