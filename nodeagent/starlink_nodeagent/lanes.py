@@ -125,7 +125,7 @@ class Lanes:
             raise
 
     def _admit(self) -> None:
-        """Lets in those for whom there is room, in their order."""
+        """Begins the waiting fetches for which there is a slot, the oldest first."""
         for fetch in [*self._waiting]:
             if self._may_be_slow(fetch.owner) if fetch.slow else self.fast < FAST:
                 self._waiting.remove(fetch)

@@ -32,7 +32,7 @@ _KEPT_PER_CHANGED = 8
 """Of a stored object, most is only passed on, which costs that much less than what is new."""
 
 _LOOK_SECONDS = 1.0
-"""How often who waits for a loop looks whether it is there still."""
+"""A thread that waits for the event loop looks this often whether the loop is still open."""
 
 _here = local()
 """`loop` is the one whose piece of work this thread does, if any."""

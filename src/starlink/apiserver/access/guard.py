@@ -61,8 +61,8 @@ class Guard:
             raise errors.forbidden("", asked.resource.plural, asked.name, why)
 
     def check_head(self, request: Request, asked: Route | None) -> None:
-        """Whether a request whose body has not come may be done, as far as that is certain and soon found. `asked` is
-        None for what is not served. Raises as `check`."""
+        """Refuses a request before its body is read, where the rules already decide and are quickly looked through.
+        `asked` is None for a path that is not served. Raises as `check`."""
         attributes = self._attributes(request, asked) if asked is not None else route.attributes(request)
         if agent_access.is_named_in_body(request.user, attributes):
             return

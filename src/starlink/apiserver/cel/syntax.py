@@ -72,7 +72,7 @@ class Items(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Entries(Expression):
-    """A map, or an object whose fields are `keys` of None, that the expression spells out."""
+    """A map that the expression spells out. Of an object that it spells out, each key is None."""
 
     entries: tuple[tuple[Expression | None, Expression], ...] = ()
     is_map: bool = True

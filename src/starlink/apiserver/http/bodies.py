@@ -47,7 +47,7 @@ class Bodies:
 
     @property
     def taken(self) -> int:
-        """By those who have proved to be somebody."""
+        """The bytes that the bodies of authenticated senders take."""
         return self._all.taken + self._for_small.taken + self._for_control.taken
 
     @property

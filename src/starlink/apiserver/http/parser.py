@@ -24,8 +24,8 @@ _names: dict[bytes, str] = {}
 
 
 Admit = Callable[[Incoming, int | None], Claim]
-"""Takes a request whose body is still to come, and its size, None where that is not known; gives on whose account it
-comes. Raises StatusError when it may not."""
+"""Takes a request without its body, and the body's size, None where it is unknown. Gives the claim that pays for the
+body. Raises StatusError when the body may not be sent."""
 
 
 class RequestParser:

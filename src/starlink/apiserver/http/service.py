@@ -21,7 +21,7 @@ Refused = Callable[[Request, str, str], None]
 """Takes a request whose credentials are not good, why they are not, and who it claims to come from."""
 
 Precheck = Callable[[Request], StatusError | None]
-"""Takes a request whose body has not come; gives why it is refused whatever that says, if it is."""
+"""Takes a request whose body has not come. Gives the refusal, if the request is refused whatever its body says."""
 
 
 @dataclass

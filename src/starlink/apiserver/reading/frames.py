@@ -67,8 +67,8 @@ class Frames:
         return self._lines.get((record.revision, type_, resource.api_version, form), make)
 
     def batch(self, events: Sequence[Event], resource: Resource) -> bytes:
-        """The lines of events for those who watch everything. Parts of one log that begin, end and count alike are
-        the same."""
+        """The lines of the events, for watchers without a selector. Two stretches of one log are the same stretch when
+        their first event, last event and count are."""
         if len(events) == 1:
             return self._plain_line(events[0], resource)
         key = (events[0].record.revision, events[-1].record.revision, len(events), resource.api_version)
