@@ -60,9 +60,14 @@ class _Piece:
 
 
 def _settle(future: Future[T], work: Callable[[], T]) -> None:
-    """What `work` gives, or raises, is what the future does."""
+    """What `work` gives, or raises, is what the future does. An event loop's future takes no StopIteration: who waits
+    for it would wait for ever."""
     try:
         future.set_result(work())
+    except StopIteration as error:
+        ended = RuntimeError("the work raised StopIteration")
+        ended.__cause__ = error
+        future.set_exception(ended)
     except BaseException as error:
         future.set_exception(error)
 

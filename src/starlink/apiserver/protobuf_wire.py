@@ -1,8 +1,9 @@
-"""Protobuf as it is on the wire: the fields of a message, without their names. Pure.
+"""Protobuf as it is on the wire: the fields of a message, without their names, read and written. Pure.
 
 https://protobuf.dev/programming-guides/encoding/
 """
 
+import struct
 from collections.abc import Iterator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -45,3 +46,22 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
+
+
+def field(number: int, value: str | bytes | int | float) -> bytes:
+    """One field of a message: text, a message's own bytes, a whole number that is not negative, or a double."""
+    if isinstance(value, float):
+        return _encoded_varint(number << 3 | _FIXED64) + struct.pack("<d", value)
+    if isinstance(value, int):
+        return _encoded_varint(number << 3 | _VARINT) + _encoded_varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return _encoded_varint(number << 3 | _BYTES) + _encoded_varint(len(data)) + data
+
+
+def _encoded_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,7 +1,7 @@
 """OpenAPI v3: an index and a document per group and version, for `kubectl explain` and validation."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlink.apiserver import aside, kinds
@@ -53,15 +53,21 @@ class OpenApi:
         nothing else has changed."""
         generation = self._registry.generation
         if self._generation != generation:
-            groups: dict[str, tuple[Resource, ...]] = {}
-            for resource in self._registry.all():
-                path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
-                groups[path] = (*groups.get(path, ()), resource)
+            groups = by_path(self._registry.all())
             known = {path: self._documents[path] for path in groups if groups[path] == self._groups.get(path)}
             made = await aside.run(aside.LARGE, lambda: {p: _made(of) for p, of in groups.items() if p not in known})
             self._generation, self._groups = generation, groups
             self._documents = {path: known.get(path) or made[path] for path in groups}
         return self._documents
+
+
+def by_path(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+    """Those of each group and version, by its path, such as apis/starlink.dev/v1alpha1."""
+    groups: dict[str, tuple[Resource, ...]] = {}
+    for resource in resources:
+        path = _prefix(resource).removeprefix("/")
+        groups[path] = (*groups.get(path, ()), resource)
+    return groups
 
 
 def _index(documents: _Documents) -> bytes:
@@ -72,11 +78,12 @@ def _index(documents: _Documents) -> bytes:
 
 
 def _made(resources: Sequence[Resource]) -> tuple[bytes, str]:
-    body = dump(_document(resources))
+    body = dump(document(resources))
     return body, hashlib.sha256(body).hexdigest()[:32].upper()
 
 
-def _document(resources: Sequence[Resource]) -> Obj:
+def document(resources: Sequence[Resource]) -> Obj:
+    """The document of a group and version, as plain data."""
     schemas: Obj = {_META: _published(kinds.part("ObjectMeta"))}
     paths: Obj = {}
     for resource in resources:

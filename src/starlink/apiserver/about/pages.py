@@ -6,6 +6,7 @@ from starlink.apiserver.about import debug
 from starlink.apiserver.about.discovery import Discovery
 from starlink.apiserver.about.metrics import MEDIA, Metrics
 from starlink.apiserver.about.openapi import OpenApi
+from starlink.apiserver.about.swagger import Swagger
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.encoding import JSON, Obj, dump
 from starlink.apiserver.message import ANONYMOUS, Request, Response
@@ -39,6 +40,7 @@ class Pages:
         self._debugging = debugging
         self._discovery = Discovery(registry)
         self._openapi = OpenApi(registry)
+        self._swagger = Swagger(registry)
 
     @staticmethod
     def is_open(path: str) -> bool:
@@ -61,6 +63,7 @@ class Pages:
             return debug.response(path)
         page = self._discovery.response(request.path, request.headers)
         page = page or await self._openapi.response(request.path, request.query, request.headers)
+        page = page or await self._swagger.response(request.path, request.headers)
         if page is not None:
             await self._guard.check_path(request)
         return page
