@@ -17,7 +17,7 @@ class Log:
     """The kept events of one resource, or some of them, in order. `first` is the number, since the beginning, of the
     oldest; `ended` says why no more will come. `call` has those who wait woken."""
 
-    __slots__ = ("_asked", "_call", "_part", "_waiting", "ended", "events", "first")
+    __slots__ = ("__weakref__", "_asked", "_call", "_part", "_waiting", "ended", "events", "first")
 
     def __init__(self, call: "Callable[[Log], None]", ended: Exception | None = None) -> None:
         self.events: list[Event] = []

@@ -3,41 +3,49 @@
 import asyncio
 from collections import deque
 from collections.abc import Hashable, Sequence
+from weakref import WeakValueDictionary
 
 from starlink.store.base import Event, Expired, StoreUnavailable, Topic
 from starlink.store.eventlog import Log, Subscription, wake
 from starlink.store.topics import Topics
 
 DEFAULT_KEPT = 10_000
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the bodies of what is kept: large objects that change often would take gigabytes."""
 _ALL = ""
 _TURN = 10  # who are woken in one turn of the loop, so that requests get theirs in between
 _REST = 0.0001  # seconds for each who was woken, about twice what telling it one event costs
 
 
 class History:
-    """The last events, `kept` of them or a few more, by resource, and by topic where somebody watches one, so that
-    an event costs nothing to those whom it does not concern."""
+    """The last events, by resource, and by topic where somebody watches one, so that an event costs nothing to those
+    whom it does not concern. An eighth more than `kept` events and `most_bytes` of bodies is kept at times.
 
-    def __init__(self, kept: int = DEFAULT_KEPT) -> None:
+    A log that holds no event is kept for as long as somebody watches it: clients may make up the resource.
+    """
+
+    def __init__(self, kept: int = DEFAULT_KEPT, most_bytes: int = MOST_BYTES) -> None:
         self._kept = kept
-        self._spare = kept // 8
-        self._logs: dict[str, Log] = {}
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._ended: Exception | None = None
+        self._logs: dict[str, Log] = {_ALL: self._new_log()}
+        self._known: WeakValueDictionary[str, Log] = WeakValueDictionary(self._logs)
         self._floor = 0
         self._topics: dict[str, dict[Hashable, Topics]] = {}  # by resource and field
         self._due: set[Log] = set()
         self._waking: asyncio.Handle | None = None
         self._turn: deque[asyncio.Future[None]] = deque()  # who are still to be woken
         self._rested_at = 0.0
-        self._ended: Exception | None = None
 
     def start_at(self, floor: int) -> None:
         """Events up to revision `floor` are not kept: to resume below it is refused."""
         self._floor = floor
 
     def _log(self, resource: str) -> Log:
-        log = self._logs.get(resource)
+        log = self._known.get(resource)
         if log is None:
-            log = self._logs[resource] = self._new_log()
+            log = self._known[resource] = self._new_log()
         return log
 
     def _new_log(self) -> Log:
@@ -47,15 +55,16 @@ class History:
         """Keeps the events and wakes those who wait for them."""
         for event in events:
             self._keep(event)
-        everything = self._log(_ALL)
+            self._bytes += len(event.record.body)
+        everything = self._logs[_ALL]
         everything.events += events
-        if len(everything.events) > self._kept + self._spare:
+        if len(everything.events) > self._kept * 9 // 8 or self._bytes > self._most_bytes * 9 // 8:
             self._trim()
         self._call(everything)
 
     def _keep(self, event: Event) -> None:
         resource = event.record.key.resource
-        log = self._log(resource)
+        log = self._logs[resource] = self._log(resource)
         log.events.append(event)
         self._due.add(log)
         if by_field := self._topics.get(resource):
@@ -70,13 +79,30 @@ class History:
 
     def _trim(self) -> None:
         events = self._logs[_ALL].events
-        self._floor = events[len(events) - self._kept - 1].record.revision
+        dropped = self._number_to_drop(events)
+        if not dropped:
+            return
+        self._floor = events[dropped - 1].record.revision
         for log in self._logs.values():
             log.drop_to(self._floor)
-        for resource, by_field in self._topics.items():
-            self._topics[resource] = {field: topics for field, topics in by_field.items() if topics.watched}
-            for topics in self._topics[resource].values():
+        self._logs = {resource: log for resource, log in self._logs.items() if log.events or resource == _ALL}
+        watched = {
+            resource: {field: topics for field, topics in by_field.items() if topics.watched}
+            for resource, by_field in self._topics.items()
+        }
+        self._topics = {resource: by_field for resource, by_field in watched.items() if by_field}
+        for by_field in self._topics.values():
+            for topics in by_field.values():
                 topics.drop_to(self._floor)
+
+    def _number_to_drop(self, events: Sequence[Event]) -> int:
+        """How many of the oldest are to go, so that the others are within both bounds; the newest stays."""
+        dropped = max(len(events) - self._kept, 0)
+        self._bytes -= sum(len(event.record.body) for event in events[:dropped])
+        while self._bytes > self._most_bytes and dropped < len(events) - 1:
+            self._bytes -= len(events[dropped].record.body)
+            dropped += 1
+        return dropped
 
     # Waking: what it costs grows with those who wait, so that with many of them events gather between two wakings. The
     # rest between two grows with their number alone: were it to grow with what they are told, a longer rest would
@@ -146,7 +172,7 @@ class History:
         """Ends all watches, as `Subscription.end` does."""
         self._ended = why
         of_topics = [log for by_field in self._topics.values() for topics in by_field.values() for log in topics.logs]
-        for log in [*self._logs.values(), *of_topics]:
+        for log in [*self._known.values(), *of_topics]:
             log.ended = why
             log.wake()
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from starlink.store import highwater, lock, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
 from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, StoreUnavailable, anything
 from starlink.store.highwater import HighWater, Mark
+from starlink.store.history import MOST_BYTES
 from starlink.store.seal import Seal
 from starlink.store.sqlite_errors import is_full, refused
 from starlink.store.sqlite_presence import Presence
 from starlink.store.sqlite_rows import Contents, Rows
 from starlink.store.sqlite_sealing import reseal
+from starlink.store.sqlite_statements import LAST_TO_FORGET
 from starlink.store.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class SqliteFile:
         self._tally = Tally(0, 0)
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
-        self._since_trim = 0
+        self._since_trim = self._bytes_since_trim = 0
 
     def open(self) -> Contents:
         """Opens or makes the file and reads it. Raises StoreRefused, and has not touched it then; OSError."""
@@ -172,15 +174,15 @@ class SqliteFile:
         return self._presence.problem()
 
     def _trim(self, connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+        """Forgets the events that are more than are kept, and than their bytes may be, once a quarter more is there."""
         self._since_trim += len(events)
-        if self._since_trim < self._kept // 4:
+        self._bytes_since_trim += sum(len(event.record.body) for event in events)
+        if self._since_trim < self._kept // 4 and self._bytes_since_trim < MOST_BYTES // 4:
             return
-        self._since_trim = 0
-        row = connection.execute(
-            "SELECT revision FROM log ORDER BY revision DESC LIMIT 1 OFFSET ?", (self._kept,)
-        ).fetchone()
-        if row is not None:
-            self._rows.raise_floor(connection, row[0])
+        self._since_trim = self._bytes_since_trim = 0
+        last: int | None = connection.execute(LAST_TO_FORGET, (self._kept, MOST_BYTES)).fetchone()[0]
+        if last is not None:
+            self._rows.raise_floor(connection, last)
 
     def close(self) -> None:
         """Closes the file and lets go of its lock. What has come into its place is left as it is."""

@@ -51,3 +51,10 @@ DELETE = "DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?"
 BEGIN_LOG = "INSERT INTO floor (revision, checksum) VALUES (?, ?)"
 RAISE_FLOOR = "UPDATE floor SET revision = ?, checksum = ?"
 FORGET = "DELETE FROM log WHERE revision <= ?"
+LAST_TO_FORGET = (
+    "SELECT max(revision) FROM ("
+    "SELECT revision, row_number() OVER newest AS number, sum(length(body)) OVER newest AS bytes "
+    "FROM log WINDOW newest AS (ORDER BY revision DESC)"
+    ") WHERE number > ? OR (number > 1 AND bytes > ?)"
+)
+"""The newest event that is one too many, or whose body is, counted from the newest of all, which stays."""

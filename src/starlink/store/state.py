@@ -8,6 +8,7 @@ from starlink.store.base import Change, Conflict, Event, Key, Record
 from starlink.store.history import DEFAULT_KEPT, History
 
 _NONE: Mapping[str, Record] = {}
+_EMPTY: Sequence[Record] = ()
 
 
 class _Resource:
@@ -16,7 +17,7 @@ class _Resource:
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, Record]] = {}
         self._names: dict[str, list[str]] = {}  # sorted, by namespace
-        self._lists: dict[str | None, list[Record]] = {}
+        self._lists: dict[str | None, Sequence[Record]] = {}
 
     @property
     def empty(self) -> bool:
@@ -45,8 +46,10 @@ class _Resource:
             cache.pop(key.namespace, None)
         self._lists.pop(None, None)
 
-    def sorted_in(self, namespace: str | None) -> list[Record]:
-        """All of a namespace, or of all."""
+    def sorted_in(self, namespace: str | None) -> Sequence[Record]:
+        """All of a namespace, or of all. Nothing is kept of a namespace without objects: clients make up names."""
+        if namespace is not None and namespace not in self._objects:
+            return _EMPTY
         found = self._lists.get(namespace)
         if found is None:
             found = self._lists[namespace] = self._everywhere() if namespace is None else self._within(namespace)
@@ -56,9 +59,7 @@ class _Resource:
         return [record for namespace in sorted(self._objects) for record in self.sorted_in(namespace)]
 
     def _within(self, namespace: str) -> list[Record]:
-        objects = self._objects.get(namespace)
-        if objects is None:
-            return []
+        objects = self._objects[namespace]
         names = self._names.get(namespace)
         if names is None:
             names = self._names[namespace] = sorted(objects)
@@ -119,7 +120,8 @@ class State:
 
     def list(self, resource: str, namespace: str | None = None) -> Sequence[Record]:
         """The same list as long as the resource is unchanged."""
-        return self._resources[resource].sorted_in(namespace)
+        found = self._resources.get(resource)
+        return found.sorted_in(namespace) if found is not None else _EMPTY
 
     def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Record]:
         """What was there at an earlier revision: what is there now, less the events since then. Raises Expired."""
@@ -135,7 +137,7 @@ class State:
 
     def resources(self) -> Sequence[str]:
         """The resources of which there are objects."""
-        return sorted(name for name, resource in self._resources.items() if not resource.empty)
+        return sorted(self._resources)
 
     def stage(self, change: Change, key: Key, body: bytes, expect: int) -> Event:
         """Checks and numbers a write. Raises Conflict when the key is not at revision `expect`."""
@@ -151,15 +153,21 @@ class State:
         """Makes staged writes the committed state, and tells the watchers."""
         for event in events:
             record = event.record
-            resource = self._resources[record.key.resource]
             if event.change is Change.PUT:
-                resource.put(record)
+                self._resources[record.key.resource].put(record)
             else:
-                resource.remove(record.key)
+                self._remove(record.key)
             if self._staged.get(record.key) is event:
                 del self._staged[record.key]
             self.revision = record.revision
         self.history.publish(events)
+
+    def _remove(self, key: Key) -> None:
+        resource = self._resources.get(key.resource)
+        if resource is not None:
+            resource.remove(key)
+            if resource.empty:
+                del self._resources[key.resource]
 
     def abandon(self) -> None:
         """Forgets every staged write. Their revisions are not used again."""

@@ -1,11 +1,13 @@
 """Waking those who watch, and only those whom an event may concern."""
 
 import asyncio
+import contextlib
+import gc
 
 import pytest
 
-from starlink.store.base import Change, Event, Key, Record, StoreUnavailable, Topic
-from starlink.store.eventlog import Subscription
+from starlink.store.base import Change, Event, Expired, Key, Record, StoreUnavailable, Topic
+from starlink.store.eventlog import Log, Subscription
 from starlink.store.history import History
 
 THINGS = "things"
@@ -138,3 +140,58 @@ async def test_the_end_reaches_those_who_watch_a_topic() -> None:
     for one in (watcher, history.watch(THINGS, None, 0, parities.of("even"))):
         with pytest.raises(StoreUnavailable):
             one.take()
+
+
+def _large(revision: int, size: int, resource: str = THINGS) -> Event:
+    return Event(Change.PUT, Record(Key(resource, "default", "t"), revision, b"x" * size), None)
+
+
+def _kept(history: History, resource: str = THINGS) -> list[int]:
+    """The revisions that are kept, which a watch from the oldest of them is told."""
+    for since in range(1000):
+        with contextlib.suppress(Expired):
+            return [event.record.revision for event in history.watch(resource, None, since).take()]
+    raise AssertionError("nothing is kept")
+
+
+def test_large_bodies_are_kept_up_to_their_bytes() -> None:
+    history = History(kept=100, most_bytes=1_000)
+    for revision in range(1, 51):
+        history.publish([_large(revision, 100)])
+        assert sum(100 for _ in _kept(history)) <= 1_000 * 9 // 8
+    assert 8 <= len(_kept(history)) <= 11
+    for revision in range(51, 61):
+        history.publish([_large(revision, 10)])
+    assert _kept(history)[-10:] == list(range(51, 61))
+
+
+def test_the_newest_is_kept_however_large_it_is() -> None:
+    history = History(kept=100, most_bytes=1_000)
+    for revision in range(1, 10):
+        history.publish([_large(revision, 5_000)])
+        assert _kept(history) == [revision]
+
+
+def test_what_nobody_watches_and_nothing_happened_to_is_forgotten() -> None:
+    """Each kind that came and went would leave a log."""
+    history = History(kept=8)
+    watcher = history.watch("watched", None, 0)
+    for revision in range(1, 200):
+        history.publish([_large(revision, 1, f"kind-{revision}")])
+        history.after(f"asked-{revision}", revision)
+    assert logs_of(history) <= 8 + 8 // 8 + 3
+    history.publish([_large(200, 1, "watched")])
+    assert [event.record.revision for event in watcher.take()] == [200]
+
+
+def logs_of(history: History) -> int:
+    gc.collect()
+    return sum(isinstance(found, Log) for found in gc.get_objects() if getattr(found, "_call", None) == history._call)
+
+
+def test_those_who_watch_an_empty_log_hear_of_the_end() -> None:
+    history = History()
+    watcher = history.watch("nothing", None, 0)
+    history.close()
+    with pytest.raises(StoreUnavailable):
+        watcher.take()
