@@ -1,5 +1,6 @@
 """What clients invent is not kept for good, however long it is and wherever it stands."""
 
+import asyncio
 import datetime
 import time
 from pathlib import Path
@@ -104,6 +105,34 @@ async def test_long_reasons_and_many_grants_count(monkeypatch: pytest.MonkeyPatc
         assert not decision.allowed and "not found" in decision.reason
     assert 0 < sum(len(decision.reason) for decision in authorizer._decisions._values.values()) <= 1_000_000
     assert 0 < sum(len(held.grants) for held in authorizer._held._values.values()) <= 1_000_000 // 256
+
+
+async def test_lists_of_namespaces_that_are_not_there_are_not_kept(core: Core) -> None:
+    store = core.api.store
+    assert isinstance(store, MemoryStore)
+    for number in range(50):
+        answer = await core("GET", f"/api/v1/namespaces/absent-{number}/configmaps")
+        assert (answer.status, answer.body["items"]) == (200, [])
+    assert store.list("/configmaps", "absent-1") is store.list("/secrets", "absent-2"), "one list serves them all"
+
+
+async def test_what_was_counted_of_a_kind_goes_with_it(core: Core) -> None:
+    names = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    spec = {"group": "kept.example.com", "scope": "Cluster", "names": names, "versions": [version]}
+    crds, gadgets = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/kept.example.com/v1/gadgets"
+    assert (await core("POST", crds, {"metadata": {"name": "gadgets.kept.example.com"}, "spec": spec})).status == 201
+    async with asyncio.timeout(20):
+        while (await core("GET", gadgets)).status != 200:
+            await asyncio.sleep(0.01)
+        assert b'resource="gadgets"' in (await core("GET", "/metrics")).body
+        await core("DELETE", f"{crds}/gadgets.kept.example.com")
+        while (await core("GET", gadgets)).status != 404:
+            await asyncio.sleep(0.01)
+    await core("GET", "/api/v1/namespaces/default")
+    counted = (await core("GET", "/metrics")).body
+    assert b'resource="gadgets"' not in counted
+    assert b'resource="customresourcedefinitions"' in counted
 
 
 async def test_usual_decisions_are_kept(core: Core) -> None:

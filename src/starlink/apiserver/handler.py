@@ -67,7 +67,7 @@ class Api:
         self.registry = registry
         self.objects = Objects(store, now, rng)
         self.guard = Guard(store, registry)
-        self.metrics = Metrics(store)
+        self.metrics = Metrics(store, registry)
         self._now = now
         self._clock = clock
         self._audit = audit

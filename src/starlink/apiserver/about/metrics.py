@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
 from starlink.store.base import Store
 
@@ -39,14 +40,17 @@ class Durations:
 
 
 class Metrics:
-    """The metrics of one API server. Labels are of what is served, never of what a client made up.
+    """The metrics of one API server. Labels are of what is served, never of what a client made up; the counts of a
+    resource go when it is served no more.
 
     `requests` counts by verb, group, resource, subresource and code; `gauges` are by name what they are about and how
     to get their value.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, registry: Registry) -> None:
         self.store = store
+        self._registry = registry
+        self._generation = registry.generation
         self.requests: Counter[tuple[str, str, str, str, int]] = Counter()
         self.durations: dict[str, Durations] = {}
         self.gauges: dict[str, tuple[str, Callable[[], int]]] = {}
@@ -57,6 +61,8 @@ class Metrics:
         if asked is None:
             self.requests[*_NO_RESOURCE, code] += 1
             return
+        if self._generation != self._registry.generation:
+            self._forget_withdrawn()
         resource, verb = asked.resource, asked.verb
         self.requests[verb, resource.group, resource.plural, asked.subresource, code] += 1
         if verb != "watch":
@@ -64,6 +70,11 @@ class Metrics:
             if durations is None:
                 durations = self.durations[verb] = Durations()
             durations.add(seconds)
+
+    def _forget_withdrawn(self) -> None:
+        self._generation = self._registry.generation
+        served = {(resource.group, resource.plural) for resource in self._registry.all()} | {_NO_RESOURCE[1:3]}
+        self.requests = Counter({key: count for key, count in self.requests.items() if key[1:3] in served})
 
     def gauge(self, name: str, about: str, value: Callable[[], int]) -> None:
         """Has another value told, as it is when somebody asks."""
