@@ -1,6 +1,7 @@
 """What instances take, and what tasks ask, in the scheduler's words."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from weakref import WeakValueDictionary
 
 from starlink.api import quantity
 from starlink.api.assignment import Assignment
@@ -12,14 +13,15 @@ from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge
 from starlink.scheduling.quotas import quota_key
 
-_MOST = 200_000
-
 
 class Loads:
-    """Makes loads, one for all instances that take the same."""
+    """Makes loads, one for all instances that take the same. It goes with the last of them."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, Load] = {}
+        self._known: WeakValueDictionary[Hashable, Load] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def of(
         self,
@@ -32,8 +34,6 @@ class Loads:
         given = group, priority, tuple(requests.items()), tuple(ports), repels
         load = self._known.get(given)
         if load is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
             amounts = _amounts(requests)
             load = self._known[given] = Load(group, priority, amounts, _quota(amounts), frozenset(given[3]), repels)
         return load

@@ -5,7 +5,6 @@ What is held for those that wait follows once all tasks have been looked at.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -22,8 +21,10 @@ from starlink.engine.pools import scheduling_pool
 from starlink.planning.containing import Faults
 from starlink.planning.health import Health
 from starlink.planning.world import World
+from starlink.scheduling import tally
 from starlink.scheduling.ask import Load, Term
 from starlink.scheduling.fleet import Fleet, Node
+from starlink.scheduling.tally import Tally
 
 _AS_DECLARED = Overcommit()
 
@@ -61,7 +62,7 @@ class Reservations:
         self._servers: dict[str, tuple[Server, str, bool, Overcommit]] = {}
         self._groups: dict[ObjectKey, _Group] = {}
         self._gone: frozenset[str] = frozenset()
-        self._artifacts: dict[str, Counter[str]] = {}
+        self._artifacts: dict[str, Tally[str]] = {}
 
     def follow(self, world: World, pools: Mapping[str, str], health: Health, neighbours: Neighbours) -> Fleet:
         """The fleet of this world; `pools` says the effective pool of each server."""
@@ -141,8 +142,7 @@ class Reservations:
         for assignment in assignments:
             artifact = assignment.spec.template.artifact
             if artifact is not None:
-                holders = self._artifacts.setdefault(artifact.sha256, Counter())
-                holders[assignment.spec.server] += number
+                tally.add_in(self._artifacts, artifact.sha256, ((assignment.spec.server, number),))
 
     def holders(self, task: Task) -> frozenset[str]:
         """The servers that had an instance with one of the task's artifacts, which they keep for a while."""

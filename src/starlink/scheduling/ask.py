@@ -39,7 +39,7 @@ class Spread:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Load:
     """What one instance takes of its server and its pool, and what it keeps away.
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlink.api.assignment import Assignment
-from starlink_operator.lean import AssignmentDecoder
+from starlink_operator.lean import AssignmentDecoder, Memo
 
 words = st.text(max_size=8)
 phases = st.sampled_from(["Pending", "Running", "Exited", "Failed"])
@@ -70,3 +70,26 @@ def test_equal_templates_are_one_object() -> None:
 def test_what_cannot_be_read_is_told_so(body: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         AssignmentDecoder().decode(body)
+
+
+@given(st.lists(st.text("abc", max_size=4), max_size=200), st.integers(4, 30))
+def test_a_memo_is_bounded_and_gives_what_is_made(texts: list[str], most: int) -> None:
+    memo = Memo[str, str](str.upper, most)
+    for text in texts:
+        assert memo.of(text) == text.upper()
+        assert sum(len(known) for known in (*memo._young, *memo._old)) <= 2 * most
+
+
+def test_what_is_asked_for_stays_in_a_memo_and_the_rest_goes() -> None:
+    made: list[str] = []
+
+    def make(text: str) -> str:
+        made.append(text)
+        return text
+
+    memo = Memo[str, str](make, 40)
+    for number in range(1_000):
+        memo.of("used")
+        memo.of(f"{number:04}")
+    assert made.count("used") == 1
+    assert len(memo) <= 20
