@@ -148,9 +148,12 @@ class Agent:
 
     def _assignment_changed(self, change: Change[Assignment]) -> None:
         self._wake.set()
-        if change.new is not None:
-            held = self._instances.get(change.new.uid)
-            self._teller.answer(change.new, held.record if held else None)
+        before, now = change.old, change.new
+        if before is not None and (now is None or now.uid != before.uid) and before.uid not in self._instances:
+            self._teller.forget(before.uid)  # of one that has an instance, what is told is forgotten with that
+        if now is not None:
+            held = self._instances.get(now.uid)
+            self._teller.answer(now, held.record if held else None)
 
     def _own_server_changed(self, change: Change[Server]) -> None:
         if change.new is None and change.old is not None and change.old.uid == self._uid:

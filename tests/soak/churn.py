@@ -8,12 +8,15 @@ from typing import Any
 import httpx
 from tests.conftest import eventually
 
+from starlink.store.history import DEFAULT_KEPT
+
 Obj = dict[str, Any]
 
 STARLINK = "/apis/starlink.dev/v1alpha1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "churn.example.com"
 SERVICES = 4
+USUAL_BYTES = 2_000
 MERGE = {"content-type": "application/merge-patch+json"}
 
 
@@ -44,6 +47,14 @@ class Churn:
         self._change(name)
         self._remove(name)
         return name
+
+    def fill_history(self) -> None:
+        """Writes until the API server keeps as many events as it ever does, each of the size that is usual."""
+        maps = "/api/v1/namespaces/default/configmaps"
+        self._post(maps, {"metadata": {"name": "filler"}, "data": {"text": "x" * USUAL_BYTES}})
+        for number in range(DEFAULT_KEPT * 9 // 8):
+            self._patch(f"{maps}/filler", {"data": {"number": str(number)}})
+        self.client.delete(f"{maps}/filler").raise_for_status()
 
     def is_gone(self, namespace: str) -> bool:
         return self.client.get(f"/api/v1/namespaces/{namespace}").status_code == 404

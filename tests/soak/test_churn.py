@@ -24,6 +24,8 @@ AT_ONCE = 3
 """Namespaces that are on their way out while the next lap begins."""
 GROWTH_MEGABYTES = 20.0
 FILES_MEGABYTES = 64.0
+LOGS_MEGABYTES = 450.0
+"""Six files of the audit log of 64 MB each, and those of the parts."""
 LEAVING_SECONDS = 120.0
 REST_SECONDS = 5.0
 
@@ -32,6 +34,7 @@ REST_SECONDS = 5.0
 def test_nothing_grows_with_what_has_come_and_gone(starlink: Starlink, tmp_path: Path) -> None:
     with session(starlink.kubeconfig, tmp_path) as client:
         churn = Churn(client)
+        churn.fill_history()
         leave(churn, [churn.lap() for _ in range(WARM_LAPS)])
         before = at_rest(starlink, client)
         laps = go_on(churn)
@@ -40,6 +43,7 @@ def test_nothing_grows_with_what_has_come_and_gone(starlink: Starlink, tmp_path:
     assert after.objects == before.objects
     assert after.files == before.files
     assert after.megabytes <= before.megabytes + FILES_MEGABYTES
+    assert after.logs <= LOGS_MEGABYTES
     for name, part in after.parts.items():
         assert part.megabytes <= before.parts[name].megabytes + GROWTH_MEGABYTES, name
         assert part.descriptors <= before.parts[name].descriptors, name
@@ -94,4 +98,5 @@ def report(before: Used, after: Used) -> str:
     files = (
         f"{'files':10} {before.megabytes:6.1f} -> {after.megabytes:6.1f} MB, {len(before.files)} -> {len(after.files)}"
     )
-    return "\n".join([*lines, files, f"{'objects':10} {len(before.objects)} -> {len(after.objects)}"])
+    logs = f"{'logs':10} {before.logs:6.1f} -> {after.logs:6.1f} MB"
+    return "\n".join([*lines, files, logs, f"{'objects':10} {len(before.objects)} -> {len(after.objects)}"])

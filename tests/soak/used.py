@@ -24,21 +24,25 @@ class Process:
 
 @dataclass(frozen=True)
 class Used:
-    """`files` are relative to the data directory; `objects` are the paths of all objects but Events, which go in time."""
+    """`files` are relative to the data directory, logs left out, which are rotated; `megabytes` are theirs, `logs` those
+    of the logs. `objects` are the paths of all objects but Events, which go in time."""
 
     parts: dict[str, Process]
     files: frozenset[str]
     megabytes: float
+    logs: float
     objects: frozenset[str]
 
 
 def used(starlink: Starlink, client: httpx.Client) -> Used:
     """What is used now."""
     sizes = _sizes(starlink.data)
+    logs = {path for path in sizes if path.startswith("logs/")}
     return Used(
         parts={name: _process(pid) for name, pid in starlink.state["children"].items() if pid},
-        files=frozenset(sizes),
-        megabytes=sum(sizes.values()) / MEGABYTE,
+        files=frozenset(sizes) - logs,
+        megabytes=sum(size for path, size in sizes.items() if path not in logs) / MEGABYTE,
+        logs=sum(sizes[path] for path in logs) / MEGABYTE,
         objects=frozenset(_objects(client)),
     )
 

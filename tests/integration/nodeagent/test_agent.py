@@ -41,8 +41,8 @@ def assignment(name: str, **template: Any) -> dict[str, Any]:
 class Site:
     """What the API says of the agent's assignments, and what went wrong unheard."""
 
-    def __init__(self, client: Client, host: Host) -> None:
-        self.client, self.host = client, host
+    def __init__(self, client: Client, host: Host, agent: Agent) -> None:
+        self.client, self.host, self.agent = client, host, agent
         self.unheard: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.unheard.append(context))
 
@@ -66,9 +66,9 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 async def site(client: Client, host: Host, tmp_path: Path) -> AsyncIterator[Site]:
-    made = Site(client, host)
     facts = machine.observe(tmp_path, "127.0.0.1", {})
     agent = Agent(client, host, facts, time.monotonic, lambda: 1.0)
+    made = Site(client, host, agent)
     running = asyncio.create_task(agent.run())
     try:
         yield made
@@ -185,3 +185,19 @@ async def test_it_answers_at_once_when_its_instances_are_called_unknown(site: Si
     for name in ("well", "gone"):
         for field in ("phase", "ready", "reason", "message"):
             assert after[name].get(field) == before[name].get(field)
+
+
+async def test_nothing_is_remembered_of_what_was_stopped_before_it_started(site: Site) -> None:
+    names = [f"unstarted-{number}" for number in range(10)]
+    for name in names:
+        unwanted = assignment(name)
+        unwanted["spec"]["desired"] = "Stopped"
+        await site.client.create(ASSIGNMENT, unwanted, "default")
+    await site.until("Stopped", len(names))
+    assert {status["reason"] for status in (await site.phases()).values()} == {"NeverStarted"}
+    for name in names:
+        await site.client.delete(ASSIGNMENT, name, "default")
+    async with asyncio.timeout(60):
+        while site.agent._reporter._told:
+            await asyncio.sleep(0.05)
+    assert not site.agent._reporter._wanted
