@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The tests start Python some thousand times: what is compiled once is kept.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-tools check bench bench-tests soak fmt clean
+.PHONY: help demo test churn test-tools check bench bench-tests soak fmt clean
 
 help: ## show this
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,9 @@ demo: .venv/installed ## the main job, in a temporary folder
 
 test: check ## all tests, checks included
 	$(PYTEST) --hypothesis-profile ci
+
+churn: .venv/installed ## five minutes of objects that come and go: nothing of StarLink grows with them
+	$(BIN)/pytest -s tests/soak
 
 test-tools: .venv/installed ## what tests need beside the project: installed, or named where it is missing
 	$(BIN)/python -m tests.tools
@@ -43,7 +46,8 @@ bench-%: .venv/installed ## one of them, such as bench-main_job
 bench-tests: .venv/installed ## the tests, and how long each file of them takes
 	$(PYTEST) --hypothesis-profile ci --keep-durations
 
-soak: .venv/installed ## many kills in place of a few, a store that is damaged at each offset, ten times the examples
+soak: .venv/installed ## an hour of churn, many kills in place of a few, a store damaged at each offset, ten times the examples
+	STARLINK_CHURN_MINUTES=60 $(BIN)/pytest -s tests/soak
 	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
 	STARLINK_DAMAGE_EVERYWHERE=1 $(BIN)/pytest tests/attack/test_store_damage.py
 	$(PYTEST) -m hypothesis --hypothesis-profile soak --timeout 3600
