@@ -26,6 +26,8 @@ GROWTH_MEGABYTES = 20.0
 FILES_MEGABYTES = 64.0
 LOGS_MEGABYTES = 450.0
 """Six files of the audit log of 64 MB each, and those of the parts."""
+SPARE_CONNECTIONS = 8
+"""A part has more connections open where more was to be done at once lately; a leak leaves some with every lap."""
 LEAVING_SECONDS = 120.0
 REST_SECONDS = 5.0
 
@@ -46,7 +48,7 @@ def test_nothing_grows_with_what_has_come_and_gone(starlink: Starlink, tmp_path:
     assert after.logs <= LOGS_MEGABYTES
     for name, part in after.parts.items():
         assert part.megabytes <= before.parts[name].megabytes + GROWTH_MEGABYTES, name
-        assert part.descriptors <= before.parts[name].descriptors, name
+        assert part.descriptors <= before.parts[name].descriptors + SPARE_CONNECTIONS, name
         assert part.threads <= before.parts[name].threads, name
 
 
