@@ -186,6 +186,7 @@ class Agent:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             await self._settle()
+            self._learn_tasks()
             self._act(diff(self._declared(), self._held(), self._remains.undecided | self._strangers.uids))
             await self._own_up()
             await self._woken()
@@ -203,6 +204,14 @@ class Agent:
             log.warning("an instance without a record goes on", extra={"assignment": str(record.key)})
             self._hold(record, fresh=False)
             if record.finished:
+                self._host.journal.note(record)
+
+    def _learn_tasks(self) -> None:
+        """Which Task an instance is of, where an earlier agent wrote only its name."""
+        declared = self._declared().assignments
+        for uid, record in self._records():
+            if not record.task_uid and uid in declared and (task := declared[uid].metadata.controller_uid):
+                record.task_uid = task
                 self._host.journal.note(record)
 
     def _declared(self) -> Declared:

@@ -11,8 +11,9 @@ class Failure(Exception):
 
 class NotYet(Exception):
     """What passes without a change of the instance, so the same step is tried again: a CamelCase reason for status, and
-    a message that says what is waited for."""
+    a message that says what is waited for. `costly`: another try costs the server more than a look."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, costly: bool = True) -> None:
         super().__init__(message)
         self.reason = reason
+        self.costly = costly

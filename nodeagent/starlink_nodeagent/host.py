@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 from starlink.api.template import Artifact
 from starlink.files import tree
 from starlink_nodeagent import threads
-from starlink_nodeagent.clearing import Clearing
+from starlink_nodeagent.clearing import BUSY, Clearing
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.lanes import Lanes
 from starlink_nodeagent.processes import Processes
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _OTHERS: Task = ("", "")
 """Whose a number is that is no Task's of this agent."""
+_MOST_NAMED = 10
 UNPACKS = 2
 """At once: unpacking takes up to 80 MiB of memory."""
 
@@ -116,27 +118,41 @@ class Host:
             await threads.run(tree.hand_over, work, owner, user.uid, user.gid)
 
     def _choose(self, record: Record, passed: dict[int, Task]) -> TaskUser:
-        return self.users.of(record.namespace, record.task or record.name, self.users_taken() | passed)
+        """The number of its Task's name, unless what has that may never leave: what another cluster declared of it."""
+        strange = {
+            one.user.uid: _OTHERS
+            for one in self.records()
+            if one.user is not None and one.cluster != record.cluster and one.task_uid != record.task_uid
+        }
+        taken = self.users_taken() | strange | passed
+        return self.users.of(record.namespace, record.task or record.name, taken)
 
     async def _is_settled(self, record: Record, user: TaskUser) -> bool:
-        """Clears the user unless instances of its Task live as it. False when something else may live as it."""
-        if record.uid in self._settled or self._is_shared(record.uid, user):
+        """Clears the user unless instances of its Task live as it. False when something else may live as it. Raises
+        NotYet while instances of an earlier Task of the name do."""
+        if record.uid in self._settled:
+            return True
+        sharing = self._sharing(record.uid, user)
+        if earlier := [one for one in sharing if one.task_uid != record.task_uid]:
+            raise _occupied(user, earlier)
+        if sharing:
             return True
         if self._is_undecided(record.uid, user) or await self._is_used(user):
             return False
         await self.clearing.clear(user.uid)
         return True
 
-    def _is_shared(self, uid: str, user: TaskUser) -> bool:
-        """Whether an instance other than that of `uid` lives as the user, or is being stopped and not over yet."""
-        return any(
-            record.uid != uid
+    def _sharing(self, uid: str, user: TaskUser) -> list[Record]:
+        """The instances other than that of `uid` that live as the user, or are being stopped and not over yet."""
+        return [
+            record
+            for record in self.records()
+            if record.uid != uid
             and record.user is not None
             and record.user.uid == user.uid
             and not record.finished
             and (record.prepared or record.uid in self._settled)
-            for record in self.records()
-        )
+        ]
 
     def _is_undecided(self, uid: str, user: TaskUser) -> bool:
         return any(other != uid and owner.uid == user.uid for other, owner in self.undecided().items())
@@ -158,7 +174,7 @@ class Host:
             return
         async with self._clearing[user.uid]:
             self._settled.discard(uid)
-            if self._is_shared(uid, user) or self._is_undecided(uid, user):
+            if self._sharing(uid, user) or self._is_undecided(uid, user):
                 return
             if self.users.is_foreign(user.uid) or await self._is_used(user):
                 log.warning("a user is not cleared: its number is another agent's now", extra={"uid": user.uid})
@@ -175,3 +191,14 @@ class Host:
         write to the disk let a heartbeat through in between."""
         async with self._turns:
             await asyncio.sleep(0)
+
+
+def _occupied(user: TaskUser, by: Sequence[Record]) -> NotYet:
+    names = sorted(str(record.key) for record in by)
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return NotYet(
+        BUSY,
+        f"the user {user.uid} is still that of a deleted task of the same name; it starts once what runs of that on "
+        f"this server has stopped: {', '.join(names[:_MOST_NAMED])}{more}",
+        costly=False,
+    )

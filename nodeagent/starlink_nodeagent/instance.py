@@ -108,7 +108,7 @@ class Instance:
                 return
             except Exception as error:
                 if self._is_cured_by_time(error):
-                    await self._rest(LONGEST_WAIT if isinstance(error, NotYet) else LONGEST_PAUSE)
+                    await self._rest(LONGEST_WAIT if isinstance(error, NotYet) and error.costly else LONGEST_PAUSE)
 
     async def _go_on(self) -> None:
         """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""

@@ -26,13 +26,15 @@ class Record(msgspec.Struct, kw_only=True):
     `run` counts starts, from 1; 0 means never started. `parked` says that the last run was ended on purpose while the
     agent was away, that its end has been counted, or that it never came to be: the next start is no restart. `user` is
     the one it runs as, fixed before it is prepared, whatever options a later agent is started with; a prepared one
-    without is of an agent that had one user for all. `server` is whose it is; earlier agents did not write it.
+    without is of an agent that had one user for all. `server` is whose it is, and `task_uid` tells its Task from others
+    that have had or will have the name; earlier agents wrote neither.
     """
 
     uid: str
     namespace: str
     name: str
     task: str
+    task_uid: str = ""
     slot: str
     cluster: str
     resource_version: int
@@ -87,6 +89,7 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         namespace=assignment.metadata.namespace,
         name=assignment.name,
         task=assignment.task,
+        task_uid=assignment.metadata.controller_uid,
         slot=assignment.spec.slot,
         cluster=cluster,
         resource_version=int(assignment.metadata.resource_version),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlink_nodeagent import supervisor
 from starlink_nodeagent.environment import port_variable
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import last_run, run_directory
 from starlink_nodeagent.processes import Marker, Processes
@@ -65,7 +65,7 @@ def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
         return record.user
     if (found := owner(directory, host.users)) is not None:
         return found
-    with contextlib.suppress(Failure):  # no number is left for its Task, so nothing runs with one
+    with contextlib.suppress(NotYet):  # no number is left for its Task, so nothing runs with one
         return host.users.of(record.namespace, record.task or record.name, host.users_taken())
     return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlink.files import durable
 from starlink_nodeagent import claims, uids
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.user import TaskUser, is_known, name_of, owner_of
 
 log = logging.getLogger(__name__)
@@ -45,16 +45,17 @@ class Users:
         return any(number in one for one in self.foreign)
 
     def of(self, namespace: str, task: str, taken: Mapping[int, uids.Task]) -> TaskUser:
-        """The user of a Task. `taken` says which Task has a number already. Raises Failure when there is none left."""
+        """The user of a Task. `taken` says which Task has a number already. Raises NotYet when there is none left."""
         if self.shared is not None:
             return self.shared
         assert self.numbers is not None
         number = uids.choose((namespace, task), self.numbers, taken)
         if number is None:
-            raise Failure(
+            raise NotYet(
                 OUT_OF_USERS,
-                f"each of the {self.numbers.size} users {self.numbers} is another task's on this server; "
-                "give its agent more with --task-uids FIRST-LAST",
+                f"each of the {self.numbers.size} users {self.numbers} is another task's on this server; it starts "
+                "once one of those tasks has left it, or give its agent more users with --task-uids FIRST-LAST",
+                costly=False,
             )
         return TaskUser(str(number), number, number, alone=True)
 

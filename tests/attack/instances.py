@@ -48,11 +48,12 @@ class Bench:
         }
         self.host.records = lambda: [instance.record for instance in self.held.values()]
 
-    def record(self, task: str, number: int = 0, **template: Any) -> Record:
+    def record(self, task: str, number: int = 0, *, task_uid: str = "", **template: Any) -> Record:
         uid = f"0d9ba4e5-5c2a-4a0c-9f0e-{task[:5].encode().hex():0>10}{number:02}"
         return msgspec.convert(
             {
-                "uid": uid, "namespace": "default", "name": f"{task}-{number}", "task": task, "slot": str(number),
+                "uid": uid, "namespace": "default", "name": f"{task}-{number}", "task": task,
+                "task_uid": task_uid, "slot": str(number),
                 "cluster": "c", "resource_version": 1, "generation": 1, "template": template,
             },
             Record,
@@ -63,9 +64,9 @@ class Bench:
         instance.begin()
         return instance
 
-    async def run(self, task: str, script: str, number: int = 0, **template: Any) -> Instance:
+    async def run(self, task: str, script: str, number: int = 0, *, task_uid: str = "", **template: Any) -> Instance:
         """An instance of a shell script, once it runs."""
-        instance = self.begin(self.record(task, number, command=["sh", "-c", script], **template))
+        instance = self.begin(self.record(task, number, task_uid=task_uid, command=["sh", "-c", script], **template))
         await soon(lambda: instance.record.phase not in ("Pending", "Preparing", "Starting"), "it runs")
         assert instance.record.phase == "Running", instance.record.message
         return instance

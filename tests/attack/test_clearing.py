@@ -69,9 +69,9 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgetting, "FIRST_PAUSE", 0.01)
 
 
-async def hiding(site: Bench, task: str) -> Instance:
+async def hiding(site: Bench, task: str, task_uid: str = "") -> Instance:
     """An instance that has a hidden process."""
-    instance = await site.run(task, HIDING)
+    instance = await site.run(task, HIDING, task_uid=task_uid)
     await soon(lambda: any(map(is_hidden, living(site.uid(instance)))), "the hidden one runs")
     return instance
 
@@ -253,6 +253,68 @@ async def test_a_task_made_again_at_once_does_not_meet_what_hid_before(tmp_path:
         assert site.uid(new) == uid and len(list(living(uid))) == 2
         await forget(site, old)
         assert len(await site.host.processes.members(site.marker(new), None)) == 2
+
+
+def loaded_anew(site: Bench, instance: Instance) -> Instance:
+    """As the next agent finds it in the journal; it does not live yet."""
+    site.host._settled.discard(instance.record.uid)
+    record = decode(encode(instance.record), instance.record.uid)
+    again = site.held[record.uid] = Instance(record, site.host, lambda _: None)
+    return again
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["one agent", "the agent is killed at each step"])
+async def test_a_deleted_task_and_the_next_of_its_name_never_run_as_one_user_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """Where instances of both are on a server, and something of the deleted one hides."""
+    monkeypatch.setattr(instances, "LONGEST_PAUSE", 0.05)
+
+    async def step(*ones: Instance) -> list[Instance]:
+        """Goes on with these, where the agent was killed those that it finds."""
+        for one in ones if killed else ():
+            one.leave()
+            await one.over()
+        found = [loaded_anew(site, one) for one in ones] if killed else [*ones]
+        for one in found if killed else ():
+            one.begin()
+        return found
+
+    async with bench(tmp_path) as site:
+        first, second = await hiding(site, "again", "old"), await site.run("again", FOREVER, 1, task_uid="old")
+        uid = site.uid(first)
+        record = site.record("again", 2, task_uid="new", command=["sh", "-c", FOREVER])
+        new = site.begin(record)
+        await soon(lambda: new.record.reason == clearing.BUSY, "the new one waits")
+        assert said(new)[0] == "Pending" and "default/again-0, default/again-1" in new.record.message
+        new, first, second = await step(new, first, second)
+        await forget(site, first)
+        await soon(lambda: new.record.message.endswith("stopped: default/again-1"), "it waits for the other one")
+        assert any(map(is_hidden, living(uid))), "which may have hidden it"
+        new, second = await step(new, second)
+        second.stop()
+        await second.over()
+        new, second = await step(new, second)
+        await soon(lambda: new.record.phase == "Running", "the new one runs")
+        assert site.uid(new) == uid
+        assert {*living(uid)} == {*await site.host.processes.members(site.marker(new), None)}, "nothing else does"
+        late = site.begin(site.record("again", 3, task_uid="old", command=["sh", "-c", FOREVER]))
+        await soon(lambda: late.record.reason == clearing.BUSY, "one more of the deleted Task does not run beside it")
+        sibling = await site.run("again", FOREVER, 4, task_uid="new")
+        assert site.uid(sibling) == uid
+        new.stop()
+        await new.over()
+        assert len(list(living(uid))) == 2, "the sibling's"
+
+
+async def test_what_another_cluster_declared_of_a_name_is_not_waited_for(tmp_path: Path) -> None:
+    async with bench(tmp_path) as site:
+        orphan = await site.run("again", FOREVER, task_uid="old")
+        orphan.record.cluster = "gone"
+        new = await site.run("again", FOREVER, 1, task_uid="new")
+        sibling = await site.run("again", FOREVER, 2, task_uid="new")
+        assert site.uid(new) == site.uid(sibling) != site.uid(orphan)
+        assert len(list(living(site.uid(orphan)))) == 2
 
 
 async def test_an_instance_that_is_being_stopped_is_not_ended_for_the_next_one(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
+from starlink_nodeagent import instance as instances
 from starlink_nodeagent import logs, procfs, supervisor, survivors
 from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.command import command_of, directory_of
@@ -360,23 +361,31 @@ async def test_what_cleared_its_environment_and_left_is_ended_with_the_tasks_las
         assert len(await site.host.processes.members(site.marker(neighbour), None)) == 2
 
 
-async def test_a_user_is_another_tasks_only_when_nothing_runs_as_it(tmp_path: Path) -> None:
-    """Two numbers: one for the agent, one for a task at a time."""
+async def test_a_user_is_another_tasks_only_when_nothing_runs_as_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two numbers: one for the agent, one for a task at a time. Who gets none waits until one is free."""
+    monkeypatch.setattr(instances, "LONGEST_PAUSE", 0.05)
     numbers = Range(NUMBERS.last + 1, NUMBERS.last + 2)
     async with bench(tmp_path, numbers) as site:
         first = await site.run("first", FOREVER)
-        waiting = site.begin(site.record("second", command=["true"]))
-        await waiting.over()
-        assert (waiting.record.phase, waiting.record.reason) == ("Failed", "OutOfTaskUsers")
+        waiting = site.begin(site.record("second", command=["sh", "-c", FOREVER]))
+        await soon(lambda: waiting.record.reason == "OutOfTaskUsers", "it waits")
+        assert waiting.record.phase == "Pending" and waiting.record.user is None
         assert f"each of the 1 users {numbers} is another task's" in waiting.record.message
-        assert waiting.record.user is None
         uid = site.uid(first)
         first.stop()
         await first.over()
-        del site.held[first.record.uid]  # the agent is killed before it has cleared the user
+        assert waiting.record.user is None, "the first one's files are there still"
         left = subprocess.Popen(["sleep", "100000"], user=uid, group=uid, extra_groups=[], env={})
-        third = await site.run("third", FOREVER)
-        assert site.uid(third) == uid and left.wait(10) == -signal.SIGKILL
+        del site.held[first.record.uid]  # the agent is killed before it has cleared the user
+        await soon(lambda: waiting.record.phase == "Running", "it starts by itself")
+        assert site.uid(waiting) == uid and left.wait(10) == -signal.SIGKILL
+        stopped = site.begin(site.record("third", command=["sh", "-c", FOREVER]))
+        await soon(lambda: stopped.record.reason == "OutOfTaskUsers", "it waits")
+        stopped.stop()
+        await stopped.over()
+        assert (stopped.record.phase, stopped.record.restarts) == ("Stopped", 0)
 
 
 COMET = """

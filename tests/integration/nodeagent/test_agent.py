@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from tests.conftest import _let_pass, soon
 
-from starlink.api.kinds import ASSIGNMENT, Kind
+from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.kube import Client
 from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
@@ -21,7 +21,7 @@ from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.processes import Marker, Processes
-from starlink_nodeagent.record import Record
+from starlink_nodeagent.record import Record, encode
 from starlink_nodeagent.users import users
 
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
@@ -201,3 +201,36 @@ async def test_nothing_is_remembered_of_what_was_stopped_before_it_started(site:
         while site.agent._reporter._told:
             await asyncio.sleep(0.05)
     assert not site.agent._reporter._wanted
+
+
+async def test_which_task_an_instance_is_of_is_learned_where_an_earlier_agent_wrote_its_name(
+    client: Client, host: Host, tmp_path: Path
+) -> None:
+    about = {"apiVersion": TASK.api_version, "kind": TASK.kind, "metadata": {"name": "web", "namespace": "default"}}
+    task = await client.create(TASK, {**about, "spec": {"template": {"command": ["true"]}}}, "default")
+    owner = {"apiVersion": TASK.api_version, "kind": TASK.kind, "name": "web", "controller": True}
+    declared = assignment("web-1")
+    declared["metadata"]["ownerReferences"] = [{**owner, "uid": task["metadata"]["uid"]}]
+    facts = machine.observe(tmp_path, "127.0.0.1", {})
+    known: list[Record] = []
+    try:
+        for _ in range(2):
+            agent = Agent(client, host, facts, time.monotonic, lambda: 1.0)
+            running = asyncio.create_task(agent.run())
+            if not known:
+                await client.create(ASSIGNMENT, declared, "default")
+            await soon(lambda: any(one.task_uid and one.run for one in host.journal.load().records), "it is known")
+            known += host.journal.load().records
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            place = host.journal.directory(known[0].uid) / "record.json"
+            host.journal = Journal(host.journal.folder)
+            place.write_bytes(encode(without_task_uid(known[0])))
+    finally:
+        await _clear(host.journal)
+    assert [one.task_uid for one in known] == [task["metadata"]["uid"]] * 2
+
+
+def without_task_uid(record: Record) -> Record:
+    """As an earlier agent wrote it."""
+    return msgspec.structs.replace(record, task_uid="")

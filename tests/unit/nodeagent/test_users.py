@@ -7,7 +7,7 @@ import pytest
 from tests.unit.nodeagent.test_decisions import record
 
 from starlink_nodeagent import claims, users
-from starlink_nodeagent.failure import Failure
+from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.uids import DEFAULTS, BadRange, Range
 from starlink_nodeagent.user import TaskUser
@@ -75,7 +75,7 @@ def test_more_tasks_than_numbers_are_told() -> None:
         assert user == TaskUser(str(user.uid), user.uid, user.uid, alone=True) and user.alone
         taken[user.uid] = ("ns", name)
     assert pool.of("ns", "x", taken).uid in taken
-    with pytest.raises(Failure, match="each of the 2 users 1000-1002 is another task's on this server"):
+    with pytest.raises(NotYet, match="each of the 2 users 1000-1002 is another task's on this server"):
         pool.of("ns", "z", taken)
 
 
