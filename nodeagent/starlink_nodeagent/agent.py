@@ -24,13 +24,13 @@ from starlink_nodeagent.record import Record, is_uid, record_of
 from starlink_nodeagent.registration import NameTaken, join
 from starlink_nodeagent.remains import Remains
 from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.rotation import Rotation
 from starlink_nodeagent.telling import Teller
 from starlink_nodeagent.user import TaskUser
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-ROTATE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 
 
@@ -78,16 +78,18 @@ class Agent:
     async def run(self) -> None:
         """Until cancelled. Raises NameTaken, ServerDeleted, Refused."""
         self._assignments.subscribe(self._assignment_changed)
+        rotation = Rotation()
+        self._host.keep_logs = rotation.keep
         self._adopt()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._reporter.run())
-                group.create_task(self._rotate())
                 group.create_task(self._connect(group))
         except* (NameTaken, ServerDeleted, refusal.Refused) as caught:
             raise caught.exceptions[0] from None
         finally:
             await self._leave()
+            rotation.close()
 
     def _adopt(self) -> None:
         """Goes on with what an earlier agent left."""
@@ -162,15 +164,6 @@ class Agent:
     async def _watch_for_deletion(self) -> None:
         await self._deleted.wait()
         raise ServerDeleted(f"Server {self._host.server} was deleted; a restart of this agent registers it anew")
-
-    async def _rotate(self) -> None:
-        while True:
-            await asyncio.sleep(ROTATE_SECONDS)
-            for instance in [*self._instances.values()]:
-                try:
-                    await asyncio.to_thread(instance.rotate_logs)
-                except Exception as error:
-                    log.warning("logs could not be rotated: %s", error, extra={"assignment": str(instance.record.key)})
 
     # The loop
 

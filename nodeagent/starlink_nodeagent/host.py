@@ -36,6 +36,7 @@ class Host:
     """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
     `records` are those that are held, whatever their phase. `undecided` are the users as whom something may live of
     which it is not known yet what it is, by the instance's UID.
+    `keep_logs` keeps the log in a folder within a size and a number of files (see rotation.py).
     `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
     """
 
@@ -49,6 +50,7 @@ class Host:
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
     records: Callable[[], Iterable[Record]] = tuple
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
+    keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
     allow_local_artifacts: bool = False
     fetches: Lanes = field(default_factory=Lanes)
     unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))

@@ -17,7 +17,7 @@ from typing import Any
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import faults, logs, ports, preparation, restarts, supervisor, survivors
+from starlink_nodeagent import faults, ports, preparation, restarts, supervisor, survivors
 from starlink_nodeagent.attendance import Attendance
 from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.host import Host
@@ -89,13 +89,6 @@ class Instance:
         if self._task is not None:
             self._task.cancel()
 
-    def rotate_logs(self) -> None:
-        """Rotates its logs when they have grown, unless its template can't be used. Blocks. Raises OSError."""
-        limits = self.record.template.logs
-        if not self._fault:
-            folder = self._directory / preparation.LOGS
-            logs.rotate(folder, quantity.count_bytes(limits.max_size), limits.max_files)
-
     # Its life
 
     async def _live(self) -> None:
@@ -127,6 +120,7 @@ class Instance:
             if self._run is None and self._exit is None:
                 await self._start()
             if self._run is not None:
+                self._keep_logs()
                 self._exit = await self._attendance.attend(self._run)
                 self._run = None
             if self._exit is not None:
@@ -227,6 +221,11 @@ class Instance:
         except BaseException:
             record.run, record.parked, record.started_at = before
             raise
+
+    def _keep_logs(self) -> None:
+        limits = self.record.template.logs
+        folder = self._directory / preparation.LOGS
+        self._host.keep_logs(folder, quantity.count_bytes(limits.max_size), limits.max_files)
 
     async def _prune_runs(self) -> None:
         """Keeps the directories of this run and of the one before."""

@@ -63,12 +63,23 @@ def clear_way(folder: Path) -> None:
             tree.remove(current)
 
 
-def rotate(folder: Path, max_size: int, max_files: int) -> bool:
+def size_of(folder: Path) -> int:
+    """How much `current.log` has, 0 when it is not there or no file. Raises FileNotFoundError when its folder has
+    gone, OSError."""
+    try:
+        about = (folder / CURRENT).lstat()
+    except FileNotFoundError:
+        folder.lstat()
+        return 0
+    return about.st_size if stat.S_ISREG(about.st_mode) else 0
+
+
+def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) -> bool:
     """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included.
 
-    An older file holds what was there, and the last `max_size` bytes of it where that is more than twice as much. Where
-    there is no room for it, it is left out and `current.log` is cut all the same, so that logs never take more than
-    they may. Raises OSError when it can't be cut.
+    An older file holds what was there, and the last `max_size` bytes of it where that is more than a quarter above.
+    Without `keep`, and where there is no room for it, it is left out and `current.log` is cut all the same, so that
+    logs never take more than they may. Raises OSError when it can't be cut.
     """
     try:
         current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
@@ -78,15 +89,22 @@ def rotate(folder: Path, max_size: int, max_files: int) -> bool:
         about = os.fstat(current)
         if not stat.S_ISREG(about.st_mode) or about.st_size <= max_size:
             return False
-        with contextlib.suppress(OSError):
-            _shift(folder, max_files)
-            if max_files > 1:
-                start = about.st_size - max_size if about.st_size > 2 * max_size else 0
-                _copy(current, start, about.st_size - start + _BLOCK, folder / _name(1))
+        if keep:
+            with contextlib.suppress(OSError):
+                _keep(current, about.st_size, folder, max_size, max_files)
         os.ftruncate(current, 0)
         return True
     finally:
         os.close(current)
+
+
+def _keep(current: int, size: int, folder: Path, max_size: int, max_files: int) -> None:
+    """Makes an older file of what has this size, and removes the oldest. Raises OSError."""
+    _shift(folder, max_files)
+    if max_files > 1:
+        most = max_size + max_size // 4
+        start = size - max_size if size > most else 0
+        _copy(current, start, most, folder / _name(1))
 
 
 def _name(number: int) -> str:

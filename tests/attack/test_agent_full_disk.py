@@ -179,7 +179,5 @@ async def test_logs_keep_to_their_bounds_where_nothing_can_be_copied(site: Agent
     site.disk.fill()
     await soon(lambda: (folder / "current.log").stat().st_size > 0, "it has said something", WAIT)
     site.disk.free()
-    rotated: list[int] = []
     await soon(lambda: (folder / "1.log").exists(), "it was rotated", WAIT)
-    rotated.append((folder / "1.log").stat().st_size)
-    assert max(rotated) <= 64 * 1024 + 1024 * 1024
+    assert (folder / "1.log").stat().st_size <= 64 * 1024 * 5 / 4

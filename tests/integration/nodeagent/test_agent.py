@@ -160,10 +160,8 @@ async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
         known.template, logs=msgspec.structs.replace(known.template.logs, max_size=1e30)
     )
     second = Instance(known, host, lambda _: None)
-    second.rotate_logs()
     second.begin()
     await second.over()
-    second.rotate_logs()
     assert (known.phase, known.reason) == ("Failed", "InvalidSpec") and "logs.maxSize: 1e+30" in known.message
     assert known.user is not None
     assert await host.processes.members(Marker(f"{known.uid}/{known.run}", known.user.uid), None) == []
@@ -201,6 +199,28 @@ async def test_nothing_is_remembered_of_what_was_stopped_before_it_started(site:
         while site.agent._reporter._told:
             await asyncio.sleep(0.05)
     assert not site.agent._reporter._wanted
+
+
+async def test_a_log_that_grows_fast_is_cut_while_it_grows(site: Site) -> None:
+    """300 MB, a megabyte at a time. The bound leaves room for a machine on which others run too."""
+    script = "for i in $(seq 300); do head -c 1000000 /dev/zero; sleep 0.005; done; touch done; exec sleep 100000"
+    await site.client.create(
+        ASSIGNMENT, assignment("talks", command=["sh", "-c", script], logs={"maxSize": "10Mi"}), "default"
+    )
+    await site.until("Running", 1)
+    (directory,) = site.host.journal.folder.iterdir()
+    most = 0
+
+    def is_over() -> bool:
+        nonlocal most
+        with contextlib.suppress(FileNotFoundError):
+            most = max(most, (directory / "logs" / "current.log").stat().st_blocks * 512)
+        return (directory / "work" / "done").exists()
+
+    await soon(is_over, "it has said everything")
+    await soon(lambda: (directory / "logs" / "current.log").stat().st_size <= 10 << 20, "it is cut")
+    assert 0 < most < 100_000_000
+    assert all(path.stat().st_size <= (10 << 20) * 5 / 4 for path in (directory / "logs").glob("[0-9]*.log"))
 
 
 async def test_which_task_an_instance_is_of_is_learned_where_an_earlier_agent_wrote_its_name(
