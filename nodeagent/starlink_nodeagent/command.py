@@ -6,6 +6,7 @@ the task's reach is told in the same words as what is not there.
 
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 from starlink.api.template import Template
@@ -18,7 +19,16 @@ from starlink_nodeagent.machine import ARCHITECTURES
 DEFAULT_COMMAND = "./start.sh"
 _LONGEST_LINE = 256
 """Linux reads no more of a script's first line. https://man7.org/linux/man-pages/man2/execve.2.html"""
+_MOST_INTERPRETERS = 4
+"""So many scripts may be each the interpreter of the last; Linux gives up sooner."""
+_LONGEST_PATH = 4096
 _EMULATORS = Path("/proc/sys/fs/binfmt_misc")
+_COMPATIBLE = {
+    "amd64": ("Intel 80386 (32-bit, little-endian)", "x86-64 (32-bit, little-endian)"),
+    "arm64": ("ARM (32-bit, little-endian)",),
+    "riscv64": ("RISC-V (32-bit, little-endian)",),
+}
+"""What many processors and kernels of an architecture run too, in the words of elf.py."""
 
 
 def directory_of(template: Template, work: Path) -> Path:
@@ -63,38 +73,80 @@ def _in_path(name: str, directory: Path, path: str) -> Path | None:
     return next((place for part in path.split(":") if rights.can_run(place := directory / part / name)), None)
 
 
-def _check_content(name: str, file: Path, directory: Path, path: str) -> None:
-    """What is no program for this machine, and a script without its interpreter, would end with a bare exit code each
-    time. What can't be read, or is of neither kind, is left to the system."""
-    head = regular.read_head(Path(os.path.realpath(file)), elf.HEAD_BYTES) or b""
+def _check_content(name: str, file: Path, directory: Path, path: str, depth: int = 0) -> None:
+    """What is no program for this machine, and what the server has no interpreter for, would end with a bare exit code
+    each time. What can't be read, or is of neither kind, is left to the system."""
+    file = Path(os.path.realpath(file))
+    head = regular.read_head(file, elf.HEAD_BYTES) or b""
     header = elf.parse(head)
     if header is not None:
-        _check_machine(name, header)
-    elif head.startswith(b"#!"):
-        _check_interpreter(name, head[2:_LONGEST_LINE].partition(b"\n")[0].decode(errors="replace"), directory, path)
+        if _runs_itself(name, header, head):
+            _check_loader(name, file, header, directory)
+    elif head.startswith(b"#!") and depth < _MOST_INTERPRETERS:
+        line = head[2:_LONGEST_LINE].partition(b"\n")[0].decode(errors="replace")
+        for part, interpreter in _interpreters(name, line, directory, path):
+            _check_content(f"{part} (the interpreter of {name})", interpreter, directory, path, depth + 1)
 
 
-def _check_machine(name: str, header: elf.Elf) -> None:
-    own = ARCHITECTURES.get(platform.machine())
-    if header.architecture not in (None, own) and not _runs_others():
-        raise Failure(
-            "WrongArchitecture",
-            f"{name} is a program for {header.architecture}, and this server is {own}; give an artifact for {own}, or "
-            f"write placement.architectures: [{header.architecture}]",
-        )
+# Programs
 
 
-def _runs_others() -> bool:
-    """Whether the system hands files of some kind to an emulator.
+def _runs_itself(name: str, header: elf.Elf, head: bytes) -> bool:
+    """Whether the processor runs the program; False where an emulator does. Raises Failure when nothing does."""
+    own = ARCHITECTURES.get(platform.machine(), "")
+    if header.architecture == own or header.machine in _COMPATIBLE.get(own, ()):
+        return True
+    if _is_emulated(head):
+        return False
+    other = header.architecture
+    way = f", or write placement.architectures: [{other}]" if other else ""
+    raise Failure(
+        "WrongArchitecture",
+        f"{name} is a program for {header.machine}, and this server is {own}; give an artifact for {own}{way}",
+    )
+
+
+def _is_emulated(head: bytes) -> bool:
+    """Whether the system hands files that begin so to an emulator.
     https://docs.kernel.org/admin-guide/binfmt-misc.html"""
     try:
-        return any(entry.name not in ("register", "status") for entry in _EMULATORS.iterdir())
+        entries = [entry for entry in _EMULATORS.iterdir() if entry.name not in ("register", "status")]
+        return any(_takes(entry.read_text(), head) for entry in entries)
     except OSError:
         return False
 
 
-def _check_interpreter(name: str, line: str, directory: Path, path: str) -> None:
-    """`line` is what follows #! in a script."""
+def _takes(entry: str, head: bytes) -> bool:
+    """Whether a binary format that is registered so takes a file that begins so."""
+    said = dict(line.partition(" ")[::2] for line in entry.splitlines())
+    try:
+        magic, offset = bytes.fromhex(said["magic"]), int(said["offset"])
+        mask = bytes.fromhex(said.get("mask", "ff" * len(magic)))
+    except (KeyError, ValueError):  # one that goes by a file's name
+        return False
+    part = head[offset : offset + len(magic)]
+    same = (not (had ^ wanted) & bits for had, wanted, bits in zip(part, magic, mask, strict=False))
+    return "enabled" in said and len(part) == len(magic) and all(same)
+
+
+def _check_loader(name: str, file: Path, header: elf.Elf, directory: Path) -> None:
+    part = header.loader
+    content = regular.read_part(file, part.start, min(len(part), _LONGEST_PATH)) if part else b""
+    loader = os.fsdecode((content or b"").partition(b"\0")[0])
+    if loader and not rights.can_run(directory / loader):
+        raise Failure(
+            "InterpreterNotFound",
+            f"{name} is a program for the dynamic linker {loader[:100]!r}, which is not there or can't be run; install "
+            "the C library that it was built with on the server, or give a program that is linked statically",
+        )
+
+
+# Scripts
+
+
+def _interpreters(name: str, line: str, directory: Path, path: str) -> Iterator[tuple[str, Path]]:
+    """What a script starts, by the names that it gives. `line` is what follows #! in it. Raises Failure for what is not
+    there."""
     interpreter, *words = line.strip(" \t").split(maxsplit=1) or [""]
     if line.endswith("\r"):
         raise Failure(
@@ -107,9 +159,15 @@ def _check_interpreter(name: str, line: str, directory: Path, path: str) -> None
             f"{name} is a script for {interpreter[:100]!r}, which is not there or can't be run; "
             "install it on the server, or correct the script's first line",
         )
+    if interpreter:
+        yield interpreter, directory / interpreter
     wanted = words[0].strip() if words and interpreter.rpartition("/")[2] == "env" else ""
-    if wanted and not set(wanted) & set(" \t-=/") and _in_path(wanted, directory, path) is None:
+    if not wanted or wanted.startswith("-") or set(wanted) & set(" \t=/"):
+        return
+    found = _in_path(wanted, directory, path)
+    if found is None:
         raise Failure(
             "InterpreterNotFound",
             f"{name} is a script for {wanted[:100]!r}, which is not found in PATH ({path}); install it on the server",
         )
+    yield wanted, found

@@ -39,13 +39,14 @@ class Elf:
     """One ELF header. `architecture` is None for a machine that no server of ours is; `machine` names it all the same.
 
     `fixed` is ET_EXEC, always a program; the others are ET_DYN, a program or a library. `interpreter` is whether the
-    part that was seen asks for a dynamic linker, as programs do.
+    part that was seen asks for a dynamic linker, as programs do, and `loader` where in the file the path of that is.
     """
 
     machine: str
     architecture: Architecture | None
     fixed: bool
     interpreter: bool
+    loader: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def parse(head: bytes) -> Elf | None:
     if kind not in (_EXEC, _DYN) or (wide and len(head) < 64):
         return None
     ours = _OURS.get(machine) if wide and order == "<" else None
-    return Elf(ours or _named(machine, wide, order), ours, kind == _EXEC, _interpreter(head, wide, order))
+    loader = _loader(head, wide, order)
+    named = ours or _named(machine, wide, order)
+    return Elf(named, ours, kind == _EXEC, loader is not None, loader or range(0))
 
 
 def _named(machine: int, wide: bool, order: str) -> str:
@@ -87,13 +90,24 @@ def _named(machine: int, wide: bool, order: str) -> str:
     return f"{_NAMES.get(machine, f'unknown machine {machine}')} ({size}, {end})"
 
 
-def _interpreter(head: bytes, wide: bool, order: str) -> bool:
+def _loader(head: bytes, wide: bool, order: str) -> range | None:
     (offset,) = struct.unpack_from(order + "Q", head, 32) if wide else struct.unpack_from(order + "I", head, 28)
     stride, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
     if stride < 32:
-        return False
-    starts = range(offset, min(offset + stride * count, len(head) - 3), stride)
-    return any(struct.unpack_from(order + "I", head, start)[0] == _PT_INTERP for start in starts)
+        return None
+    for start in range(offset, min(offset + stride * count, len(head) - 3), stride):
+        if struct.unpack_from(order + "I", head, start)[0] == _PT_INTERP:
+            return _part(head[start:], wide, order)
+    return None
+
+
+def _part(segment: bytes, wide: bool, order: str) -> range:
+    """Where in the file a segment is, by its entry in the program header; empty where the entry was cut."""
+    if len(segment) < (56 if wide else 32):
+        return range(0)
+    (offset,) = struct.unpack_from(order + "Q", segment, 8) if wide else struct.unpack_from(order + "I", segment, 4)
+    (size,) = struct.unpack_from(order + "Q", segment, 32) if wide else struct.unpack_from(order + "I", segment, 16)
+    return range(offset, offset + size)
 
 
 def judge(binaries: Sequence[Binary]) -> tuple[tuple[Architecture, ...], str]:

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import itertools
 import os
+import platform
 import time
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.conftest import _let_pass, soon
+from tests.unit.artifacts.packages import MACHINES, elf, zipped
 
 from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.kube import Client
@@ -20,6 +23,7 @@ from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.machine import ARCHITECTURES
 from starlink_nodeagent.processes import Marker, Processes
 from starlink_nodeagent.record import Record, encode
 from starlink_nodeagent.users import users
@@ -221,6 +225,32 @@ async def test_a_log_that_grows_fast_is_cut_while_it_grows(site: Site) -> None:
     await soon(lambda: (directory / "logs" / "current.log").stat().st_size <= 10 << 20, "it is cut")
     assert 0 < most < 100_000_000
     assert all(path.stat().st_size <= (10 << 20) * 5 / 4 for path in (directory / "logs").glob("[0-9]*.log"))
+
+
+async def test_what_a_file_artifact_holds_is_told_by_name_and_not_started(site: Site, tmp_path: Path) -> None:
+    """Of which nobody looks before it comes to a server."""
+    own = ARCHITECTURES[platform.machine()]
+    other = next(name for name in ("arm64", "riscv64", "amd64") if name != own)
+    wanted = {
+        "machine": (elf(MACHINES[other]), "WrongArchitecture"),
+        "loader": (elf(MACHINES[own], loader="/lib/ld-absent.so.1"), "InterpreterNotFound"),
+        "script": (b"#!/opt/absent/python\n", "InterpreterNotFound"),
+        "env": (b"#!/usr/bin/env absent-python\n", "InterpreterNotFound"),
+    }
+    site.host.artifact_dir = tmp_path
+    for name, (content, _) in wanted.items():
+        archive = zipped({"start.sh": content, "bin/app": content})
+        (tmp_path / f"{name}.zip").write_bytes(archive)
+        artifact = {"url": f"file:{name}.zip", "sha256": sha256(archive).hexdigest()}
+        in_path = [{"name": "PATH", "value": "bin:/usr/bin:/bin"}]
+        for number, template in enumerate(({}, {"command": ["bin/app"]}, {"command": ["app"], "env": in_path})):
+            body = assignment(f"{name}-{number}", artifact=artifact)
+            body["spec"]["template"].pop("command")
+            body["spec"]["template"].update(template)
+            await site.client.create(ASSIGNMENT, body, "default")
+    await site.until("Failed", 3 * len(wanted))
+    found = {name: status["reason"] for name, status in (await site.phases()).items()}
+    assert found == {f"{name}-{number}": reason for name, (_, reason) in wanted.items() for number in range(3)}
 
 
 async def test_which_task_an_instance_is_of_is_learned_where_an_earlier_agent_wrote_its_name(

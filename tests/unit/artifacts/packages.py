@@ -6,7 +6,7 @@ import json
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MACHINES = {"amd64": 62, "arm64": 183, "riscv64": 243, "i386": 3, "arm": 40}
@@ -16,17 +16,26 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
 def elf(
-    machine: str | int, kind: int = 3, interpreter: bool = True, wide: bool | None = None, order: str = "<"
-) -> bytes:
-    """A header as a linker writes it, with one program header, and some code."""
+    machine: str | int, kind: int = 3, interpreter: bool = True, wide: bool | None = None, order: str = "<",
+    loader: str = "", at: int = 512,
+) -> bytes:  # fmt: skip
+    """A header as a linker writes it, with one program header, and some code; `at` lies the path of its loader."""
     number = MACHINES[machine] if isinstance(machine, str) else machine
     wide = machine not in ("i386", "arm") if wide is None else wide
     ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2, 1]) + bytes(9)
     size = 64 if wide else 52
     shape, stride = ("HHIQQQIHHHHHH", 56) if wide else ("HHIIIIIHHHHHH", 32)
     header = struct.pack(order + shape, kind, number, 1, 0, size, 0, 0, size, stride, 1, 0, 0, 0)
-    segment = struct.pack(order + "I", 3 if interpreter else 1) + bytes(stride - 4)
-    return ident + header + segment + b"\x90" * 200
+    path = loader.encode() + b"\0" if loader else b""
+    place = struct.pack(order + ("IIQQQQQQ" if wide else "IIIIIIII"), 3 if interpreter else 1, *_place(wide, at, path))
+    content = ident + header + place + b"\x90" * 200
+    return content.ljust(at, b"\x90") + path if path else content
+
+
+def _place(wide: bool, at: int, path: bytes) -> Sequence[int]:
+    """What follows the type in a program header."""
+    where = (at, 0, 0, len(path), 0, 0) if path else (0,) * 6
+    return (0, *where) if wide else (*where, 0)
 
 
 Files = Mapping[str, bytes | tuple[bytes, int]]

@@ -101,11 +101,70 @@ def test_a_program_for_another_machine_is_told(work: Path, tmp_path: Path, monke
             command_of(Template(command=("linked",)), work, str(work / "bin"))
         (work / "bin" / "linked").unlink()
     emulators.mkdir()
-    (emulators / "status").touch()
-    with pytest.raises(Failure):
-        command_of(put(work, elf(ELF_MACHINES[others[0]])), work, "/nowhere")
-    (emulators / "qemu-any").touch()
-    assert command_of(put(work, elf(ELF_MACHINES[others[0]])), work, "/nowhere") == ["./app"]
+    foreign = put(work, elf(ELF_MACHINES[others[0]], loader="/lib/ld-absent.so"))
+    magic = (work / "app").read_bytes()[:20].hex()
+    disabled = f"disabled\ninterpreter /usr/bin/qemu\nflags: \noffset 0\nmagic {magic}\n"
+    for name, entry in (("status", "enabled\n"), ("jar", "enabled\nextension .jar\n"), ("off", disabled),
+                        ("elf", "enabled\noffset 0\nmagic 7f454c46ff\n")):  # fmt: skip
+        (emulators / name).write_text(entry)
+    with pytest.raises(Failure, match="is a program for"):
+        command_of(foreign, work, "/nowhere")
+    (emulators / "qemu").write_text(f"enabled\noffset 0\nmagic {magic[:-2]}00\nmask {'ff' * 19}00\n")
+    assert command_of(foreign, work, "/nowhere") == ["./app"]
+
+
+def test_what_no_processor_of_a_server_runs_is_told_and_what_it_may_run_is_tried(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_EMULATORS", tmp_path / "binfmt_misc")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert command_of(put(work, elf("arm")), work, "/nowhere") == ["./app"]
+    for machine in (8, "i386"):
+        with pytest.raises(Failure, match=r"is a program for (MIPS|Intel 80386) \(.*give an artifact for arm64$"):
+            command_of(put(work, elf(machine)), work, "/nowhere")
+
+
+@pytest.mark.parametrize("at", [512, 9_000])
+@pytest.mark.parametrize("kind", ["own", "32-bit"])
+def test_a_program_without_its_dynamic_linker_is_told(
+    work: Path, monkeypatch: pytest.MonkeyPatch, kind: str, at: int
+) -> None:
+    """A glibc program where there is musl, armhf on arm64; also where a tool has put the path at the end of the file."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    machine: str | int = ELF_MACHINES["arm64"] if kind == "own" else "arm"
+    (work / "lib").mkdir()
+    loader = work / "lib" / "ld.so"
+    loader.write_bytes(elf(machine, interpreter=False))
+    for path in (str(loader), "lib/ld.so", ""):
+        loader.chmod(0o755)
+        app = put(work, elf(machine, loader=path, at=at))
+        (work / "bin" / "named").unlink(missing_ok=True)
+        (work / "bin" / "named").symlink_to(work / "app")
+        named = Template(command=("named",))
+        assert command_of(app, work, "/nowhere") == ["./app"] and command_of(named, work, "bin") == ["named"]
+        loader.chmod(0o644)
+        for template, name in ((app, "./app"), (named, "named")) if path else ():
+            with pytest.raises(Failure, match=f"^{name} is a program for the dynamic linker '{path}'") as caught:
+                command_of(template, work, "bin")
+            assert caught.value.reason == "InterpreterNotFound"
+
+
+def test_an_interpreter_that_can_not_be_run_is_told(work: Path) -> None:
+    own = ELF_MACHINES[ARCHITECTURES[platform.machine()]]
+    (work / "bin" / "python").write_bytes(elf(own, loader="/lib/ld-absent.so"))
+    (work / "bin" / "python").chmod(0o755)
+    (work / "bin" / "through").write_text("#!bin/python -u\n")
+    (work / "bin" / "through").chmod(0o755)
+    for line, chain in (
+        ("bin/python", r"bin/python \(the interpreter of ./app\)"),
+        ("/usr/bin/env python", r"python \(the interpreter of ./app\)"),
+        ("bin/through", r"bin/python \(the interpreter of bin/through \(the interpreter of ./app\)\)"),
+    ):
+        with pytest.raises(Failure, match=f"^{chain} is a program for the dynamic linker '/lib/ld-absent.so'"):
+            command_of(put(work, f"#!{line}\n".encode()), work, str(work / "bin"))
+    (work / "bin" / "round").write_text("#!bin/round\n")
+    (work / "bin" / "round").chmod(0o755)
+    assert command_of(Template(command=("bin/round",)), work, "") == ["bin/round"], "the system says so itself"
 
 
 @pytest.mark.parametrize("working_dir", ["absent", "plain"])
