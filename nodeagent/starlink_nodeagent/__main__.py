@@ -19,6 +19,7 @@ from starlink.files import folder
 from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent, ServerDeleted
 from starlink_nodeagent.environment import PATH
+from starlink_nodeagent.eviction import BadLimit, limits
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.parking import StillRunning, park_all
@@ -89,6 +90,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         action="store_true",
         help="fetch artifacts from loopback and link-local addresses too",
     )
+    parser.add_argument("--cache-size", default="", help="how much fetched artifacts may take, such as 10Gi")
+    parser.add_argument("--cache-age", default="", help="how long an unused artifact is kept, such as 720h")
     parser.add_argument("--address", default="", help="the address at which instances are reached")
     parser.add_argument("--label", action=_PeoplesOption, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -110,8 +113,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--kubeconfig and --name are needed")
     try:
         arguments.resource = resources.declared(arguments.resource)
+        arguments.cache_limits = limits(arguments.cache_size, arguments.cache_age)
     except resources.BadResource as error:
         parser.error(f"--resource {error}")
+    except BadLimit as error:
+        parser.error(str(error))
     return arguments
 
 
@@ -135,6 +141,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         path=PATH,
         now=time.time,
         allow_local_artifacts=arguments.allow_local_artifacts,
+        cache_limits=arguments.cache_limits,
     )
     client = Client(identity.with_token_file(load(arguments.kubeconfig), data_dir / "agent.token"))
     facts = machine.observe(data_dir, arguments.address, arguments.resource)

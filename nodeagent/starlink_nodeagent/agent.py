@@ -84,6 +84,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._reporter.run())
+                group.create_task(self._host.eviction.run())
                 group.create_task(self._connect(group))
         except* (NameTaken, ServerDeleted, refusal.Refused) as caught:
             raise caught.exceptions[0] from None

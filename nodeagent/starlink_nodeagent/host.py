@@ -12,6 +12,7 @@ from starlink.api.template import Artifact
 from starlink.files import tree
 from starlink_nodeagent import threads
 from starlink_nodeagent.clearing import BUSY, Clearing
+from starlink_nodeagent.eviction import Eviction, Limits
 from starlink_nodeagent.failure import NotYet
 from starlink_nodeagent.journal import Journal
 from starlink_nodeagent.lanes import Lanes
@@ -37,7 +38,8 @@ class Host:
     `records` are those that are held, whatever their phase. `undecided` are the users as whom something may live of
     which it is not known yet what it is, by the instance's UID.
     `keep_logs` keeps the log in a folder within a size and a number of files (see rotation.py).
-    `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses.
+    `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses, and `cache_limits` bound
+    what is kept of them.
     """
 
     server: str
@@ -52,6 +54,7 @@ class Host:
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
     keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
     allow_local_artifacts: bool = False
+    cache_limits: Limits = field(default_factory=Limits)
     fetches: Lanes = field(default_factory=Lanes)
     unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
     _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)
@@ -64,6 +67,7 @@ class Host:
     def __post_init__(self) -> None:
         self.clearing = Clearing(lambda: self.users.spares(self.users_taken()))
         self.processes = Processes(self.clearing.clear)
+        self.eviction = Eviction(self.cache, self.cache_limits, self._archives_in_use, self.now)
 
     def ports_in_use(self, uid: str) -> set[int]:
         """The ports that other instances of this server have."""
@@ -75,6 +79,10 @@ class Host:
         unknown = {user.uid: ("", uid) for uid, user in self.undecided().items()}
         held = ((record, record.user) for record in self.records() if record.user is not None)
         return unknown | {user.uid: (record.namespace, record.task or record.name) for record, user in held}
+
+    def _archives_in_use(self) -> set[str]:
+        artifacts = (record.template.artifact for record in self.records() if not record.finished)
+        return {artifact.sha256 for artifact in artifacts if artifact is not None}
 
     async def give_user(self, record: Record, *but: int) -> None:
         """Notes in the record as whom the instance runs: as its Task's user, with none of the numbers `but`. Nothing

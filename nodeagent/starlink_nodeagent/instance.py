@@ -24,7 +24,7 @@ from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import Launch, last_run, marker_of, prune_runs
 from starlink_nodeagent.record import Record
 from starlink_nodeagent.restarts import Exit
-from starlink_nodeagent.shortage import Shortage, shortage_of
+from starlink_nodeagent.shortage import DISK_FULL, Shortage, shortage_of
 from starlink_nodeagent.supervisor import Run
 from starlink_nodeagent.user import TaskUser
 
@@ -137,6 +137,8 @@ class Instance:
             self._failure = _failure_of(error)
             return False
         log.warning("an instance waits: %s", error, extra={"assignment": str(self.record.key)})
+        if lack is not None and lack.reason == DISK_FULL:
+            self._host.eviction.make_room()
         if lack is not None and not self.record.finished:
             self._tell_lack(lack)
         return True

@@ -70,4 +70,5 @@ async def _unpack(artifact: Artifact, work: Path, host: Host, owner: Task) -> No
 
     async with host.fetching(artifact):
         with await host.fetches.run(owner, fetched) as archive:
+            host.eviction.look_again()
             await host.unpacks.run(unpack, archive, work, shown(artifact.url))

@@ -7,6 +7,7 @@ declared, by the same agent.
 import hashlib
 import io
 import os
+import random
 import resource
 import tarfile
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ import pytest
 from tests.attack.agent_site import WAIT, AgentSite, agent_site, api_server
 from tests.conftest import soon
 from tests.crash.site import ApiServer
+from tests.unit.artifacts.packages import zipped
 
 LIVES = "exec sleep 100000"
 UNTIL = "while test ! -e end; do sleep 0.05; done; exit 7"
@@ -181,3 +183,22 @@ async def test_logs_keep_to_their_bounds_where_nothing_can_be_copied(site: Agent
     site.disk.free()
     await soon(lambda: (folder / "1.log").exists(), "it was rotated", WAIT)
     assert (folder / "1.log").stat().st_size <= 64 * 1024 * 5 / 4
+
+
+async def test_archives_that_nobody_uses_make_room_on_a_full_disk(site: AgentSite) -> None:
+    """And those that somebody uses stay."""
+    uids = {}
+    for name in ("stays", "goes"):
+        content = zipped({"start.sh": b"#!/bin/sh\nexec sleep 100000\n", name: random.Random(name).randbytes(700_000)})
+        (site.artifacts / name).write_bytes(content)
+        body = {"url": f"file:{name}", "sha256": hashlib.sha256(content).hexdigest()}
+        uids[name] = await site.create(name, "exec sleep 100000", artifact=body)
+        await site.until(name, phase="Running")
+    await site.delete("goes")
+    await site.gone(uids["goes"])
+    kept = {path.name for path in (site.data / "artifacts").iterdir()}
+    site.disk.fill()
+    await site.create("late", "exec sleep 100000")
+    await site.until("late", phase="Running")
+    left = {path.name for path in (site.data / "artifacts").iterdir()}
+    assert left < kept and left == {hashlib.sha256((site.artifacts / "stays").read_bytes()).hexdigest()}

@@ -1,4 +1,4 @@
-"""The artifact cache: archives by their digest, each checked whenever it is used.
+"""The artifact cache: archives by their digest, each checked whenever it is used; a file's time is its last use's.
 
 A file of the cache may have been cut by a power cut, exchanged, or rot on its disk. So nothing is believed but the
 digest of the very descriptor that is unpacked from: between the check and the use no name is looked up.
@@ -9,15 +9,18 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from starlink.artifacts.eviction import Entry
 from starlink.files import durable, tree
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 _PARTIAL = ".fetch-"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -40,6 +43,8 @@ def find(folder: Path, sha256: str) -> IO[bytes] | None:
             raise
     else:
         if _is_sound(file, sha256):
+            with contextlib.suppress(OSError):
+                os.utime(file.fileno())
             return file
         file.close()
     tree.remove(path)
@@ -85,8 +90,41 @@ def adding(folder: Path, sha256: str) -> Iterator[IO[bytes]]:
         raise
 
 
+def entries(folder: Path) -> list[Entry]:
+    """What lies in the cache by the name of a digest, whatever it is. Raises OSError."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as there:
+        for one in there:
+            with contextlib.suppress(FileNotFoundError):
+                if _DIGEST.fullmatch(one.name):
+                    about = one.stat(follow_symlinks=False)
+                    found.append(Entry(one.name, about.st_size, about.st_mtime))
+    return found
+
+
+def remove(folder: Path, leaving: Iterable[Entry]) -> None:
+    """Removes entries, unless they have been used since they were looked at. Raises OSError."""
+    for entry in leaving:
+        with contextlib.suppress(FileNotFoundError):
+            if (folder / entry.name).lstat().st_mtime == entry.used:
+                tree.remove(folder / entry.name)
+
+
+def note_use(folder: Path, names: Iterable[str]) -> None:
+    """Says of entries that they are used now. Raises OSError."""
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder / name, follow_symlinks=False)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what fetches left behind that ended with their process. Never raises."""
+    with _beginning:
+        _sweep(folder)
+
+
 def _sweep(folder: Path) -> None:
-    """Removes what fetches left behind that ended with their process: nobody has it locked."""
+    """The lock of those that begin is held: nobody has left behind what somebody has locked."""
     for path in folder.glob(f"{_PARTIAL}*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

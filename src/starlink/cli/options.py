@@ -122,6 +122,16 @@ def _resources(_ctx: click.Context, _parameter: click.Parameter, words: tuple[st
     return words
 
 
+def _limit(_ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    from starlink_nodeagent.eviction import BadLimit, limits
+
+    try:
+        limits(**{"size": "", "age": "", str(parameter.name).removeprefix("cache_"): text or ""})
+    except BadLimit as error:
+        raise click.BadParameter(str(error).partition(": ")[2]) from None
+    return text
+
+
 def _address(_ctx: click.Context, _parameter: click.Parameter, address: str | None) -> str | None:
     if address and not (_is_ip(address) or _DNS_NAME.fullmatch(address)):
         raise click.BadParameter(f"{address!r} is no IP address and no DNS name, such as 10.0.0.5 or s1.example.com")
@@ -160,6 +170,14 @@ _OF_EVERY_AGENT = (
     _switch(
         "allow_local_artifacts", "local artifacts",
         "Let artifacts be fetched from this machine's own addresses, loopback and link-local [no].",
+    ),
+    _text(
+        "cache_size", "artifact cache", "a tenth of the disk, 10Gi at most",
+        "How much fetched artifacts may take of the disk; what is in use stays", "SIZE", _limit,
+    ),
+    _text(
+        "cache_age", "artifacts kept for", "720h",
+        "How long a fetched artifact is kept without a use", "DURATION", _limit,
     ),
     _several(
         "resources", "--resource", "resources", "none",

@@ -24,6 +24,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     address: str = ""
     artifact_dir: str = ""
     allow_local_artifacts: bool = False
+    cache_size: str = ""
+    cache_age: str = ""
     resources: tuple[str, ...] = ()
     task_user: str = ""
     task_uids: str = ""
@@ -34,6 +36,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "--name": self.name,
             "--address": self.address,
             "--artifact-dir": self.artifact_dir,
+            "--cache-size": self.cache_size,
+            "--cache-age": self.cache_age,
             "--task-user": self.task_user,
             "--task-uids": self.task_uids,
         }

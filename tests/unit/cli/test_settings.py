@@ -19,7 +19,8 @@ from starlink.cli.settings import BadSettings, JoinedSettings, UpSettings, load,
 from starlink.client.config import Config, render
 
 ALL = UpSettings(
-    name="rack1", address="10.0.0.5", artifact_dir="/srv/artifacts", allow_local_artifacts=True, resources=("a.b/c=2",),
+    name="rack1", address="10.0.0.5", artifact_dir="/srv/artifacts", allow_local_artifacts=True, cache_size="1Gi",
+    cache_age="24h", resources=("a.b/c=2",),
     task_user="alice", task_uids="", listen="0.0.0.0:6443", tls_san=("star.example",), durability="normal",
     etcd=EtcdOptions("http://10.0.0.1:2379", "/other", "/ca"), debug=True,
 )  # fmt: skip
@@ -64,7 +65,19 @@ def test_what_is_not_given_is_as_the_last_time() -> None:
 
 
 def test_each_option_can_be_put_back_to_its_default() -> None:
-    texts = ("name", "address", "artifact-dir", "resource", "task-user", "listen", "tls-san", "durability", "etcd")
+    texts = (
+        "name",
+        "address",
+        "artifact-dir",
+        "cache-size",
+        "cache-age",
+        "resource",
+        "task-user",
+        "listen",
+        "tls-san",
+        "durability",
+        "etcd",
+    )
     words = [word for text in texts for word in (f"--{text}", "")]
     assert merged(ALL, given(*words, "--no-debug", "--no-allow-local-artifacts")) == UpSettings()
     joined = JoinedSettings(kubeconfig="/k", log_level="debug", task_uids="50000-50999")
@@ -168,3 +181,16 @@ def test_a_run_json_that_cannot_be_read_is_not_taken_for_sqlite(data: DataDir, c
 def test_what_is_written_is_for_people_too(data: DataDir) -> None:
     save(data.settings, ALL)
     assert json.loads(data.settings.read_text())["tls_san"] == ["star.example"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cache-size", "much"), "write bytes with an optional unit, such as 10Gi"),
+        (("--cache-age", "30d"), "write a time such as 720h"),
+    ],
+)
+def test_a_bad_limit_of_the_cache_is_refused(words: tuple[str, str], said: str) -> None:
+    command = options.kept(options.AGENT)(lambda given: None)
+    done = CliRunner().invoke(click.command()(command), [*words])
+    assert done.exit_code == 2 and words[0] in done.output and said in " ".join(done.output.split())
