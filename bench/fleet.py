@@ -138,7 +138,7 @@ class SimulatedAgent:
 
     async def _beat(self) -> None:
         await asyncio.sleep(random.uniform(0, heartbeat.RENEW_SECONDS))
-        await heartbeat.beat(self._beats, self._server, time.time)
+        await heartbeat.beat(self._beats, self._server, time.time, time.monotonic, self._assignments.anew)
 
     def _changed(self, change: Change[Assignment]) -> None:
         new = change.new

@@ -17,11 +17,12 @@ from starlink.client.config import BadConfig, load
 from starlink.client.kube import Client
 from starlink.files import folder
 from starlink_nodeagent import confinement, identity, machine, resources
-from starlink_nodeagent.agent import Agent, ServerDeleted
+from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.environment import PATH
 from starlink_nodeagent.eviction import BadLimit, limits
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.link import ServerDeleted
 from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.refusal import Refused
 from starlink_nodeagent.registration import NameTaken
@@ -145,7 +146,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
     )
     client = Client(identity.with_token_file(load(arguments.kubeconfig), data_dir / "agent.token"))
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
-    agent = Agent(client, host, facts, time.monotonic, _jitter)
+    agent = Agent(client, host, facts, _elapsed, _jitter)
     gc.collect()
     gc.freeze()
     log.info("started", extra={"server": host.server, "users": str(host.users)})
@@ -156,6 +157,11 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         await running
     except asyncio.CancelledError:
         log.info("stopped; instances go on running")
+
+
+def _elapsed() -> float:
+    """Seconds since the machine was started, those asleep too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _jitter() -> float:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import ASSIGNMENT, SERVER
+from starlink.api.kinds import SERVER
 from starlink.api.meta import ObjectKey
-from starlink.api.server import Server
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent import admission, heartbeat, identity, refusal, strangers
+from starlink.groups import cause
+from starlink_nodeagent import admission, refusal, strangers
 from starlink_nodeagent.cluster import Cluster
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
+from starlink_nodeagent.link import Link, ServerDeleted
 from starlink_nodeagent.machine import Machine
 from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
 from starlink_nodeagent.record import Record, is_uid, record_of
@@ -34,38 +35,29 @@ RETRY_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 
 
-class ServerDeleted(Exception):
-    """The agent's Server has been deleted and has gone."""
-
-
 class Agent:
-    """One server's agent. `monotonic` and `jitter` are for its caches."""
+    """One server's agent. `elapsed` are seconds that go on while the machine sleeps; `jitter` is for its caches."""
 
     def __init__(
         self,
         client: Client,
         host: Host,
         machine: Machine,
-        monotonic: Callable[[], float],
+        elapsed: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._client = client
         self._host = host
         self._machine = machine
         self._instances: dict[str, Instance] = {}
-        self._assignments = Cache(
-            client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, field_selector=f"spec.server={host.server}"
-        )
-        self._server = Cache(
-            client, SERVER, Server, now=monotonic, jitter=jitter, field_selector=f"metadata.name={host.server}"
-        )
+        self._link = Link(client, host.server, host.now, elapsed, jitter)
+        self._assignments = self._link.assignments
         self._reporter = Reporter(client, host.server, host.now)
         self._address = machine.address
         self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.now)
         self._remains = Remains((), host)
         self._strangers = strangers.Strangers()
         self._wake = asyncio.Event()
-        self._deleted = asyncio.Event()
         self._cluster = Cluster(client, self._assignments)
         self._uid = ""
         self._orphans: tuple[str, ...] = ()
@@ -86,8 +78,8 @@ class Agent:
                 group.create_task(self._reporter.run())
                 group.create_task(self._host.eviction.run())
                 group.create_task(self._connect(group))
-        except* (NameTaken, ServerDeleted, refusal.Refused) as caught:
-            raise caught.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise cause(errors, NameTaken, ServerDeleted, refusal.Refused) from None
         finally:
             await self._leave()
             rotation.close()
@@ -128,15 +120,8 @@ class Agent:
                 log.warning("could not register yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
         self._tell_of_strangers()
-        self._server.subscribe(self._own_server_changed)
-        group.create_task(heartbeat.beat(self._client, self._host.server, self._host.now))
-        group.create_task(self._assignments.run())
-        group.create_task(self._server.run())
-        token_file = self._client.config.token_file
-        if token_file is not None:
-            group.create_task(identity.renew(self._client, self._host.server, token_file, self._host.now))
+        group.create_task(self._link.run(self._uid))
         group.create_task(self._follow())
-        group.create_task(self._watch_for_deletion())
 
     def _tell_of_strangers(self) -> None:
         if self._strangers.records:
@@ -157,14 +142,6 @@ class Agent:
         if now is not None:
             held = self._instances.get(now.uid)
             self._teller.answer(now, held.record if held else None)
-
-    def _own_server_changed(self, change: Change[Server]) -> None:
-        if change.new is None and change.old is not None and change.old.uid == self._uid:
-            self._deleted.set()
-
-    async def _watch_for_deletion(self) -> None:
-        await self._deleted.wait()
-        raise ServerDeleted(f"Server {self._host.server} was deleted; a restart of this agent registers it anew")
 
     # The loop
 
@@ -299,7 +276,7 @@ class Agent:
 
     async def _own_up(self) -> None:
         """Says in the Server's status what runs here although nobody declares it."""
-        server = next(iter(self._server.objects.values()), None)
+        server = self._link.server
         if server is None or server.status.orphans == self._orphans:
             return
         patch = {"metadata": {"uid": self._uid}, "status": {"orphans": list(self._orphans) or None}}

@@ -1,9 +1,9 @@
-"""The heartbeat: a Lease renewed every few seconds."""
+"""The heartbeat: a Lease renewed every few seconds. It says that the agent lives, and that it acts."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlink.api.kinds import LEASE
 from starlink.api.labels import SERVER_NAMESPACE
@@ -17,13 +17,40 @@ RENEW_SECONDS = 5.0
 DURATION_SECONDS = 15
 
 
-async def beat(client: Client, server: str, now: Callable[[], float]) -> None:
-    """Renews the Lease until cancelled."""
+ANSWER_SECONDS = 5.0
+"""How long a beat is waited for. One that comes later is none: with the pause before it, it could be heard after
+something of the server has been given up (`lostAfter`, 12 s at least), and before the agent has learnt of that."""
+MISSED_SECONDS = 10.0
+"""So long after the last beat something of the server may soon be given up."""
+
+
+async def beat(
+    client: Client,
+    server: str,
+    now: Callable[[], float],
+    elapsed: Callable[[], float],
+    catch_up: Callable[[], Awaitable[None]],
+) -> None:
+    """Renews the Lease until cancelled. After a beat that was not answered, or that came late, the agent catches up
+    with what is declared before it says again that it is there. `now` is epoch seconds; `elapsed` are seconds that go
+    on while the machine sleeps.
+    """
+    answered = elapsed()
     while True:
         try:
-            await renew(client, server, now())
-        except ClientError as error:
-            log.warning("the heartbeat did not get through: %s", error)
+            begun = elapsed()
+            if begun - answered >= MISSED_SECONDS:
+                await catch_up()
+                begun = elapsed()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await renew(client, server, now())
+            if answered < 0:
+                log.info("the heartbeat gets through again")
+            answered = begun
+        except (ClientError, TimeoutError) as error:
+            answered = float("-inf")
+            why = str(error) or f"no answer within {ANSWER_SECONDS:g} s"
+            log.warning("the heartbeat did not get through: %s", why)
         await asyncio.sleep(RENEW_SECONDS)
 
 

@@ -22,6 +22,7 @@ from starlink import log as logs
 from starlink.client.config import BadConfig, load
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink.groups import cause
 from starlink_operator import apply, handlers, telling
 from starlink_operator.leadership import REQUEST_SECONDS, Leadership, LeadershipLost
 from starlink_operator.observed import Observed
@@ -107,8 +108,8 @@ async def _lead(
             gc.collect()
             gc.freeze()
             group.create_task(reconciler.run())
-    except* LeadershipLost as lost:
-        raise lost.exceptions[0] from None
+    except BaseExceptionGroup as errors:
+        raise cause(errors, LeadershipLost) from None
 
 
 async def _sync(observed: Observed) -> None:

@@ -39,6 +39,13 @@ class Proxy:
         self._pumps.clear()
         self._writers.clear()
 
+    def strand(self) -> None:
+        """The connections that there are bring nothing any more and do not end; new ones go through."""
+        self.requests.clear()
+        self.answers.clear()
+        self.requests, self.answers = asyncio.Event(), asyncio.Event()
+        self.heal()
+
     def heal(self) -> None:
         self.requests.set()
         self.answers.set()

@@ -1,11 +1,7 @@
 """A second machine joins: two network namespaces with a wire between them, and no default route."""
 
-import contextlib
 import datetime
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +10,12 @@ from typing import Any
 import pytest
 from tests.attack.instances import PYTHON
 from tests.conftest import Kubectl, Starlink, _let_pass, eventually
+from tests.machines import FIRST, SECOND, Machine, two_machines
 from tests.tools import KUBECTL
 
 from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config, load, render
 
-FIRST, SECOND = "10.77.31.1", "10.77.31.2"
 PORT = 6443
 URL = f"https://{FIRST}:{PORT}"
 DIAL = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 10).recv(9).decode())"
@@ -31,56 +27,10 @@ while True:
 """
 
 
-def ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine gives no network namespaces: ip {' '.join(words)}: {done.stderr.strip()}")
-
-
-class Machine:
-    """A network namespace with one address, on a wire to the other."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.within = ("ip", "netns", "exec", name)
-
-    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*self.within, *words], capture_output=True, text=True, timeout=60, check=False)
-
-    def agent(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """`starlink agent` that ends by itself."""
-        return self.run(sys.executable, "-m", "starlink.cli", "agent", *words)
-
-    @contextlib.contextmanager
-    def running_agent(self, log: Path, *words: str) -> Iterator[None]:
-        command = [*self.within, sys.executable, "-m", "starlink.cli", "agent", *words]
-        with log.open("ab") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
 @pytest.fixture(scope="module")
 def machines() -> Iterator[tuple[Machine, Machine]]:
-    """Two machines on one wire."""
-    if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
-    names = [f"sl{os.getpid()}{letter}" for letter in "ab"]
-    try:
-        for name in names:
-            ip("netns", "add", name)
-        ip("link", "add", names[0], "netns", names[0], "type", "veth", "peer", "name", names[1], "netns", names[1])
-        for name, address in zip(names, (FIRST, SECOND), strict=True):
-            ip("-n", name, "address", "add", f"{address}/24", "dev", name)
-            for device in ("lo", name):
-                ip("-n", name, "link", "set", device, "up")
-        yield Machine(names[0]), Machine(names[1])
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    with two_machines() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

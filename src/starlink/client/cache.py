@@ -77,7 +77,10 @@ class Cache(Generic[T]):
         self._gone: dict[ObjectKey, int] = {}  # resourceVersions of deletions that an overlay must not undo
         self._subscribers: list[Subscriber[T]] = []
         self._synced = asyncio.Event()
+        self._watched = asyncio.Event()
         self._resource_version = ""
+        self._relist_at = 0.0
+        self._following: asyncio.Timeout | None = None  # what `run` is at, which `anew` ends
         self.last_heard = now()
         self.lists = 0
 
@@ -120,16 +123,31 @@ class Cache(Generic[T]):
         """Lists now. Raises ClientError."""
         await self._list()
 
+    async def anew(self) -> None:
+        """Has `run` watch anew, whatever it waits for, and waits until the server has answered: a connection whose
+        other end is gone looks like one on which nothing happens."""
+        self._watched.clear()
+        if self._following is not None and not self._following.expired():
+            self._following.reschedule(asyncio.get_running_loop().time())
+        await self._watched.wait()
+
     async def run(self) -> None:
         """Follows the kind until cancelled."""
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None) as self._following:
+                        await self._follow()
+        finally:
+            self._following = None
+
+    async def _follow(self) -> None:
         pause = FIRST_PAUSE
-        relist_at = 0.0
         while True:
             try:
-                if not self._resource_version or self._now() >= relist_at:
+                if not self._resource_version or self._now() >= self._relist_at:
                     await self._list()
-                    relist_at = self._now() + RELIST_SECONDS * self._jitter()
-                await self._watch(relist_at)
+                await self._watch(self._relist_at)
                 pause = FIRST_PAUSE
                 continue
             except Gone:
@@ -160,6 +178,7 @@ class Cache(Generic[T]):
             self._take(obj)
         self._gone.clear()
         self._resource_version = resource_version
+        self._relist_at = self._now() + RELIST_SECONDS * self._jitter()
         self.last_heard = self._now()
         self.lists += 1
         self._synced.set()
@@ -172,6 +191,7 @@ class Cache(Generic[T]):
             resource_version=self._resource_version,
             field_selector=self._field_selector,
             seconds=seconds,
+            answered=self._watched.set,
         )
         async with contextlib.aclosing(events):
             try:

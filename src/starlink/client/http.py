@@ -65,9 +65,10 @@ class _Exchange(Reply):
             self.answer.set_exception(trouble)
 
     def end(self) -> None:
-        """Nobody waits any more: a connection whose answer is still to come is of no use to others."""
+        """Nobody waits any more. A request that is given up is not done later, as far as that is in our hands."""
         if self.connection is not None:
-            self.connection.close()
+            self.connection.drop()
+            self._http.close()
 
 
 class Http:
@@ -231,7 +232,7 @@ class Http:
             raise Unreachable(str(error)) from None
 
     def close(self) -> None:
-        """Closes the idle connections."""
+        """Closes the idle connections. Where one gives no answer, the others may have lost the server as well."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()

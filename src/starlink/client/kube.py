@@ -1,7 +1,7 @@
 """The verbs of the Kubernetes API, for any kind."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -193,8 +193,10 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         seconds: int = 600,
+        answered: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`.
+        """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`. It has begun
+        when `answered` is called.
 
         Raises Gone when the resourceVersion is too old.
         """
@@ -207,6 +209,7 @@ class Client:
         async with self._http.stream(url(kind, namespace), query, _JSON, self._timeout) as (status, parts):
             if status >= 400:
                 raise from_status(status, _decoded(await parts.rest()))
+            answered()
             rest = b""
             while part := await parts.take():
                 *lines, rest = (rest + part).split(b"\n")

@@ -4,7 +4,9 @@ Not asyncio's TLS, which holds 256 KiB a connection, and takes longer over a sma
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -12,6 +14,8 @@ ROOM = 64 * 1024
 """What a socket reads at once."""
 _OF_TIME = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl-verification-options(1))."""
+_WITHOUT_LINGERING = struct.pack("ii", 1, 0)
+"""What is still to be sent is thrown away when the socket is closed (socket(7), SO_LINGER)."""
 _RECORD = 16 * 1024  # what a record of TLS holds at most (RFC 8446, section 5.1)
 
 
@@ -104,6 +108,14 @@ class Wire(asyncio.BufferedProtocol, ABC):
         self.closed = True
         if self._transport is not None:
             self._transport.abort()
+
+    def drop(self) -> None:
+        """The same, and what has not reached the server by now never will: the system would go on sending it for a
+        minute or more."""
+        if self._transport is not None and not self.closed:
+            own = self._transport.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_LINGERING)
+        self.close()
 
     # TLS
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import msgspec
 import pytest
 from tests.conftest import soon
-from tests.integration.conftest import task
+from tests.contract.proxy import Proxy
+from tests.integration.conftest import Wire, task
 
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
@@ -68,3 +70,42 @@ async def test_an_object_that_cannot_be_read_stalls_nothing(client: Client, cach
     await client.create(TASK, task("web"), "default")
     await soon(lambda: KEY in cache.objects, "the task is there")
     assert ObjectKey("default", "odd") not in cache.objects
+
+
+async def test_what_hangs_is_begun_anew(client: Client, wire: Wire) -> None:
+    async with Proxy(wire.port) as proxy:
+        behind = Client(replace(client.config, server=f"https://{proxy.endpoint}"))
+        cache = Cache(behind, TASK, Task, now=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        running = asyncio.create_task(cache.run())
+        await cache.synced()
+        await soon(lambda: cache._watched.is_set(), "it watches")
+        lists = cache.lists
+        for name in ("one", "two"):  # the second time it watches what was watched anew
+            proxy.strand()
+            await client.create(TASK, task(name), "default")
+            await soon(lambda: proxy.held, "the news is held up")
+            assert ObjectKey("default", name) not in cache.objects
+            async with asyncio.timeout(30):
+                await cache.anew()
+            await soon(lambda name=name: ObjectKey("default", name) in cache.objects, "it has heard")  # type: ignore[misc]
+            proxy.held = b""
+        assert cache.lists == lists, "it goes on from where it was"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        behind.close()
+
+
+async def test_a_try_that_hangs_is_cut_as_well(client: Client, wire: Wire) -> None:
+    async with Proxy(wire.port) as proxy:
+        proxy.answers.clear()
+        behind = Client(replace(client.config, server=f"https://{proxy.endpoint}"))
+        cache = Cache(behind, TASK, Task, now=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        running = asyncio.create_task(cache.run())
+        await soon(lambda: proxy.held, "its list is held up")
+        proxy.strand()
+        async with asyncio.timeout(30):
+            await cache.anew()
+        assert cache.lists == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        behind.close()

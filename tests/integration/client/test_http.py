@@ -109,6 +109,49 @@ async def test_silence_ends_and_its_connection_is_not_used_again() -> None:
         assert (await get(http, "/next")).body == b"/next"
 
 
+async def test_what_is_given_up_is_not_sent_later() -> None:
+    went_on, ends = asyncio.Event(), asyncio.Queue[str]()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await went_on.wait()
+        try:
+            while await reader.read(65536):
+                pass
+        except ConnectionResetError:
+            ends.put_nowait("thrown away")
+        else:
+            ends.put_nowait("sent")
+
+    async with served(deaf) as http:
+        with pytest.raises(Unreachable):
+            await http.request("PUT", "/", {}, {}, bytes(64 * 1024 * 1024), 0.5)
+        went_on.set()
+        assert await asyncio.wait_for(ends.get(), 30) == "thrown away"
+
+
+async def test_where_one_gives_no_answer_no_other_is_relied_on() -> None:
+    met = 0
+    mute = asyncio.Event()
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal met
+        met += 1
+        old = met <= 3
+        while path := await asked(reader):
+            if old and mute.is_set():
+                return
+            if path == "/first":
+                await soon(lambda: met == 3, "all are there")
+            writer.write(answer(path))
+
+    async with served(answers) as http:
+        await asyncio.gather(*(get(http, "/first") for _ in range(3)))
+        mute.set()
+        with pytest.raises(Unreachable):
+            await get(http, "/lost", 0.5)
+        assert (await get(http, "/found")).body == b"/found"
+
+
 async def test_who_waits_for_a_connection_waits_no_longer_than_said() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)

@@ -1,0 +1,73 @@
+"""What the agent hears of the API all the time, and what it says there of itself."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import ASSIGNMENT, SERVER
+from starlink.api.server import Server
+from starlink.client.cache import Cache, Change
+from starlink.client.kube import Client
+from starlink_nodeagent import heartbeat, identity
+
+log = logging.getLogger(__name__)
+
+
+class ServerDeleted(Exception):
+    """The agent's Server has been deleted and has gone."""
+
+
+class Link:
+    """Follows what is declared for a server, its Assignments and itself. `now` is epoch seconds; `elapsed` are seconds
+    that go on while the machine sleeps; `jitter` is for the caches."""
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        now: Callable[[], float],
+        elapsed: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._now, self._elapsed = now, elapsed
+        self.assignments = Cache(
+            client, ASSIGNMENT, Assignment, now=elapsed, jitter=jitter, field_selector=f"spec.server={name}"
+        )
+        self._server = Cache(client, SERVER, Server, now=elapsed, jitter=jitter, field_selector=f"metadata.name={name}")
+
+    @property
+    def server(self) -> Server | None:
+        """The Server as it was heard last."""
+        return next(iter(self._server.objects.values()), None)
+
+    async def run(self, uid: str) -> None:
+        """Until cancelled, or until the Server with this UID has gone: raises ServerDeleted then."""
+        deleted = asyncio.Event()
+
+        def changed(change: Change[Server]) -> None:
+            if change.new is None and change.old is not None and change.old.uid == uid:
+                deleted.set()
+
+        self._server.subscribe(changed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._server.run())
+            group.create_task(self.assignments.run())
+            group.create_task(self._beat())
+            if (token_file := self._client.config.token_file) is not None:
+                group.create_task(identity.renew(self._client, self._name, token_file, self._now))
+            await deleted.wait()
+            raise ServerDeleted(f"Server {self._name} was deleted; a restart of this agent registers it anew")
+
+    async def _beat(self) -> None:
+        """Says that this server is there, once it knows what it is to do."""
+        await self._server.synced()
+        await self.assignments.synced()
+        await heartbeat.beat(self._client, self._name, self._now, self._elapsed, self._catch_up)
+
+    async def _catch_up(self) -> None:
+        """Waits until what is declared is heard again."""
+        await asyncio.gather(self._server.anew(), self.assignments.anew())
+        log.info("what is declared is heard again")
