@@ -10,6 +10,7 @@ from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.timestamp import format_micro_time
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
+from starlink_nodeagent import refusal
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,12 @@ async def beat(
             if answered < 0:
                 log.info("the heartbeat gets through again")
             answered = begun
-        except (ClientError, TimeoutError) as error:
+        except ClientError as error:
             answered = float("-inf")
-            why = str(error) or f"no answer within {ANSWER_SECONDS:g} s"
-            log.warning("the heartbeat did not get through: %s", why)
+            log.warning("the heartbeat did not get through: %s", refusal.reason(error, server) or error)
+        except TimeoutError:
+            answered = float("-inf")
+            log.warning("the heartbeat did not get through: no answer within %g s", ANSWER_SECONDS)
         await asyncio.sleep(RENEW_SECONDS)
 
 

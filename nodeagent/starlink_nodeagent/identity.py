@@ -1,4 +1,4 @@
-"""The agent's token: kept in a file, and renewed in time."""
+"""The agent's token: kept in a file, renewed in time, and told of until when it is good."""
 
 import asyncio
 import logging
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from starlink.api.kinds import SERVER
 from starlink.api.labels import SERVER_NAMESPACE
-from starlink.client.config import Config
+from starlink.api.timestamp import format_time
+from starlink.client.config import BadConfig, Config
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, lifetime
@@ -39,6 +41,31 @@ def with_token_file(config: Config, file: Path) -> Config:
 def _since(token: str) -> float:
     found = lifetime(token)
     return found[0] if found else 0.0
+
+
+async def tell(client: Client, server: str, uid: str) -> None:
+    """Says in the status of the Server with this UID until when the agent's token is good, whenever that has changed,
+    until cancelled: once it is over, the agent can say nothing any more."""
+    told = ""
+    while True:
+        until = expiry(client.config)
+        if until and until != told:
+            patch = {"metadata": {"uid": uid}, "status": {"tokenExpires": until}}
+            try:
+                await client.patch_raw(SERVER, server, patch, subresource="status")
+                told = until
+            except ClientError as error:
+                log.info("until when the token is good could not be told yet: %s", error)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def expiry(config: Config) -> str:
+    """Until when the token of a configuration is good (RFC 3339); "" where there is none that says so."""
+    try:
+        found = lifetime(config.bearer())
+        return format_time(found[1]) if found else ""
+    except (BadConfig, ValueError, OverflowError):
+        return ""
 
 
 async def renew(client: Client, server: str, file: Path, now: Callable[[], float]) -> None:

@@ -56,6 +56,7 @@ class Link:
             group.create_task(self._server.run())
             group.create_task(self.assignments.run())
             group.create_task(self._beat())
+            group.create_task(identity.tell(self._client, self._name, uid))
             if (token_file := self._client.config.token_file) is not None:
                 group.create_task(identity.renew(self._client, self._name, token_file, self._now))
             await deleted.wait()

@@ -35,6 +35,7 @@ class ServerStatus(View, frozen=True):
     operating_system: str = ""
     kernel_version: str = ""
     agent_version: str = ""
+    token_expires: str = ""
     addresses: tuple[Address, ...] = ()
     capacity: dict[str, Quantity] = msgspec.field(default_factory=dict)
     allocatable: dict[str, Quantity] = msgspec.field(default_factory=dict)

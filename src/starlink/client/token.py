@@ -53,9 +53,9 @@ def _claims(token: str, decoder: msgspec.json.Decoder[C]) -> C | None:
 
 
 def is_due(token: str, now: float) -> bool:
-    """Whether a third of a token's life, or all of it, has passed at `now`. One that can't be read is due."""
+    """Whether two thirds of a token's life, or all of it, have passed at `now`. One that can't be read is due."""
     found = lifetime(token)
     if found is None:
         return True
     since, until = found
-    return until - now < (until - since) * 2 / 3
+    return until - now < (until - since) / 3

@@ -8,7 +8,7 @@ from starlink.api import conditions, labels, quantity
 from starlink.api.kinds import SERVER
 from starlink.api.meta import Condition
 from starlink.api.server import Server
-from starlink.api.timestamp import format_time
+from starlink.api.timestamp import format_time, parse_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
 from starlink.planning.words import counted
@@ -34,7 +34,8 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
     A plan that changes `allocated` alone has the reason `allocated`.
     """
     stray = bool(server.spec.pool) and server.spec.pool not in world.pools
-    told = _conditions(server, _ready(server, charged, health, sorted(world.pools) if stray else None), world.now)
+    ready = _ready(server, charged, health, sorted(world.pools) if stray else None, world.now)
+    told = _conditions(server, ready, world.now)
     allocated = server.status.allocated if charged.amounts is None else _allocated(charged.amounts, charged.instances)
     pool = pools.get(server.name, "")
     actions: list[Action] = []
@@ -66,7 +67,7 @@ def _allocated(charged: Mapping[str, int], instances: int) -> dict[str, Any]:
 Told = tuple[Literal["True", "False", "Unknown"], str, str]
 
 
-def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str] | None) -> Told:
+def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str] | None, now: float) -> Told:
     """`pools` are those there are, if the server's is not among them."""
     if server.declared_gone:
         return (
@@ -78,6 +79,8 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
         return "False", "Draining", _draining(server, charged, health)
     if not server.has_joined:
         return "Unknown", "Registering", "its agent has not reported the machine yet"
+    if health.is_unknown(server.name) and _has_expired(server.status.token_expires, now):
+        return "Unknown", "TokenExpired", _expired(server)
     if server.name in health.braked and health.is_unknown(server.name):
         return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
     if health.is_unknown(server.name):
@@ -88,6 +91,21 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
     if pools is not None:
         return "True", POOL_NOT_FOUND, f"{heard}; {_stray(server.spec.pool, pools)}"
     return "True", "Cordoned" if server.spec.unschedulable else "AgentHeard", heard
+
+
+def _has_expired(until: str, now: float) -> bool:
+    """Both times are the control side's: it was the API server that said until when the token is good."""
+    try:
+        return parse_time(until) <= now
+    except ValueError:  # an agent that has no token, or tells of none
+        return False
+
+
+def _expired(server: Server) -> str:
+    return (
+        f"its agent is not heard, and its token has expired ({server.status.token_expires}): take a new one with "
+        f"`starlink server add {server.name} -o FILE`, and start the agent there with --kubeconfig FILE"
+    )
 
 
 def _draining(server: Server, charged: Charged, health: Health) -> str:

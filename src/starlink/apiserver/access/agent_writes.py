@@ -44,8 +44,8 @@ MOST_BYTES = 8 * 1024
 
 _FACTS = (labels.ARCHITECTURE, labels.OPERATING_SYSTEM, labels.HOSTNAME)
 _OBSERVED = (
-    "machineID", "architecture", "operatingSystem", "kernelVersion", "agentVersion", "addresses", "capacity",
-    "allocatable", "runtimes", "features", "orphans",
+    "machineID", "architecture", "operatingSystem", "kernelVersion", "agentVersion", "tokenExpires", "addresses",
+    "capacity", "allocatable", "runtimes", "features", "orphans",
 )  # fmt: skip
 _STAMPED = (
     "name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
