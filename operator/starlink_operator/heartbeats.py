@@ -16,11 +16,13 @@ class Heartbeats:
         self._seen: dict[str, tuple[str, float]] = {}
         self._looked = 0.0
 
-    def renewed(self, server: str, version: str, now: float) -> None:
-        """A Lease was seen at a resourceVersion; a new one is a renewal."""
-        known = self._seen.get(server)
-        if known is None or known[0] != version:
-            self._seen[server] = (version, now)
+    def renewed(self, server: str, version: str, now: float) -> float:
+        """A Lease was seen at a resourceVersion; a new one is a renewal. Gives the seconds of silence that it ends."""
+        known = self._seen.get(server, ("", now))
+        if known[0] == version:
+            return 0.0
+        self._seen[server] = (version, now)
+        return now - known[1]
 
     def forget(self, server: str) -> None:
         self._seen.pop(server, None)

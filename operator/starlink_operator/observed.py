@@ -20,6 +20,7 @@ from starlink.api.task import Task
 from starlink.client.cache import Cache, Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.world import World
 from starlink_operator.heartbeats import ASK_AFTER, Heartbeats
 from starlink_operator.lean import AssignmentDecoder
@@ -49,6 +50,7 @@ class Observed:
         self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=SERVER_NAMESPACE)
         self._followed = (self.tasks, self.servers, self.assignments, self._leases)
         self._heartbeats = Heartbeats()
+        self._on_return: list[Callable[[str], None]] = []
         self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
         self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}
         self._changed: set[ObjectKey] = set()
@@ -120,8 +122,15 @@ class Observed:
     def _heard(self, change: Change[Lease]) -> None:
         if change.new is None:
             self._heartbeats.forget(change.key.name)
-        else:
-            self._heartbeats.renewed(change.key.name, change.new.metadata.resource_version, self._monotonic())
+            return
+        server, version = change.key.name, change.new.metadata.resource_version
+        if self._heartbeats.renewed(server, version, self._monotonic()) >= SUSPECT_AFTER:
+            for told in self._on_return:
+                told(server)
+
+    def on_return(self, told: Callable[[str], None]) -> None:
+        """Has `told` be called with the name of each server that is heard again after it was passed over as silent."""
+        self._on_return.append(told)
 
     async def _listen(self) -> None:
         await self._leases.synced()

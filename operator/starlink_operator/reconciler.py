@@ -70,6 +70,7 @@ class Reconciler:
         observed.pools.subscribe(self._pool_changed)
         observed.assignments.subscribe(self._assignment_changed)
         observed.servers.subscribe(self._server_changed)
+        observed.on_return(self._server_returned)
 
     # What makes a task worth a look
 
@@ -110,6 +111,11 @@ class Reconciler:
         self._fleet_wake.set()
         if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
             self.mark(*self._unplaced.keys, *self._observed.tasks_on(change.key.name))
+
+    def _server_returned(self, name: str) -> None:
+        """A tick that came just before and just after would not see that it was silent in between."""
+        self._fleet_wake.set()
+        self.mark(*self._unplaced.keys, *self._observed.tasks_on(name))
 
     def _pool_changed(self, change: Change[Pool]) -> None:
         self._heed(POOL, change)

@@ -67,6 +67,11 @@ class Operator:
         spec = {"server": server, "slot": "0", "attempt": 1, "template": {"command": ["run"]}}
         self.hear("assignments", name, event, spec=spec, metadata={"labels": {"starlink.dev/task": name}})
 
+    def beat(self, version: int) -> None:
+        """A heartbeat of s1."""
+        meta = {"name": "s1", "namespace": "starlink-servers", "resourceVersion": str(version)}
+        self.observed._leases.hear("MODIFIED", msgspec.json.encode({"metadata": meta, "spec": {}}))
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         run = asyncio.create_task(self.reconciler.run())
@@ -218,26 +223,47 @@ async def test_it_wakes_when_the_least_time_ready_is_over() -> None:
         await soon(lambda: 1 in available(), "it is available, without anything else that happens")
 
 
+ROOM = {"architecture": "amd64", "allocatable": {"cpu": "4", "memory": "8Gi"}}
+
+
 async def test_what_waits_is_looked_at_when_a_deleted_server_comes_back() -> None:
     operator = Operator()
-    room = {"architecture": "amd64", "allocatable": {"cpu": "4", "memory": "8Gi"}}
-
-    def beat(version: int) -> None:
-        body = {
-            "metadata": {"name": "s1", "namespace": "starlink-servers", "resourceVersion": str(version)},
-            "spec": {},
-        }
-        operator.observed._leases.hear("MODIFIED", msgspec.json.encode(body))
-
-    beat(1)
+    operator.beat(1)
     operator.hear("servers", "s1", "DELETED")
     async with operator.running():
         operator.task("web")
         await soon(lambda: operator.reconciler._unplaced.keys, "it finds no server")
         operator.observed._heartbeats._seen["s1"] = ("1", time.monotonic() - 60)
         operator.hear("servers", "s1", metadata={"uid": "uid-anew"})
-        operator.hear("servers", "s1", "MODIFIED", metadata={"uid": "uid-anew"}, status=room)
+        operator.hear("servers", "s1", "MODIFIED", metadata={"uid": "uid-anew"}, status=ROOM)
         await soon(lambda: "s1" in operator.reconciler._unhealthy, "it is not heard yet")
         assert operator.writer.created() == set()
-        beat(operator.version + 1)
+        operator.beat(operator.version + 1)
         await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
+
+
+async def test_what_waits_is_looked_at_when_a_server_is_heard_right_after_a_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look finds it silent still, and the tick after it finds it heard, as the tick before did."""
+    operator = Operator()
+    operator.beat(1)
+    operator.hear("servers", "s1", "DELETED")
+    looks = 0
+
+    def looked(world: Any, dirty: Any, reservations: Any) -> Any:
+        nonlocal looks
+        found = plan_round(world, dirty, reservations)
+        looks += 1
+        if looks == 1:
+            operator.beat(operator.version + 1)
+        return found
+
+    async with operator.running():
+        operator.task("web")
+        await soon(lambda: operator.reconciler._unplaced.keys, "it finds no server")
+        operator.observed._heartbeats._seen["s1"] = ("1", time.monotonic() - 60)
+        monkeypatch.setattr(module, "plan_round", looked)
+        operator.hear("servers", "s1", metadata={"uid": "uid-anew"}, status=ROOM)
+        await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
+    assert looks <= 4, "it is looked at for what it has heard, and not again and again"
