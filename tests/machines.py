@@ -35,11 +35,14 @@ class Machine:
         """`starlink agent` that ends by itself."""
         return self.run(sys.executable, "-m", "starlink.cli", "agent", *words)
 
+    def running_agent(self, log: Path, *words: str) -> contextlib.AbstractContextManager[None]:
+        return self.running(log, sys.executable, "-m", "starlink.cli", "agent", *words)
+
     @contextlib.contextmanager
-    def running_agent(self, log: Path, *words: str) -> Iterator[None]:
-        command = [*self.within, sys.executable, "-m", "starlink.cli", "agent", *words]
+    def running(self, log: Path, *words: str) -> Iterator[None]:
+        """A command that goes on until it is told to end."""
         with log.open("ab") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file)
+            process = subprocess.Popen([*self.within, *words], stdout=file, stderr=file)
         try:
             yield
         finally:
