@@ -10,7 +10,8 @@ import msgspec
 
 from starlink.cli import options, places, renaming
 from starlink.cli.agent_tokens import server_of
-from starlink.cli.datadir import AGENT_MARKERS, FOLDER, AgentDir
+from starlink.cli.datadir import AGENT_MARKERS, AgentDir
+from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
 from starlink.client.config import BadConfig
 from starlink.client.config import load as load_kubeconfig
@@ -32,39 +33,44 @@ def _not_the_agents(_ctx: click.Context, _parameter: click.Parameter, labels: tu
 @click.command()
 @options.kept(options.AGENT)
 @click.option("--label", multiple=True, expose_value=False, callback=_not_the_agents, hidden=True)
-@click.option("--data-dir", type=FOLDER, help="Where journal, instances and artifact cache lie; needed.")
 @click.pass_context
-def command(ctx: click.Context, given: dict[str, Any], data_dir: Path | None) -> None:
+def command(ctx: click.Context, given: dict[str, Any]) -> None:
     """Run this server's node agent, with a kubeconfig of `starlink server add`.
 
     Options are kept in the data directory: what is not given is as the last time, and '' puts an option back to its
     default, which stands in brackets.
     """
-    root = data_dir or ctx.obj["data_dir"]
+    root = ctx.obj["data_dir"]
     if root is None:
         raise click.UsageError(
             "--data-dir is needed; name a directory of the agent's own, such as /var/lib/starlink-agent"
         )
-    place = AgentDir(root.resolve())
+    told = _with_group(ctx, given)
+    place = AgentDir(Path(os.path.realpath(root)))
     try:
         before = load(place.settings, JoinedSettings, "all options are to be given to `agent` again")
-        settings = _settled(before or JoinedSettings(), {**_of_group(ctx), **given})
+        settings = _settled(before or JoinedSettings(), told)
         _check(before, settings, place)
         _keep(place, settings)
     except folder.NotUsable as error:
         raise click.ClickException(f"--data-dir {place.root}: {error}") from None
-    except (NotJoined, BadSettings, BadConfig, places.BadPlace, renaming.NotRenamed, OSError) as error:
+    except (NotJoined, BadSettings, BadConfig, places.BadPlace, renaming.NotRenamed) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"--data-dir {place.root}: {os_error(error)}") from None
     for change in options.changes(options.AGENT, before, settings):
         click.echo(change, err=True)
     words = ["-m", "starlink_nodeagent", "--data-dir", str(place.root), *settings.arguments()]
     os.execv(sys.executable, [sys.executable, *words])
 
 
-def _of_group(ctx: click.Context) -> dict[str, str]:
-    """A --kubeconfig that stands before the verb."""
+def _with_group(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """With a --kubeconfig that stands before the verb. Raises UsageError for two that differ."""
     path = ctx.obj["kubeconfig"]
-    return {"kubeconfig": str(path.resolve())} if path else {}
+    before = {"kubeconfig": str(path.absolute())} if path else {}
+    if path and given.get("kubeconfig", before["kubeconfig"]) != before["kubeconfig"]:
+        raise click.UsageError(f"--kubeconfig is given twice, as {path} and as {given['kubeconfig']}; give it once")
+    return {**before, **given}
 
 
 def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:

@@ -10,9 +10,10 @@ import starlink
 from starlink.api.timestamp import format_time
 from starlink.cli import etcd_copy, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
-from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE
+from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings
 from starlink.store import backup
 from starlink.store.base import StoreRefused, StoreUnavailable
@@ -22,22 +23,23 @@ from starlink.store.seal import AesGcmSeal, Plain, Seal
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@data_dir_option
 @click.pass_context
-def command(ctx: click.Context, file: Path | None, data_dir: Path | None) -> None:
+def command(ctx: click.Context, file: Path | None) -> None:
     """Save all objects, certificates and keys in FILE, while StarLink runs or not.
 
     Without FILE it is starlink-TIME.tar.gz, here. A FILE that is there is replaced once the new one is whole. What
     tasks keep on their servers, logs and artifacts are not in it.
     """
-    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    data = DataDir.of(ctx.obj["data_dir"])
     try:
         archive = take(data, time.time())
         check_seals(archive)
         file = file or Path(f"starlink-{archive.created.replace('-', '').replace(':', '')}.tar.gz")
         write(file, archive)
-    except (StoreRefused, StoreUnavailable, BadArchive, BadSettings, OSError) as error:
+    except (StoreRefused, StoreUnavailable, BadArchive, BadSettings) as error:
         raise click.ClickException(f"no backup was made: {error}") from None
+    except OSError as error:
+        raise click.ClickException(f"no backup was made: {os_error(error)}") from None
     snapshot = archive.snapshot
     click.echo(f"{file} holds {len(snapshot.records)} objects as of resourceVersion {snapshot.revision}")
     click.echo("and the keys of this StarLink: whoever reads it can do everything here; keep it safe")
@@ -48,8 +50,7 @@ def take(data: DataDir, now: float) -> Archive:
     OSError."""
     if swap.is_unfinished(data.root):
         raise StoreRefused(
-            f"a restore into {data.root} was cut short; run it again, or `starlink --data-dir {data.root} up`, "
-            "which completes it"
+            f"a restore into {data.root} was cut short; run it again, or `{data.command('up')}`, which completes it"
         )
     # The keys first: one that is added later seals nothing of this.
     files = {PKI + path.name: path.read_bytes() for path in sorted(data.pki.glob("[!.]*")) if path.is_file()}

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,32 +16,58 @@ from starlink.client.kube import Client
 T = TypeVar("T")
 
 
-def kubeconfig_path(ctx: click.Context) -> Path:
-    """--kubeconfig, $KUBECONFIG, or the data dir's, in that order and from nowhere else. Raises ClickException."""
-    path = named_kubeconfig(ctx)
-    if not _given(ctx) and not path.exists():
-        raise click.ClickException(
-            f"no cluster: give --kubeconfig, set KUBECONFIG, or start one with `starlink up` ({path} is not there)"
-        )
-    return path
-
-
-def named_kubeconfig(ctx: click.Context) -> Path:
-    """The same, whether it is there or not."""
-    given = _given(ctx)
-    return Path(given) if given else DataDir.of(ctx.obj["data_dir"]).admin_kubeconfig
-
-
-def _given(ctx: click.Context) -> str:
-    return str(ctx.obj["kubeconfig"] or os.environ.get("KUBECONFIG") or "")
-
-
 def config_of(ctx: click.Context) -> Config:
-    """The cluster's configuration."""
+    """The cluster's configuration. Raises ClickException."""
     try:
-        return load(kubeconfig_path(ctx))
+        return load(*_kubeconfigs(ctx))
     except BadConfig as error:
         raise click.ClickException(str(error)) from None
+
+
+def has_config(ctx: click.Context) -> bool:
+    """Whether there is a kubeconfig, be it a good one."""
+    given = ctx.obj["kubeconfig"]
+    named = [given] if given else _of_environment(ctx) or [_of_data_dir(ctx).admin_kubeconfig]
+    return any(map(_is_there, named))
+
+
+def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
+    """That of --kubeconfig, else of --data-dir, else those of $KUBECONFIG, else of the usual data dir; from nowhere
+    else. Raises ClickException when none is there."""
+    if given := ctx.obj["kubeconfig"]:
+        return [given]
+    if named := _of_environment(ctx):
+        if there := [path for path in named if _is_there(path)]:
+            return there
+        raise click.ClickException(f"KUBECONFIG: {', '.join(map(str, named))} is not there")
+    data = _of_data_dir(ctx)
+    if not _is_there(data.admin_kubeconfig):
+        raise click.ClickException(
+            f"no cluster: give --kubeconfig, set KUBECONFIG, or start one with `{data.command('up --detach')}` "
+            f"({data.admin_kubeconfig} is not there)"
+        )
+    return [data.admin_kubeconfig]
+
+
+def _of_environment(ctx: click.Context) -> Sequence[Path]:
+    """What $KUBECONFIG lists, as kubectl reads it; a data dir that somebody names comes before it."""
+    words = "" if ctx.obj["data_dir"] else os.environ.get("KUBECONFIG", "")
+    return [Path(word) for word in dict.fromkeys(words.split(os.pathsep)) if word]
+
+
+def _is_there(path: Path) -> bool:
+    """Also where one may not look: whoever reads it will say why not."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _of_data_dir(ctx: click.Context) -> DataDir:
+    return DataDir.of(ctx.obj["data_dir"])
 
 
 def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,6 @@ MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/en
 """What tells that a directory is StarLink's."""
 AGENT_MARKERS = ("agent.lock", "agent-id", "agent-settings.json", "instances")
 """What tells that it is an agent's."""
-
-
-class _Folder(click.Path):
-    """A path; "" names none, though Path("") is the working directory."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("'' names no directory; give one, or leave the option out", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +36,6 @@ class AgentDir:
         return self.root / "agent-settings.json"
 
 
-FOLDER = _Folder(path_type=Path)
-data_dir_option = click.option("--data-dir", type=FOLDER, help="Where everything is kept.")
-
-
 @dataclass(frozen=True, slots=True)
 class DataDir:
     """The data directory and the places in it."""
@@ -57,9 +45,11 @@ class DataDir:
     @classmethod
     def of(cls, given: Path | None) -> "DataDir":
         """The one given, else root's /var/lib/starlink or one's own ~/.local/share/starlink."""
-        if given is not None:
-            return cls(given.resolve())
-        return cls(Path("/var/lib/starlink") if os.geteuid() == 0 else Path.home() / ".local/share/starlink")
+        return cls(Path(os.path.realpath(given)) if given is not None else _usual())
+
+    def command(self, words: str) -> str:
+        """`starlink WORDS` for this data directory, as a shell takes it."""
+        return command(self.root, words)
 
     def create(self) -> None:
         """Makes it: passable, for tasks that run as another user, but not readable. One that is there is taken as it is
@@ -141,3 +131,18 @@ class DataDir:
     def write_state(self, state: dict[str, Any]) -> None:
         """Replaces it whole. Raises OSError."""
         durable.replace(self.state, (json.dumps(state, indent=2) + "\n").encode())
+
+
+def command(folder: Path, words: str) -> str:
+    """`starlink WORDS` for a data directory, an agent's too, as a shell takes it."""
+    told = "" if folder == _usual() else f" --data-dir {shlex.quote(str(folder))}"
+    return f"starlink{told} {words}"
+
+
+def _usual() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/starlink")
+    try:
+        return Path.home() / ".local/share/starlink"
+    except RuntimeError:
+        raise click.UsageError("--data-dir is needed: you have no home directory in which the usual one is") from None

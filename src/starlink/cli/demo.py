@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import sys
@@ -23,7 +24,7 @@ from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.api.labels import GONE_ANNOTATION
 from starlink.artifacts.pack import pack
 from starlink.assets import asset_dir
-from starlink.cli import instances
+from starlink.cli import extras, instances
 from starlink.cli.apply import apply_one
 from starlink.cli.datadir import DataDir
 from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
@@ -48,6 +49,7 @@ class DemoFailed(Exception):
 @click.option("--keep", is_flag=True, help="Leave it running at the end.")
 def command(keep: bool) -> None:
     """See the main job: two servers, a service, a batch job, a crash, a failover; in a temporary folder."""
+    extras.demand("demo")
     folder = Path(tempfile.mkdtemp(prefix="starlink-demo-"))
     folder.chmod(0o711)
     try:
@@ -250,7 +252,7 @@ def _next_steps(data: DataDir, kept: bool) -> str:
     if kept:
         return "\n".join((
             "\nIt goes on running until you press Ctrl-C. Try:",
-            f"  export KUBECONFIG={data.admin_kubeconfig}",
+            f"  export KUBECONFIG={shlex.quote(str(data.admin_kubeconfig))}",
             "  kubectl get servers,tasks,assignments",
             "  kubectl apply -f examples/hello.yaml && kubectl get assignments -w",
         ))  # fmt: skip

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import click
 
-from starlink.cli.datadir import AgentDir, DataDir, data_dir_option
+from starlink.cli.datadir import AgentDir, DataDir
+from starlink.cli.datadir import command as command_of
 
 WAIT_SECONDS = 40.0
 
 
 @click.command()
-@click.option("--tasks", is_flag=True, help="Stop the tasks of this machine too; the next start begins them again.")
-@data_dir_option
+@click.option("--tasks", is_flag=True, help="Stop the tasks of this data dir too; the next start begins them again.")
 @click.pass_context
-def command(ctx: click.Context, tasks: bool, data_dir: Path | None) -> None:
+def command(ctx: click.Context, tasks: bool) -> None:
     """Stop StarLink; tasks go on running unless --tasks is given.
 
     With the --data-dir of an agent it stops that agent, and with --tasks that agent's tasks.
     """
-    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    data = DataDir.of(ctx.obj["data_dir"])
     if data.is_an_agents:
         _stop_agent(data.root, tasks)
     elif data.is_there:
@@ -38,12 +38,12 @@ def _stop_standalone(data: DataDir, tasks: bool) -> None:
     if not stopped and not tasks:
         raise click.ClickException(f"StarLink does not run on {data.root}")
     if not tasks:
-        click.echo("StarLink is stopped; tasks go on running, `starlink up` goes on with them")
+        click.echo(f"StarLink is stopped; tasks go on running, `{data.command('up')}` goes on with them")
         return
     if data.agent.is_dir():
         _stop_tasks(data.agent)
     whose = "StarLink and" if stopped else "StarLink did not run;"
-    click.echo(f"{whose} the tasks of this machine are stopped; `starlink up` starts both again")
+    click.echo(f"{whose} the tasks of {data.agent} are stopped; `{data.command('up')}` starts both again")
 
 
 def _stop_agent(folder: Path, tasks: bool) -> None:
@@ -52,14 +52,14 @@ def _stop_agent(folder: Path, tasks: bool) -> None:
     if launcher.is_there and launcher.agent == folder:
         raise click.ClickException(
             f"{folder} is of the agent of the StarLink on {launcher.root}; stop that: "
-            f"starlink --data-dir {launcher.root} down{' --tasks' if tasks else ''}"
+            f"{launcher.command('down --tasks' if tasks else 'down')}"
         )
     pid = holder(AgentDir(folder).lock)
     if pid:
         _end(pid, f"the agent on {folder}", "its log")
     elif not tasks:
         raise click.ClickException(f"no agent runs on {folder}")
-    again = f"`starlink agent --data-dir {folder}`"
+    again = f"`{command_of(folder, 'agent')}`"
     if not tasks:
         click.echo(f"the agent on {folder} is stopped; its tasks go on running, {again} goes on with them")
         return

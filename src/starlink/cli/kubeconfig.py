@@ -28,10 +28,10 @@ def _found(data_dir: Path | None, kubeconfig: Path | None) -> Path:
     if not data.root.is_dir():
         raise click.ClickException(
             f"the data dir {data.root} does not exist; name that of a StarLink with --data-dir, or start one there: "
-            f"starlink --data-dir {data.root} up"
+            f"{data.command('up')}"
         )
     if not data.admin_kubeconfig.exists():
         raise click.ClickException(
-            f"{data.admin_kubeconfig} does not exist; start a StarLink there: starlink --data-dir {data.root} up"
+            f"{data.admin_kubeconfig} does not exist; start a StarLink there: {data.command('up')}"
         )
     return data.admin_kubeconfig

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from starlink.cli import tail
-from starlink.cli.datadir import FOLDER, DataDir
+from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.tail import Tail
 
@@ -40,13 +40,9 @@ class Instance:
 @namespace_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
 @click.option("--slot", help="Only this slot of the task.")
-@click.option("--data-dir", type=FOLDER, help="Where StarLink or the agent keeps everything.")
 @click.pass_context
-def command(
-    ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None, data_dir: Path | None
-) -> None:
+def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None) -> None:
     """Show the output of a task's or an assignment's instances on this machine."""
-    ctx.obj["data_dir"] = data_dir or ctx.obj["data_dir"]
     data = DataDir.of(ctx.obj["data_dir"])
     place = namespace_of(ctx, namespace).name
     folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]

@@ -1,12 +1,10 @@
 """`starlink`: the command and its subcommands, each loaded when it is called."""
 
 import importlib
-from pathlib import Path
-from typing import Any
 
 import click
 
-from starlink.cli.datadir import FOLDER
+from starlink.cli import common, faults
 
 COMMANDS = {
     "demo": "See the main job in under a minute, in a temporary folder.",
@@ -28,8 +26,17 @@ COMMANDS = {
 }
 
 
+_TAKE_BOTH = (common.KUBECONFIG, common.DATA_DIR)
+_TAKES: dict[str, tuple[common.Common, ...]] = {
+    "demo": (),
+    **dict.fromkeys(("up", "down", "status", "backup", "restore", "agent"), (common.DATA_DIR,)),
+}
+"""Which of the common options mean something to a verb, where that is not both; -n is declared by who takes it."""
+
+
 class Lazy(click.Group):
-    """A group whose subcommands are imported when they are used."""
+    """A group whose subcommands are imported when they are used. It gives each the common options that mean something
+    to it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -38,7 +45,16 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"starlink.cli.{cmd_name}").command
+        common.give(command, _TAKES.get(cmd_name, _TAKE_BOTH))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None:
+            common.refuse_idle(ctx, name, command)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -47,16 +63,14 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="starlink-orchestrator")
-@click.option(
-    "--kubeconfig", type=click.Path(path_type=Path), help="The cluster to use; before $KUBECONFIG and the data dir."
-)
-@click.option("--data-dir", type=FOLDER, help="Where a standalone StarLink keeps everything.")
-@click.pass_context
-def cli(ctx: click.Context, /, **options: Any) -> None:
+def cli() -> None:
     """StarLink: one declarative system of unlike servers."""
-    ctx.obj = options
+
+
+common.give(cli, common.ALL)
 
 
 def main() -> None:
     """The console script."""
-    cli.main(prog_name="starlink")
+    with faults.told():
+        cli.main(prog_name="starlink")

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import click
 
-from starlink.cli.cluster import config_of, named_kubeconfig
+from starlink.cli.cluster import config_of, has_config
+from starlink.cli.common import NAMESPACE
 from starlink.cli.manifests import Manifest
 
 DEFAULT = "default"
 
-namespace_option = click.option(
-    "-n", "--namespace", help="The namespace, for what names none [that of the kubeconfig's context, else default]."
-)
+namespace_option = NAMESPACE.declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +39,4 @@ def namespace_of(ctx: click.Context, given: str | None) -> Namespace:
     kubeconfig. Raises ClickException for a kubeconfig that can't be used."""
     if given:
         return Namespace(given, demanded=True)
-    return Namespace(config_of(ctx).namespace or DEFAULT if named_kubeconfig(ctx).exists() else DEFAULT)
+    return Namespace(config_of(ctx).namespace or DEFAULT if has_config(ctx) else DEFAULT)

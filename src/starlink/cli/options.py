@@ -2,6 +2,7 @@
 
 import functools
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from starlink import log as logs
+from starlink.cli import names
 from starlink.cli.etcd import EtcdOptions, etcd_options
 from starlink.cli.settings import AgentSettings
 
@@ -104,14 +106,6 @@ class _Choice(click.Choice[str]):
 # What values can be
 
 
-def _name(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
-    from starlink.apiserver.schema.formats import is_subdomain, subdomain_faults
-
-    if name and not is_subdomain(name):
-        raise click.BadParameter(f"{name!r} can't be a server's name: {'; '.join(subdomain_faults(name))}")
-    return name
-
-
 def _resources(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
     from starlink_nodeagent.resources import BadResource, declared
 
@@ -146,7 +140,12 @@ def _names(_ctx: click.Context, _parameter: click.Parameter, names: tuple[str, .
 
 
 def _folder(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
-    return str(Path(path).resolve()) if path else path
+    return os.path.realpath(path) if path else path
+
+
+def _file(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
+    """Not resolved: what it names is beside the link."""
+    return str(Path(path).absolute()) if path else path
 
 
 def _is_ip(text: str) -> bool:
@@ -159,8 +158,8 @@ def _is_ip(text: str) -> bool:
 
 # The tables
 
-_NAME = _text("name", "name", "the hostname", "This server's name", "NAME", _name)
-_OF_TOKEN = _text("name", "name", "that of the kubeconfig's token", "This server's name", "NAME", _name)
+_NAME = _text("name", "name", "the hostname", "This server's name", "NAME", names.of_server)
+_OF_TOKEN = _text("name", "name", "that of the kubeconfig's token", "This server's name", "NAME", names.of_server)
 _OF_EVERY_AGENT = (
     _text(
         "address", "address", "the one from which the API is dialled",
@@ -217,7 +216,7 @@ UP = (
 AGENT = (
     _text(
         "kubeconfig", "kubeconfig", "none",
-        "How to reach the API, from `starlink server add`", "FILE", _folder,
+        "How to reach the API, from `starlink server add`", "FILE", _file,
     ),
     _OF_TOKEN,
     *_OF_EVERY_AGENT,

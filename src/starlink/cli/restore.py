@@ -17,9 +17,10 @@ from starlink.api.timestamp import parse_time
 from starlink.cli import etcd_copy, settings, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
-from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
+from starlink.cli.faults import os_error
 from starlink.cli.rebirth import reborn
 from starlink.cli.settings import BadSettings, UpSettings
 from starlink.files import durable
@@ -37,26 +38,27 @@ class NotRestored(Exception):
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Move what is there aside; it is not removed.")
 @etcd_options("Put the objects into this etcd, where `up` will serve them [SQLite].")
-@data_dir_option
 @click.pass_context
-def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | None, data_dir: Path | None) -> None:
+def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | None) -> None:
     """Bring back what FILE holds, into a data directory on which no StarLink runs.
 
     With --etcd the objects go below a prefix that holds nothing yet, else into SQLite, which `up` then serves.
     """
-    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    data = DataDir.of(ctx.obj["data_dir"])
     try:
         archive = read(file)
         check_seals(archive)
         with _held(data):
             aside = restore(data, archive, str(uuid.uuid4()), time.time(), force=force, etcd=etcd or SQLITE)
-    except (NotRestored, BadSettings, BadArchive, StoreRefused, StoreUnavailable, OSError, sqlite3.Error) as error:
+    except (NotRestored, BadSettings, BadArchive, StoreRefused, StoreUnavailable, sqlite3.Error) as error:
         raise click.ClickException(f"nothing was restored: {error}") from None
+    except OSError as error:
+        raise click.ClickException(f"nothing was restored: {os_error(error)}") from None
     where = etcd if etcd and etcd.endpoints else data.root
     click.echo(f"{where} holds the {len(archive.snapshot.records)} objects of {file}, saved {archive.created}")
     if aside is not None:
         click.echo(f"what was there before is in {aside}")
-    click.echo(f"start it with: starlink --data-dir {data.root} up")
+    click.echo(f"start it with: {data.command('up')}")
 
 
 @contextlib.contextmanager
@@ -78,8 +80,7 @@ def _take(data: DataDir, path: Path) -> int:
         return lock.take(path)
     except BlockingIOError:
         raise NotRestored(
-            f"StarLink runs on {data.root}; stop it with `starlink --data-dir {data.root} down`, "
-            "or give another --data-dir"
+            f"StarLink runs on {data.root}; stop it with `{data.command('down')}`, or give another --data-dir"
         ) from None
 
 

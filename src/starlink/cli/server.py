@@ -12,12 +12,12 @@ import click
 
 from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
-from starlink.cli import agent_tokens
+from starlink.cli import agent_tokens, names
 from starlink.cli.cluster import with_client
 from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
 from starlink.cli.listening import is_loopback
 from starlink.client.config import Config, render
-from starlink.client.errors import AlreadyExists, NotFound, Unreachable
+from starlink.client.errors import AlreadyExists, NotFound, Unreachable, why
 from starlink.client.http import CONNECT_SECONDS
 from starlink.client.kube import Client
 from starlink.files import durable
@@ -36,7 +36,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", callback=names.of_server)
 @click.option("--server", "url", default="", metavar="URL", help="How that machine reaches the API server.")
 @click.option("--pool", default="", help="The pool that it belongs to [the pool whose selector adopts it].")
 @click.option(
@@ -87,7 +87,7 @@ async def certificate_of(config: Config) -> Certificate:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(config.host, config.port, ssl=config.tls())
     except (OSError, TimeoutError) as error:
-        raise Unreachable(f"{config.server} can't be reached: {error or 'timed out'}") from None
+        raise Unreachable(f"{config.server} can't be reached: {why(error)}") from None
     shown = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())
     writer.close()
     addresses = [str(ipaddress.ip_address(value)) for kind, value in shown if kind == "IP Address"]

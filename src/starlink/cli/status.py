@@ -7,25 +7,23 @@ import click
 
 from starlink.api.kinds import POOL, SERVER, TASK
 from starlink.cli.cluster import with_client
-from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli.datadir import DataDir
 from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table, render
 from starlink.client.kube import Client
 
 
 @click.command()
-@data_dir_option
 @click.pass_context
-def command(ctx: click.Context, data_dir: Path | None) -> None:
+def command(ctx: click.Context) -> None:
     """Show what runs here: processes, memory, where it listens, servers, pools and tasks.
 
     It ends with 1 when a part is down.
     """
-    ctx.obj["data_dir"] = data_dir or ctx.obj["data_dir"]
     data = DataDir.of(ctx.obj["data_dir"])
     state = data.read_state()
     if not state or not is_launcher(int(state.get("pid", 0))):
-        raise click.ClickException(f"StarLink does not run on {data.root}; start it with `starlink up`")
+        raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")
     text, down = processes(data, state)
     click.echo(text, nl=False)
     ctx.obj["kubeconfig"] = data.admin_kubeconfig

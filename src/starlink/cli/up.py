@@ -4,22 +4,21 @@ import asyncio
 import logging
 import os
 import pwd
-import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from starlink import log as logs
-from starlink.cli import options, places, renaming
-from starlink.cli.datadir import DataDir, data_dir_option
+from starlink.cli import names, options, places, renaming
+from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import FIELDS, settings_of
 from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
 from starlink.cli.listening import NotHeard
@@ -36,15 +35,14 @@ _REFUSALS = (BadSettings, places.BadPlace, NotHeard, renaming.NotRenamed, NotSta
 @click.command()
 @click.option("--detach", is_flag=True, help="Return once it is ready; it runs on in the background.")
 @options.kept(options.UP)
-@data_dir_option
 @click.pass_context
-def command(ctx: click.Context, detach: bool, given: dict[str, Any], data_dir: Path | None) -> None:
+def command(ctx: click.Context, detach: bool, given: dict[str, Any]) -> None:
     """Start a standalone StarLink: API server, operator and this machine's agent.
 
     Stopping it leaves tasks running; the next `up` goes on with them. Options are kept in the data directory: what is
     not given is as the last time, and '' puts an option back to its default, which stands in brackets.
     """
-    data = DataDir.of(data_dir or ctx.obj["data_dir"])
+    data = DataDir.of(ctx.obj["data_dir"])
     try:
         before = settings_of(data)
         settings = _settled(before, given)
@@ -71,7 +69,7 @@ def _settled(before: UpSettings | None, given: dict[str, Any]) -> UpSettings:
 
 def server_name() -> str:
     """The hostname as a name that the API takes."""
-    return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "server"
+    return names.proposed(socket.gethostname())
 
 
 def _to_say(before: UpSettings | None, settings: UpSettings, *, upgraded: bool) -> Sequence[str]:
@@ -129,10 +127,10 @@ def greeting(data: DataDir, url: str, whom: str) -> str:
     """What a person wants to know first. `whom` says as whom tasks run."""
     return "\n".join((
         f"StarLink is up at {url}; {whom}.",
-        f"  export KUBECONFIG={data.admin_kubeconfig}",
-        "  kubectl get servers              # or: starlink get servers",
+        f"  export KUBECONFIG={shlex.quote(str(data.admin_kubeconfig))}",
+        f"  kubectl get servers              # or: {data.command('get servers')}",
         "  kubectl apply -f examples/hello.yaml",
-        f"logs are in {data.logs}; stop it with: starlink --data-dir {data.root} down",
+        f"logs are in {data.logs}; stop it with: {data.command('down')}",
     ))  # fmt: skip
 
 

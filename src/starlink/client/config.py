@@ -6,7 +6,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +57,22 @@ class Config:
         return token
 
     def tls(self) -> ssl.SSLContext | None:
-        """The context to connect with, None for plain http."""
+        """The context to connect with, None for plain http. Raises BadConfig."""
         if urlsplit(self.server).scheme != "https":
             return None
-        context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
+        try:
+            context = ssl.create_default_context(cadata=self.ca.decode("ascii") if self.ca else None)
+        except (ValueError, ssl.SSLError):
+            raise BadConfig("the kubeconfig's certificate-authority holds no certificate in PEM") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate and self.key:
-            with _private_files(self.certificate, self.key) as (certificate, key):
-                context.load_cert_chain(certificate, key)
+            try:
+                with _private_files(self.certificate, self.key) as (certificate, key):
+                    context.load_cert_chain(certificate, key)
+            except ssl.SSLError:
+                raise BadConfig(
+                    "the kubeconfig's client-certificate and client-key are no certificate in PEM and its key"
+                ) from None
         return context
 
 
@@ -84,37 +92,38 @@ def _private_files(*contents: bytes) -> Iterator[list[str]]:
         yield paths
 
 
-def load(path: Path) -> Config:
-    """The current context of a kubeconfig in JSON or YAML. Raises BadConfig."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise BadConfig(f"{path}: the kubeconfig can't be read: {error.strerror}") from None
-    document = _parse(path, text)
-    context = _entry(path, document, "contexts", document.get("current-context"), "context")
-    cluster = _entry(path, document, "clusters", context.get("cluster"), "cluster")
-    user = _entry(path, document, "users", context.get("user"), "user")
-    server = cluster.get("server")
-    if not isinstance(server, str) or urlsplit(server).scheme not in ("http", "https"):
-        raise BadConfig(
-            f"{path}: clusters[].cluster.server is {server!r}; it must be a URL such as https://127.0.0.1:6443"
-        )
-    token_file = user.get("tokenFile")
+def load(*paths: Path) -> Config:
+    """The current context of kubeconfigs in JSON or YAML. They are merged as kubectl does: the first to name a context,
+    cluster, user or current context decides it, and what a file names is beside that file. Raises BadConfig."""
+    files = [(path, _document(path)) for path in paths]
+    _, context = _entry(files, "contexts", _current(files), "context")
+    at, cluster = _entry(files, "clusters", context.get("cluster"), "cluster")
+    by, user = _entry(files, "users", context.get("user"), "user")
     namespace = context.get("namespace") or ""
     if not isinstance(namespace, str):
-        raise BadConfig(f"{path}: contexts[].context.namespace is {namespace!r}; it must be the name of a namespace")
+        raise BadConfig(f"{at}: contexts[].context.namespace is {namespace!r}; it must be the name of a namespace")
+    token_file = _text(by, user, "tokenFile")
     return Config(
-        server.rstrip("/"),
-        _data(path, cluster, "certificate-authority"),
-        _data(path, user, "client-certificate"),
-        _data(path, user, "client-key"),
-        user.get("token") or "",
-        path.parent / token_file if token_file else None,
+        _url(at, cluster),
+        _data(at, cluster, "certificate-authority"),
+        _data(by, user, "client-certificate"),
+        _data(by, user, "client-key"),
+        _text(by, user, "token"),
+        by.parent / token_file if token_file else None,
         namespace,
     )
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+_Files = Sequence[tuple[Path, dict[str, Any]]]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise BadConfig(f"{path}: the kubeconfig can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadConfig(f"{path}: this is no kubeconfig: it is no text") from None
     try:
         document = json.loads(text)
     except ValueError:
@@ -130,25 +139,60 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return document
 
 
-def _entry(path: Path, document: dict[str, Any], section: str, name: Any, field: str) -> dict[str, Any]:
-    for entry in document.get(section) or ():
-        if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(field), dict):
-            found: dict[str, Any] = entry[field]
-            return found
-    raise BadConfig(f"{path}: {section} has no entry {name!r}")
+def _current(files: _Files) -> Any:
+    """The name of the current context."""
+    for _, document in files:
+        if name := document.get("current-context"):
+            return name
+    raise BadConfig(f"{_shown(files)}: current-context is not set; set it with: kubectl config use-context NAME")
+
+
+def _entry(files: _Files, section: str, name: Any, field: str) -> tuple[Path, dict[str, Any]]:
+    """The first of the name, and the file that it is in."""
+    for path, document in files:
+        entries = document.get(section) or ()
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(field), dict):
+                return path, entry[field]
+    raise BadConfig(f"{_shown(files)}: {section} has no entry {name!r}")
+
+
+def _shown(files: _Files) -> str:
+    return ", ".join(str(path) for path, _ in files)
+
+
+def _url(path: Path, cluster: dict[str, Any]) -> str:
+    server = cluster.get("server")
+    try:
+        parts = urlsplit(server) if isinstance(server, str) else urlsplit("")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        usable = False
+    if not usable:
+        raise BadConfig(
+            f"{path}: clusters[].cluster.server is {server!r}; it must be a URL such as https://127.0.0.1:6443"
+        )
+    return str(server).rstrip("/")
+
+
+def _text(path: Path, section: dict[str, Any], field: str) -> str:
+    value = section.get(field) or ""
+    if not isinstance(value, str) or not value.isprintable():
+        raise BadConfig(f"{path}: {field} must be one line of text")
+    return value
 
 
 def _data(path: Path, section: dict[str, Any], field: str) -> bytes | None:
     """A PEM given inline (`field-data`, base64) or as a file beside the kubeconfig."""
-    inline = section.get(f"{field}-data")
+    inline, file = section.get(f"{field}-data"), _text(path, section, field)
     try:
         if inline:
             return base64.b64decode(inline, validate=True)
-        return (path.parent / section[field]).read_bytes() if section.get(field) else None
-    except (binascii.Error, ValueError):
+        return (path.parent / file).read_bytes() if file else None
+    except (binascii.Error, ValueError, TypeError):
         raise BadConfig(f"{path}: {field}-data is not base64") from None
     except OSError as error:
-        raise BadConfig(f"{path}: {field} {section[field]!r} can't be read: {error.strerror}") from None
+        raise BadConfig(f"{path}: {field} {file!r} can't be read: {error.strerror}") from None
 
 
 def render(config: Config, user: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from starlink.client.config import BadConfig, Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
-from starlink.client.errors import Unreachable, Untrusted
+from starlink.client.errors import Unreachable, Untrusted, why
 from starlink.client.wire import ROOM, is_untrusted
 
 MAX_CONNECTIONS = 8
@@ -194,7 +194,7 @@ class Http:
 
     async def _connect(self) -> Connection:
         if self._tls is None:
-            self._tls = self._config.tls()
+            self._tls = self._secured()
         tls, host = self._tls, self._host
         connection: Connection | None = None
         try:
@@ -208,9 +208,16 @@ class Http:
                 connection.close()
             if isinstance(error, OSError | TimeoutError):
                 kind = Untrusted if is_untrusted(error) else Unreachable
-                raise kind(f"{self._config.server} can't be reached: {error or 'timed out'}") from None
+                raise kind(f"{self._config.server} can't be reached: {why(error)}") from None
             raise
         return connection
+
+    def _secured(self) -> ssl.SSLContext | None:
+        """Raises Unreachable: whoever waits for the connection is told."""
+        try:
+            return self._config.tls()
+        except BadConfig as error:
+            raise Unreachable(str(error)) from None
 
     def _encode(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes

@@ -10,6 +10,8 @@ import struct
 from abc import ABC, abstractmethod
 from typing import Any
 
+from starlink.client.errors import why
+
 ROOM = 64 * 1024
 """What a socket reads at once."""
 _OF_TIME = (9, 10)
@@ -61,9 +63,9 @@ class Wire(asyncio.BufferedProtocol, ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        why = self._trouble or str(exc or "closed by the server")
-        self._refuse(ConnectionResetError(why))
-        self.lost(why)
+        reason = self._trouble or (why(exc) if exc else "closed by the server")
+        self._refuse(ConnectionResetError(reason))
+        self.lost(reason)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._room

@@ -1,0 +1,152 @@
+"""The options that stand before the verb or behind it, and what is read of KUBECONFIG."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from starlink.cli.cluster import config_of
+from starlink.cli.main import COMMANDS, cli
+from starlink.client.config import BadConfig, Config, load, render
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The commands that do something, by the words that call them."""
+    if not isinstance(command, click.Group):
+        yield words, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None
+        yield from leaves(below, (*words, name))
+
+
+LEAVES = dict(leaves(cli))
+OF_A_CLUSTER = {"apply", "get", "delete", "plan", "pool", "rebalance", "logs", "server", "kubeconfig"}
+
+
+def test_each_command_takes_what_means_something_to_it() -> None:
+    assert {words[0] for words in LEAVES} == set(COMMANDS)
+    for words, command in LEAVES.items():
+        taken = {parameter.name for parameter in command.params}
+        assert ("data_dir" in taken) is (words != ("demo",)), words
+        assert not (words[0] in OF_A_CLUSTER and "kubeconfig" not in taken), words
+    for verb in ("apply", "get", "delete", "plan", "logs"):
+        assert "namespace" in {parameter.name for parameter in LEAVES[verb,].params}
+
+
+@pytest.mark.parametrize(
+    "words", [("get", "tasks"), ("pool", "move", "a", "b"), ("server", "add", "a"), ("rebalance",)]
+)
+def test_a_data_dir_is_the_same_before_and_behind_the_verb(tmp_path: Path, words: tuple[str, ...]) -> None:
+    for before, behind in ((("--data-dir", tmp_path), ()), ((), ("--data-dir", tmp_path))):
+        done = run(*before, *words, *behind)
+        assert done.exit_code == 1 and f"({tmp_path}/admin.kubeconfig is not there)" in done.output
+    between = run(words[0], "--data-dir", tmp_path, *words[1:])
+    assert f"({tmp_path}/admin.kubeconfig is not there)" in between.output
+
+
+def test_what_is_given_twice_must_agree(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    same = run("--data-dir", one, "get", "tasks", "--data-dir", f"{one}/", "--data-dir", one)
+    assert same.exit_code == 1 and f"({one}/admin.kubeconfig is not there)" in same.output
+    twice: tuple[tuple[str | Path, ...], ...] = (
+        ("--data-dir", one, "get", "tasks", "--data-dir", other),
+        ("get", "tasks", "--data-dir", one, "--data-dir", other),
+        ("--data-dir", one, "--data-dir", other, "get", "tasks"),
+        ("server", "--data-dir", one, "add", "s2", "--data-dir", other),
+    )
+    for words in twice:
+        done = run(*words)
+        assert done.exit_code == 2 and f"--data-dir is given twice, as {one} and as {other}" in done.output, words
+    done = run("-n", "a", "get", "tasks", "-n", "b")
+    assert done.exit_code == 2 and "--namespace is given twice, as a and as b" in done.output
+    done = run("--kubeconfig", one, "agent", "--data-dir", tmp_path / "a", "--kubeconfig", other)
+    assert done.exit_code == 2 and f"--kubeconfig is given twice, as {one} and as {other}" in done.output
+
+
+def test_what_means_nothing_to_a_verb_is_refused_before_it_too(tmp_path: Path) -> None:
+    for words in (("-n", "team", "up"), ("--kubeconfig", tmp_path, "down"), ("--data-dir", tmp_path, "demo")):
+        done = run(*words)
+        assert done.exit_code == 2 and f"{words[0]} means nothing to `{words[-1]}`; leave it out" in done.output
+    done = run("--kubeconfig", "", "get", "tasks")
+    assert done.exit_code == 2 and "'' names no file" in done.output
+
+
+# KUBECONFIG
+
+
+def kubeconfig(path: Path, server: str = "", context: str = "", namespace: str = "") -> Path:
+    """One that names what is given alone: a cluster and user `main`, a current context."""
+    document = json.loads(render(Config(server or "https://127.0.0.1:1"), "main"))
+    document["clusters"][0]["name"] = "main"
+    document["contexts"] = [{"name": context, "context": {"cluster": "main", "user": "main", "namespace": namespace}}]
+    document["current-context"] = context if namespace else ""
+    if not server:
+        del document["clusters"], document["users"]
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_several_kubeconfigs_are_one_and_the_first_to_name_something_decides_it(tmp_path: Path) -> None:
+    first = kubeconfig(tmp_path / "first", server="https://10.0.0.1:1")
+    second = kubeconfig(tmp_path / "second", server="https://10.0.0.2:2", context="two", namespace="team")
+    third = kubeconfig(tmp_path / "third", context="two", namespace="other")
+    found = load(first, second, third)
+    assert (found.server, found.namespace) == ("https://10.0.0.1:1", "team")
+    assert load(third, second).server == "https://10.0.0.2:2" and load(third, second).namespace == "other"
+    with pytest.raises(BadConfig, match=f"{first}: current-context is not set"):
+        load(first)
+    with pytest.raises(BadConfig, match=f"{third}: clusters has no entry 'main'"):
+        load(third)
+
+
+def test_files_that_a_kubeconfig_names_are_beside_it(tmp_path: Path) -> None:
+    for name, token in (("a", "token-of-a"), ("b", "token-of-b")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "token").write_text(token)
+        document = json.loads(render(Config("https://127.0.0.1:1", token_file=Path("token")), f"user-{name}"))
+        (folder / "config").write_text(json.dumps(document))
+    assert load(tmp_path / "b/config", tmp_path / "a/config").bearer() == "token-of-b"
+
+
+def context(data_dir: Path | None = None, kubeconfig: Path | None = None) -> click.Context:
+    return click.Context(cli, obj={"kubeconfig": kubeconfig, "data_dir": data_dir, "namespace": None})
+
+
+def test_the_environments_kubeconfigs_are_merged_and_missing_ones_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kubeconfig(tmp_path / "first", server="https://10.0.0.1:1")
+    second = kubeconfig(tmp_path / "second", context="two", namespace="team")
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(("", str(tmp_path / "gone"), str(first), str(second), str(first))))
+    assert (config_of(context()).server, config_of(context()).namespace) == ("https://10.0.0.1:1", "team")
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join((str(tmp_path / "gone"), str(tmp_path / "away"))))
+    with pytest.raises(click.ClickException, match=r"KUBECONFIG: .*gone, .*away is not there"):
+        config_of(context())
+
+
+def test_what_a_person_names_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {
+        name: kubeconfig(tmp_path / name, server=f"https://{name}:1", context="c", namespace="n")
+        for name in ("of-environment", "of-option", "admin.kubeconfig")
+    }
+    monkeypatch.setenv("KUBECONFIG", str(named["of-environment"]))
+    assert config_of(context()).host == "of-environment"
+    assert config_of(context(data_dir=tmp_path)).host == "admin.kubeconfig"
+    assert config_of(context(data_dir=tmp_path, kubeconfig=named["of-option"])).host == "of-option"
+
+
+def test_the_words_of_a_command_quote_the_data_dir(tmp_path: Path) -> None:
+    done = run("kubeconfig", "--data-dir", tmp_path / "a b")
+    assert f"starlink --data-dir '{tmp_path}/a b' up" in done.output
