@@ -40,10 +40,12 @@ def _places(error: BaseException) -> str:
     return f"{before}{type(error).__name__}:\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
-def setup(level: str, component: str, *, discreet: bool = False) -> None:
-    """Sends all logs of the process to standard error. `level` is one of LEVELS; `discreet` as in JsonFormatter."""
+def setup(level: str, component: str, *, discreet: bool = False, plain: bool = False) -> None:
+    """Sends all logs of the process to standard error. `level` is one of LEVELS; `discreet` as in JsonFormatter;
+    `plain` is for a person who looks on, in place of JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(component, discreet=discreet))
+    formatter = logging.Formatter("%(levelname)s: %(message)s") if plain else None
+    handler.setFormatter(formatter or JsonFormatter(component, discreet=discreet))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

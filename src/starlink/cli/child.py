@@ -1,4 +1,4 @@
-"""A child of the launcher: started, watched, started again with backoff, stopped."""
+"""A child of the launcher: started, watched, started again with backoff, stopped; its log is kept within bounds."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+from starlink.files import rolling
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +19,11 @@ LONGEST_PAUSE = 10.0
 WELL_SECONDS = 30.0
 STOP_SECONDS = 8.0
 LOG_BYTES = 10 * 1024 * 1024
+LOG_LOOK_SECONDS = 10.0
+CRASHES = 2
+"""Once may be an accident."""
+REFUSALS = (2, 3, 4)
+"""What the parts end with when another start would end the same way: bad usage, a name that is taken, rights."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,7 +38,9 @@ class Child:
     def __init__(self, name: str, command: Sequence[str], log_file: Path) -> None:
         self.name = name
         self._command = list(command)
-        self._log_file = log_file
+        self.log_file = log_file
+        self._log_began = 0
+        self._crashes = 0
         self.process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -39,11 +48,26 @@ class Child:
     def pid(self) -> int | None:
         return self.process.pid if self.process is not None and self.process.returncode is None else None
 
+    @property
+    def fails(self) -> bool:
+        """Whether it ends whenever it is started."""
+        code = self.process.returncode if self.process is not None else None
+        return self._crashes >= CRASHES or code in REFUSALS
+
+    def said(self) -> str:
+        """What its log has got since it was first started."""
+        try:
+            with self.log_file.open("rb") as file:
+                file.seek(self._log_began)
+                return file.read(LOG_BYTES).decode(errors="replace")
+        except OSError:
+            return ""
+
     async def start(self) -> None:
-        """Starts it once; its log is rotated first when it has grown."""
-        if self._log_file.exists() and self._log_file.stat().st_size > LOG_BYTES:
-            self._log_file.replace(self._log_file.with_suffix(".log.1"))
-        descriptor = os.open(self._log_file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        """Starts it once."""
+        descriptor = os.open(self.log_file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if self.process is None:
+            self._log_began = os.fstat(descriptor).st_size
         try:
             self.process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -67,10 +91,14 @@ class Child:
             changed.set()
             if self._stopping:
                 return
+            self._crashes += code != 0
             log.warning("%s ended with %s; it is started again in %.1f s", self.name, code, pause)
             await asyncio.sleep(pause)
             pause = next_pause(pause, loop.time() - since)
-            await self.start()
+            try:
+                await self.start()
+            except OSError as error:  # such as a disk that is full; it counts as a start that failed
+                log.warning("%s could not be started: %s", self.name, error)
             changed.set()
 
     async def stop(self) -> None:
@@ -89,6 +117,17 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+async def bound(logs: Callable[[], Iterable[Path]]) -> None:
+    """Keeps logs within twice LOG_BYTES, and what is written in LOG_LOOK_SECONDS, until cancelled."""
+    while True:
+        for path in logs():
+            try:
+                rolling.cut(path, LOG_BYTES)
+            except OSError as error:
+                log.warning("%s could not be cut: %s", path, error.strerror)
+        await asyncio.sleep(LOG_LOOK_SECONDS)
 
 
 def _die_with_parent() -> None:

@@ -10,7 +10,7 @@ import click
 
 from starlink.cli.datadir import DataDir
 from starlink.client.config import BadConfig, Config, load
-from starlink.client.errors import ClientError
+from starlink.client.errors import ClientError, Unreachable
 from starlink.client.kube import Client
 
 T = TypeVar("T")
@@ -49,6 +49,14 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
     return [data.admin_kubeconfig]
 
 
+def _way_out(ctx: click.Context) -> str:
+    """What to do when this machine's own StarLink does not answer, "" for another."""
+    if ctx.obj["kubeconfig"] or _of_environment(ctx):
+        return ""
+    data = _of_data_dir(ctx)
+    return "" if data.is_held else f"; StarLink does not run here: start it with `{data.command('up --detach')}`"
+
+
 def _of_environment(ctx: click.Context) -> Sequence[Path]:
     """What $KUBECONFIG lists, as kubectl reads it; a data dir that somebody names comes before it."""
     words = "" if ctx.obj["data_dir"] else os.environ.get("KUBECONFIG", "")
@@ -79,5 +87,7 @@ def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T
 
     try:
         return asyncio.run(run())
+    except Unreachable as error:
+        raise click.ClickException(f"{error}{_way_out(ctx)}") from None
     except (ClientError, BadConfig) as error:
         raise click.ClickException(str(error)) from None

@@ -15,7 +15,7 @@ class _Named(click.Path):
     """A path; "" names none, though Path("") is the working directory."""
 
     def __init__(self, noun: str) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)  # whoever reads it says more
         self._noun = noun
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

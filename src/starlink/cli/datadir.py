@@ -10,11 +10,16 @@ from typing import Any
 import click
 
 from starlink.files import durable, folder
+from starlink.store import lock
 
 MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/encryption.key", "store/starlink.db")
 """What tells that a directory is StarLink's."""
 AGENT_MARKERS = ("agent.lock", "agent-id", "agent-settings.json", "instances")
 """What tells that it is an agent's."""
+
+
+class NotStarted(Exception):
+    """Why StarLink could not be started, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,31 @@ class DataDir:
         self.lock.touch(0o600)
         self.logs.mkdir(exist_ok=True, mode=0o700)
 
+    def take(self) -> int:
+        """Its lock, held until the descriptor given is closed. Raises NotStarted while a StarLink runs on it."""
+        try:
+            return lock.take(self.lock)
+        except BlockingIOError:
+            raise NotStarted(
+                f"StarLink already runs on {self.root} (pid {self.read_state().get('pid', 'unknown')}); stop it with "
+                f"`{self.command('down')}`, or give another --data-dir"
+            ) from None
+
+    def demand_free(self) -> None:
+        """Raises NotStarted while a StarLink runs on it."""
+        os.close(self.take())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a StarLink runs on it, as far as one may look."""
+        try:
+            self.demand_free()
+        except NotStarted:
+            return True
+        except OSError:
+            return False
+        return False
+
     def check(self) -> None:
         """Makes nothing. Raises NotUsable where `create` would."""
         folder.check(self.root, MARKERS)
@@ -97,6 +127,10 @@ class DataDir:
         return self.root / "logs"
 
     @property
+    def up_log(self) -> Path:
+        return self.logs / "up.log"
+
+    @property
     def admin_kubeconfig(self) -> Path:
         return self.root / "admin.kubeconfig"
 
@@ -121,12 +155,14 @@ class DataDir:
         return self.root / "run.json"
 
     def read_state(self) -> dict[str, Any]:
-        """What `up` wrote of itself: pid, url, listen, server, children; empty when there is nothing readable."""
+        """What `up` wrote of itself: pid, url, server, children; empty when it is not there, or broken. Raises OSError
+        when it may not be read."""
         try:
-            state: dict[str, Any] = json.loads(self.state.read_text())
-        except (OSError, ValueError):
+            state = json.loads(self.state.read_text())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
-        return state
+        whole = isinstance(state, dict) and isinstance(state.get("pid"), int) and isinstance(state.get("url"), str)
+        return state if whole else {}
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replaces it whole. Raises OSError."""

@@ -26,8 +26,8 @@ from starlink.artifacts.pack import pack
 from starlink.assets import asset_dir
 from starlink.cli import extras, instances
 from starlink.cli.apply import apply_one
-from starlink.cli.datadir import DataDir
-from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
+from starlink.cli.datadir import DataDir, NotStarted
+from starlink.cli.launcher import LocalAgent, Standalone
 from starlink.cli.manifests import read
 from starlink.cli.progress import NotReached, Progress
 from starlink.cli.resources import Resources

@@ -12,6 +12,7 @@ import click
 
 from starlink.cli.datadir import AgentDir, DataDir
 from starlink.cli.datadir import command as command_of
+from starlink.cli.loglines import last_said
 
 WAIT_SECONDS = 40.0
 
@@ -29,6 +30,8 @@ def command(ctx: click.Context, tasks: bool) -> None:
         _stop_agent(data.root, tasks)
     elif data.is_there:
         _stop_standalone(data, tasks)
+    elif data.root.is_dir() and not os.access(data.root, os.X_OK):
+        raise click.ClickException(f"--data-dir {data.root}: you may not look into it; be its owner, or root")
     else:
         raise click.ClickException(f"{data.root} is of no StarLink and of no agent; name the right --data-dir")
 
@@ -73,7 +76,7 @@ def _stop_launcher(data: DataDir) -> bool:
     pid = data.read_state().get("pid")
     if not isinstance(pid, int) or not is_launcher(pid):
         return False
-    _end(pid, f"StarLink on {data.root}", f"{data.logs}/up.log")
+    _end(pid, f"StarLink on {data.root}", str(data.up_log))
     return True
 
 
@@ -122,4 +125,4 @@ def _stop_tasks(agent: Path) -> None:
         text=True,
     )
     if done.returncode:
-        raise click.ClickException(f"the tasks could not be stopped: {done.stderr.strip()}")
+        raise click.ClickException(f"the tasks of {agent} could not be stopped: {last_said(done.stderr)}")

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -16,17 +17,35 @@ INTERRUPTED = 130
 _OF_STARLINK = f"{os.sep}starlink"
 
 
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Around everything: each exception becomes a line on standard error and an exit status."""
+def run(cli: click.Command) -> NoReturn:
+    """Calls a command as its process, and ends with its exit status. Each exception becomes words on standard error."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
-    except KeyboardInterrupt:
-        _end("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        _end("", 1)
+        status = cli.main(prog_name="starlink", standalone_mode=False)
+    except click.ClickException as error:
+        status = _tell(error, error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        status = _tell(click.ClickException("interrupted"), INTERRUPTED)
     except Exception as error:
-        _end(in_words(error), 1)
+        status = _tell(click.ClickException(in_words(error)), 1)
+    _let_go()
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: click.ClickException, status: int) -> int:
+    with contextlib.suppress(OSError):
+        error.show()
+    return status
+
+
+def _let_go() -> None:
+    """Who read standard output may have left; what is left for it goes nowhere, and not with a traceback."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_words(error: Exception) -> str:
@@ -44,13 +63,3 @@ def os_error(error: OSError) -> str:
     """With its file where it has one."""
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename is not None else what
-
-
-def _end(words: str, status: int) -> None:
-    """Standard output may lead nowhere any more: what is left for it is dropped."""
-    if words:
-        with contextlib.suppress(OSError):
-            click.echo(f"Error: {words}", err=True)
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import fcntl
 import os
 import signal
 import socket
@@ -15,27 +14,22 @@ from pathlib import Path
 
 import msgspec
 
-from starlink.api import conditions
-from starlink.api.kinds import SERVER
-from starlink.api.server import Server
-from starlink.cli import agent_tokens, renaming, settings, swap
-from starlink.cli.child import Child
-from starlink.cli.datadir import DataDir
+from starlink.cli import agent_tokens, renaming, settings, standing, swap
+from starlink.cli.child import Child, bound
+from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.listening import Listen
+from starlink.cli.loglines import last_said
 from starlink.cli.settings import AgentSettings, UpSettings
+from starlink.cli.standing import Newcomer
 from starlink.client.config import Config, load, render
-from starlink.client.errors import ClientError, NotFound
+from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 
 READY_SECONDS = 30.0
-SERVER_SECONDS = 15.0
+STAND_SECONDS = 50.0
 REFUSED = 2
 """What the API server ends with when its data dir or its options are not for it."""
 ADMIN, ADMIN_GROUP, OPERATOR = "starlink-admin", "system:masters", "system:starlink:operator"
-
-
-class NotStarted(Exception):
-    """Why StarLink could not be started, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +52,35 @@ class Standalone:
     """The name of this machine's server at the last start."""
     children: list[Child] = field(default_factory=list)
     url: str = ""
+    notes: Sequence[str] = ()
+    """What a person should know once it has started."""
     _lock: int = -1
+    _newcomers: list[Newcomer] = field(default_factory=list)
     _token_files: dict[str, Path] = field(default_factory=dict)
     _keepers: list["asyncio.Task[None]"] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Starts everything, each part once the one before it is ready. Raises NotStarted, NotHeard, NotRenamed,
-        NotUsable."""
+        """Starts everything, each part once the one before it is ready, and waits until all stands. Raises NotStarted,
+        NotHeard, NotRenamed, NotUsable, ClientError, OSError."""
         self.data.create()
-        self._take_lock()
+        self._lock = self.data.take()
         swap.finish(self.data.root)
         listen = Listen.parse(self.settings.listen).bound()
         self.settings = msgspec.structs.replace(self.settings, listen=str(listen))
         self.url = listen.url
         self._write_kubeconfigs()
+        self._keepers.append(asyncio.create_task(bound(self._logs)))
         apiserver = await self._start_child("apiserver", self._apiserver())
         client = Client(load(self.data.admin_kubeconfig))
         await self._ready(client, apiserver)
         await renaming.check_api(client, self.formerly, self.settings.name)
         settings.save(self.data.settings, self.settings)
+        leader = self._identity, await standing.beat_of_leader(client)
         await self._start_child("operator", self._operator())
         for agent in self.agents:
             await self.start_agent(client, agent)
-        await self._servers_ready(client)
+        self.notes = await standing.wait(client, self.children, leader, self._newcomers, STAND_SECONDS)
         client.close()
         self._note()
         self._keepers.append(asyncio.create_task(self._note_changes()))
@@ -96,24 +95,20 @@ class Standalone:
             *(word for name in told.tls_san for word in ("--tls-san", name)),
         ]  # fmt: skip
 
+    @property
+    def _identity(self) -> str:
+        """Of this machine's operator alone: another may run on the same etcd, from a folder of the same name."""
+        return f"standalone-{socket.gethostname()}-{self.data.root}"
+
+    def _logs(self) -> Sequence[Path]:
+        return [self.data.up_log, *(child.log_file for child in self.children)]
+
     def _operator(self) -> Sequence[str]:
         return [
             "starlink_operator", "--kubeconfig", str(self.data.operator_kubeconfig),
-            # Of this machine alone: another one may run on the same etcd, from a folder of the same name.
-            "--identity", f"standalone-{socket.gethostname()}-{self.data.root}",
+            "--identity", self._identity,
             *(("--allow-local-artifacts",) if self.settings.allow_local_artifacts else ()),
         ]  # fmt: skip
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.data.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = self.data.read_state().get("pid", "unknown")
-            raise NotStarted(
-                f"StarLink already runs on {self.data.root} (pid {pid}); stop it with `starlink down`, "
-                "or give another --data-dir"
-            ) from None
 
     def _write_kubeconfigs(self) -> None:
         from starlink.apiserver.identity.pki import Pki, write_private
@@ -123,7 +118,10 @@ class Standalone:
             (self.data.admin_kubeconfig, ADMIN, [ADMIN_GROUP]),
             (self.data.operator_kubeconfig, OPERATOR, []),
         ):
-            certificate, key = pki.client(user, groups)
+            try:
+                certificate, key = pki.client(user, groups)
+            except ValueError as error:  # names the file, and what to do
+                raise NotStarted(str(error)) from None
             config = Config(self.url, pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
             write_private(path, render(config, user).encode())
 
@@ -143,17 +141,9 @@ class Standalone:
                         await client.raw("GET", "/readyz")
                         return
                     await asyncio.sleep(0.05)
-        tail = (self.data.logs / "apiserver.log").read_text().splitlines()[-3:]
+        said = last_said(apiserver.said())
         await self.stop()
-        raise NotStarted("the API server did not become ready; its log ends with:\n" + "\n".join(tail))
-
-    async def _servers_ready(self, client: Client) -> None:
-        """Waits for this machine's servers, but not for ever: an agent that fails says why in its log."""
-        with contextlib.suppress(TimeoutError, ClientError):
-            async with asyncio.timeout(SERVER_SECONDS):
-                for agent in self.agents:
-                    while not await _is_ready(client, agent.settings.name):  # noqa: ASYNC110 - it happens elsewhere
-                        await asyncio.sleep(0.05)
+        raise NotStarted(f"the API server did not become ready: {said}; all of it: {apiserver.log_file}")
 
     async def start_agent(self, client: Client, agent: LocalAgent) -> Child:
         """Gives an agent of this machine its identity and starts it."""
@@ -161,6 +151,7 @@ class Standalone:
         first = not any(child.name.startswith("agent") for child in self.children)
         label = "agent" if first else f"agent-{name}"
         kubeconfig = self.data.agent_kubeconfig if first else self.data.pki / f"{label}.kubeconfig"
+        self._newcomers.append(Newcomer(name, await standing.beat_of_server(client, name)))
         self._token_files[name] = await agent_tokens.write_identity(client, name, kubeconfig)
         placed = msgspec.structs.replace(agent.settings, address=self.address_of(agent))
         child = await self._start_child(label, [
@@ -213,11 +204,3 @@ class Standalone:
             await child.process.wait()
         self.children.remove(child)
         self._note()
-
-
-async def _is_ready(client: Client, name: str) -> bool:
-    try:
-        server = msgspec.convert(await client.get(SERVER, name), Server)
-    except NotFound:
-        return False
-    return conditions.is_true(server.status.conditions, conditions.READY)

@@ -72,5 +72,4 @@ common.give(cli, common.ALL)
 
 def main() -> None:
     """The console script."""
-    with faults.told():
-        cli.main(prog_name="starlink")
+    faults.run(cli)

@@ -1,10 +1,12 @@
 """`starlink up`: a standalone StarLink on this machine."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,18 +19,23 @@ import click
 import msgspec
 
 from starlink import log as logs
-from starlink.cli import names, options, places, renaming
-from starlink.cli.datadir import DataDir
+from starlink.cli import extras, names, options, places, renaming
+from starlink.cli.child import LOG_BYTES
+from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.earlier import FIELDS, settings_of
-from starlink.cli.launcher import LocalAgent, NotStarted, Standalone
+from starlink.cli.faults import os_error
+from starlink.cli.launcher import READY_SECONDS, STAND_SECONDS, LocalAgent, Standalone
 from starlink.cli.listening import NotHeard
+from starlink.cli.loglines import in_words, last_said
 from starlink.cli.settings import AgentSettings, BadSettings, UpSettings, merged
 from starlink.client.errors import ClientError
+from starlink.files import rolling
 from starlink.files.folder import NotUsable
 
 log = logging.getLogger("starlink.up")
 
-DETACH_SECONDS = 60.0
+DETACH_SECONDS = READY_SECONDS + STAND_SECONDS + 10.0
+_LITTLE_BYTES = 1024 * 1024
 _REFUSALS = (BadSettings, places.BadPlace, NotHeard, renaming.NotRenamed, NotStarted, ClientError)
 
 
@@ -43,22 +50,26 @@ def command(ctx: click.Context, detach: bool, given: dict[str, Any]) -> None:
     not given is as the last time, and '' puts an option back to its default, which stands in brackets.
     """
     data = DataDir.of(ctx.obj["data_dir"])
+    extras.demand("up")
     try:
         before = settings_of(data)
         settings = _settled(before, given)
+        extras.demand("up --etcd" if settings.etcd.endpoints else "up", etcd=bool(settings.etcd.endpoints))
         _check(before, settings, data)
         data.create()
         if detach:
             _detach(data)
             return
-        logs.setup("info", "up")
+        logs.setup("info", "up", plain=sys.stderr.isatty())
         said = _to_say(before, settings, upgraded=not data.settings.exists())
         agents = (LocalAgent(data.agent, settings),)
         asyncio.run(_run(Standalone(data, settings, agents, before.name if before else ""), said))
     except NotUsable as error:
         raise click.ClickException(f"--data-dir {data.root}: {error}") from None
-    except (*_REFUSALS, OSError) as error:
+    except _REFUSALS as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"--data-dir {data.root}: {os_error(error)}") from None
 
 
 def _settled(before: UpSettings | None, given: dict[str, Any]) -> UpSettings:
@@ -101,17 +112,34 @@ async def _run(standalone: Standalone, changes: Iterable[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await standalone.start()
-    except BaseException:
+        if await _started(standalone, stop):
+            whom = _whom(standalone.settings)
+            _say(*changes, greeting(standalone.data, standalone.url, whom), *standalone.notes)
+            await stop.wait()
+        again = standalone.data.command("up")
+        _say(f"stopping StarLink; tasks go on running, `{again}` goes on with them")
+    finally:
         await standalone.stop()
-        raise
-    for change in changes:
-        click.echo(change)
-    click.echo(greeting(standalone.data, standalone.url, _whom(standalone.settings)))
-    sys.stdout.flush()
-    await stop.wait()
-    click.echo("stopping StarLink; tasks go on running, `starlink up` goes on with them")
-    await standalone.stop()
+
+
+async def _started(standalone: Standalone, stop: asyncio.Event) -> bool:
+    """Whether it started before it was told to stop. Raises what `Standalone.start` does."""
+    starting, stopped = asyncio.create_task(standalone.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    return False
+
+
+def _say(*lines: str) -> None:
+    """Who listened may have left, as `head` does; StarLink stays."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo("\n".join(lines))
+        sys.stdout.flush()
 
 
 def _whom(agent: AgentSettings) -> str:
@@ -136,22 +164,32 @@ def greeting(data: DataDir, url: str, whom: str) -> str:
 
 def _detach(data: DataDir) -> None:
     """Starts `up` again in the background, and waits until it has said that it is up."""
+    data.demand_free()
     command = [sys.executable, "-m", "starlink.cli", *[word for word in sys.argv[1:] if word != "--detach"]]
-    log_file = data.logs / "up.log"
-    descriptor = os.open(log_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    rolling.cut(data.up_log, LOG_BYTES // 2)  # so that it is not cut while it is listened to
+    descriptor = os.open(data.up_log, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    began = os.fstat(descriptor).st_size
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True
     )
     os.close(descriptor)
     deadline = time.monotonic() + DETACH_SECONDS
     while time.monotonic() < deadline:
-        said = log_file.read_text()
-        if child.poll() is not None:
-            raise click.ClickException(said.strip().removeprefix("Error: ") or f"it ended with {child.returncode}")
-        if "StarLink is up" in said:
-            before, up, after = said.partition("StarLink is up")
-            click.echo(before, nl=False, err=True)  # warnings
+        ended, said = child.poll(), data.up_log.read_bytes()[began:].decode(errors="replace")
+        if ended is not None:
+            _, marker, why = f"\n{said}".rpartition("\nError: ")
+            raise click.ClickException(why.strip() if marker else f"it ended with {ended}: {_last(said, data)}")
+        before, up, after = said.partition("StarLink is up")
+        if up and after.endswith("\n"):
+            click.echo("".join(f"{line}\n" for line in in_words(before)), nl=False, err=True)  # warnings
             click.echo(f"{up}{after}".rstrip())
             return
         time.sleep(0.05)
-    raise click.ClickException(f"it is not up after {DETACH_SECONDS:g} s; see {log_file}")
+    raise click.ClickException(f"it is not up after {DETACH_SECONDS:g} s; see {data.up_log}")
+
+
+def _last(said: str, data: DataDir) -> str:
+    """What a log says last; a full disk leaves it empty."""
+    if not said and shutil.disk_usage(data.root).free < _LITTLE_BYTES:
+        return f"there is no room on the disk of {data.root}"
+    return last_said(said)

@@ -108,7 +108,10 @@ class Pki:
     def _still_good(
         self, path: Path, authority: Certificate, subject: x509.Name, names: list[x509.GeneralName]
     ) -> bool:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except ValueError:  # a damaged file: it is made anew
+            return False
         left = certificate.not_valid_after_utc - self._now
         if certificate.subject != subject or left < datetime.timedelta(days=RENEW_DAYS):
             return False
@@ -145,10 +148,17 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def _read_authority(certificates: Path, key: Path) -> tuple[Certificate, Key]:
-    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    try:
+        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    except (ValueError, TypeError):
+        raise ValueError(f"{key} holds no private key in PEM; restore the pki folder from a backup") from None
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{key} holds no EC private key; restore the pki folder from a backup")
-    for certificate in x509.load_pem_x509_certificates(certificates.read_bytes()):
+    try:
+        authorities = x509.load_pem_x509_certificates(certificates.read_bytes())
+    except ValueError:
+        raise ValueError(f"{certificates} holds no certificates in PEM; restore the pki folder from a backup") from None
+    for certificate in authorities:
         if certificate.public_key() == loaded.public_key():
             return certificate, loaded
     raise ValueError(f"{certificates} holds no certificate of the key in {key}; add it, or put the right key there")

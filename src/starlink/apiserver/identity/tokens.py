@@ -72,7 +72,10 @@ class TokenIssuer:
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        key = load_pem_private_key(key_path.read_bytes(), None)
+        try:
+            key = load_pem_private_key(key_path.read_bytes(), None)
+        except (ValueError, TypeError):
+            raise ValueError(f"{key_path} holds no private key in PEM; delete it to have one made") from None
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
             raise ValueError(f"{key_path} holds no EC P-256 private key; delete it to have one made")
         self.issuer = issuer
