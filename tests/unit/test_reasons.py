@@ -1,0 +1,80 @@
+"""docs/reasons.md has every reason that the code gives, and none that it does not."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+PLACES = (
+    "src/starlink/planning", "src/starlink/engine", "src/starlink/artifacts", "operator/starlink_operator",
+    "nodeagent/starlink_nodeagent", "src/starlink/apiserver/upkeep/bonds.py",
+)  # fmt: skip
+"""Where reasons are given."""
+COMPOSED = {'f"Task{verdict[0]}"': {"TaskComplete", "TaskFailed"}}
+"""Those that are no literals."""
+PHASES = {"Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed"}
+"""What an Assignment gives as its reason while there is nothing to say (nodeagent, report.py)."""
+NO_REASONS = {
+    *("Ready", "Reconciling", "Stalled", "Scheduled", "Available", "InstanceFailure", "QuotaAvailable"),  # conditions
+    *("True", "False", "Unknown", "Normal", "Warning", "Degraded", "Status"),  # what they and objects say
+    *("Event", "Instance", "Task"),  # kinds
+    *(
+        "NoExecute",
+        "DoNotSchedule",
+        "Never",
+        "OnFailure",
+        "Process",
+        "Features",
+        "Gi",
+        "Hostname",
+        "InternalIP",
+        "Party",
+        "PowerPC",
+        "LoongArch",
+    ),
+}
+"""What looks like a reason and is none. `Complete` and `BelowWatermark` are both."""
+_WORD = re.compile(r"[A-Z][a-z]+(?:[A-Z]+[a-z]*)*")
+_ROW = re.compile(r"^\| `(\w+)` \| \S.*\S \| \S.*\S \|$", re.MULTILINE)
+
+
+def files() -> Iterator[Path]:
+    for place in PLACES:
+        path = ROOT / place
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else (path,)
+
+
+def words() -> Iterator[tuple[str, str]]:
+    """What looks like a reason, and where."""
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.fullmatch(node.value):
+                yield node.value, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def documented() -> list[str]:
+    return _ROW.findall((ROOT / "docs" / "reasons.md").read_text())
+
+
+def test_every_reason_is_on_the_page_once() -> None:
+    page = documented()
+    missing = {word: where for word, where in words() if word not in {*page, *NO_REASONS}}
+    assert missing == {}, "give each a row in docs/reasons.md, or add it to NO_REASONS here"
+    assert sorted(set(page)) == sorted(page)
+
+
+def test_every_row_of_the_page_is_a_reason() -> None:
+    given = {word for word, _ in words()} | PHASES
+    sources = "\n".join(path.read_text() for path in files())
+    for template, composed in COMPOSED.items():
+        assert template in sources
+        given |= composed
+    assert {*documented()} - given == set()
+    assert {*documented()} & NO_REASONS == set()
+
+
+def test_every_line_of_its_tables_is_whole() -> None:
+    text = (ROOT / "docs" / "reasons.md").read_text()
+    assert len(re.findall(r"^\| `", text, re.MULTILINE)) == len(documented())
