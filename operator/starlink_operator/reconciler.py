@@ -19,6 +19,7 @@ from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_round
 from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Plan, RecordEvent
+from starlink_operator import rounds
 from starlink_operator.apply import Applier
 from starlink_operator.failures import Failures
 from starlink_operator.findings import Findings
@@ -162,6 +163,7 @@ class Reconciler:
             self._failures.note(plan)
             if not plan:
                 self._retries.forget((TASK, plan.subject))
+        rounds.note(len(dirty), planned.plans)
         await self._apply(planned.plans, self._apply_to_task)
 
     def _next(self) -> frozenset[ObjectKey]:
@@ -192,7 +194,7 @@ class Reconciler:
 
     async def _apply_to_task(self, plan: Plan) -> None:
         """A plan that fails is made again, from what is so then."""
-        log.info("plan", extra={"subject": str(plan.subject), "why": plan.reason, "actions": len(plan.actions)})
+        log.debug("plan", extra={"subject": str(plan.subject), "why": plan.reason, "actions": len(plan.actions)})
         try:
             await self._applier.apply(plan)
             self._retries.forget((plan.kind, plan.subject))

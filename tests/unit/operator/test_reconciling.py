@@ -267,3 +267,21 @@ async def test_what_waits_is_looked_at_when_a_server_is_heard_right_after_a_look
         operator.hear("servers", "s1", metadata={"uid": "uid-anew"}, status=ROOM)
         await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
     assert looks <= 4, "it is looked at for what it has heard, and not again and again"
+
+
+async def test_the_log_has_a_line_for_a_round_that_does_something_and_none_for_one_that_does_not(
+    planned: list[frozenset[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="starlink_operator")
+    operator = Operator()
+    for number in range(20):
+        operator.task(f"t{number}")
+    async with operator.running():
+        await soon(lambda: len(operator.writer.created()) == 20, "all are placed")
+        rounds, before = [record for record in caplog.records if record.message == "round"], len(planned)
+        operator.task("t0", "MODIFIED", suspend=True)
+        await soon(lambda: len(planned) > before, "another round")
+    assert sum(record.__dict__["actions"]["CreateAssignment"] for record in rounds) == 20
+    assert len(rounds) <= before and all(len(record.__dict__["first"]) <= 3 for record in rounds)
+    assert all(record.__dict__["tasks"] > 0 for record in caplog.records if record.message == "round")
+    assert [record for record in caplog.records if record.message == "plan"] == []
