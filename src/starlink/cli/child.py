@@ -55,10 +55,11 @@ class Child:
         return self._crashes >= CRASHES or code in REFUSALS
 
     def said(self) -> str:
-        """What its log has got since it was first started."""
+        """What its log has got since it was first started, the last of it."""
         try:
             with self.log_file.open("rb") as file:
-                file.seek(self._log_began)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._log_began, size - LOG_BYTES))
                 return file.read(LOG_BYTES).decode(errors="replace")
         except OSError:
             return ""
