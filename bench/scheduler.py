@@ -82,7 +82,7 @@ class _Taint:
 
 def _pools(strategy: str = "Spread") -> list[Pool]:
     quota = {"cpu": 10**9, "memory": 10**15, "assignments": 10**8}
-    return [Pool(f"pool-{number}", strategy=strategy, quota=quota) for number in range(4)]  # type: ignore[arg-type]
+    return [Pool(f"pool-{number}", strategy=strategy, quota=quota) for number in range(4)]
 
 
 def _load(group: str, repels: tuple[Term, ...] = ()) -> Load:

@@ -10,6 +10,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.merge_patch import merge
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
+from starlink.api.reading import read
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
@@ -31,6 +32,14 @@ from starlink.planning.world import World
 
 Obj = dict[str, Any]
 START = 1_750_000_000.0
+
+
+def _seen(obj: Obj, view: type[Any]) -> Any:
+    """The object as a cache has it."""
+    try:
+        return msgspec.convert(obj, view)
+    except msgspec.ValidationError:
+        return read(msgspec.json.Decoder(view), view, msgspec.json.encode(obj))
 
 
 class Cluster:
@@ -87,7 +96,8 @@ class Cluster:
             return
         self.objects.pop((obj["kind"], meta["namespace"], meta["name"]), None)
         for other in list(self.objects.values()):  # the garbage collector
-            if any(owner["uid"] == meta["uid"] for owner in other["metadata"].get("ownerReferences", ())):
+            owners = other["metadata"].get("ownerReferences", ())
+            if any(isinstance(owner, dict) and owner["uid"] == meta["uid"] for owner in owners):
                 self.delete(other)
 
     def _touch(self, obj: Obj) -> None:
@@ -110,7 +120,7 @@ class Cluster:
         )
 
     def all(self, kind: str, view: type[Any]) -> list[Any]:
-        return [msgspec.convert(obj, view) for key, obj in sorted(self.objects.items()) if key[0] == kind]
+        return [_seen(obj, view) for key, obj in sorted(self.objects.items()) if key[0] == kind]
 
     def assignments(self) -> list[Assignment]:
         return self.all("Assignment", Assignment)

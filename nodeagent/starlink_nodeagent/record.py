@@ -4,6 +4,7 @@ import math
 import re
 import zlib
 from dataclasses import replace
+from typing import cast
 
 import msgspec
 
@@ -100,7 +101,7 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         restarts=status.restarts,
     )
     if assignment.finished:
-        record.phase, record.reason, record.message = status.phase, status.reason, status.message
+        record.phase, record.reason, record.message = cast(Phase, status.phase), status.reason, status.message
         record.exit_code, record.signal = status.exit_code, status.signal
     return record
 

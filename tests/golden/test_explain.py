@@ -34,7 +34,7 @@ def quota(given: Mapping[str, Any]) -> dict[str, int]:
 def taint(text: str) -> Taint:
     pair, effect = text.split(":")
     key, _, value = pair.partition("=")
-    return Taint(key=key, value=value, effect=effect)  # type: ignore[arg-type]
+    return Taint(key=key, value=value, effect=effect)
 
 
 def nodes(given: Mapping[str, Any]) -> Iterator[Node]:

@@ -1,13 +1,15 @@
 """Assignment: one attempt of one slot of a task on one server."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from starlink.api import labels
+from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
 from starlink.api.template import Template
 
 Phase = Literal["Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed", "Unknown"]
-"""Unknown is the operator's word where the server is not heard; the agent's next report takes its place."""
+"""Those that this version writes; who is newer may write others, which are none of the final ones. Unknown is the
+operator's word where the server is not heard; the agent's next report takes its place."""
 
 FINAL_PHASES: frozenset[str] = frozenset({"Stopped", "Exited", "Failed"})
 """Nothing of the assignment runs any more, and nothing of it will."""
@@ -18,7 +20,7 @@ class AssignmentSpec(View, frozen=True):
     slot: str
     attempt: int
     template: Template
-    desired: Literal["Running", "Stopped"] = "Running"
+    desired: Annotated[str, known(Literal["Running", "Stopped"])] = "Running"
     reason: str = ""
     wait_for: tuple[str, ...] = ()
 
@@ -31,7 +33,7 @@ class Endpoint(View, frozen=True):
 
 class AssignmentStatus(View, frozen=True):
     observed_generation: int = 0
-    phase: Phase = "Pending"
+    phase: str = "Pending"
     ready: bool = False
     reason: str = ""
     message: str = ""

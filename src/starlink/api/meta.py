@@ -1,7 +1,5 @@
 """What every object carries: metadata, owners and conditions."""
 
-from typing import Literal
-
 import msgspec
 
 
@@ -41,14 +39,12 @@ class Metadata(View, frozen=True):
         return next((owner.uid for owner in self.owner_references if owner.controller), "")
 
 
-ConditionStatus = Literal["True", "False", "Unknown"]
-
-
 class Condition(View, frozen=True):
-    """One condition. `last_transition_time` is RFC 3339 and set by `conditions.merge`."""
+    """One condition. `status` is True, False or Unknown; `last_transition_time` is RFC 3339 and set by
+    `conditions.merge`."""
 
     type: str
-    status: ConditionStatus
+    status: str
     reason: str
     message: str = ""
     last_transition_time: str = ""
@@ -65,10 +61,27 @@ class ObjectKey(msgspec.Struct, frozen=True, order=True):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+class Unreadable(View, frozen=True):
+    """Why an object can't be read: the first field, by its path, and what is wrong with it. `missing` are the paths of
+    all fields that neither this reading nor an earlier one tells."""
+
+    why: str
+    missing: tuple[str, ...] = ()
+
+    def lacks(self, path: str) -> bool:
+        """Whether what is at the path, or a part of it, is not known."""
+        return any(f"{one}.".startswith(f"{path}.") or f"{path}.".startswith(f"{one}.") for one in self.missing)
+
+
 class Object(View, frozen=True):
     """What the views of all kinds share."""
 
     metadata: Metadata
+
+    @property
+    def unreadable(self) -> Unreadable | None:
+        """Why it can't be read as a whole; None when it can. Only `api.reading` gives one."""
+        return None
 
     @property
     def key(self) -> ObjectKey:

@@ -1,12 +1,12 @@
 """Pool: servers that share a quota and a policy."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
 from starlink.api.quantity import Quantity
-from starlink.api.template import Architecture
 
 
 class Quota(View, frozen=True):
@@ -58,8 +58,8 @@ class PoolSpec(View, frozen=True):
     """`lend` is what others of the cohort may use while it is unused; `borrow` None borrows whatever is lent."""
 
     selector: dict[str, str] = msgspec.field(default_factory=dict)
-    architectures: tuple[Architecture, ...] = ()
-    strategy: Literal["Pack", "Spread"] = "Spread"
+    architectures: tuple[str, ...] = ()
+    strategy: Annotated[str, known(Literal["Pack", "Spread"])] = "Spread"
     namespaces: tuple[str, ...] = ()
     quota: Quota = Quota()
     cohort: str = ""

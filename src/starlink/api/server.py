@@ -1,10 +1,11 @@
 """Server: a machine on which a node agent runs instances."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from starlink.api import labels
+from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
 from starlink.api.quantity import Quantity
 
@@ -13,12 +14,12 @@ TaintEffect = Literal["NoSchedule", "NoExecute", "PreferNoSchedule"]
 
 class Taint(View, frozen=True):
     key: str
-    effect: TaintEffect
+    effect: Annotated[str, known(TaintEffect)]
     value: str = ""
 
 
 class Address(View, frozen=True):
-    type: Literal["InternalIP", "Hostname"]
+    type: str
     address: str
 
 

@@ -1,14 +1,15 @@
 """Task: a workload."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
 from starlink.api import duration, labels
+from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
 from starlink.api.server import TaintEffect
 from starlink.api.slots import FixedSlots
-from starlink.api.template import Architecture, RestartPolicy, Template
+from starlink.api.template import Architecture, Template
 
 DEFAULT_REPLICAS = 1
 DEFAULT_COMPLETIONS = 1
@@ -20,9 +21,9 @@ DEFAULT_MIN_READY = 5.0
 
 class Toleration(View, frozen=True):
     key: str | None = None
-    operator: Literal["Equal", "Exists"] = "Equal"
+    operator: Annotated[str, known(Literal["Equal", "Exists"])] = "Equal"
     value: str = ""
-    effect: TaintEffect | None = None
+    effect: Annotated[str, known(TaintEffect)] | None = None
 
 
 class Affinity(View, frozen=True):
@@ -42,12 +43,12 @@ class Spread(View, frozen=True):
 
     topology_key: str
     max_skew: int = 1
-    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "DoNotSchedule"
+    when_unsatisfiable: Annotated[str, known(Literal["DoNotSchedule", "ScheduleAnyway"])] = "DoNotSchedule"
 
 
 class Placement(View, frozen=True):
     pool: str = ""
-    architectures: tuple[Architecture, ...] = ()
+    architectures: tuple[str, ...] = ()
     server_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     lost_after: str = "15s"
@@ -56,7 +57,7 @@ class Placement(View, frozen=True):
     affinity: tuple[Affinity, ...] = ()
     anti_affinity: tuple[Affinity, ...] = ()
     spread: tuple[Spread, ...] = ()
-    preferred_architectures: tuple[Architecture, ...] = ()
+    preferred_architectures: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
 
     @property
@@ -80,7 +81,7 @@ class Update(View, frozen=True):
 
 class TaskSpec(View, frozen=True):
     template: Template
-    type: Literal["Service", "Batch"] = "Service"
+    type: Annotated[str, known(Literal["Service", "Batch"])] = "Service"
     replicas: int | None = None
     servers: tuple[ServerCount, ...] = ()
     completions: int | None = None
@@ -103,7 +104,7 @@ class ArtifactFinding(View, frozen=True):
     could look."""
 
     digest: str = ""
-    architectures: tuple[Architecture, ...] = ()
+    architectures: tuple[str, ...] = ()
     source: str = ""
 
     @property
@@ -194,12 +195,12 @@ class Task(Object, frozen=True):
         return DEFAULT_RETRIES if self.spec.retries is None else self.spec.retries
 
     @property
-    def restart_policy(self) -> RestartPolicy:
+    def restart_policy(self) -> str:
         """What the template says, else Always for a Service and Never for a Batch."""
         return self.spec.template.restart.policy or ("Never" if self.is_batch else "Always")
 
     @property
-    def architectures(self) -> tuple[Architecture, ...]:
+    def architectures(self) -> tuple[str, ...]:
         """Those that will do: declared, and of the artifact's variants where it has some, else found inside it; empty
         when all will."""
         declared, artifact = self.spec.placement.architectures, self.spec.template.artifact

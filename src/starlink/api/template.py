@@ -4,14 +4,16 @@ The defaults here are those of the CRDs, so that a template with its defaults fi
 without are the same value and have the same revision.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from starlink.api.enumerations import known
 from starlink.api.meta import View
 from starlink.api.quantity import Quantity
 
 Architecture = Literal["amd64", "arm64", "riscv64"]
+Runtime = Literal["Process"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 
@@ -21,7 +23,7 @@ class EnvVar(View, frozen=True):
 
 
 class ArtifactVariant(View, frozen=True):
-    architecture: Architecture
+    architecture: str
     url: str
     sha256: str
 
@@ -88,7 +90,7 @@ class Backoff(View, frozen=True):
 
 
 class Restart(View, frozen=True):
-    policy: RestartPolicy | None = None
+    policy: Annotated[str, known(RestartPolicy)] | None = None
     backoff: Backoff = Backoff()
     limit: int | None = None
 
@@ -104,7 +106,7 @@ class Logs(View, frozen=True):
 
 
 class Template(View, frozen=True):
-    runtime: Literal["Process"] = "Process"
+    runtime: Annotated[str, known(Runtime)] = "Process"
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
@@ -118,7 +120,7 @@ class Template(View, frozen=True):
     logs: Logs = Logs()
 
 
-def resolved(template: Template, policy: RestartPolicy) -> Template:
+def resolved(template: Template, policy: str) -> Template:
     """The template as an Assignment carries it: the restart policy written out."""
     restart = msgspec.structs.replace(template.restart, policy=template.restart.policy or policy)
     return msgspec.structs.replace(template, restart=restart)

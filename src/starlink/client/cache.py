@@ -9,12 +9,14 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from traceback import format_tb
+from typing import Generic, TypeVar
 
 import msgspec
 
 from starlink.api.kinds import Kind
 from starlink.api.meta import Object, ObjectKey
+from starlink.api.reading import TROUBLE, Decoder, completed, read
 from starlink.client.errors import ApiError, ClientError, Gone
 from starlink.client.kube import Client
 
@@ -27,7 +29,6 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
 T = TypeVar("T", bound=Object)
-T_co = TypeVar("T_co", bound=Object, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,9 @@ class Change(Generic[T]):
 Subscriber = Callable[[Change[T]], None]
 
 
-class Decoder(Protocol[T_co]):
-    """What reads an object; raises msgspec.MsgspecError."""
-
-    def decode(self, body: bytes | msgspec.Raw, /) -> T_co: ...
-
-
 class Cache(Generic[T]):
-    """The objects of one kind (a `view` type), as of the last that was heard.
+    """The objects of one kind (a `view` type), as of the last that was heard. What can't be read is there too, marked
+    as `unreadable`: only what the API says is gone is gone.
 
     `now` is a monotonic clock; `jitter` gives factors around 1 for pauses; `decoder` reads objects, else one of `view`.
     """
@@ -68,6 +64,7 @@ class Cache(Generic[T]):
     ) -> None:
         self._client = client
         self._kind = kind
+        self._view = view
         self._decoder: Decoder[T] = decoder or msgspec.json.Decoder(view)
         self._now = now
         self._jitter = jitter
@@ -103,7 +100,7 @@ class Cache(Generic[T]):
 
     def overlay(self, body: bytes) -> None:
         """Takes the answer to one's own write as seen, unless something newer was."""
-        self._take(self._decoder.decode(body))
+        self.hear(None, body)
 
     def overlay_gone(self, key: ObjectKey) -> None:
         """Takes one's own deletion as seen."""
@@ -215,12 +212,11 @@ class Cache(Generic[T]):
             self._take(obj)
 
     def _decode(self, raw: msgspec.Raw) -> T | None:
-        """An object that can't be read is told of and passed over: it must not stall the others."""
+        """What has not even a name is told of and passed over: it must not stall the others."""
         try:
-            return self._decoder.decode(raw)
-        except msgspec.MsgspecError as error:
-            meta = _meta_decoder.decode(raw).metadata
-            log.error("%s %s/%s can't be read: %s", self._kind.kind, meta.namespace, meta.name, error)
+            return read(self._decoder, self._view, raw)
+        except TROUBLE as error:
+            log.error("an object of %s has no name that can be read: %s", self._kind.plural, error)
             return None
 
     def _take(self, obj: T) -> None:
@@ -228,8 +224,17 @@ class Cache(Generic[T]):
         old = self._objects.get(key)
         if (old is not None and _version(old) >= version) or self._gone.get(key, 0) >= version:
             return
+        if obj.unreadable is not None:
+            obj = completed(obj, old)
+            self._log_trouble(obj, old)
         self._objects[key] = obj
         self._tell(Change(key, old, obj))
+
+    def _log_trouble(self, obj: T, old: T | None) -> None:
+        """Once for each that is wrong with it."""
+        why = obj.unreadable.why if obj.unreadable else ""
+        if old is None or old.unreadable is None or old.unreadable.why != why:
+            log.error("%s %s can't be read and is left alone: %s", self._kind.kind, obj.key, why)
 
     def _drop(self, key: ObjectKey, version: int) -> None:
         old = self._objects.get(key)
@@ -239,8 +244,14 @@ class Cache(Generic[T]):
             self._tell(Change(key, old, None))
 
     def _tell(self, change: Change[T]) -> None:
+        """What one subscriber raises troubles neither the others nor the watch."""
         for subscriber in self._subscribers:
-            subscriber(change)
+            try:
+                subscriber(change)
+            except Exception as error:
+                at = "".join(format_tb(error.__traceback__))  # without its words, which may hold what was stored
+                told = self._kind.kind, change.key, type(error).__name__
+                log.error("a change of %s %s was not taken: %s", *told, extra={"traceback": at})
 
 
 def _put_off(silence: asyncio.Timeout) -> None:
@@ -251,8 +262,6 @@ def _put_off(silence: asyncio.Timeout) -> None:
 
 
 class _Meta(msgspec.Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
     resource_version: str = ""
 
 

@@ -9,6 +9,7 @@ from starlink.api.task import Task
 from starlink.engine.neighbours import group_of
 from starlink.planning.health import Health
 from starlink.planning.observed import ready_now
+from starlink.planning.unreadable import unclear
 from starlink.planning.world import World
 
 _MOST_TOLD = 3
@@ -41,6 +42,9 @@ def gangs(world: World) -> frozenset[str]:
 
 
 def _left(task: Task, world: World, health: Health) -> int:
+    """None of a task of which something can't be read: it is not known what is disturbed then."""
+    if any(map(unclear, world.assignments[task.key])):
+        return 0
     left = budget(task, world, health).left
     if left and task.spec.placement.gang:
         return left if left >= sum(1 for a in _of(task, world) if not a.stopping) else 0

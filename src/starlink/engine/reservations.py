@@ -59,15 +59,21 @@ class Reservations:
         self.loads = Loads()
         self.faults = Faults()
         self.waiting: dict[ObjectKey, Held] = {}
-        self._servers: dict[str, tuple[Server, str, bool, Overcommit]] = {}
+        self._servers: dict[str, tuple[Server, str, bool, Overcommit, bool]] = {}
         self._groups: dict[ObjectKey, _Group] = {}
         self._gone: frozenset[str] = frozenset()
+        self._shutting: dict[ObjectKey, frozenset[str]] = {}
+        self._shut: frozenset[str] = frozenset()
         self._artifacts: dict[str, Tally[str]] = {}
 
     def follow(self, world: World, pools: Mapping[str, str], health: Health, neighbours: Neighbours) -> Fleet:
         """The fleet of this world; `pools` says the effective pool of each server."""
         self._follow_servers(world, pools, health)
         self._follow_assignments(world, health, neighbours)
+        shut = frozenset(name for group in self._shutting.values() for name in group)
+        if shut != self._shut:
+            self._shut = shut
+            self._follow_servers(world, pools, health)
         self.fleet.set_pools([scheduling_pool(pool, self.fleet) for pool in world.pools.values()])
         return self.fleet
 
@@ -77,7 +83,7 @@ class Reservations:
             ready = bool(server.status.architecture) and not health.is_suspect(name) and not server.declared_gone
             pool = world.pools.get(pools[name])
             overcommit = pool.spec.overcommit if pool else _AS_DECLARED
-            now = (server, pools[name], ready, overcommit)
+            now = (server, pools[name], ready, overcommit, name in self._shut)
             before = self._servers.get(name)
             if before is not None and before[0] is server and before[1:] == now[1:]:
                 continue
@@ -127,10 +133,14 @@ class Reservations:
             self.fleet.charge(assignment.uid, charge._replace(counted=False) if is_lost else charge)
         self._hold_artifacts(assignments, 1)
         priority = task.spec.placement.priority if task else 0
+        self._shutting.pop(key, None)
+        if shut := frozenset(a.spec.server for a in taking if _takes_unknown(a)):
+            self._shutting[key] = shut
         self._groups[key] = _Group(assignments, priority, apart, uids, servers, lost)
 
     def _forget(self, key: ObjectKey) -> None:
         group = self._groups.pop(key)
+        self._shutting.pop(key, None)
         self._release(group.uids)
         self._hold_artifacts(group.assignments, -1)
 
@@ -155,6 +165,12 @@ class Reservations:
         )
 
 
+def _takes_unknown(assignment: Assignment) -> bool:
+    """Whether it can't be read what it takes, and nobody read it before: nothing more comes to its server."""
+    trouble = assignment.unreadable
+    return trouble is not None and (trouble.lacks("spec.template.resources") or trouble.lacks("spec.template.ports"))
+
+
 def _is_so(group: _Group, task: Task | None, health: Health) -> bool:
     return group.lost == _lost(group.servers, task, health)
 
@@ -175,7 +191,7 @@ def _offered(server: Server) -> dict[str, int]:
     return offered
 
 
-def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit) -> Node:
+def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit, shut: bool) -> Node:
     allocatable = _offered(server)
     if "cpu" in allocatable:
         allocatable["cpu"] = min(allocatable["cpu"] * overcommit.cpu // 100, quantity.MOST)
@@ -188,6 +204,6 @@ def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit) -> Nod
         runtimes=server.status.runtimes or ("Process",),
         features=server.status.features,
         ready=ready,
-        schedulable=not server.spec.unschedulable and not server.metadata.deleting,
+        schedulable=not (server.spec.unschedulable or server.metadata.deleting or shut),
         allocatable=allocatable,
     )

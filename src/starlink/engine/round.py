@@ -15,13 +15,13 @@ from starlink.engine.placing import Found, Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
 from starlink.engine.turns import in_turn
-from starlink.planning.failure import INTERNAL_ERROR, plan_of_failure
-from starlink.planning.health import assess
+from starlink.planning.failure import INTERNAL_ERROR, plan_of_failure, plan_of_unreadable
+from starlink.planning.health import Health, assess
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
 from starlink.planning.replacements import MustMove
 from starlink.planning.server import Charged, plan_server
-from starlink.planning.task import Examined, Placement, abandon, complete, examine, invalid
+from starlink.planning.task import Examined, Placement, abandon, complete, examine, invalid, releases
 from starlink.planning.world import World
 from starlink.scheduling.taints import tolerated
 
@@ -54,8 +54,9 @@ def plan_round(
     keys = sorted({*world.tasks, *world.assignments} if dirty is None else dirty)
     bulkhead = Bulkhead[ObjectKey]()
     examined: dict[ObjectKey, Examined] = {}
+    set_apart = {**contained.tasks, **contained.unread.tasks}
     for key in keys:
-        if key not in contained.tasks and (task := world.tasks.get(key)):
+        if key not in set_apart and (task := world.tasks.get(key)):
             with bulkhead.around(key):
                 examined[key] = examine(task, world, health, must_move(task, world, pools))
     found: dict[ObjectKey, Found] = {}
@@ -71,9 +72,11 @@ def plan_round(
     def plan(key: ObjectKey) -> Plan:
         if key in examined:
             placement = found[key].placement if key in found else Placement()
-            placement = _explained(placement, examined[key].task, contained.pools)
+            placement = _explained(placement, examined[key].task, {**contained.pools, **contained.unread.pools})
             return complete(examined[key], placement, world, health)
         assignments = world.assignments.get(key, ())
+        if key in contained.unread.tasks:
+            return _left_alone(declared[key], contained.unread.tasks[key], assignments, health, world.now)
         if key in contained.tasks:
             return invalid(declared[key], contained.tasks[key], assignments, health, world.now)
         return abandon(key, assignments, health)
@@ -90,6 +93,14 @@ def _failed(key: ObjectKey, tasks: Mapping[ObjectKey, Task], error: Exception, n
     if key not in tasks:
         return Plan(TASK, key, reason=INTERNAL_ERROR, error=error)
     return plan_of_failure(TASK, tasks[key], error, now)
+
+
+def _left_alone(task: Task, why: str, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
+    """The plan for a task that can't be read. Once it is deleted, those of its assignments go that have stopped."""
+    plan = plan_of_unreadable(TASK, task, why, now)
+    if not task.metadata.deleting:
+        return plan
+    return replace(plan, actions=(*releases(assignments, health), *plan.actions))
 
 
 def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
@@ -135,6 +146,9 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
     bulkhead, plans = Bulkhead[str](), list[Plan]()
     for name, server in sorted(world.servers.items()):
         with bulkhead.around(name):
+            if name in contained.unread.servers:
+                plans.append(plan_of_unreadable(SERVER, server, contained.unread.servers[name], world.now))
+                continue
             index = fleet.index[name]
             amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
             charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
@@ -143,6 +157,9 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
     against, bulkhead = outsiders(fleet, world.pools), Bulkhead()
     for name, pool in sorted(world.pools.items()):
         with bulkhead.around(name):
+            if name in contained.unread.pools:
+                plans.append(plan_of_unreadable(POOL, pool, contained.unread.pools[name], world.now))
+                continue
             use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
             if pool.metadata.deleting:
                 use = replace(
@@ -167,11 +184,12 @@ def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:
 
     def why(assignment: Assignment) -> str:
         server = world.servers.get(assignment.spec.server)
-        if server is None:
+        if server is None or server.unreadable is not None:
             return ""
         if server.metadata.deleting:
             return "ServerDraining"
-        if placement.pool in world.pools and pools[server.name] != placement.pool:
+        pool = world.pools.get(placement.pool)
+        if pool is not None and pool.unreadable is None and pools[server.name] != placement.pool:
             return POOL_CHANGED
         evicting = [taint for taint in server.spec.taints if taint.effect == "NoExecute"]
         return "" if all(tolerated(taint, placement.tolerations) for taint in evicting) else "Evicted"

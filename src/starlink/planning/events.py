@@ -12,6 +12,7 @@ from starlink.api.task import Task
 from starlink.planning.observed import PREEMPTED, SERVER_LOST
 from starlink.planning.plan import Action, RecordEvent
 from starlink.planning.status import WAITING
+from starlink.planning.unreadable import UNREADABLE
 from starlink.planning.words import without_numbers
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _became(task: Task, status: Mapping[str, Any], word: str) -> tuple[str, str,
     if old and (old.status, old.reason) == (new["status"], new["reason"]) and _alike(was, message):
         return None
     if word == "Ready":
+        if new["reason"] == UNREADABLE:
+            return "Warning", UNREADABLE, message
         return ("Warning", "AttemptFailed", message) if new["reason"] == "AttemptsFail" else None
     if word == "Complete":
         return ("Normal", "Complete", message) if new["status"] == "True" else None

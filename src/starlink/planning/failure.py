@@ -1,4 +1,4 @@
-"""What is told of an object that could not be planned: a fault of StarLink's, which troubles no other object. Pure."""
+"""What is told of an object that could not be planned, or not be read: it troubles no other object. Pure."""
 
 from pathlib import PurePath
 from traceback import extract_tb, format_tb
@@ -11,6 +11,7 @@ from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
+from starlink.planning.unreadable import UNREADABLE, told
 
 INTERNAL_ERROR = "InternalError"
 """The reason of Ready and Stalled where planning an object raised."""
@@ -20,15 +21,26 @@ def plan_of_failure(kind: Kind, obj: Task | Server | Pool, error: Exception, now
     """The plan for an object whose planning raised `error`: what it has goes on, and it is told. `Plan.error` says that
     it is to be planned again later."""
     message = f"its planning failed ({where(error)}), a fault of StarLink's: what runs goes on; see the operator's log"
+    return Plan(kind, obj.key, _telling(kind, obj, INTERNAL_ERROR, message, now), INTERNAL_ERROR, error=error)
+
+
+def plan_of_unreadable(kind: Kind, obj: Task | Server | Pool, why: str, now: float) -> Plan:
+    """The plan for an object that can't be read, for a reason: it is told, and nothing else is done."""
+    return Plan(kind, obj.key, _telling(kind, obj, UNREADABLE, told(why), now), UNREADABLE)
+
+
+def _telling(kind: Kind, obj: Task | Server | Pool, reason: str, message: str, now: float) -> tuple[Action, ...]:
+    """The conditions where they change, and an Event then. Conditions that can't be read are not written over."""
+    event = RecordEvent(kind, obj.key, obj.uid, "Warning", reason, message)
+    if obj.unreadable is not None and obj.unreadable.lacks("status.conditions"):
+        return (event,)
     old = obj.status.conditions
-    found = conditions.of_generation(_conditions(message), obj.metadata.generation)
-    told = conditions.merge(old, found, now=format_time(now))
-    actions: list[Action] = []
-    if told != old:
-        status = {"conditions": [conditions.entry(condition) for condition in told]}
-        actions.append(UpdateStatus(kind, obj.key, obj.uid, status))
-        actions.append(RecordEvent(kind, obj.key, obj.uid, "Warning", INTERNAL_ERROR, message))
-    return Plan(kind, obj.key, tuple(actions), INTERNAL_ERROR, error=error)
+    found = conditions.of_generation(_conditions(reason, message), obj.metadata.generation)
+    merged = conditions.merge(old, found, now=format_time(now))
+    if merged == old:
+        return ()
+    status = {"conditions": [conditions.entry(condition) for condition in merged]}
+    return UpdateStatus(kind, obj.key, obj.uid, status), event
 
 
 def where(error: BaseException) -> str:
@@ -43,9 +55,9 @@ def frames(error: BaseException) -> str:
     return "".join(format_tb(error.__traceback__))
 
 
-def _conditions(message: str) -> tuple[Condition, ...]:
+def _conditions(reason: str, message: str) -> tuple[Condition, ...]:
     return (
-        Condition(type="Ready", status="Unknown", reason=INTERNAL_ERROR, message=message),
-        Condition(type="Reconciling", status="False", reason=INTERNAL_ERROR),
-        Condition(type="Stalled", status="True", reason=INTERNAL_ERROR, message=message),
+        Condition(type="Ready", status="Unknown", reason=reason, message=message),
+        Condition(type="Reconciling", status="False", reason=reason),
+        Condition(type="Stalled", status="True", reason=reason, message=message),
     )

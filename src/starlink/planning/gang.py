@@ -16,11 +16,14 @@ def changes(observed: Observed, slots: frozenset[str], revision: str, health: He
     begun; and nothing is placed before all have stopped."""
     live = {slot: a for slot, a in observed.live.items() if slot in slots}
     found = due(live, revision, must_move)
-    going = {slot: a for slot, a in observed.active.items() if slot in slots and a.stopping}
+    unclear = {a.uid for a in observed.unclear}
+    going = {slot: a for slot, a in observed.active.items() if slot in slots and a.stopping and a.uid not in unclear}
     if why := _begun(observed, slots, going, revision, must_move):
         return Change(_all_of(live, why), _TOLD if live else "", waits=bool(going or live))
     if not found or going:
         return Change(updating=_TOLD if found else "", waits=bool(going))
+    if unclear:
+        return Change(updating=f"{_TOLD}, and waits for what can't be read", waits=True)
     if silent := sorted({a.spec.server for a in live.values() if health.is_suspect(a.spec.server)}):
         return Change(updating=f"{_TOLD}, and waits for {', '.join(silent[:5])}: silent", waits=True)
     return Change(updating=_TOLD, renewal=_renewal(observed, slots, live, found), waits=True)

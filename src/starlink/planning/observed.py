@@ -8,6 +8,7 @@ from starlink.api.task import Task
 from starlink.api.timestamp import parse_time
 from starlink.planning.health import Health
 from starlink.planning.standing import Standing
+from starlink.planning.unreadable import unclear
 
 SERVER_LOST = "ServerLost"
 PREEMPTED = "Preempted"
@@ -22,6 +23,7 @@ class Observed:
     that are not stopping. `finished` has the last finished one of a slot that nobody deletes. `lost` are those on lost
     servers: their slots are free for a next attempt, and where none is made, they are taken back as they are when the
     server returns. `replaced` have a later attempt and were not told to stop. `leaving` are deleted ones.
+    `unclear` can't be read: they occupy their slots, are nothing else of all this, and are left alone.
     """
 
     task: Task
@@ -32,6 +34,7 @@ class Observed:
     lost: tuple[Assignment, ...]
     replaced: tuple[Assignment, ...]
     leaving: tuple[Assignment, ...]
+    unclear: tuple[Assignment, ...]
     attempts: Mapping[str, int]
     failures: Mapping[str, int]
     standing: Standing
@@ -48,9 +51,13 @@ def observe(
     superseded: list[Assignment] = []
     lost: list[Assignment] = []
     leaving: list[Assignment] = []
+    unclear_ones: list[Assignment] = []
     attempts = _attempts(task, mine)
     for assignment in mine:
         slot = assignment.spec.slot
+        if unclear(assignment):
+            unclear_ones.append(assignment)
+            continue
         if assignment.metadata.deleting:
             leaving.append(assignment)
         if assignment.finished:
@@ -62,15 +69,19 @@ def observe(
             lost.append(assignment)
         else:
             active[slot] = assignment
+    live = {slot: assignment for slot, assignment in active.items() if not assignment.stopping}
+    for assignment in unclear_ones:
+        active.setdefault(assignment.spec.slot, assignment)
     return Observed(
         task,
         active,
-        {slot: assignment for slot, assignment in active.items() if not assignment.stopping},
+        live,
         finished,
         tuple(superseded),
         tuple(lost),
         tuple(a for a in lost if _is_replaced(a, attempts) and not a.stopping),
         tuple(leaving),
+        tuple(unclear_ones),
         attempts,
         _failures(task, finished, superseded, attempts),
         Standing(task, health, ready_for or {}),

@@ -20,14 +20,23 @@ from starlink.planning.world import World
 
 
 def effective_pools(world: World) -> dict[str, str]:
-    """The pool of each server: what its spec names, else the first pool by name whose selector adopts it, else ""."""
+    """The pool of each server: what its spec names, else the first pool by name whose selector adopts it, else "". A
+    pool whose selector can't be read keeps what it had."""
     adopting = sorted((name, pool.spec.selector) for name, pool in world.pools.items() if pool.spec.selector)
-    return {name: _pool_of(server, adopting) for name, server in world.servers.items()}
+    kept = frozenset(name for name, pool in world.pools.items() if keeps_servers(pool))
+    return {name: _pool_of(server, adopting, kept) for name, server in world.servers.items()}
 
 
-def _pool_of(server: Server, adopting: list[tuple[str, dict[str, str]]]) -> str:
+def keeps_servers(pool: Pool) -> bool:
+    """Whether it can't be told which servers are in it but by what was told last."""
+    return pool.unreadable is not None and pool.unreadable.lacks("spec.selector")
+
+
+def _pool_of(server: Server, adopting: list[tuple[str, dict[str, str]]], kept: frozenset[str]) -> str:
     if server.spec.pool:
         return server.spec.pool
+    if server.status.pool in kept:
+        return server.status.pool
     return next((name for name, selector in adopting if labels.selects(selector, server.metadata.labels)), "")
 
 

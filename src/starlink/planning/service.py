@@ -54,10 +54,11 @@ def most_wants(task: Task) -> int:
 
 
 def _kept(observed: Observed, desired: int, ready: Callable[[Assignment], bool]) -> list[str]:
-    """The live slots to keep: scaling down takes unready ones first, then the highest."""
-    live = observed.live
+    """The slots to keep: those of instances that can't be read, and of live ones, where scaling down takes unready ones
+    first, then the highest."""
+    live, unclear = observed.live, [a.spec.slot for a in observed.unclear]
     first_kept = sorted(live, key=lambda slot: (not ready(live[slot]), order(slot)))
-    return first_kept[:desired]
+    return [*unclear, *first_kept[: max(desired - len(unclear), 0)]]
 
 
 def _slots(
@@ -82,9 +83,10 @@ def _fixed(observed: Observed, health: Health) -> tuple[frozenset[str], bool]:
 def _counted(observed: Observed, kept: list[str], desired: int) -> tuple[frozenset[str], bool]:
     """Those kept and others, which are first those of lost attempts, for these may come back, and then the lowest; at
     most `most_wants` others at once."""
-    missing = min(desired - len(kept), most_wants(observed.task))
-    lost = sorted({a.spec.slot for a in observed.lost if not a.stopping} - observed.live.keys(), key=order)
-    lowest = (slot for number in count() if (slot := str(number)) not in observed.live and slot not in lost)
+    missing = max(min(desired - len(kept), most_wants(observed.task)), 0)
+    taken = {*kept, *observed.live}
+    lost = sorted({a.spec.slot for a in observed.lost if not a.stopping} - taken, key=order)
+    lowest = (slot for number in count() if (slot := str(number)) not in taken and slot not in lost)
     return frozenset({*kept, *islice(chain(lost, lowest), missing)}), desired - len(kept) > missing
 
 

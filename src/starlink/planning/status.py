@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
 from starlink.planning.replacements import troubled
 from starlink.planning.slots import remembered_slots
+from starlink.planning.unreadable import UNREADABLE, told, unclear
 from starlink.planning.words import counted, is_or_are, share
 
 if TYPE_CHECKING:
@@ -104,7 +106,8 @@ class _Facts:
         self.crashing = [a for a in observed.live.values() if observed.standing.crashes(a)]
         self.troubled = troubled(observed)
         self.updated = sum(1 for a in observed.live.values() if a.revision == examined.revision)
-        self.stopping = len(observed.active) - len(observed.live)
+        self.unclear = observed.unclear
+        self.stopping = sum(1 for a in observed.active.values() if a.stopping and a not in observed.unclear)
         self.braked = sorted({a.spec.server for a in observed.live.values() if a.spec.server in health.braked})
         self.failing = [a for slot, a in observed.finished.items() if failed(a) and slot not in observed.active]
         self.failures = examined.decision.failures
@@ -117,7 +120,7 @@ class _Facts:
         return (
             self.ready == self.live == self.desired
             and self.updated == self.live
-            and not (self.stopping or self.crashing or self.examined.decision.updating)
+            and not (self.stopping or self.crashing or self.unclear or self.examined.decision.updating)
         )
 
 
@@ -172,6 +175,8 @@ def _service_ready(facts: _Facts) -> Condition:
         return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
     if facts.refusal:
         return _without_server(facts, tally, _refused(facts))
+    if facts.unclear:
+        return not_ready(UNREADABLE, f"{tally}; {_unclear(facts.unclear)}")
     if facts.braked:
         servers = f"server{'s' if facts.braked[1:] else ''} {', '.join(facts.braked[:5])}"
         return not_ready("StormBrake", f"{tally}; {servers} fell silent with most of their pool")
@@ -187,6 +192,13 @@ def _service_ready(facts: _Facts) -> Condition:
         stopping = facts.stopping + max(facts.live - facts.desired, 0)
         return not_ready("Stopping", f"{tally}; {stopping} {is_or_are(stopping)} stopping")
     return not_ready("Starting", f"{tally}{_starting(facts)}")
+
+
+def _unclear(assignments: Sequence[Assignment]) -> str:
+    """What can't be read of the first, and how many more there are."""
+    first, more = assignments[0], len(assignments) - 1
+    also = f", and {more} more can't be read" if more else ""
+    return f"{first.name} on {first.spec.server or 'a server that can not be read'}{also}: {told(unclear(first))}"
 
 
 def _without_server(facts: _Facts, tally: str, lead: str = "") -> Condition:
@@ -251,6 +263,8 @@ def _batch_ready(facts: _Facts) -> Condition:
         return _condition("Ready", False, "Suspended", "spec.suspend is true; set it to false to go on")
     if facts.refusal and not facts.live:
         return _without_server(facts, tally)
+    if facts.unclear:
+        return _condition("Ready", False, UNREADABLE, f"{tally}; {_unclear(facts.unclear)}")
     if facts.failing:
         return _condition("Ready", False, "AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
     return _condition("Ready", False, "Running", f"{tally}, {facts.live} {is_or_are(facts.live)} running")
@@ -274,7 +288,7 @@ def _stalled(facts: _Facts, ready: Condition) -> Condition | None:
     if ready.reason == "Unplaceable":
         told = "what is wanted can't be placed; the condition Scheduled says why, and what would help"
         return _condition("Stalled", True, ready.reason, told)
-    if ready.reason in ("AttemptsFail", "StormBrake", CRASH_LOOP):
+    if ready.reason in ("AttemptsFail", "StormBrake", CRASH_LOOP, UNREADABLE):
         return _condition("Stalled", True, ready.reason, ready.message)
     if facts.troubled and facts.updated < facts.live:
         told = "one of the changed template fails, and no more are replaced; the condition InstanceFailure says how"

@@ -18,7 +18,7 @@ from starlink.api.names import assignment_name
 from starlink.api.revision import plain, revision
 from starlink.api.server import Server
 from starlink.api.task import ArtifactFinding, Task
-from starlink.api.template import Architecture, Artifact, Template, resolved
+from starlink.api.template import Artifact, Template, resolved
 from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.doubt import doubts
@@ -37,6 +37,7 @@ from starlink.planning.plan import (
 )
 from starlink.planning.replacements import MustMove
 from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
+from starlink.planning.unreadable import unclear
 from starlink.planning.world import World
 
 
@@ -52,7 +53,7 @@ class Examined:
     finding: ArtifactFinding | None = None
 
     @property
-    def architectures(self) -> tuple[Architecture, ...]:
+    def architectures(self) -> tuple[str, ...]:
         """Those that will do; empty when all will."""
         return self.task.architectures or (self.finding.architectures if self.finding else ())
 
@@ -66,8 +67,8 @@ class Examined:
 def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Examined:
     """The first step."""
     assignments = world.assignments.get(task.key, ())
-    mine = [a for a in assignments if a.metadata.controller_uid == task.uid]
-    strays = tuple(a for a in assignments if a.metadata.controller_uid != task.uid)
+    mine = [a for a in assignments if _is_of(a, task)]
+    strays = tuple(a for a in assignments if not _is_of(a, task))
     observed = observe(task, mine, health, world.ready_for)
     of_template = revision(task.spec.template)
     if task.is_batch:
@@ -86,6 +87,13 @@ def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Ex
         strays,
         world.findings.get(task.key),
     )
+
+
+def _is_of(assignment: Assignment, task: Task) -> bool:
+    """Whether it is the task's own; one whose owners can't be read is, by its label."""
+    trouble = assignment.unreadable
+    unowned = trouble is not None and trouble.lacks("metadata.ownerReferences")
+    return unowned or assignment.metadata.controller_uid == task.uid
 
 
 def _behind(strays: Sequence[Assignment], decision: Decision, *, gang: bool) -> Decision:
@@ -135,7 +143,9 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     status = task_status(examined, placement, health, world.now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
     events = task_events(examined, placement, given_up, status, world.tasks)
-    doubted = doubts((*examined.observed.active.values(), *examined.observed.lost), health, world.now)
+    observed = examined.observed
+    clear = (a for a in observed.active.values() if a not in observed.unclear)
+    doubted = doubts((*clear, *observed.lost), health, world.now)
     loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
     acts = [*removals, *creations, *doubted]
     actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
@@ -147,12 +157,16 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
 
 def invalid(task: Task, why: str, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
     """The plan for a task whose spec can't be used, for a reason: what it has goes on, and it is told."""
-    releases = [_release(a) for a in assignments if a.metadata.deleting and _may_go(a, health)]
     status = invalid_status(task, why, now)
     told: list[Action] = [UpdateStatus(TASK, task.key, task.uid, status)] if status else []
     if status.get("conditions"):
         told.append(RecordEvent(TASK, task.key, task.uid, "Warning", INVALID_SPEC, why))
-    return Plan(TASK, task.key, (*releases, *told), why)
+    return Plan(TASK, task.key, (*releases(assignments, health), *told), why)
+
+
+def releases(assignments: Sequence[Assignment], health: Health) -> list[ReleaseFinalizer]:
+    """Those of deleted assignments that have stopped."""
+    return [_release(a) for a in assignments if a.metadata.deleting and _may_go(a, health)]
 
 
 def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health) -> Plan:
@@ -197,8 +211,11 @@ def _removals(examined: Examined, health: Health) -> list[Action]:
 
 
 def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Action]:
+    """What can't be read is deleted by nobody but who deletes its owners: the API's garbage collector."""
     actions: list[Action] = []
     for a in sorted(assignments, key=lambda a: a.name):
+        if not a.metadata.deleting and unclear(a):
+            continue
         if not a.metadata.deleting:
             actions.append(DeleteAssignment(a.key, a.uid, "TaskGone"))
         elif _may_go(a, health):

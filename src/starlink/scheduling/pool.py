@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 UNLIMITED = 2**62
 
@@ -32,7 +31,7 @@ class Pool:
     name: str
     architectures: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
-    strategy: Literal["Pack", "Spread"] = "Spread"
+    strategy: str = "Spread"
     weights: Weights = Weights()
     quota: Mapping[str, int] = field(default_factory=dict)
     cohort: str = ""

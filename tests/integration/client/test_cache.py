@@ -69,7 +69,8 @@ async def test_an_object_that_cannot_be_read_stalls_nothing(client: Client, cach
     )
     await client.create(TASK, task("web"), "default")
     await soon(lambda: KEY in cache.objects, "the task is there")
-    assert ObjectKey("default", "odd") not in cache.objects
+    odd = cache.objects[ObjectKey("default", "odd")]
+    assert odd.unreadable is not None and odd.unreadable.why.startswith("spec.template: ")
 
 
 async def test_what_hangs_is_begun_anew(client: Client, wire: Wire) -> None:

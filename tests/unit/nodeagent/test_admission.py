@@ -29,12 +29,12 @@ def assignment(
     ports = (Port(name="http", port=port),) if port else ()
     template = Template(resources=Resources(requests=dict(requests or {})), ports=ports)
     spec = AssignmentSpec(
-        server="s", slot="0", attempt=1, template=template, wait_for=tuple(wait_for), desired=desired  # type: ignore[arg-type]
+        server="s", slot="0", attempt=1, template=template, wait_for=tuple(wait_for), desired=desired
     )  # fmt: skip
     meta = Metadata(
         name=uid, namespace="ns", uid=uid, resource_version="5", creation_timestamp=f"2025-01-01T00:00:{age:02}Z"
     )
-    return Assignment(metadata=meta, spec=spec, status=AssignmentStatus(phase=phase))  # type: ignore[arg-type]
+    return Assignment(metadata=meta, spec=spec, status=AssignmentStatus(phase=phase))
 
 
 def claim_of(one: Assignment, *picked: int) -> Claim:

@@ -17,7 +17,7 @@ def assignment(uid: str, *, desired: str = "Running", deleting: bool = False) ->
     meta = Metadata(
         name=uid, namespace="ns", uid=uid, resource_version="5", deletion_timestamp="t" if deleting else None
     )
-    spec = AssignmentSpec(server="s", slot="0", attempt=1, template=Template(), desired=desired)  # type: ignore[arg-type]
+    spec = AssignmentSpec(server="s", slot="0", attempt=1, template=Template(), desired=desired)
     return Assignment(metadata=meta, spec=spec)
 
 
@@ -71,7 +71,7 @@ def test_one_that_never_ran_here_is_disowned() -> None:
     ("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True), ("Never", 1, False),
 ])  # fmt: skip
 def test_restart_policies(policy: str, code: int, again: bool) -> None:
-    verdict = after(Exit(code), Restart(policy=policy), 0, 0, 1.0)  # type: ignore[arg-type]
+    verdict = after(Exit(code), Restart(policy=policy), 0, 0, 1.0)
     assert isinstance(verdict, Again) is again
     if isinstance(verdict, Over):
         assert verdict.phase == "Exited"
