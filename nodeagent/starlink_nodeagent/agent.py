@@ -13,7 +13,7 @@ from starlink.client.cache import Change
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink.groups import cause
-from starlink_nodeagent import admission, refusal, strangers
+from starlink_nodeagent import admission, refusal, strangers, unreadable
 from starlink_nodeagent.cluster import Cluster
 from starlink_nodeagent.forgetting import Forgetting
 from starlink_nodeagent.host import Host
@@ -142,6 +142,8 @@ class Agent:
         if now is not None:
             held = self._instances.get(now.uid)
             self._teller.answer(now, held.record if held else None)
+            if held is not None:
+                self._teller.understand(now, before, held.record)
 
     # The loop
 
@@ -169,9 +171,9 @@ class Agent:
 
     async def _settle(self) -> None:
         """Goes on with what is declared and what the journal does not tell of."""
-        declared = self._declared().assignments
-        held = {*self._instances, *self._strangers.uids}
-        for record in await self._remains.settle(declared, held, partial(record_of, cluster=self._cluster.uid)):
+        declared, held = self._declared(), {*self._instances, *self._strangers.uids}
+        made = partial(record_of, cluster=self._cluster.uid)
+        for record in await self._remains.settle(declared.assignments, held, made, declared.unread):
             log.warning("an instance without a record goes on", extra={"assignment": str(record.key)})
             self._hold(record, fresh=False)
             if record.finished:
@@ -188,7 +190,12 @@ class Agent:
     def _declared(self) -> Declared:
         # A UID names a directory here, so whatever an API server sends in its place is no Assignment.
         assignments = {a.uid: a for a in self._assignments.objects.values() if is_uid(a.uid)}
-        return Declared(self._cluster.uid, self._assignments.resource_version, assignments)
+        unread = {uid: why for uid, a in assignments.items() if (why := self._why_unread(a))}
+        return Declared(self._cluster.uid, self._assignments.resource_version, assignments, unread)
+
+    def _why_unread(self, assignment: Assignment) -> str:
+        held = assignment.uid in self._instances
+        return unreadable.trouble(assignment) or ("" if held else unreadable.foreign_end(assignment))
 
     def _held(self) -> Iterable[Held]:
         return [
@@ -211,6 +218,7 @@ class Agent:
             self._forgetting.begin(uid)
         for assignment in plan.disown:
             self._teller.tell_of(assignment, "Stopped", "NeverStarted", "it was stopped before it was started")
+        self._teller.leave_alone(plan.leave)
         self._keep_waiting(plan.wait)
         self._start(plan)
         for uid in plan.recognize:

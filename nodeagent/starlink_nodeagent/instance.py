@@ -17,7 +17,7 @@ from typing import Any
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
-from starlink_nodeagent import faults, ports, preparation, restarts, supervisor, survivors
+from starlink_nodeagent import faults, ports, preparation, restarts, supervisor, survivors, unreadable
 from starlink_nodeagent.attendance import Attendance
 from starlink_nodeagent.failure import Failure, NotYet
 from starlink_nodeagent.host import Host
@@ -49,6 +49,7 @@ class Instance:
         self._directory = host.journal.directory(record.uid)
         self._launch = Launch(record, self._directory, host)
         self._fault = faults.fault(record.template)
+        self._unknown = unreadable.of_template(record.template)
         self._stop = asyncio.Event()
         self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
         self._run: Run | None = None
@@ -74,7 +75,7 @@ class Instance:
 
     def stop(self) -> None:
         """Asks it to end for good."""
-        if not self.record.stopping and not self.record.finished:
+        if not (self.record.stopping or self.record.finished or self._unknown):
             self.record.stopping = True
             self._host.journal.note(self.record)
             self._stop.set()
@@ -108,6 +109,8 @@ class Instance:
         if self.record.finished:
             await self._end_all()
             return
+        if self._unknown:
+            await self._leave_alone()
         if self._failure is not None:
             await self._end_all()
             self._finish("Failed", self._failure.reason, str(self._failure))
@@ -127,6 +130,13 @@ class Instance:
                 await supervisor.sweep(marker_of(self.record), None, self._host.processes)
                 await self._host.turn()
                 await self._follow_up(self._exit)
+
+    async def _leave_alone(self) -> None:
+        """Says that a newer agent began it in a way that this one doesn't know, and touches nothing, its record least:
+        the next agent goes on with it."""
+        self.record.reason, self.record.message = unreadable.UNREADABLE, unreadable.told(self._unknown)
+        self._changed(self)
+        await asyncio.Event().wait()
 
     def _is_cured_by_time(self, error: Exception) -> bool:
         """Takes note of what went wrong. False: it is to end now."""

@@ -8,7 +8,7 @@ finds its own processes and goes on with them. What nobody declares is kept, and
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from starlink.api.assignment import Assignment
 from starlink_nodeagent import survivors
@@ -50,22 +50,39 @@ class Remains:
         return {uid: owner for uid, owner in owners.items() if owner is not None}
 
     async def settle(
-        self, declared: Mapping[str, Assignment], held: Iterable[str], record_of: Callable[[Assignment], Record]
+        self,
+        declared: Mapping[str, Assignment],
+        held: Iterable[str],
+        record_of: Callable[[Assignment], Record],
+        unread: Collection[str] = (),
     ) -> list[Record]:
         """The records of what is declared and was there before this agent: by UID what the API declares, `held` of
-        which instances are. What could not be settled is settled by another call."""
+        which instances are, and `unread` what can't be read, of which nothing is made or removed. What could not be
+        settled is settled by another call."""
         if self.settled:
             return []
         if self._unheld is None:
             self._unheld = {uid for uid, one in declared.items() if not one.finished} - {*held, *self._unknown}
         self._unheld &= declared.keys()
-        records = [record_of(declared[uid]) for uid in sorted(self.undecided & declared.keys())]
+        for uid in self._unheld & {*unread}:
+            await self._rule_out(record_of(declared[uid]))
+        clear = declared.keys() - {*unread}
+        records = [record_of(declared[uid]) for uid in sorted(self.undecided & clear)]
         lives = await asyncio.gather(*map(self._recognize, records))
         self.orphans = await self._undeclared(self._unknown - declared.keys())
         # Nothing is waited for from here on: each user is an undecided directory's or a held record's.
         return [
             record for record, one in zip(records, lives, strict=True) if one is not None and self._take(record, one)
         ]
+
+    async def _rule_out(self, record: Record) -> None:
+        """Decides about one that can't be read, where nothing of it is here."""
+        assert self._unheld is not None
+        try:
+            if not self._host.journal.has(record.uid) and not (await self._find(record)).markers:
+                self._unheld.discard(record.uid)
+        except _TROUBLE as error:
+            log.warning("what lives of an instance can't be told yet: %s", error, extra={"assignment": str(record.key)})
 
     def _take(self, record: Record, lives: bool) -> bool:
         """Decides about one; whether it was there before."""

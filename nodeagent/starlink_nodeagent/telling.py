@@ -1,13 +1,14 @@
 """What the agent says of its instances: statuses by the reporter, and Events for what a person would ask about."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from starlink.api.assignment import Assignment, Phase
 from starlink.api.kinds import ASSIGNMENT
 from starlink.api.meta import ObjectKey
 from starlink_nodeagent.record import Record, record_of
-from starlink_nodeagent.report import is_news, status_of
+from starlink_nodeagent.report import is_news, status_of, status_of_unread
 from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.unreadable import UNREADABLE, has_foreign_phase, told, trouble
 
 _ON_THE_WAY = ("Pending", "Preparing", "Starting", "Stopping")
 
@@ -27,6 +28,7 @@ class Teller:
         self._declared = declared
         self._address = address
         self._now = now
+        self._left: dict[str, str] = {}
 
     def report(self, record: Record) -> None:
         """A step of an instance: its status, and an Event for a failure, a restart, or what it waits for."""
@@ -36,12 +38,13 @@ class Teller:
 
     def tell(self, record: Record) -> None:
         """Its status alone."""
-        assignment = self._declared.get(record.key)
+        assignment, unread = self._declared.get(record.key), ""
         if assignment is not None and assignment.uid == record.uid:
             record.generation = assignment.metadata.generation
+            unread = trouble(assignment)
         if record.stopping and not record.finished:
             record.phase, record.ready = "Stopping", False
-        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now()))
+        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now(), unread))
 
     def tell_of(self, assignment: Assignment, phase: Phase, reason: str, message: str) -> None:
         """Tells of one that has no instance."""
@@ -58,9 +61,35 @@ class Teller:
             if is_news(record, assignment.status, self._address()):
                 self.tell(record)
 
+    def leave_alone(self, assignments: Collection[tuple[Assignment, str]]) -> None:
+        """Says of all that can't be read and have no instance why nothing is begun with them, once for each reason."""
+        before, self._left = self._left, {a.uid: why for a, why in assignments}
+        for assignment, why in assignments:
+            uid, key = assignment.uid, assignment.key
+            if before.get(uid) != why:
+                self._reporter.tell(uid, key, status_of_unread(assignment, why, self._now()))
+                self._reporter.event(ASSIGNMENT, key, uid, "Warning", UNREADABLE, told(why))
+        for uid in before.keys() - self._left.keys():
+            self.forget(uid)
+
+    def understand(self, assignment: Assignment, before: Assignment | None, record: Record) -> None:
+        """Says of one that runs that its Assignment can't be read any more, or can again."""
+        why = trouble(assignment)
+        if why == (trouble(before) if before is not None else ""):
+            return
+        self.tell(record)
+        if why:
+            self._reporter.event(ASSIGNMENT, record.key, record.uid, "Warning", UNREADABLE, told(why))
+
     def answer(self, assignment: Assignment, record: Record | None) -> None:
-        """Says again how one is of which the operator says that nothing is known, for this server was not heard."""
-        if assignment.doubted and not self._reporter.again(assignment.uid, assignment.key) and record is not None:
+        """Says again how one is of which the operator says that nothing is known, for this server was not heard; a
+        newer one may say that in a phase of its own."""
+        foreign = record is not None and has_foreign_phase(assignment.status)
+        if (
+            (assignment.doubted or foreign)
+            and not self._reporter.again(assignment.uid, assignment.key)
+            and record is not None
+        ):
             self.tell(record)
 
     def forget(self, uid: str) -> None:
