@@ -118,7 +118,7 @@ CASES: tuple[Case, ...] = (
         "create: n escapes below a long name",
         REVISIONS,
         lambda n: _revision(b'{"%s":{"\\u0061":1,%s}}' % (b"n" * n * 4, b",".join(b'"k%d":{}' % i for i in range(n)))),
-        4_000,
+        2_000,
     ),
     creation("create: nested n deep", CONFIG_MAPS, lambda n: {**empty_map(n), "data": _nested(n)}, 60),
     creation("create: n brackets", CONFIG_MAPS, lambda n: b"[" * n, 100_000),
@@ -138,8 +138,18 @@ CASES: tuple[Case, ...] = (
         "create: n free values",
         REVISIONS,
         lambda n: named("ControllerRevision", "apps/v1", revision=1, data={"list": list(range(n))}),
-        20_000,
+        12_000,
     ),
+    creation(
+        "create: n values, and n more in text",
+        REVISIONS,
+        lambda n: _revision(b'{"list":[%s],"text":"%s"}' % (b",".join([b"1"] * n), rb"\",{:[" * n)),
+        12_000,
+    ),
+    creation(
+        "create: n values that are too many", REVISIONS, lambda n: _revision(b"[" + b"[],[]," * n + b"1]"), 50_000
+    ),
+    creation("create: n quotes and a long number", REVISIONS, lambda n: b'""' * n + b"1" * 500, 150_000),
     creation(
         "create: n endpoints",
         SLICES,

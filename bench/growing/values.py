@@ -34,7 +34,7 @@ CASES: tuple[Case, ...] = (
         "map: n unknown fields below a long name",
         WIDGETS,
         lambda n: widget(map={"n" * n * 4: {f"f{i}": i for i in range(n)}}, other={f"f{i}": {} for i in range(n)}),
-        4_000,
+        2_000,
     ),
     creation("junctors: n entries of none", WIDGETS, lambda n: widget(either=[{}] * n), 1_000),
     creation(

@@ -12,7 +12,7 @@ from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
-from starlink.apiserver.writing import metadata, strategies
+from starlink.apiserver.writing import metadata, strategies, values
 from starlink.apiserver.writing.options import DeleteOptions
 
 MAX_OBJECT = 1_500_000
@@ -97,11 +97,14 @@ def check_deletion(resource: Resource, meta: Obj, options: DeleteOptions) -> Non
             raise errors.conflict(resource.group, resource.kind, meta["name"], why)
 
 
-def sized(resource: Resource, obj: Obj) -> bytes:
-    """The bytes to store. Raises StatusError 413."""
+def sized(resource: Resource, obj: Obj, stored: bytes = b"") -> bytes:
+    """The bytes to store in place of what is stored. Raises StatusError 413; what has too many values already may keep
+    them."""
     body = encoding.to_stored(conversion.to_stored(resource, obj))
     if len(body) > MAX_OBJECT:
         raise errors.too_large(f"the object has {len(body)} bytes; at most {MAX_OBJECT} are stored")
+    if values.is_too_many(body) and not values.is_too_many(stored):
+        raise values.too_many("the object, with its managedFields,")
     return body
 
 

@@ -30,7 +30,7 @@ async def delete(
     if meta.get("deletionTimestamp") and holding == finalizers(obj):
         return Written(encoding.to_wire(current, resource), warnings)
     _mark(resource, obj, holding, backing.timestamp())
-    record = await backing.put(current.key, sized(resource, obj), current.revision)
+    record = await backing.put(current.key, sized(resource, obj, current.body), current.revision)
     return Written(encoding.to_wire(record, resource), warnings)
 
 

@@ -80,7 +80,7 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     after = await aside.run(weight, lambda: managed.written(step.entries()))
     if _looks_same(old, new) and _who(after) == _who(step.given):
         _manage(new, step.given)
-        if _is_stored(sized(resource, new), step.current.body):
+        if _is_stored(sized(resource, new, step.current.body), step.current.body):
             return Written(encoding.to_wire(step.current, resource), warnings, step.current)
     _manage(new, after)
     return await _put(backing, write, step.current, new, warnings)
@@ -88,7 +88,7 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
 
 async def _put(backing: Backing, write: Write, current: Record, new: Obj, warnings: tuple[str, ...]) -> Written:
     resource = write.resource
-    body = sized(resource, new)
+    body = sized(resource, new, current.body)
     if write.options.dry_run:
         new["metadata"]["resourceVersion"] = str(current.revision)
         return Written(encoding.dump(new), warnings)

@@ -134,11 +134,15 @@ def _is_countable(obj: Obj) -> bool:
         value, depth = waiting.pop()
         parts += 1
         length += depth
-        if parts > _MOST_PARTS or length > _MOST_IN_PATHS:
+        if length > _MOST_IN_PATHS:
+            return False
+        if not isinstance(value, dict | list):
+            continue
+        if parts + len(waiting) + len(value) > _MOST_PARTS:
             return False
         if isinstance(value, dict):
             waiting += [(part, depth + len(name)) for name, part in value.items()]
-        elif isinstance(value, list):
+        else:
             waiting += [(part, depth + 1) for part in value]
     return True
 

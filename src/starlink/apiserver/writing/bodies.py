@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -14,7 +13,7 @@ from starlink.apiserver.message import Request
 from starlink.apiserver.protobuf_wire import BadProtobuf
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.schema import causes
-from starlink.apiserver.writing import nesting, protobuf
+from starlink.apiserver.writing import nesting, protobuf, values
 from starlink.manifest import BadManifest, TooManyValues, load_all
 
 JSON = ("application/json", "text/json")
@@ -45,8 +44,6 @@ square of their count."""
 
 _EQUAL_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
 _TOO_LONG = b"0" * (MAX_DIGITS + 1)
-_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A string of JSON, also one without an end: so each byte is looked at once."""
 
 _BODY = "the body of the request"
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
@@ -66,7 +63,7 @@ def weight(request: Request) -> int:
 
 
 def read(request: Request, registry: Registry) -> Obj:
-    """The body as one object. Raises StatusError 400 or 415."""
+    """The body as one object. Raises StatusError 400, 413 or 415."""
     if request.decoded is not None:
         return request.decoded
     media = media_type(request)
@@ -81,8 +78,8 @@ def read(request: Request, registry: Registry) -> Obj:
 
 
 def read_json(body: bytes) -> Any:
-    """Any JSON value, for patches. Raises StatusError 400."""
-    _check_digits(body)
+    """Any JSON value, for patches. Raises StatusError 400 or 413."""
+    _check_size(body)
     try:
         value = _any_decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -132,14 +129,24 @@ def _path(place: tuple[Any, ...]) -> str:
     return causes.path_of(steps[::-1])
 
 
+def _check_size(body: bytes) -> None:
+    """Raises StatusError 413 for JSON of too many values, and 400 for a number that is too long to be read."""
+    values.check(body, _BODY)
+    _check_digits(body)
+
+
 def _check_digits(body: bytes) -> None:
-    """Raises StatusError 400 for a number that is too long to be read; text may hold as many digits as it likes."""
-    if _TOO_LONG in body.translate(_EQUAL_DIGITS) and _TOO_LONG in _TEXT.sub(b'""', body).translate(_EQUAL_DIGITS):
+    """Text may hold as many digits as it likes. Raises StatusError 400."""
+    if _has_long_number(body) and _has_long_number(b"".join(values.unquoted(body))):
         raise errors.bad_request(f"{_BODY} has a number of more than {MAX_DIGITS} digits; send it as text")
 
 
+def _has_long_number(text: bytes) -> bool:
+    return _TOO_LONG in text.translate(_EQUAL_DIGITS)
+
+
 def _json_object(body: bytes) -> Obj:
-    _check_digits(body)
+    _check_size(body)
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -148,11 +155,14 @@ def _json_object(body: bytes) -> Obj:
 
 def _yaml(body: bytes) -> Obj:
     """YAML, and above all the JSON that clients of server-side apply send by its name."""
-    if body.lstrip().startswith(b"{") and (value := _plain_json(body)) is not None:
+    is_json = body.lstrip().startswith(b"{")
+    if is_json and (value := _plain_json(body)) is not None:
         return value
     try:
         documents = load_all(body.decode("utf-8"), _BODY, MAX_YAML_VALUES)
     except TooManyValues as error:
+        if is_json:  # which has a limit of its own
+            values.check(body, _BODY)
         raise errors.bad_request(f"error decoding YAML: {error}; as JSON it may have more") from None
     except (BadManifest, UnicodeDecodeError, ValueError) as error:
         raise errors.bad_request(f"error decoding YAML: {error}") from None
@@ -162,7 +172,10 @@ def _yaml(body: bytes) -> Obj:
 
 
 def _plain_json(body: bytes) -> Obj | None:
-    """What a body says as JSON, None for what is none and for what says a field twice, which YAML refuses."""
+    """What a body says as JSON, None for what is none, for too much, and for what says a field twice: which YAML
+    refuses."""
+    if values.is_too_many(body):
+        return None
     _check_digits(body)
     try:
         value = _decoder.decode(body)
@@ -182,6 +195,8 @@ def _protobuf(body: bytes, registry: Registry) -> Obj:
         return protobuf.decode(body, schema_of)
     except protobuf.UnknownKind:
         raise errors.unsupported_media_type(ACCEPTED[:-1]) from None
+    except protobuf.TooManyFields:
+        raise values.too_many(_BODY) from None
     except BadProtobuf as error:
         raise errors.bad_request(f"the body of the request can't be read as protobuf: {error}") from None
 

@@ -12,7 +12,7 @@ import jsonpatch
 import msgspec
 
 from starlink.apiserver import errors
-from starlink.apiserver.writing import nesting
+from starlink.apiserver.writing import nesting, values
 
 MAX_OPERATIONS = 10_000
 MAX_COPIED = 3 * 1024 * 1024
@@ -95,6 +95,7 @@ class _Budget:
 
     def __init__(self) -> None:
         self._copied = 0
+        self._values = 0
         self._moved = 0
 
     def charge(self, obj: Any, operation: Obj) -> None:
@@ -115,6 +116,9 @@ class _Budget:
                 f"Unable to complete the copy, the accumulated size increase of copy is {self._copied}, "
                 f"exceeding the limit {MAX_COPIED}"
             )
+        self._values += values.amount(value)
+        if self._values > values.MAX_VALUES:
+            raise values.too_many("what the JSON patch copies")
 
     def _move(self, obj: Any, path: str) -> None:
         holder, place = jsonpatch.JsonPointer(path).to_last(obj)
