@@ -25,14 +25,12 @@ class Schema(Protocol):
         what is absent is filled in, and nulls of fields that may not be null give way. Parts that are very own of
         `old`, which conforms, are kept as they are."""
 
-    def validate(
-        self, obj: dict[str, Any], old: dict[str, Any] | None, *, old_is_valid: bool = False
-    ) -> "tuple[Any, ...]":
+    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None, *, subresource: str = "") -> "tuple[Any, ...]":
         """Causes (`errors.Cause`) for which `obj` is refused, by schema, list maps and CEL; empty when valid.
 
-        Rules that mention `oldSelf` run only when `old` is given; a CEL rule that fails to
-        evaluate is a cause, never a pass. With `old_is_valid`, parts of `obj` that are `old`'s very own were found
-        valid by this schema, and only the rules of a change are run of them.
+        Rules that mention `oldSelf` run only when `old` is given; a CEL rule that fails to evaluate is a cause, never
+        a pass. Parts of `obj` that are the same in `old` are asked for nothing but the rules of a change, and an object
+        that differs from `old` in its metadata alone is valid.
         """
 
 

@@ -4,7 +4,6 @@ A rule that fails to evaluate refuses the object: cel-expr-python gives a runtim
 taken for true. So does one that there is no time for, and no further ones are run.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +12,23 @@ from starlink.apiserver.cel import library
 from starlink.apiserver.cel.cost.budget import SPENT, Budget, Values
 from starlink.apiserver.cel.rules import Measured, Rule, Rules, environment
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema import causes, correlation, structure
 from starlink.apiserver.schema.causes import NOWHERE
+from starlink.apiserver.schema.correlation import ABSENT, same
 from starlink.apiserver.schema.structure import Node
 
 _LONGEST_MESSAGE = 5 * 1024
 
 
-def check(rules: Rules | None, new: Any, old: Any, *, old_is_valid: bool = False) -> Iterator[Cause]:
-    """Causes for which the rules refuse `new`; `old` None for a new object. With `old_is_valid`, what is `old`'s very
-    own met the rules that are not about a change, and they are not run again.
+def check(rules: Rules | None, new: Any, old: Any) -> Iterator[Cause]:
+    """Causes for which the rules refuse `new`; `old` None for a new object. Of what is as it was, only rules that use
+    `oldSelf` are run: `ratcheting` says why, and `correlation` what that is.
 
-    https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/4008-crd-ratcheting
+    https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apiserver/schema/cel/validation.go has
+    such rules run, and lets what they say pass, but for errors.
     """
     if rules is not None:
-        yield from _Run(Budget(), old_is_valid).check(rules, new, old, "")
+        yield from _Run(Budget()).check(rules, new, old, ABSENT if old is None else old, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +44,40 @@ class _Run:
     """One run, and what it may still take. It `is_over` when there is no time for a rule."""
 
     budget: Budget
-    old_is_valid: bool
     is_over: bool = False
 
-    def check(self, rules: Rules, new: Any, old: Any, path: str) -> Iterator[Cause]:
-        valid = (self.old_is_valid and new is old) or (
-            rules.node.repeats is not None and rules.node.repeats.is_valid(new)
-        )
-        if valid and (old is None or not rules.transitions):
+    def check(self, rules: Rules, new: Any, old: Any, past: Any, path: str) -> Iterator[Cause]:
+        """`old` is what rules see as `oldSelf`, None where entries of lists can't be told; `past` what `new` was
+        before, ABSENT where that can't be told, and `new` itself in what is as it was."""
+        kept = past is not ABSENT and same(new, past)
+        met = kept or (rules.node.repeats is not None and rules.node.repeats.is_valid(new))
+        if met and (old is None or not rules.transitions):
             return
         if rules.here:
-            due = [rule for rule in rules.here if _is_due(rule, new, old, valid)]
+            due = [rule for rule in rules.here if _is_due(rule, new, old, met)]
             yield from self._check_here(rules, due, new, old, path)
         if isinstance(new, dict):
-            before = old if isinstance(old, dict) else {}
-            for name, value in new.items():
-                below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
-                if below is not None and value is not None and not self.is_over:
-                    here = structure.path_of_child(rules.node, path, name)
-                    yield from self.check(below, value, before.get(name), here)
+            yield from self._check_fields(rules, new, old, new if kept else past, path)
         elif isinstance(new, list) and rules.items is not None:
-            counterparts = _by_key(rules.node, old)
-            for index, value in enumerate(new):
-                if value is not None and not self.is_over:
-                    counterpart = counterparts.get(_key(rules.node, value))
-                    yield from self.check(rules.items, value, counterpart, f"{path}[{index}]")
+            yield from self._check_items(rules.node, rules.items, new, old, new if kept else past, path)
+
+    def _check_fields(self, rules: Rules, new: dict[str, Any], old: Any, past: Any, path: str) -> Iterator[Cause]:
+        old_parts = old if isinstance(old, dict) else {}
+        past_parts = past if isinstance(past, dict) else {}
+        for name, value in new.items():
+            below = rules.properties.get(name) or (rules.additional if name not in rules.node.properties else None)
+            if below is not None and value is not None and not self.is_over:
+                here = structure.path_of_child(rules.node, path, name)
+                yield from self.check(below, value, old_parts.get(name), past_parts.get(name, ABSENT), here)
+
+    def _check_items(self, node: Node, rules: Rules, new: list[Any], old: Any, past: Any, path: str) -> Iterator[Cause]:
+        keyed = isinstance(old, list) and node.list_type == "map"
+        by_key = correlation.by_key(node, old) if keyed else {}
+        pasts = new if past is new else correlation.counterparts(node, new, past)
+        for index, (value, before) in enumerate(zip(new, pasts, strict=True)):
+            if value is not None and not self.is_over:
+                was = by_key.get(correlation.key_of(node, value)) if keyed else None
+                yield from self.check(rules, value, was, before, f"{path}[{index}]")
 
     def _check_here(self, rules: Rules, due: Sequence[Rule], new: Any, old: Any, path: str) -> Iterator[Cause]:
         if not due:
@@ -113,24 +123,13 @@ def _seen(variables: dict[str, Any]) -> _Seen:
     return _Seen(environment().Activation(variables), Values(variables))
 
 
-def _is_due(rule: Rule, new: Any, old: Any, valid: bool) -> bool:
-    """Whether CEL must say if the rule is met."""
+def _is_due(rule: Rule, new: Any, old: Any, met: bool) -> bool:
+    """Whether CEL must say if the rule is met. `met`: whether it is, unless it is one of a change."""
     if rule.optional:
-        return rule.transition or not valid
-    if valid if not rule.transition else old is None:
+        return rule.transition or not met
+    if old is None if rule.transition else met:
         return False
     return rule.shortcut is None or not rule.shortcut(new, old)
-
-
-def _by_key(node: Node, old: Any) -> dict[str, Any]:
-    """The old entries of a list map; entries of other lists have no counterpart."""
-    if not isinstance(old, list) or node.list_type != "map":
-        return {}
-    return {_key(node, item): item for item in old}
-
-
-def _key(node: Node, item: Any) -> str:
-    return json.dumps([item.get(key) for key in node.keys]) if isinstance(item, dict) else ""
 
 
 def _failure(rule: Rule, error: str) -> str:

@@ -1,6 +1,6 @@
 """Whether an object may be written as it is. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from starlink.apiserver import encoding, errors
@@ -12,6 +12,7 @@ from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
+from starlink.apiserver.schema.correlation import same_but_for_metadata
 from starlink.apiserver.writing import metadata, strategies, values
 from starlink.apiserver.writing.options import DeleteOptions
 
@@ -26,21 +27,42 @@ def prepare(write: Write, obj: Obj, old: Obj | None) -> None:
         raise undecodable(write, obj, str(error), (error.field,)) from None
 
 
-def validate(write: Write, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> None:
-    """Raises StatusError 422; 400 for fields of a built-in kind that are of another type. `old_is_valid`: by the
-    schema of today."""
+def validate(write: Write, obj: Obj, old: Obj | None) -> None:
+    """Raises StatusError 422; 400 for fields of a built-in kind that are of another type. What is as it was in `old` is
+    not refused, so that an object that was let in by other rules can still be written, and go."""
     resource = write.resource
-    causes = metadata.check(obj["metadata"], resource.name_rule)
-    misshapen = resource.schema.validate(obj, old, old_is_valid=old_is_valid)
-    causes += misshapen or islice(strategies.check(resource, obj, old), MOST_CAUSES + 1)
-    if old is not None and obj["metadata"].get("deletionTimestamp"):
-        causes += _check_no_new_finalizers(obj, old)
+    causes = _causes(write, obj, old)
+    if causes and old is not None and not resource.custom:  # what lay in the store is without the defaults of today
+        causes = _causes(write, obj, resource.schema.conform(old, defaults=True)[0])
     if not causes:
         return
     wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
     if wrong and not resource.custom:
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
+
+
+def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
+    resource = write.resource
+    causes = metadata.check(obj["metadata"], resource.name_rule, old["metadata"] if old is not None else {})
+    lasting = old is not None and (bool(write.subresource) or same_but_for_metadata(obj, old))
+    misshapen = resource.schema.validate(obj, old, subresource=write.subresource)
+    if not misshapen and old is not None and not lasting and strategies.judges(resource):
+        misshapen = resource.schema.validate(obj, None)  # its kind reads it whole
+    causes += misshapen or islice(_unfit(resource, obj, old, lasting=lasting), MOST_CAUSES + 1)
+    if old is not None and obj["metadata"].get("deletionTimestamp"):
+        causes += _check_no_new_finalizers(obj, old)
+    return causes
+
+
+def _unfit(resource: Resource, obj: Obj, old: Obj | None, *, lasting: bool) -> Iterator[Cause]:
+    """Why its kind refuses the object. `lasting`: what the kind looks at is as it was, and is refused only for what it
+    did not have wrong before; nothing when it was not even of the right shape."""
+    if old is None or not lasting:
+        yield from strategies.check(resource, obj, old)
+    elif strategies.judges(resource) and not resource.schema.validate(old, None):
+        known = set(strategies.check(resource, old, old))
+        yield from (cause for cause in strategies.check(resource, obj, old) if cause not in known)
 
 
 def _check_no_new_finalizers(obj: Obj, old: Obj) -> list[Cause]:

@@ -72,8 +72,7 @@ async def replace(backing: Backing, write: Write, step: Replacement) -> Written:
     resource, old, new = write.resource, step.old, step.new
     weight = write.weight(step.current)
     write.admission.prepare(new, old)
-    known = step.current.revision >= resource.since
-    await aside.run(weight, lambda: validate(write, new, old, old_is_valid=known))
+    await aside.run(weight, lambda: validate(write, new, old))
     seen = _with_managed(new, step.given)
     warnings = step.warnings + await write.review("UPDATE", seen, old, len(step.current.body))
     _count_generation(resource, old, new)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,8 @@ from starlink.apiserver import cel
 from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes, complaints, embedded, json_schema, sections, structure, uniqueness
 from starlink.apiserver.schema.causes import NOWHERE
+from starlink.apiserver.schema.correlation import same_but_for_metadata
+from starlink.apiserver.schema.ratcheting import Piece, Pieces
 from starlink.apiserver.schema.sections import Section
 from starlink.apiserver.schema.structure import Node
 
@@ -86,40 +88,68 @@ class StructuralSchema:
             return shaped, unknown
         return shaped, sorted(islice(structure.unknown_paths(self.node, obj, old=old), MOST_CAUSES + 1))
 
-    def validate(self, obj: Obj, old: Obj | None, *, old_is_valid: bool = False) -> tuple[Cause, ...]:
-        found = self._found(obj, old, old_is_valid)
-        if not found and self._remembers:
-            for repeats, value in sections.repeating(self._sections, obj):
-                part = repeats.of(value)
-                if part is not None:
-                    part.valid = True
+    def validate(self, obj: Obj, old: Obj | None, *, subresource: str = "") -> tuple[Cause, ...]:
+        if old is not None and same_but_for_metadata(obj, old):
+            return ()
+        before = old or {}
+        is_met = sections.is_valid(self._sections, obj, before)
+        found = [] if is_met else self._complaints(obj, old, subresource)
+        if self.node.embeds:
+            found += islice(embedded.check(self.node, obj, before), MOST_CAUSES + 1)
+        twins = list(islice(uniqueness.twins(self.node, obj, before), MOST_CAUSES + 1)) if self.node.keyed else []
+        if twins and next(uniqueness.twins(self.node, before), None) is None:
+            found += twins
+        found += self._unmet_rules(obj, old, found)
+        if not found and is_met and not twins and self._remembers:
+            self._remember(obj, before)
         return tuple(found)
 
-    def _found(self, obj: Obj, old: Obj | None, old_is_valid: bool) -> list[Cause]:
-        valid = old if old_is_valid else None
-        found = [] if sections.is_valid(self._sections, obj, valid) else self._complaints(obj)
-        if self.node.embeds:
-            found += islice(embedded.check(self.node, obj), MOST_CAUSES + 1)
-        if self.node.keyed:
-            found += islice(uniqueness.twins(self.node, obj, valid), MOST_CAUSES + 1)
+    def _unmet_rules(self, obj: Obj, old: Obj | None, found: Sequence[Cause]) -> Iterable[Cause]:
         if self._rules is None:
-            return found
+            return ()
         if any(cause.reason in _BLOCKING for cause in found):
-            return [*found, _RULES_UNCHECKED]
-        unmet = cel.check(self._rules, obj, old, old_is_valid=old_is_valid)
-        return [*found, *islice(unmet, MOST_CAUSES + 1)]
+            return (_RULES_UNCHECKED,)
+        return islice(cel.check(self._rules, obj, old), MOST_CAUSES + 1)
 
-    def _complaints(self, obj: Obj) -> list[Cause]:
-        """What is wrong by the schema. jsonschema-rs makes all of its errors at once, each with its path, so that of
-        what could have too many of them only the first is asked for."""
+    def _remember(self, obj: Obj, before: Obj) -> None:
+        """Keeps of what was found valid, and not only let pass for it was there before, that it is."""
+        for repeats, value in sections.repeating(self._sections, obj, before):
+            part = repeats.of(value)
+            if part is not None:
+                part.valid = True
+
+    def _complaints(self, obj: Obj, old: Obj | None, subresource: str) -> list[Cause]:
+        """What is wrong by the schema in what differs from `old`."""
         translated = json_schema.translated(self._openapi, root=True)
-        if _is_countable(obj):
-            return complaints.told(translated, self._validator.iter_errors(obj))
-        try:
-            self._validator.validate(obj)
-        except jsonschema_rs.ValidationError as error:
-            return complaints.told(translated, (error,))
+        if old is None:
+            return _told(self._validator, Piece(translated, obj))
+        pieces = Pieces()
+        status = subresource == "status"
+        changed = (pieces.of_status if status else pieces.of)(translated, self.node, obj, old)
+        validators: dict[int, jsonschema_rs.Validator] = {}
+        found: list[Cause] = []
+        for piece in changed:
+            validator = validators.get(id(piece.schema))
+            if validator is None:
+                validator = validators[id(piece.schema)] = json_schema.validator(piece.schema)
+            found += _told(validator, piece)
+            if len(found) > MOST_CAUSES:
+                break
+        return found
+
+
+def _told(validator: jsonschema_rs.Validator, piece: Piece) -> list[Cause]:
+    """What is wrong with a piece. jsonschema-rs makes all of its errors at once, each with its path, so that of what
+    could have too many of them only the first is asked for."""
+    if validator.is_valid(piece.value):
         return []
+    if _is_countable(piece.value):
+        return complaints.told(piece.schema, validator.iter_errors(piece.value), piece.at)
+    try:
+        validator.validate(piece.value)
+    except jsonschema_rs.ValidationError as error:
+        return complaints.told(piece.schema, (error,), piece.at)
+    return []
 
 
 _MOST_PARTS = 2_000

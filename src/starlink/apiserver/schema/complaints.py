@@ -31,26 +31,27 @@ _MOST_EXACT = 2**53 - 1
 """Above it a number with a fraction or an exponent is no integer: swag.IsFloat64AJSONInteger of go-openapi."""
 
 
-def told(schema: Schema, errors: Iterable[_Error]) -> list[Cause]:
-    """The causes of the first errors, each once. `schema` is the translated one that the errors are of."""
+def told(schema: Schema, errors: Iterable[_Error], at: _Place = ()) -> list[Cause]:
+    """The causes of the first errors, each once. `schema` is the translated one that the errors are of, `at` the place
+    of what it was asked about."""
     found = list(islice(errors, MOST_CAUSES + 1))
-    listed = [cause for error in found for cause in _causes(schema, error)]
-    return list(dict.fromkeys([*listed, *_unmet(schema, found)]))
+    listed = [cause for error in found for cause in _causes(schema, error, at)]
+    return list(dict.fromkeys([*listed, *_unmet(schema, found, at)]))
 
 
-def _causes(schema: Schema, error: _Error) -> Iterator[Cause]:
-    path = path_of(error.instance_path)
+def _causes(schema: Schema, error: _Error, at: _Place) -> Iterator[Cause]:
+    path = path_of((*at, *error.instance_path))
     kind: Any = error.kind
     match str(error.schema_path[-1]):
         case "anyOf":
             yield _of_all(f'"{path}" must validate at least one schema (anyOf)')
-            yield from _closest(schema, kind.context)
+            yield from _closest(schema, kind.context, at)
         case "oneOf":
             valid = sum(not branch for branch in kind.context)
             found = f"Found {valid} valid alternatives" if valid else "Found none valid"
             yield _of_all(f'"{path}" must validate one and only one schema (oneOf). {found}')
             if not valid:
-                yield from _closest(schema, kind.context)
+                yield from _closest(schema, kind.context, at)
         case "not":
             yield _of_all(f'"{path}" must not validate the schema (not)')
         case "minimum" | "maximum" as keyword if RANGE in _at(schema, error):
@@ -129,13 +130,13 @@ def _of_all(why: str) -> Cause:
     return causes.invalid(NOWHERE, "", why)
 
 
-def _closest(schema: Schema, branches: Sequence[Sequence[_Error]]) -> Iterator[Cause]:
+def _closest(schema: Schema, branches: Sequence[Sequence[_Error]], at: _Place) -> Iterator[Cause]:
     """What is wrong by the branch that comes closest, which is that with the fewest errors."""
     for error in min(branches, key=len):
-        yield from _causes(schema, error)
+        yield from _causes(schema, error, at)
 
 
-def _unmet(schema: Schema, errors: Sequence[_Error]) -> Iterator[Cause]:
+def _unmet(schema: Schema, errors: Sequence[_Error], at: _Place) -> Iterator[Cause]:
     """A cause for each allOf of which a branch is not met."""
     failed: dict[tuple[_Place, _Place], set[int]] = defaultdict(set)
     for error in errors:
@@ -143,7 +144,7 @@ def _unmet(schema: Schema, errors: Sequence[_Error]) -> Iterator[Cause]:
             failed[place, instance].add(branch)
     for (place, instance), branches in failed.items():
         none = ". None validated" if len(branches) == len(_walk(schema, place)) else ""
-        yield _of_all(f'"{path_of(instance)}" must validate all the schemas (allOf){none}')
+        yield _of_all(f'"{path_of((*at, *instance))}" must validate all the schemas (allOf){none}')
 
 
 def _branches(schema_path: _Place, instance_path: _Place) -> Iterator[tuple[_Place, _Place, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 from starlink.apiserver.cel.formats import label_1035
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema.correlation import ABSENT, counterparts, same
 from starlink.apiserver.schema.structure import Node
 from starlink.apiserver.writing import metadata
 
@@ -17,18 +18,22 @@ Obj = dict[str, Any]
 _UNNAMED = "fakename"
 
 
-def check(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
-    """Why what is embedded below `node` is no object of Kubernetes."""
+def check(node: Node, value: Any, old: Any, path: str = "") -> Iterator[Cause]:
+    """Why what is embedded below `node`, and differs from what was there, is no object of Kubernetes."""
+    if same(value, old):
+        return
     if isinstance(value, dict):
         if node.embedded:
             yield from _check_object(value, path)
+        before = old if isinstance(old, dict) else {}
         for name, part in value.items():
             below = structure.child(node, name)
             if below is not None and below.embeds:
-                yield from check(below, part, structure.path_of_child(node, path, name))
+                here = structure.path_of_child(node, path, name)
+                yield from check(below, part, before.get(name, ABSENT), here)
     elif isinstance(value, list) and node.items is not None:
-        for index, part in enumerate(value):
-            yield from check(node.items, part, f"{path}[{index}]")
+        for index, before in enumerate(counterparts(node, value, old)):
+            yield from check(node.items, value[index], before, f"{path}[{index}]")
 
 
 def _check_object(obj: Obj, path: str) -> Iterator[Cause]:

@@ -16,6 +16,9 @@ _KEPT = (
     "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "uniqueItems",
 )  # fmt: skip
 JUNCTORS = ("allOf", "anyOf", "oneOf")
+LOOKING_IN = (*JUNCTORS, "not", "if", "enum")
+"""Keywords of a translated schema that look at all that a value holds."""
+
 INTEGERS = {"int32": range(-(2**31), 2**31), "int64": range(-(2**63), 2**63)}
 RANGE = "x-range"
 """Where a translated schema keeps the name in `INTEGERS` of the bounds that it was given."""

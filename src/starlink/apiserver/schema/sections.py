@@ -10,12 +10,12 @@ from typing import Any
 import jsonschema_rs
 
 from starlink.apiserver.schema import json_schema
+from starlink.apiserver.schema.correlation import same
 from starlink.apiserver.schema.json_schema import Schema
 from starlink.apiserver.schema.repeats import Repeats
 from starlink.apiserver.schema.structure import Node
 
 _DEPTH = 2  # `spec`, and the objects right in it
-_LOOKING_IN = ("allOf", "anyOf", "oneOf", "not", "if", "enum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Section:
 
 def build(schema: Schema, node: Node, depth: int = _DEPTH) -> Section:
     """Of a translated schema, which is that of `node`. Raises ValueError as `json_schema.validator`."""
-    if depth == 0 or any(word in schema for word in _LOOKING_IN):
+    if depth == 0 or any(word in schema for word in json_schema.LOOKING_IN):
         return Section(json_schema.validator(schema), node.repeats, {}, frozenset())
     properties = schema.get("properties") or {}
     cut = [name for name in properties if node.properties[name].is_structure]
@@ -41,7 +41,7 @@ def build(schema: Schema, node: Node, depth: int = _DEPTH) -> Section:
 
 
 def is_valid(section: Section, value: Any, old: Any) -> bool:
-    """Whether a value is valid, given that the parts which are `old`'s very own are."""
+    """Whether a value is valid where it is not `old`'s very own."""
     if not section.left_out or type(value) is not dict:
         return section.validator.is_valid(value)
     if not section.validator.is_valid(_shallow(section, value)):
@@ -70,10 +70,11 @@ def _is_known(section: Section, part: Any, before: Any) -> bool:
     return section.repeats is not None and section.repeats.is_valid(part)
 
 
-def repeating(section: Section, value: Any) -> Iterator[tuple[Repeats, Any]]:
-    """The parts of a value that are looked for in others."""
-    if section.repeats is not None:
+def repeating(section: Section, value: Any, old: Any) -> Iterator[tuple[Repeats, Any]]:
+    """The parts of a value that are looked for in others, and that differ from `old`'s."""
+    if section.repeats is not None and not same(value, old):
         yield section.repeats, value
+    before = old if type(old) is dict else {}
     for name, below in section.below.items() if type(value) is dict else ():
         if name in value:
-            yield from repeating(below, value[name])
+            yield from repeating(below, value[name], before.get(name))

@@ -17,7 +17,7 @@ _ABSENT = object()
 
 def twins(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
     """Entries of list maps with the keys of an earlier one, and of sets with its value; a third twin is not told.
-    There are none in parts that are `old`'s very own."""
+    Parts that are `old`'s very own are not looked at."""
     if isinstance(value, dict):
         if node.repeats is not None and node.repeats.is_valid(value):
             return

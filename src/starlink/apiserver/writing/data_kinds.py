@@ -37,9 +37,9 @@ class BadValue(ValueError):
         self.field = field
 
 
-def prepare_secret(obj: Obj, _old: Obj | None) -> None:
-    """Puts stringData into data. Raises BadValue when data is not base64."""
-    _decode(obj, "data")
+def prepare_secret(obj: Obj, old: Obj | None) -> None:
+    """Puts stringData into data. Raises BadValue when data that was not there before is not base64."""
+    _decode(obj, old, "data")
     text = obj.pop("stringData", None)
     data = obj.get("data") or {}
     if isinstance(text, dict) and isinstance(data, dict):  # another type is refused later
@@ -47,19 +47,20 @@ def prepare_secret(obj: Obj, _old: Obj | None) -> None:
         obj["data"] = {**data, **encoded}
 
 
-def prepare_config_map(obj: Obj, _old: Obj | None) -> None:
-    """Raises BadValue when binaryData is not base64."""
-    _decode(obj, "binaryData")
+def prepare_config_map(obj: Obj, old: Obj | None) -> None:
+    """Raises BadValue when binaryData that was not there before is not base64."""
+    _decode(obj, old, "binaryData")
 
 
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode(errors="surrogatepass")).decode()
 
 
-def _decode(obj: Obj, field: str) -> None:
-    values = obj.get(field)
+def _decode(obj: Obj, old: Obj | None, field: str) -> None:
+    values, before = obj.get(field), (old or {}).get(field)
+    known = before if isinstance(before, dict) else {}
     for key, value in values.items() if isinstance(values, dict) else ():  # its types are checked later
-        if isinstance(value, str) and (wrong := _illegal_at(value)) is not None:
+        if isinstance(value, str) and known.get(key) != value and (wrong := _illegal_at(value)) is not None:
             raise BadValue(f"{field}[{key}]", f"illegal base64 data at input byte {wrong}")
 
 

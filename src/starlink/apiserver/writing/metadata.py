@@ -34,6 +34,7 @@ PATH_RULE = "may not be '.' or '..', and may not contain '/' or '%'"
 
 Obj = dict[str, Any]
 
+_NOTHING: Obj = {}
 _NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]] = {
     "subdomain": (is_subdomain, subdomain_faults),
     "label": (is_label, label_faults),
@@ -41,14 +42,16 @@ _NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]]
 }
 
 
-def check(metadata: Obj, name_rule: str = "subdomain") -> list[Cause]:
-    """Why the metadata is refused. `name_rule`: a name is a DNS `subdomain`, one DNS `label` or a `path` segment."""
+def check(metadata: Obj, name_rule: str = "subdomain", old: Obj = _NOTHING) -> list[Cause]:
+    """Why the metadata is refused, but for what was in the `old` one. `name_rule`: a name is a DNS `subdomain`, one DNS
+    `label` or a `path` segment."""
     name = metadata.get("name", "")
     fits, faults = _NAME_RULES[name_rule]
-    causes = [] if fits(name) else [_invalid("metadata.name", name, why) for why in faults(name)]
+    is_known = name == old.get("name") or fits(name)
+    causes = [] if is_known else [_invalid("metadata.name", name, why) for why in faults(name)]
     for field, step in _CHECKS:
-        if metadata.get(field):
-            causes += islice(step(metadata[field]), MOST_CAUSES + 1)
+        if metadata.get(field) and metadata[field] != old.get(field):
+            causes += islice(step(metadata[field], old.get(field) or ()), MOST_CAUSES + 1)
     return causes
 
 
@@ -90,41 +93,52 @@ _TYPES: dict[str, tuple[type, str]] = {
 }
 
 
-def _check_labels(labels: dict[str, str]) -> Iterator[Cause]:
-    for key, value in labels.items():
+def _check_labels(labels: dict[str, str], old: Any) -> Iterator[Cause]:
+    for key, value in _changed(labels, old):
         if not is_qualified(key):
             yield from (_invalid("metadata.labels", key, why) for why in qualified_faults(key))
         if not is_label_value(value):
             yield from (_invalid("metadata.labels", value, why) for why in label_value_faults(value))
 
 
-def _check_annotations(annotations: dict[str, str]) -> Iterator[Cause]:
-    size = 0
-    for key, value in annotations.items():
-        size += len(key) + len(value)
+def _changed(entries: dict[str, str], old: Any) -> Iterator[tuple[str, str]]:
+    """The entries of a map that are not in the old one."""
+    before = old if isinstance(old, dict) else _NOTHING
+    return ((key, value) for key, value in entries.items() if before.get(key) != value)
+
+
+def _check_annotations(annotations: dict[str, str], old: Any) -> Iterator[Cause]:
+    for key, _ in _changed(annotations, old):
         if not is_qualified(key.lower()):
             yield from (_invalid("metadata.annotations", key, why) for why in qualified_faults(key.lower()))
-    if size > MAX_ANNOTATIONS:
+    if _size(annotations) > max(MAX_ANNOTATIONS, _size(old if isinstance(old, dict) else {})):
         why = f"Too long: may not be more than {MAX_ANNOTATIONS} bytes"
         yield Cause("FieldValueTooLong", why, "metadata.annotations")
 
 
-def _check_finalizers(finalizers: list[str]) -> Iterator[Cause]:
+def _size(annotations: dict[str, Any]) -> int:
+    return sum(len(key) + len(value) for key, value in annotations.items() if isinstance(value, str))
+
+
+def _check_finalizers(finalizers: list[str], old: Any) -> Iterator[Cause]:
+    known = set(old)
     for finalizer in finalizers:
-        if not is_qualified(finalizer):
+        if finalizer not in known and not is_qualified(finalizer):
             yield from (_invalid("metadata.finalizers", finalizer, why) for why in qualified_faults(finalizer))
-    if FOREGROUND in finalizers and ORPHAN in finalizers:
+    if FOREGROUND in finalizers and ORPHAN in finalizers and not {FOREGROUND, ORPHAN} <= known:
         why = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
         yield _invalid("metadata.finalizers", finalizers, why)
 
 
-def _check_owners(owners: list[Any]) -> Iterator[Cause]:
+def _check_owners(owners: list[Any], old: Any) -> Iterator[Cause]:
     first = shown = ""
+    known = {msgspec.json.encode(owner) for owner in old}
     for index, owner in enumerate(owners):
-        known = owner if isinstance(owner, dict) else {}
-        yield from _check_owner(known, f"metadata.ownerReferences[{index}]")
-        if known.get("controller") is True:
-            named = f"{known.get('kind')}/{known.get('name')}"
+        told = owner if isinstance(owner, dict) else {}
+        if msgspec.json.encode(owner) not in known:
+            yield from _check_owner(told, f"metadata.ownerReferences[{index}]")
+        if told.get("controller") is True:
+            named = f"{told.get('kind')}/{told.get('name')}"
             if first:
                 shown = shown or _shown(owners)
                 why = (
@@ -150,7 +164,7 @@ def _is_group_version(text: str) -> bool:
     return text.count("/") <= 1 and not text.endswith("/")
 
 
-_CHECKS: tuple[tuple[str, Callable[[Any], Iterator[Cause]]], ...] = (
+_CHECKS: tuple[tuple[str, Callable[[Any, Any], Iterator[Cause]]], ...] = (
     ("labels", _check_labels),
     ("annotations", _check_annotations),
     ("finalizers", _check_finalizers),

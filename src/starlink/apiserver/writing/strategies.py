@@ -25,8 +25,13 @@ def prepare(resource: Resource, obj: Obj, old: Obj | None) -> None:
         step(obj, old)
 
 
+def judges(resource: Resource) -> bool:
+    """Whether anything holds of the kind beyond its schema."""
+    return resource.storage == EVENTS or resource.storage in _CHECK
+
+
 def check(resource: Resource, obj: Obj, old: Obj | None) -> Iterable[Cause]:
-    """Why the kind refuses `obj`."""
+    """Why the kind refuses `obj`, which fits its schema."""
     if resource.storage == EVENTS:
         return event_kinds.check(resource, obj, old)
     step = _CHECK.get(resource.storage)

@@ -68,7 +68,7 @@ def test_nothing_that_is_skipped_or_remembered_changes_an_answer(first: Obj, lat
         got, unknown = remembering.conform(shared, defaults=True, old=old)
         wanted = plain.conform(obj, defaults=True)
         assert (got, unknown) == wanted
-        found = remembering.validate(got, old, old_is_valid=old is not None)
+        found = remembering.validate(got, old)
         assert found == plain.validate(wanted[0], old)
         old = got if not found else old
 
@@ -76,16 +76,16 @@ def test_nothing_that_is_skipped_or_remembered_changes_an_answer(first: Obj, lat
 def test_the_rules_of_a_change_run_of_what_did_not_change() -> None:
     schema = StructuralSchema(of(spec=RISES, status=of(phase={"type": "string"})))
     old: Obj = {"spec": {"n": 1}}
-    (cause,) = schema.validate({**old, "status": {"phase": "x"}}, old, old_is_valid=True)
+    (cause,) = schema.validate({**old, "status": {"phase": "x"}}, old)
     assert (cause.field, cause.message) == ("spec", "Invalid value: failed rule: self.n > oldSelf.n")
 
 
-def test_what_an_older_schema_let_in_is_checked_unless_it_is_known_valid() -> None:
-    schema = StructuralSchema(SCHEMA)
-    old: Obj = {"spec": {"server": "s", "template": {"count": 7}}}
-    new = {**old, "status": {"phase": "x"}}
-    assert [cause.message for cause in schema.validate(new, old)] == ["Invalid value: too many"]
-    assert schema.validate(new, old, old_is_valid=True) == ()
+def test_what_was_only_let_pass_is_not_remembered_as_valid() -> None:
+    schema = StructuralSchema(SCHEMA, remembers=True)
+    old: Obj = conformed(schema, made(7))
+    for changed in ({"spec": {**old["spec"], "size": 2}}, {**old, "status": {"phase": "x"}}, old):
+        assert schema.validate(conformed(schema, changed), old) == ()
+    assert [cause.message for cause in schema.validate(conformed(schema, made(7)), None)] == ["Invalid value: too many"]
 
 
 def made(count: Any = 1, server: str = "s") -> Obj:
