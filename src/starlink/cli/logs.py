@@ -12,8 +12,10 @@ import click
 import msgspec
 
 from starlink.cli import tail
+from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
+from starlink.cli.nearest import did_you_mean
 from starlink.cli.tail import Tail
 
 POLL_SECONDS = 0.2
@@ -36,7 +38,7 @@ class Instance:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=tasks)
 @namespace_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
 @click.option("--slot", help="Only this slot of the task.")
@@ -46,11 +48,12 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
     data = DataDir.of(ctx.obj["data_dir"])
     place = namespace_of(ctx, namespace).name
     folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]
-    found = [i for i in _instances(folders) if _meant(i.record, name, place) and slot in (None, i.record.slot)]
+    every = _instances(folders)
+    found = [i for i in every if _meant(i.record, name, place) and slot in (None, i.record.slot)]
     if not found:
         raise click.ClickException(
             f"no instance of {place}/{name} on this machine (looked in {data.root}); "
-            "kubectl get assignments shows where it runs"
+            f"{did_you_mean(name, _known(every, place)) or f'starlink get assignments -n {place} shows where it runs'}"
         )
     prefixed = len(found) > 1
     tails = [Tail(instance.logs) for instance in found]
@@ -75,6 +78,12 @@ def _instances(folders: list[Path]) -> list[Instance]:
                 continue
             found.append(Instance(record, path.parent / "logs"))
     return sorted(found, key=lambda i: (i.record.name, i.record.slot))
+
+
+def _known(found: list[Instance], namespace: str) -> set[str]:
+    """The tasks and assignments of a namespace that have instances here."""
+    here = [instance.record for instance in found if instance.record.namespace == namespace]
+    return {name for record in here for name in (record.task, record.name)}
 
 
 def _meant(record: _Record, name: str, namespace: str) -> bool:

@@ -23,6 +23,7 @@ COMMANDS = {
     "logs": "Show the output of instances of this machine.",
     "server": "Add a server.",
     "agent": "Run this server's node agent.",
+    "completion": "Print the completion of commands and names for a shell.",
 }
 
 

@@ -1,16 +1,27 @@
 """What the cluster serves, by the names that people give: plural, singular, short, kind."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from starlink.api.kinds import STARLINK_KINDS, Kind
+from starlink.api.kinds import GROUP, STARLINK_KINDS, Kind
 from starlink.cli.manifests import Manifest
+from starlink.cli.nearest import alike
 from starlink.cli.tables import some
 from starlink.client.kube import Client
 
+_HABITS = {
+    "pod": "assignments", "po": "assignments", "container": "assignments", "instance": "assignments",
+    "node": "servers", "no": "servers", "machine": "servers", "host": "servers", "agent": "servers",
+    "deployment": "tasks", "deploy": "tasks", "statefulset": "tasks", "daemonset": "tasks", "replicaset": "tasks",
+    "job": "tasks", "service": "tasks", "batch": "tasks", "queue": "pools", "nodepool": "pools",
+}  # fmt: skip
+"""What people call our kinds who come from elsewhere, where the cluster has no kind of that name."""
+_SHORT = 4
+"""A name that is no longer is like too many words."""
 _AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
 
 
@@ -32,8 +43,21 @@ class Resources:
         for kind, names in self._entries:
             if name in names and group in ("", kind.group):
                 return kind
-        known = ", ".join(sorted(kind.plural for kind, _ in self._entries))
-        raise click.ClickException(f"the server has no resource {word!r}; it has {known}")
+        raise click.ClickException(f"there is no kind {word!r}; {self._meant(name)}")
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Every name that `named` takes, in order, StarLink's own kinds first."""
+        ours = sorted(kind.plural for kind, _ in self._entries if kind.group == GROUP)
+        return list(dict.fromkeys((*ours, *sorted(kind.plural for kind, _ in self._entries))))
+
+    def _meant(self, word: str) -> str:
+        plain = word if word in _HABITS else word.removesuffix("s")
+        if plain in _HABITS:
+            return f"StarLink's word for it is {_HABITS[plain]}"
+        known = {name: kind.plural for kind, names in self._entries for name in names if len(name) > _SHORT}
+        near = dict.fromkeys(known[name] for name in alike(word, known))
+        return f"did you mean {' or '.join(near)}?" if near else f"there are: {some(self.words, 12)}"
 
     def of_manifest(self, manifest: Manifest) -> Kind:
         """The kind of an object in a file. Raises ClickException with what stands there and what would be right."""

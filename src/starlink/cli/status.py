@@ -1,22 +1,30 @@
-"""`starlink status`: what runs on this machine, and how the cluster is."""
+"""`starlink status`: what runs on this machine, and how the cluster is, on one screen."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from starlink.api.kinds import POOL, SERVER, TASK
+from starlink.api.kinds import POOL, SERVER, TASK, Kind
+from starlink.cli import tones
 from starlink.cli.cluster import with_client
 from starlink.cli.datadir import DataDir
 from starlink.cli.down import is_launcher
-from starlink.cli.get import fetch_table, render
+from starlink.cli.get import fetch_table
+from starlink.cli.rows import Rows
+from starlink.cli.screen import Screen, Tone
 from starlink.client.kube import Client
+
+MOST_ROWS = 8
+"""Of a kind, so that all is on one screen: what is not well comes first."""
 
 
 @click.command()
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Show what runs here: processes, memory, where it listens, servers, pools and tasks.
+    """Show what runs here: processes, memory, where it listens, servers, pools and tasks; what is not well first.
 
     It ends with 1 when a part is down.
     """
@@ -24,31 +32,69 @@ def command(ctx: click.Context) -> None:
     state = data.read_state()
     if not state or not is_launcher(int(state.get("pid", 0))):
         raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")
-    text, down = processes(data, state)
-    click.echo(text, nl=False)
+    screen, parts = Screen.of(), processes(state)
+    click.echo(head(state, data.root, parts, screen), nl=False)
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
 
     async def work(client: Client) -> None:
         for kind in (SERVER, POOL, TASK):
-            table = await fetch_table(client, kind, "", None, "")
-            if table["rows"]:
-                click.echo("\n" + render(table, wide=False, namespaces=kind.namespaced), nl=False)
+            table = await fetch_table(client, kind, "", whole=True)
+            click.echo(f"\n{summary(kind, table, screen)}", nl=False)
 
+    down = [part.name for part in parts if not part.memory]
     if "apiserver" not in down:
         with_client(ctx, work)
     if down:
         raise click.ClickException(f"not running: {', '.join(down)}; see {data.logs}")
 
 
-def processes(data: DataDir, state: dict[str, Any]) -> tuple[str, list[str]]:
-    """The processes with their memory, and those that do not run."""
-    down, lines = [], [f"StarLink is up at {state['url']}, data in {data.root}", f"  metrics: {state['url']}/metrics"]
-    for name, pid in {"up": state["pid"], **state.get("children", {})}.items():
-        memory = _memory(pid)
-        lines.append(f"  {name:<12}pid {pid}, {memory} MB" if memory else f"  {name:<12}not running")
-        if not memory:
-            down.append(name)
-    return "\n".join(lines) + "\n", down
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process of StarLink and its memory in MB, 0 when it does not run."""
+
+    name: str
+    pid: int | None
+    memory: int
+
+
+def processes(state: Mapping[str, Any]) -> Sequence[Part]:
+    """Those that `up` wrote of."""
+    return [Part(name, pid, _memory(pid)) for name, pid in {"up": state["pid"], **state.get("children", {})}.items()]
+
+
+def head(state: Mapping[str, Any], root: Path, parts: Sequence[Part], screen: Screen) -> str:
+    """Where StarLink is, and its processes."""
+    lines = [
+        screen.title(f"StarLink is up at {state['url']}, data in {root}"),
+        f"  metrics: {state['url']}/metrics",
+        *(_part(part, screen) for part in parts),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _part(part: Part, screen: Screen) -> str:
+    tone = Tone.GOOD if part.memory else Tone.BAD
+    mark = f"{screen.mark(tone)} " if screen.is_terminal else ""
+    text = f"pid {part.pid}, {part.memory} MB" if part.memory else screen.paint("not running", tone)
+    return f"  {mark}{part.name:<12}{text}"
+
+
+def summary(kind: Kind, table: Mapping[str, Any], screen: Screen) -> str:
+    """How many there are and how they are, and the first of them, those that are not well before the others. Pure."""
+    rows = sorted(table["rows"], key=lambda row: _ORDER[tones.of(row["object"])])
+    if not rows:
+        return f"no {kind.plural}\n"
+    text = Rows(table["columnDefinitions"], screen, namespaces=kind.namespaced).render(rows[:MOST_ROWS])
+    if len(rows) <= MOST_ROWS:
+        return text
+    counts = [tones.of(row["object"]) for row in rows]
+    told = [f"{counts.count(tone)} {word}" for tone, word in _WORDS.items() if tone in counts]
+    every = f"starlink get {kind.plural}{' -A' if kind.namespaced else ''}"
+    return f"{len(rows)} {kind.plural}: {', '.join(told)}; {every} shows all\n{text}"
+
+
+_WORDS = {Tone.BAD: "not well", Tone.UNDER_WAY: "under way", None: "untold", Tone.GOOD: "well", Tone.QUIET: "at rest"}
+_ORDER = {tone: number for number, tone in enumerate(_WORDS)}
 
 
 def _memory(pid: int | None) -> int:

@@ -193,20 +193,24 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         seconds: int = 600,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _JSON,
         answered: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`. It has begun
-        when `answered` is called.
+        """Events after `resource_version`, bookmarks too, until the server ends the watch after `seconds`; of tables
+        where the headers ask for them. It has begun when `answered` is called.
 
         Raises Gone when the resourceVersion is too old.
         """
-        query = _selectors(label_selector, field_selector) | {
+        query = {
+            **(query or {}),
+            **_selectors(label_selector, field_selector),
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
         }
-        async with self._http.stream(url(kind, namespace), query, _JSON, self._timeout) as (status, parts):
+        async with self._http.stream(url(kind, namespace), query, headers, self._timeout) as (status, parts):
             if status >= 400:
                 raise from_status(status, _decoded(await parts.rest()))
             answered()

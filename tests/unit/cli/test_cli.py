@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from starlink.api.merge_patch import merge
 from starlink.cli.apply import last_applied, three_way, with_annotation
 from starlink.cli.child import next_pause
-from starlink.cli.get import render
+from starlink.cli.rows import Rows
+from starlink.cli.screen import Screen
 
 _LEVELS = 5
 
@@ -53,7 +54,7 @@ def test_the_annotation_is_kubectls() -> None:
 
 
 def test_a_table_is_aligned() -> None:
-    table = {
+    table: dict[str, Any] = {
         "columnDefinitions": [
             {"name": "Name", "priority": 0},
             {"name": "Ready", "priority": 0},
@@ -64,8 +65,9 @@ def test_a_table_is_aligned() -> None:
             {"cells": ["longer", None, "n"], "object": {"metadata": {}}},
         ],
     }
-    assert render(table, wide=False, namespaces=False) == "NAME     READY\na        true\nlonger   <none>\n"
-    assert "MESSAGE" in render(table, wide=True, namespaces=True)
+    columns, rows = table["columnDefinitions"], table["rows"]
+    assert Rows(columns, Screen()).render(rows) == "NAME    READY\na       true\nlonger  <none>\n"
+    assert "MESSAGE" in Rows(columns, Screen(), wide=True, namespaces=True).render(rows)
 
 
 def test_children_are_started_again_ever_more_slowly() -> None:
