@@ -1,22 +1,44 @@
 """`starlink apply`: client-side apply, as kubectl does it and with kubectl's annotation, so that both agree."""
 
+import contextlib
 import json
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from starlink.api.kinds import Kind
+from starlink.api import duration
 from starlink.cli.cluster import with_client
+from starlink.cli.following import Followed, follow, glance
+from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
-from starlink.cli.resources import Resources
+from starlink.cli.placed import Placed, placed
 from starlink.client.errors import ClientError, NotFound
 from starlink.client.kube import Client
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+NO_PLACE = 2
+FAILED = 1
+"""Exit codes of --wait."""
+DEFAULT_WAIT = "5m"
 _STRICT = {"fieldValidation": "Strict", "fieldManager": "starlink"}
 
 Obj = dict[str, Any]
+
+
+class _Seconds(click.ParamType[float]):
+    """A duration such as 90s or 10m; a number alone is in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            return duration.seconds(f"{text}s" if text.isdecimal() else text)
+        except ValueError:
+            self.fail(f"{text!r} is no time to wait for; write it as 90s, 10m or 1h", param, ctx)
 
 
 @click.command()
@@ -24,49 +46,73 @@ Obj = dict[str, Any]
     "-f", "--filename", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
 )
 @namespace_option
+@click.option("--wait", is_flag=True, help="Follow it until all is ready, a Batch until it is complete.")
+@click.option(
+    "--timeout", type=_Seconds(), help=f"For how long --wait follows it, such as 90s or 10m [{DEFAULT_WAIT}]."
+)
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], namespace: str | None) -> None:
-    """Create or change what files declare."""
+def command(
+    ctx: click.Context, files: tuple[str, ...], namespace: str | None, wait: bool, timeout: float | None
+) -> None:
+    """Create or change what files declare.
+
+    Says what finds no place. With --wait it exits with 0 once all is ready, 2 when something finds no place, and 1 when
+    something failed, or is not ready in time.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is for how long --wait waits; give --wait too, or leave --timeout away")
     manifests = read(files)
     otherwise = namespace_of(ctx, namespace)
 
-    async def work(client: Client) -> list[str]:
-        resources = await Resources.discover(client)
-        kinds = [resources.of_manifest(manifest) for manifest in manifests]
-        places = [
-            otherwise.of(manifest) if kind.namespaced else "" for kind, manifest in zip(kinds, manifests, strict=True)
-        ]
-        failures = []
-        for kind, manifest, place in zip(kinds, manifests, places, strict=True):
-            try:
-                done = await apply_one(client, kind, manifest, place)
-            except ClientError as error:
-                failures.append(f"{manifest.where}: {error}")
-                continue
-            qualified = f"{kind.kind.lower()}.{kind.group}".rstrip(".")
-            click.echo(f"{qualified}/{manifest.name} {done}")
-        return failures
+    async def work(client: Client) -> int:
+        applied = await apply_all(client, await placed(client, manifests, otherwise))
+        if wait:
+            return await _waited(client, applied, duration.seconds(DEFAULT_WAIT) if timeout is None else timeout)
+        with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
+            for line in await glance(client, applied):
+                click.echo(line, err=True)
+        return 0
 
-    failures = with_client(ctx, work)
+    ctx.exit(with_client(ctx, work))
+
+
+async def _waited(client: Client, applied: Sequence[Followed], seconds: float) -> int:
+    """Follows them; the exit code."""
+    short = await follow(client, applied, seconds, LiveLine(sys.stdout))
+    if any(one.found.state != "unplaced" for one in short):
+        return FAILED
+    return NO_PLACE if short else 0
+
+
+async def apply_all(client: Client, wanted: Sequence[Placed]) -> list[Followed]:
+    """Applies one object after another, and tells what became of each. Raises ClickException with all refusals."""
+    failures, applied = [], []
+    for one in wanted:
+        try:
+            done, written = await apply_one(client, one)
+        except ClientError as error:
+            failures.append(f"{one.manifest.where}: {error}")
+            continue
+        applied.append(Followed(one.kind, one.key, written["metadata"]["uid"]))
+        click.echo(f"{f'{one.kind.kind.lower()}.{one.kind.group}'.rstrip('.')}/{one.manifest.name} {done}")
     if failures:
         raise click.ClickException("\n".join(failures))
+    return applied
 
 
-async def apply_one(client: Client, kind: Kind, manifest: Manifest, place: str) -> str:
-    """Applies one object to a namespace, "" for a cluster-wide one; gives created, configured or unchanged. Raises
-    ClientError."""
-    wanted = with_annotation(manifest.body)
+async def apply_one(client: Client, one: Placed) -> tuple[str, Obj]:
+    """Applies one object; created, configured or unchanged, and the object as it is then. Raises ClientError."""
+    kind, manifest, place = one.kind, one.manifest, one.place
     try:
         current = await client.get(kind, manifest.name, place)
     except NotFound:
-        await client.create(kind, wanted, place, query=_STRICT)
-        return "created"
+        return "created", await client.create(kind, with_annotation(manifest.body), place, query=_STRICT)
     patch = patch_to(manifest, current)
     if not patch:
-        return "unchanged"
+        return "unchanged", current
     written = await client.patch(kind, manifest.name, patch, place, query=_STRICT)
     same = written["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"]
-    return "unchanged" if same else "configured"
+    return "unchanged" if same else "configured", written
 
 
 def patch_to(manifest: Manifest, current: Obj) -> Obj:

@@ -29,8 +29,9 @@ from starlink.cli.apply import apply_one
 from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.launcher import LocalAgent, Standalone
 from starlink.cli.manifests import read
+from starlink.cli.namespace import Namespace
+from starlink.cli.placed import placed
 from starlink.cli.progress import NotReached, Progress
-from starlink.cli.resources import Resources
 from starlink.cli.settings import AgentSettings
 from starlink.client.config import load
 from starlink.client.errors import ClientError
@@ -139,11 +140,9 @@ class Demo:
         root = asset_dir("examples")
         files = tuple(str(path) for path in (root, root / "web", root / "wordcount"))
         async with self._step("applied examples/"):
-            resources = await Resources.discover(self._client)
-            for manifest in read(files):
-                kind = resources.of_manifest(manifest)
-                done = await apply_one(self._client, kind, manifest, NAMESPACE)
-                self._detail(f"{kind.kind.lower()}/{manifest.name} {done}")
+            for one in await placed(self._client, read(files), Namespace(NAMESPACE)):
+                done, _ = await apply_one(self._client, one)
+                self._detail(f"{one.kind.kind.lower()}/{one.manifest.name} {done}")
 
     async def _web_answers(self) -> None:
         async with self._step("web: 3 replicas are ready, each answers"):

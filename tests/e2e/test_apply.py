@@ -1,0 +1,140 @@
+"""apply, with and without --wait, on a StarLink that runs what is applied."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Starlink, eventually
+
+
+def task(name: str, *command: str, cpu: str = "10m", **spec: Any) -> dict[str, Any]:
+    template = {
+        "command": [*command] or ["sleep", "100000"],
+        "resources": {"requests": {"cpu": cpu}},
+        "stop": {"gracePeriod": "1s"},
+    }
+    return {
+        "apiVersion": "starlink.dev/v1alpha1",
+        "kind": "Task",
+        "metadata": {"name": name},
+        "spec": {"template": template, **spec},
+    }
+
+
+def pool(name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Pool", "metadata": {"name": name}, "spec": spec}
+
+
+def apply(starlink: Starlink, *objects: dict[str, Any], words: tuple[str, ...] = ()) -> Any:
+    given = "\n---\n".join(map(json.dumps, objects))
+    return starlink.cli("apply", "-f", "-", *words, stdin=given, check=False)
+
+
+@pytest.fixture(autouse=True)
+def cleared(starlink: Starlink) -> Iterator[None]:
+    yield
+    for kind in ("tasks", "pools"):
+        for one in starlink.items(kind):
+            starlink.cli("delete", kind.removesuffix("s"), one["metadata"]["name"], check=False)
+
+
+def test_wait_ends_when_the_instances_last(starlink: Starlink) -> None:
+    done = apply(starlink, task("web", replicas=2, update={"minReadyTime": "1s"}), words=("--wait",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *middle, last = done.stdout.splitlines()
+    assert first == "task.starlink.dev/web created"
+    assert middle and all(line.startswith("task default/web: ") for line in middle)
+    assert last == "task default/web is ready: 2 of 2 instances are ready"
+    assert starlink.get("task", "web")["status"]["available"] == 2
+
+
+def test_wait_ends_with_2_when_something_finds_no_place(starlink: Starlink) -> None:
+    done = apply(starlink, task("big", cpu="100000"), task("small"), words=("--wait", "--timeout", "60s"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "task default/big has instances without a place: 0 of 1 servers fit 1 more instance" in done.stdout
+    assert "task default/small is ready: 1 of 1 instance is ready" in done.stdout
+
+
+def test_without_wait_what_finds_no_place_is_said_at_once(starlink: Starlink) -> None:
+    done = apply(starlink, task("big", cpu="100000"), task("small"))
+    assert done.returncode == 0
+    assert done.stdout == "task.starlink.dev/big created\ntask.starlink.dev/small created\n"
+    assert done.stderr.startswith("task default/big has instances without a place: 0 of 1 servers fit 1 more instance")
+    assert "small" not in done.stderr
+
+
+def test_a_pool_of_the_same_file_is_no_failure(starlink: Starlink) -> None:
+    placement = {"pool": "edge"}
+    edge = pool("edge", selector={"kubernetes.io/os": "linux"})
+    done = apply(starlink, task("web", placement=placement), edge, words=("--wait",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pool edge is in force: 1 of 1 server" in done.stdout
+
+
+def test_wait_ends_with_1_when_it_crashes_and_with_0_once_it_is_mended(starlink: Starlink) -> None:
+    done = apply(starlink, task("web", "sh", "-c", "exit 3"), words=("--wait",))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "task default/web has failed: CrashLoop: " in done.stdout and "exit code 3" in done.stdout
+    done = apply(starlink, task("web"), words=("--wait",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "has failed" not in done.stdout
+
+
+def test_a_batch_is_waited_for_until_it_is_over(starlink: Starlink) -> None:
+    once = "if mkdir $HOME/../tried-$STARLINK_TASK 2>/dev/null || [ $STARLINK_SLOT = 1 ]; then exit 0; fi"
+    done = apply(
+        starlink,
+        task("good", "sh", "-c", once, type="Batch", completions=2),
+        task("bad", "sh", "-c", "exit 4", type="Batch", retries=1),
+        words=("--wait",),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "task default/good is ready: 2 of 2 completions are done" in done.stdout
+    assert "task default/bad has failed: RetriesExceeded: slot 0 failed 2 times, retries is 1" in done.stdout
+
+
+def test_what_is_refused_is_not_waited_for(starlink: Starlink) -> None:
+    done = apply(starlink, task("web"), task("wrong", replicas=-1), words=("--wait",))
+    assert done.returncode == 1
+    assert done.stdout == "task.starlink.dev/web created\n" and "spec.replicas" in done.stderr
+
+
+def test_the_time_to_wait_is_bounded_and_told(starlink: Starlink) -> None:
+    done = apply(starlink, task("web", update={"minReadyTime": "1h"}), words=("--wait", "--timeout", "1"))
+    assert done.returncode == 1
+    assert "task default/web is not ready after 1 s: " in done.stdout
+    assert apply(starlink, task("web"), words=("--timeout", "5s")).returncode == 2
+    done = apply(starlink, task("web"), words=("--wait", "--timeout", "soon"))
+    assert "'soon' is no time to wait for; write it as 90s, 10m or 1h" in done.stderr
+
+
+def test_on_a_terminal_one_line_is_rewritten_and_ctrl_c_leaves_what_was_applied(
+    starlink: Starlink, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "web.json"
+    manifest.write_text(json.dumps(task("web", update={"minReadyTime": "1h"})))
+    ours, theirs = pty.openpty()
+    words = ("--data-dir", str(starlink.data), "apply", "-f", str(manifest), "--wait")
+    running = subprocess.Popen([sys.executable, "-m", "starlink.cli", *words], stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+
+    def read() -> bool:
+        nonlocal shown
+        shown += os.read(ours, 65536)
+        return b"not yet for 3600 s" in shown
+
+    eventually(read, "the line says what is waited for")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 1
+    shown += os.read(ours, 65536)
+    os.close(ours)
+    assert b"\r\x1b[Ktask default/web: " in shown and b"no longer followed; what was applied stays" in shown
+    assert starlink.get("task", "web")["status"]["ready"] == 1
