@@ -1,8 +1,10 @@
 """plan, pool move and rebalance with two real agents, an operator and an API server that asks who is asking."""
 
 import asyncio
+import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from tests.conftest import Starlink, _let_pass, eventually
 
 from starlink.api import quantity
+from starlink.api.kinds import TASK
 from starlink.client.config import Config, load, render
 from starlink.client.kube import Client
 
@@ -153,7 +156,7 @@ def test_the_pools_and_servers_of_the_file_are_planned_with(two: Starlink) -> No
     done = two.cli("plan", "-f", "-", stdin="\n---\n".join(map(json.dumps, given)), check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr == (
-        "left out, for a plan is of Tasks, Pools and Servers: Namespace far; Server s9, of which no agent is seen\n"
+        "not looked at for where instances go: Namespace far; Server s9, of which no agent is seen\n"
     )
     web, there = done.stdout.split("\n\n")
     assert "1 to create, 1 without a place" in web and "  0      create  s2 " in web and "quota.assignments" in web
@@ -167,8 +170,11 @@ def test_the_pools_and_servers_of_the_file_are_planned_with(two: Starlink) -> No
 
 def test_a_file_without_tasks_says_what_it_has(two: Starlink) -> None:
     text = json.dumps(pool("new"))
-    done = two.cli("plan", "-f", "-", stdin=text, check=False)
-    assert done.returncode == 1 and done.stderr.startswith("Error: standard input: no Task in it, but 1 Pool; ")
+    done = two.cli("plan", "-f", "-", stdin=text)
+    assert done.stderr.startswith(
+        "standard input: no Task in it, but 1 Pool; where instances go is shown of the Tasks "
+    )
+    assert done.stdout.startswith("changes:\n  pool new is new\nplan ")
     wrong = {**task("web"), "apiVersion": "starlink.dev/v1"}
     for words in ("plan", "apply", "delete"):
         done = two.cli(words, "-f", "-", stdin=json.dumps(wrong), check=False)
@@ -182,6 +188,98 @@ def test_a_file_without_tasks_says_what_it_has(two: Starlink) -> None:
     )
     done = two.cli("plan", "--pool", "", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
     assert done.returncode == 2 and "'' is no pool; name one, or leave --pool away" in done.stderr
+
+
+def hash_of(shown: str) -> str:
+    found = re.search(
+        r"^plan ([0-9a-f.]+); to apply this and nothing else: starlink apply -f - --plan \1$", shown, re.M
+    )
+    assert found, shown
+    return found[1]
+
+
+def write_status(starlink: Starlink, name: str, status: dict[str, Any]) -> None:
+    """As a controller does it."""
+
+    async def write() -> None:
+        async with Client(load(starlink.kubeconfig)) as client:
+            before = (await client.get(TASK, name, "default"))["metadata"]["resourceVersion"]
+            after = await client.patch(TASK, name, {"status": status}, "default", subresource="status")
+            assert after["metadata"]["resourceVersion"] != before
+
+    asyncio.run(write())
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def apply(starlink: Starlink, *objects: dict[str, Any], hash_: str) -> "subprocess.CompletedProcess[str]":
+    given = "\n---\n".join(map(json.dumps, objects))
+    return starlink.cli("apply", "-f", "-", "--plan", hash_, stdin=given, check=False)
+
+
+def test_a_plan_shows_fields_and_its_hash_applies_them_alone(two: Starlink) -> None:
+    before = (task("web", replicas=1), server("s2"), config_map("a", level="info"))
+    two.apply(*before)
+    eventually(lambda: ready_on(two, "web"), "it runs")
+    wanted = (task("web", replicas=2), server("s2"), config_map("a", level="debug"), config_map("b"))
+    shown = plan(two, *wanted)
+    told = shown[shown.index("changes:") :].splitlines()[1:-1]
+    assert told == [
+        "  task default/web:",
+        "    spec.replicas: 1 → 2",
+        "  server s2: nothing",
+        "  configmap default/a:",
+        '    data.level: "info" → "debug"',
+        "  configmap default/b is new",
+    ]
+    hash_ = hash_of(shown)
+    write_status(two, "web", {"revision": "another"})
+    assert hash_of(plan(two, *wanted)) == hash_, "statuses are not in it"
+
+    done = apply(two, *wanted[:3], hash_=hash_)
+    assert done.returncode == 1 and "the plan was of 4 objects, and the files hold 3" in done.stderr
+    done = apply(two, task("web", replicas=3), *wanted[1:], hash_=hash_)
+    assert done.returncode == 1 and done.stdout == ""
+    assert (
+        "  task default/web: the file declares another than was planned (standard input, document 1)\n" in done.stderr
+    )
+    assert two.get("task", "web")["spec"]["replicas"] == 1
+
+    done = apply(two, *wanted, hash_=hash_)
+    assert done.returncode == 0, done.stderr
+    assert "task.starlink.dev/web configured" in done.stdout and two.get("task", "web")["spec"]["replicas"] == 2
+    done = apply(two, *wanted, hash_=hash_)
+    assert done.returncode == 1 and done.stderr == (
+        "Error: nothing is applied, for this is not what was planned:\n"
+        "  task default/web: it was changed since\n"
+        "  configmap default/a: it was changed since\n"
+        "  configmap default/b: it was made since\n"
+        "plan it again\n"
+    )
+    hash_ = hash_of(plan(two, *wanted))
+    for kind, name in (("task", "web"), ("configmap", "a"), ("configmap", "b")):
+        two.cli("delete", kind, name)
+    done = apply(two, *wanted, hash_=hash_)
+    assert done.returncode == 1 and "  configmap default/b: it was deleted since\n" in done.stderr
+    assert not two.items("tasks")
+    done = apply(two, *wanted, hash_="abc")
+    assert done.returncode == 2 and "'abc' is no hash of a plan" in done.stderr
+
+
+def test_a_plan_shows_no_secret(two: Starlink) -> None:
+    def secret(value: str) -> dict[str, Any]:
+        meta = {"name": "keys", "annotations": {"note": value}}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"a": value, "b": "same"}}
+
+    two.apply(secret("hunter1"))
+    shown = plan(two, secret("hunter2"))
+    assert "  secret default/keys:\n    metadata.annotations.note: changes (its value is not shown)\n" in shown
+    assert "    data.a: changes (its value is not shown)\n" in shown and "data.b" not in shown
+    encoded = [base64.b64encode(value.encode()).decode() for value in ("hunter1", "hunter2")]
+    assert not any(value in shown for value in ("hunter", *encoded))
+    two.cli("delete", "secret", "keys")
 
 
 def test_what_a_scaled_task_keeps_is_what_apply_keeps(two: Starlink) -> None:
@@ -254,6 +352,7 @@ def test_one_who_may_read_tasks_and_pools_alone(two: Starlink) -> None:
     assert "task team/there: 0 of 1 instance to place" in done.stdout
     assert "\nservers can't be read by you: judged by the pools' headroom" in done.stdout
     assert "you may not write tasks in team: judged as written" in done.stdout
+    assert "task team/there:\n    spec.replicas: 1 → 2\n" in done.stdout and "\nplan " in done.stdout
 
     done = two.cli(*as_reader, "plan", "-n", "team", "-f", "-", stdin=json.dumps(task("any", "team", replicas=9)))
     assert "  servers in no pool are in no pool's headroom: they may take more\n" in done.stdout

@@ -3,29 +3,35 @@
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from starlink.api import duration
+from starlink.api.kinds import Kind
+from starlink.api.meta import ObjectKey
+from starlink.cli.changes import LAST_APPLIED
 from starlink.cli.cluster import with_client
 from starlink.cli.following import Followed, follow, glance
 from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.placed import Placed, placed
-from starlink.client.errors import ClientError, NotFound
+from starlink.cli.planned import differences, is_hash, version
+from starlink.client.errors import ClientError, Conflict, NotFound
 from starlink.client.kube import Client
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NO_PLACE = 2
 FAILED = 1
 """Exit codes of --wait."""
 DEFAULT_WAIT = "5m"
+_TRIES = 10
 _STRICT = {"fieldValidation": "Strict", "fieldManager": "starlink"}
 
 Obj = dict[str, Any]
+Upon = Mapping[tuple[Kind, ObjectKey], str]
+"""The versions of what a plan rests on."""
 
 
 class _Seconds(click.ParamType[float]):
@@ -41,6 +47,13 @@ class _Seconds(click.ParamType[float]):
             self.fail(f"{text!r} is no time to wait for; write it as 90s, 10m or 1h", param, ctx)
 
 
+def _hash(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> str:
+    """The hash of a plan, "" where it is not given."""
+    if given is not None and not is_hash(given):
+        raise click.BadParameter(f"{given!r} is no hash of a plan; `starlink plan -f FILE` prints it in its last line")
+    return given or ""
+
+
 @click.command()
 @click.option(
     "-f", "--filename", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
@@ -50,13 +63,17 @@ class _Seconds(click.ParamType[float]):
 @click.option(
     "--timeout", type=_Seconds(), help=f"For how long --wait follows it, such as 90s or 10m [{DEFAULT_WAIT}]."
 )
+@click.option(
+    "--plan", "hash_", metavar="HASH", callback=_hash, help="Apply only what `starlink plan` showed: this is its hash."
+)
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[str, ...], namespace: str | None, wait: bool, timeout: float | None
+    ctx: click.Context, files: tuple[str, ...], namespace: str | None, wait: bool, timeout: float | None, hash_: str
 ) -> None:
     """Create or change what files declare.
 
-    Says what finds no place. With --wait it exits with 0 once all is ready, 2 when something finds no place, and 1 when
+    With --plan nothing is applied where the files, or what they change, are not as they were planned. Says what finds
+    no place. With --wait it exits with 0 once all is ready, 2 when something finds no place, and 1 when
     something failed, or is not ready in time.
     """
     if timeout is not None and not wait:
@@ -65,7 +82,8 @@ def command(
     otherwise = namespace_of(ctx, namespace)
 
     async def work(client: Client) -> int:
-        applied = await apply_all(client, await placed(client, manifests, otherwise))
+        wanted = await placed(client, manifests, otherwise)
+        applied = await apply_all(client, wanted, await _planned(client, wanted, hash_) if hash_ else {})
         if wait:
             return await _waited(client, applied, duration.seconds(DEFAULT_WAIT) if timeout is None else timeout)
         with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
@@ -84,12 +102,22 @@ async def _waited(client: Client, applied: Sequence[Followed], seconds: float) -
     return NO_PLACE if short else 0
 
 
-async def apply_all(client: Client, wanted: Sequence[Placed]) -> list[Followed]:
-    """Applies one object after another, and tells what became of each. Raises ClickException with all refusals."""
-    failures, applied = [], []
+async def _planned(client: Client, wanted: Sequence[Placed], hash_: str) -> Upon:
+    """What a plan rests on. Raises ClickException saying what is another than planned, and ClientError."""
+    pairs = [(one, await _current(client, one)) for one in wanted]
+    if found := differences(hash_, pairs):
+        told = "".join(f"\n  {line}" for line in found)
+        raise click.ClickException(f"nothing is applied, for this is not what was planned:{told}\nplan it again")
+    return {(one.kind, one.key): version(current) for one, current in pairs}
+
+
+async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon) -> list[Followed]:
+    """Applies one object after another, and tells what became of each. Raises ClickException with all refusals, and at
+    the first object that is not what it is planned `upon`."""
+    failures, applied, left = [], [], dict(upon)
     for one in wanted:
         try:
-            done, written = await apply_one(client, one)
+            done, written = await apply_one(client, one, left.pop((one.kind, one.key), None))
         except ClientError as error:
             failures.append(f"{one.manifest.where}: {error}")
             continue
@@ -100,18 +128,43 @@ async def apply_all(client: Client, wanted: Sequence[Placed]) -> list[Followed]:
     return applied
 
 
-async def apply_one(client: Client, one: Placed) -> tuple[str, Obj]:
-    """Applies one object; created, configured or unchanged, and the object as it is then. Raises ClientError."""
-    kind, manifest, place = one.kind, one.manifest, one.place
+async def apply_one(client: Client, one: Placed, upon: str | None = None) -> tuple[str, Obj]:
+    """Applies one object; created, configured or unchanged, and the object as it is then. Raises ClientError, and
+    ClickException where it is of another version than `upon`."""
+    for _ in range(_TRIES):
+        current = await _current(client, one)
+        if upon not in (None, version(current)):
+            raise click.ClickException(
+                f"{one.kind.kind.lower()} {one.key} was changed, made or deleted just now, so neither it nor what "
+                "follows it is applied; plan again"
+            )
+        try:
+            return await _written(client, one, current, only_so=upon is not None)
+        except Conflict:  # a status that was written in between changes no plan
+            if upon is None:
+                raise
+    raise click.ClickException(f"{one.kind.kind.lower()} {one.key} changes all the time; try again")
+
+
+async def _current(client: Client, one: Placed) -> Obj | None:
     try:
-        current = await client.get(kind, manifest.name, place)
+        return await client.get(one.kind, one.manifest.name, one.place)
     except NotFound:
-        return "created", await client.create(kind, with_annotation(manifest.body), place, query=_STRICT)
-    patch = patch_to(manifest, current)
+        return None
+
+
+async def _written(client: Client, one: Placed, current: Obj | None, *, only_so: bool) -> tuple[str, Obj]:
+    kind, name = one.kind, one.manifest.name
+    if current is None:
+        return "created", await client.create(kind, with_annotation(one.manifest.body), one.place, query=_STRICT)
+    patch, meta = patch_to(one.manifest, current), current["metadata"]
     if not patch:
         return "unchanged", current
-    written = await client.patch(kind, manifest.name, patch, place, query=_STRICT)
-    same = written["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"]
+    if only_so:
+        as_seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        patch = {**patch, "metadata": {**patch.get("metadata", {}), **as_seen}}
+    written = await client.patch(kind, name, patch, one.place, query=_STRICT)
+    same = written["metadata"]["resourceVersion"] == meta["resourceVersion"]
     return "unchanged" if same else "configured", written
 
 

@@ -11,10 +11,12 @@ import click
 
 from starlink.api.task import Task
 from starlink.cli.cluster import with_client
-from starlink.cli.declaring import Declared, declare
+from starlink.cli.declaring import Declared, declared
+from starlink.cli.intended import intend
 from starlink.cli.manifests import read, told
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.observing import Sight, engine_for, look
+from starlink.cli.plan_text import render_changes, render_hash
 from starlink.cli.tables import aligned, slot_ranges, some
 from starlink.client.kube import Client
 
@@ -53,8 +55,9 @@ def command(
 ) -> None:
     """Show what applying a file would do, or what further servers would.
 
-    The tasks of all files are planned together, with the pools and servers of those files as if applied. Exits with 2
-    when something can't be placed.
+    Says where instances would go, which fields change, and the hash by which `starlink apply --plan HASH` applies this
+    and nothing else. The tasks of all files are planned together, with the pools and servers of those files as if
+    applied. Exits with 2 when something can't be placed.
     """
     if not files and not additions:
         raise click.UsageError("give -f FILE, or --add 'arch=arm64,cpu=16,memory=64Gi', or both")
@@ -70,13 +73,17 @@ def command(
     otherwise = namespace_of(ctx, namespace)
 
     async def work(client: Client) -> tuple[str, bool]:
-        found = await declare(client, manifests, otherwise) if manifests else Declared()
+        intended = await intend(client, manifests, otherwise)
+        found = declared(intended)
         if not found.tasks and not added:
-            raise click.ClickException(f"{told(files)}: {found.without_task()}")
+            click.echo(f"{told(files)}: {found.without_task()}", err=True)
         wrong = found.refuse()
         if wrong and not found.tasks:
             return wrong, True
-        text, short = await judge(client, found)
+        text, short = await judge(client, found) if found.tasks or added else ("", False)
+        if not added:
+            text += render_changes(intended, None if every_row else MOST_ROWS)
+            text += "" if wrong else render_hash(intended, _words(files, namespace))
         return wrong + text, short or bool(wrong)
 
     async def judge(client: Client, declared: Declared) -> tuple[str, bool]:
@@ -99,6 +106,11 @@ def command(
     click.echo(text, nl=False)
     if short:
         ctx.exit(NOT_ALL_FIT)
+
+
+def _words(files: Iterable[str], namespace: str | None) -> list[str]:
+    """The options that make `starlink apply` apply the same."""
+    return [*(["-n", namespace] if namespace else []), *(word for file in files for word in ("-f", file))]
 
 
 def _parsed(texts: Iterable[str]) -> list[Addition]:

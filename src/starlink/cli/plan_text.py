@@ -1,0 +1,35 @@
+"""What a plan says of the objects themselves: what changes of each, and by which hash exactly that is applied. Pure."""
+
+import shlex
+from collections.abc import Sequence
+
+from starlink.cli.changes import changes
+from starlink.cli.intended import Intended
+from starlink.cli.planned import plan_hash
+
+
+def render_changes(intended: Sequence[Intended], most: int | None = None) -> str:
+    """The changes of each object, of more than `most` fields the first."""
+    return "".join(["changes:\n", *(f"  {line}\n" for one in intended for line in _lines(one, most))])
+
+
+def _lines(one: Intended, most: int | None) -> list[str]:
+    if not one.is_seen:
+        return [f"{one.name}: what changes is not shown, for {one.unchecked}"]
+    if one.before is None:
+        return [f"{one.name} is new"]
+    found = changes(one.before, one.after)
+    if not found:
+        return [f"{one.name}: nothing"]
+    hidden = len(found) - len(found[:most])
+    more = [f"  and {hidden} more fields; --all shows them"] if hidden else []
+    return [f"{one.name}:", *(f"  {change}" for change in found[:most]), *more]
+
+
+def render_hash(intended: Sequence[Intended], words: Sequence[str]) -> str:
+    """The hash, and the words of `starlink apply` that apply what it was made of."""
+    unseen = next((one for one in intended if not one.is_seen), None)
+    if unseen is not None:
+        return f"this plan has no hash, for {unseen.unchecked}\n"
+    hash_ = plan_hash([(one.placed, one.before) for one in intended])
+    return f"plan {hash_}; to apply this and nothing else: starlink apply {shlex.join([*words, '--plan', hash_])}\n"
