@@ -1,15 +1,15 @@
-"""YAML files, read safely: no duplicate keys, no bombs of aliases, no surprises of YAML 1.1.
+"""YAML files, read as kubectl reads them, and safely: no duplicate keys, no bombs of aliases, no objects of Python.
 
-`no`, `on` and `12:30` stay the strings that a person wrote, as kubectl reads them too.
+So `on` is true, `0777` is 511 and `12:30` is text; a reader that cares is told of such values.
 """
 
-import math
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from starlink import yaml_scalars
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ALIASES = 1_000
@@ -36,9 +36,11 @@ class _Overfull(Exception):
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """YAML 1.2's core schema, near enough: what JSON can say, with duplicate keys refused."""
+    """YAML 1.1 as kubectl reads it, with duplicate keys refused. `warn` is told of surprises: the place, and what is
+    read."""
 
     values_left = MAX_VALUES
+    warn: Callable[[Any, str], None] | None = None
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
     yaml_constructors: dict[Any, Any] = {  # noqa: RUF012
         tag: constructor
@@ -51,18 +53,39 @@ class _Loader(_Base):  # type: ignore[misc]
         self.values_left -= 1
         if self.values_left < 0:
             raise _Overfull
+        if kind is yaml.ScalarNode and implicit[0]:
+            return f"{_CORE}{yaml_scalars.kind_of(value)}"
         return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise _wrong(node, f"expected a mapping node, but found {node.id}")
         mapping: dict[str, Any] = {}
+        own: set[str] = set()
         for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                self._merge(value_node, mapping, own)
+                continue
             key = self._key(key_node)
-            if key in mapping:
+            if key in own:
                 raise _wrong(key_node, f"the key {key!r} stands twice")
+            own.add(key)
             mapping[key] = self.construct_object(value_node, deep=deep)
         return mapping
+
+    def _merge(self, node: Any, mapping: dict[str, Any], own: set[str]) -> None:
+        """What `<<` brings; of several the first counts. As with kubectl it replaces what stands before it."""
+        many = isinstance(node, yaml.SequenceNode)
+        for one in reversed(node.value) if many else [node]:
+            if not isinstance(one, yaml.MappingNode):
+                raise _wrong(node, "<< takes a mapping, or a list of mappings")
+            merged = self.construct_object(one, deep=True)
+            self.values_left -= len(merged)
+            if self.values_left < 0:
+                raise _Overfull
+            mapping.update(merged)
+            if self.warn and (lost := sorted(own & merged.keys())):
+                self.warn(node, f"<< replaces {', '.join(lost)}, which stands before it, as with kubectl; put << first")
 
     def _key(self, node: Any) -> str:
         """A key as text, as kubectl takes numbers and truth values for it."""
@@ -78,55 +101,39 @@ def _wrong(node: Any, why: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, why, node.start_mark)
 
 
-for tag, pattern, first in (
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
-    ("float", r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
-    ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
-    ("merge", r"^(?:<<)$", "<"),
+_CORE = "tag:yaml.org,2002:"
+_MERGE = f"{_CORE}merge"
+
+
+def _scalar(kind: str, read: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
+    """A constructor that reads the text so, and tells of surprises."""
+
+    def construct(loader: Any, node: Any) -> Any:
+        text = loader.construct_scalar(node)
+        try:
+            value = read(text)
+        except ValueError as error:
+            raise _wrong(node, str(error)) from None
+        if (
+            loader.warn
+            and not node.style
+            and yaml_scalars.kind_of(text) == kind
+            and (told := yaml_scalars.surprise(text))
+        ):
+            loader.warn(node, told)
+        return value
+
+    return construct
+
+
+for kind, read in (
+    ("bool", yaml_scalars.truth),
+    ("int", yaml_scalars.integer),
+    ("float", yaml_scalars.number),
+    ("str", str),
+    ("merge", str),
 ):
-    for character in [*first.replace("\0", ""), *([""] if "\0" in first else [])]:
-        _Loader.yaml_implicit_resolvers.setdefault(character, []).append(
-            (f"tag:yaml.org,2002:{tag}", re.compile(pattern))
-        )
-
-
-_MOST_DIGITS = 20
-_LEAST_INT, _MOST_INT = -(2**63), 2**64 - 1
-
-
-def _int(loader: Any, node: Any) -> int:
-    text = loader.construct_scalar(node)
-    if not re.fullmatch("[-+]?[0-9]+", text):
-        raise _wrong(node, f"{text!r} is no whole number")
-    digits = text.lstrip("+-0")
-    number = int(digits or "0") if len(digits) <= _MOST_DIGITS else math.inf
-    number = -number if text.startswith("-") else number
-    if not _LEAST_INT <= number <= _MOST_INT:
-        raise _wrong(node, "the number has more than 64 bits; write a smaller one, or text in quotes")
-    return int(number)
-
-
-def _float(loader: Any, node: Any) -> float:
-    text = loader.construct_scalar(node)
-    try:
-        number = float(text)
-    except ValueError:
-        raise _wrong(node, f"{text!r} is no number") from None
-    if not math.isfinite(number):
-        raise _wrong(node, "the number is too large; write a smaller one, or text in quotes")
-    return number
-
-
-def _bool(loader: Any, node: Any) -> bool:
-    text = loader.construct_scalar(node)
-    if text.lower() not in ("true", "false"):
-        raise _wrong(node, f"{text!r} is neither true nor false")
-    return bool(text.lower() == "true")
-
-
-for name, constructor in (("int", _int), ("float", _float), ("bool", _bool)):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{name}", constructor)
+    _Loader.add_constructor(f"{_CORE}{kind}", _scalar(kind, read))
 
 
 def load(path: Path) -> Any:
@@ -137,9 +144,9 @@ def load(path: Path) -> Any:
     return documents[0]
 
 
-def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
+def load_all(text: str, source: str, most: int = MAX_VALUES, warn: Callable[[str], None] | None = None) -> list[Any]:
     """The documents of a text, empty ones left out. Raises BadManifest naming `source`, also when there are more than
-    `most` values (TooManyValues); no more than those are looked at."""
+    `most` values (TooManyValues); no more than those are looked at. `warn` is told of each value that may surprise."""
     if len(text) > MAX_BYTES:
         raise BadManifest(f"{source} has {len(text)} characters; at most {MAX_BYTES} are read")
     if sum(text.count(f"{end}%") for end in _LINE_ENDS) > MAX_DIRECTIVES:
@@ -147,7 +154,7 @@ def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
     try:
         if text.count("*") + text.count("!") > MAX_ALIASES:  # of aliases and tags the loader asks nothing
             _count(text, source, most)
-        documents = [document for document in _documents(text, most) if document is not None]
+        documents = [document for document in _documents(text, source, most, warn) if document is not None]
     except yaml.YAMLError as error:
         raise BadManifest(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
@@ -158,9 +165,11 @@ def load_all(text: str, source: str, most: int = MAX_VALUES) -> list[Any]:
     return documents
 
 
-def _documents(text: str, most: int) -> Iterator[Any]:
+def _documents(text: str, source: str, most: int, warn: Callable[[str], None] | None) -> Iterator[Any]:
     loader: Any = _Loader(text)
     loader.values_left = most
+    if warn:
+        loader.warn = lambda node, told: warn(f"{source}, line {node.start_mark.line + 1}: {told}")
     try:
         while loader.check_data():
             yield loader.get_data()

@@ -138,3 +138,20 @@ def test_on_a_terminal_one_line_is_rewritten_and_ctrl_c_leaves_what_was_applied(
     os.close(ours)
     assert b"\r\x1b[Ktask default/web: " in shown and b"no longer followed; what was applied stays" in shown
     assert starlink.get("task", "web")["status"]["ready"] == 1
+
+
+def test_a_value_that_bites_is_told_and_merge_keys_are_taken(starlink: Starlink, tmp_path: Path) -> None:
+    manifest = tmp_path / "web.yaml"
+    manifest.write_text(
+        "apiVersion: starlink.dev/v1alpha1\nkind: Task\nmetadata: {name: web}\nspec:\n  template:\n"
+        '    command: [sleep, "100000"]\n    env:\n    - &one {name: A, value: y}\n    - {<<: *one, name: B}\n'
+    )
+    done = starlink.cli("apply", "-f", str(manifest), check=False)
+    told = f'Warning: {manifest}, line 8: y is read as true, as kubectl does; write "y" for the text, or true\n'
+    assert done.returncode == 1 and done.stderr.startswith(told), done.stderr
+    assert 'spec.template.env[0].value: Invalid value: "boolean"' in done.stderr
+    manifest.write_text(manifest.read_text().replace("value: y", 'value: "y"'))
+    done = starlink.cli("apply", "-f", str(manifest))
+    assert done.stderr == ""
+    env = starlink.get("task", "web")["spec"]["template"]["env"]
+    assert env == [{"name": "A", "value": "y"}, {"name": "B", "value": "y"}]

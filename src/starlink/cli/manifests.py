@@ -13,6 +13,7 @@ from starlink.manifest import BadManifest, load_all
 
 STANDARD_INPUT = "standard input"
 _MOST_TOLD = 40
+_MOST_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,12 @@ def _decoded(source: str, content: bytes) -> str:
 
 
 def _objects(source: str, text: str) -> Iterator[Manifest]:
+    warnings: list[str] = []
     try:
-        documents = load_all(text, source)
+        documents = load_all(text, source, warn=warnings.append)
     except BadManifest as error:
         raise click.ClickException(str(error)) from None
+    _tell(source, warnings)
     for number, document in enumerate(documents, 1):
         where = f"{source}, document {number}"
         if isinstance(document, dict) and (document.get("kind") == "List" or isinstance(document.get("items"), list)):
@@ -96,6 +99,13 @@ def _objects(source: str, text: str) -> Iterator[Manifest]:
                 yield _manifest(f"{where}, items[{index}]", item)
         else:
             yield _manifest(where, document)
+
+
+def _tell(source: str, warnings: list[str]) -> None:
+    for warning in warnings[:_MOST_WARNINGS]:
+        click.echo(f"Warning: {warning}", err=True)
+    if (more := len(warnings) - _MOST_WARNINGS) > 0:
+        click.echo(f"Warning: {source}: {more} more values like these", err=True)
 
 
 def _items(where: str, document: dict[str, Any]) -> list[Any]:
