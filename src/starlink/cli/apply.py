@@ -17,7 +17,7 @@ from starlink.cli.following import Followed, follow, glance
 from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
-from starlink.cli.placed import Placed, placed
+from starlink.cli.placed import Placed, placed, refusal
 from starlink.cli.planned import differences, is_hash, version
 from starlink.client.errors import ClientError, Conflict, NotFound
 from starlink.client.kube import Client
@@ -119,7 +119,7 @@ async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon) -> lis
         try:
             done, written = await apply_one(client, one, left.pop((one.kind, one.key), None))
         except ClientError as error:
-            failures.append(f"{one.manifest.where}: {error}")
+            failures.append(refusal(one.manifest, error))
             continue
         applied.append(Followed(one.kind, one.key, written["metadata"]["uid"]))
         click.echo(f"{f'{one.kind.kind.lower()}.{one.kind.group}'.rstrip('.')}/{one.manifest.name} {done}")

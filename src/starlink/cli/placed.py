@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlink.api.kinds import Kind
+import click
+
+from starlink.api.habits import of_kind, with_habits
+from starlink.api.kinds import TASK, Kind
 from starlink.api.meta import ObjectKey
+from starlink.api.patterns import with_words
 from starlink.cli.manifests import Manifest
 from starlink.cli.namespace import Namespace
 from starlink.cli.resources import Resources
+from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 
 
@@ -27,8 +32,21 @@ class Placed:
 async def placed(client: Client, manifests: Sequence[Manifest], otherwise: Namespace) -> list[Placed]:
     """The manifests with where they go. Raises ClickException naming the one that goes nowhere, and ClientError."""
     resources = await Resources.discover(client)
-    kinds = [resources.of_manifest(manifest) for manifest in manifests]
+    kinds = [_kind(resources, manifest) for manifest in manifests]
     return [
         Placed(kind, manifest, otherwise.of(manifest) if kind.namespaced else "")
         for kind, manifest in zip(kinds, manifests, strict=True)
     ]
+
+
+def _kind(resources: Resources, manifest: Manifest) -> Kind:
+    try:
+        return resources.of_manifest(manifest)
+    except click.ClickException as error:
+        hint = of_kind(manifest.kind)
+        raise click.ClickException(f"{error.message}{f'. {hint}' if hint else ''}") from None
+
+
+def refusal(manifest: Manifest, error: ClientError) -> str:
+    """What the API says against a manifest, in words that help: of what other systems call otherwise, and patterns."""
+    return f"{manifest.where}: {with_words(with_habits(str(error)) if manifest.kind == TASK.kind else str(error))}"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from starlink.api.habits import with_habits
+from starlink.api.kinds import GROUP
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MORE, MOST_CAUSES
 from starlink.apiserver.objects.contract import Write
@@ -42,7 +44,10 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     if len(told) > MOST_CAUSES:
         told = (*told[:MOST_CAUSES], MORE)
     if options.field_validation == "Strict":
-        raise undecodable(write, obj, f"strict decoding error: {', '.join(told)}", unknown[:MOST_CAUSES])
+        why = f"strict decoding error: {', '.join(told)}"
+        if write.resource.group == GROUP:
+            why = with_habits(why)
+        raise undecodable(write, obj, why, unknown[:MOST_CAUSES])
     return fitting, told if options.field_validation == "Warn" else ()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from starlink.api import patterns
 from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.causes import NOWHERE, number, path_of
@@ -82,7 +83,7 @@ def _cause(schema: Schema, error: _Error, keyword: str, path: str) -> Cause:
         case "multipleOf":
             return _invalid(path, value, f"should be a multiple of {number(kind.multiple_of)}")
         case "pattern":
-            return _invalid(path, value, f"should match '{kind.pattern}'")
+            return _invalid(path, value, patterns.in_words(kind.pattern, patterns.OURS))
         case "minLength":
             return _invalid(path, value, f"should be at least {kind.limit} chars long")
         case "format":
