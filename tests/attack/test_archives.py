@@ -217,19 +217,23 @@ def test_hard_links_count_as_files(tmp_path: Path) -> None:
     assert refusal(content, tmp_path, Limits(files=15)).reason == "ArtifactTooLarge"
 
 
-def without_modes(*names: str) -> bytes:
+def without_modes(*names: str, attributes: int = 0x20) -> bytes:
     """A zip as packers of Windows write it: no modes, and a separator of their own."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name in names:
             info = zipfile.ZipInfo("a")
-            info.filename, info.create_system, info.external_attr = name, 0, 0x20
+            info.filename, info.create_system, info.external_attr = name, 0, attributes
             archive.writestr(info, b"" if name.endswith("\\") else b"x")
     return made.getvalue()
 
 
-def test_zips_of_windows_are_unpacked_as_they_are_meant(tmp_path: Path) -> None:
-    out = unpacked(without_modes("start.sh", "app\\", "app\\lib\\a.txt", "app\\start.sh", "d\\e/f"), tmp_path / "out")
+@pytest.mark.parametrize(
+    "attributes", [0x20, 0o100666 << 16 | 0x20, 0o100600 << 16], ids=["7-Zip", "Python", "in memory"]
+)
+def test_zips_of_windows_are_unpacked_as_they_are_meant(tmp_path: Path, attributes: int) -> None:
+    names = ("start.sh", "app\\", "app\\lib\\a.txt", "app\\start.sh", "d\\e/f")
+    out = unpacked(without_modes(*names, attributes=attributes), tmp_path / "out")
     assert {str(path.relative_to(out)): os.access(path, os.X_OK) for path in out.rglob("*") if path.is_file()} == {
         "start.sh": True, "app/lib/a.txt": False, "app/start.sh": True, "d/e/f": False,
     }  # fmt: skip

@@ -27,6 +27,8 @@ _ENTRY = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _MAX_COMMENT = 65535
 _FULL, _FULL64 = 0xFFFF, 0xFFFFFFFF
+_WITHOUT_MODES = (0, 10, 14)
+"""Systems, by the byte of 4.4.2.2, that know no mode x: MS-DOS, NTFS, VFAT."""
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _PIECE = 64 * 1024
 _DEFAULT_COMMAND = "start.sh"
@@ -104,6 +106,8 @@ def _entry(fields: tuple[int, ...], name: bytes, extra: bytes, before: int) -> _
     flags, method, crc, packed, size, start = fields[3], fields[4], fields[7], fields[8], fields[9], fields[16]
     size, packed, start = _wide(extra, (size, packed, start))
     mode = fields[15] >> 16
+    if fields[1] >> 8 in _WITHOUT_MODES and stat.S_ISREG(mode) and not mode & 0o111:
+        mode = 0  # as Python writes it on Windows: who can read and write, and nothing of who can run
     text = name.decode("utf-8" if flags & _UTF8 else "cp437")
     # Some packers of Windows write its separator, against 4.4.17.1.
     return _Entry(name, text.replace("\\", "/"), flags, method, crc, packed, size, start + before, mode)
