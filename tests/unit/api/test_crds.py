@@ -54,7 +54,10 @@ def unavailable(value: float | str) -> Obj:
     return {"template": RUN, "update": {"maxUnavailable": value}}
 
 
+LARGE = [{"name": f"A{number}", "value": "x" * 100_000} for number in range(16)]
 RIGHT: list[tuple[str, Obj]] = [
+    ("tasks", {"template": {**RUN, "env": [{"name": "A", "value": "x" * 131_069}]}}),
+    ("tasks", {"template": {**RUN, "args": ["x" * 19_000] * 20, "env": LARGE}}),
     ("tasks", {"template": RUN, "servers": [{"name": "s1", "replicas": 0}, {"name": "s2"}]}),
     ("tasks", asking({"cpu": 2, "memory": "512Mi", "ephemeral-storage": "1.5Gi", "gpu": "1", "nvidia.com/gpu": 1})),
     ("tasks", asking({"cpu": "0.5"})),
@@ -90,6 +93,11 @@ def test_what_is_right_passes(kind: str, spec: Obj) -> None:
 
 
 WRONG: list[tuple[str, Obj, str, str]] = [
+    ("tasks", {"template": {**RUN, "env": [{"name": "A"}, {"name": "B", "value": "x" * 131_070}]}}, "spec.template.env[1]",
+     "a variable and its value may have at most 131070 characters together"),
+    ("tasks", {"template": {**RUN, "env": [{"name": "A=B"}]}}, "spec.template.env[0].name", "^[A-Za-z_][A-Za-z0-9_]*$"),
+    ("tasks", {"template": {**RUN, "args": ["x" * 20_000] * 20, "env": LARGE}}, "spec.template",
+     "command, args and env may have 2000000 characters together"),
     ("tasks", {"template": RUN, "replicas": 2, "servers": [{"name": "s1"}]}, "spec.servers", "take replicas away"),
     ("tasks", {"template": RUN, "type": "Batch", "servers": [{"name": "s1"}]}, "spec.servers", "completions"),
     ("tasks", {"template": RUN, "servers": []}, "spec.servers", "at least 1"),
