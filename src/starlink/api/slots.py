@@ -12,12 +12,13 @@ _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 def parse_ranges(text: str) -> frozenset[int]:
     """`0-3,7` → {0, 1, 2, 3, 7}; "" → the empty set. What is no range, and what is beyond the most slots, is passed
-    over: a status may hold what anybody wrote there."""
+    over: a status may hold what anybody wrote there. No slot is counted twice, so that no text costs more than all."""
+    read = filter(None, map(_RANGE.fullmatch, text.split(",")))
     found: set[int] = set()
-    for part in text.split(","):
-        if read := _RANGE.fullmatch(part):
-            first, last = read[1], read[2] or read[1]
-            found.update(range(int(first), min(int(last) + 1, MOST)))
+    beyond = 0
+    for first, last in sorted({(int(one[1]), int(one[2] or one[1])) for one in read}):
+        found.update(range(max(first, beyond), min(last + 1, MOST)))
+        beyond = max(beyond, last + 1)
     return frozenset(found)
 
 

@@ -26,3 +26,11 @@ def parse_time(value: str) -> float:
     except ValueError:
         raise ValueError(f"{value!r} is not a time; write it as 2026-01-02T03:04:05Z") from None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def told_time(value: str | None) -> float | None:
+    """The same of what a status tells; None where it tells no time that can be read."""
+    try:
+        return None if value is None else parse_time(value)
+    except (ValueError, OverflowError):
+        return None

@@ -5,12 +5,12 @@ from itertools import chain
 from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
 from starlink.api.task import Task
-from starlink.api.timestamp import parse_time
+from starlink.api.timestamp import told_time
 from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded, was_refused
-from starlink.planning.service import most_wants
+from starlink.planning.service import backoff, most_wants
 from starlink.planning.words import counted, share
 
 BACKOFF_FIRST = 1.0
@@ -85,17 +85,18 @@ def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple
 def _deadline(observed: Observed, now: float) -> float | None:
     """Seconds left, those aside in which the task was suspended."""
     task = observed.task
-    if task.spec.deadline is None or task.status.started_at is None:
+    started = told_time(task.status.started_at)
+    if task.spec.deadline is None or started is None:
         return None
-    running = now - parse_time(task.status.started_at) - suspended_for(task, now)
+    running = now - started - suspended_for(task, now)
     return duration.seconds(task.spec.deadline) - running
 
 
 def suspended_for(task: Task, now: float) -> float:
     """For how many seconds a Batch that has begun was suspended in all."""
     status = task.status
-    since = now if status.suspended_at is None else parse_time(status.suspended_at)
-    return status.suspended_seconds + max(now - since, 0.0)
+    since = told_time(status.suspended_at)
+    return max(status.suspended_seconds, 0) + max(now - (now if since is None else since), 0.0)
 
 
 def _next_attempts(
@@ -138,7 +139,7 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 1 s, 2 s, 4 s … a minute."""
     if not failed(before):
         return 0.0
-    return ended_at(before) + min(BACKOFF_FIRST * 2.0 ** max(failures - 1, 0), BACKOFF_MOST) - now
+    return ended_at(before) + backoff(failures, BACKOFF_FIRST, BACKOFF_MOST) - now
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

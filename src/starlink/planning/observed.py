@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
 from starlink.api.task import Task
-from starlink.api.timestamp import parse_time
+from starlink.api.timestamp import told_time
 from starlink.planning.health import Health
 from starlink.planning.standing import Standing
 from starlink.planning.unreadable import unclear
@@ -90,7 +90,7 @@ def observe(
 
 def _attempts(task: Task, assignments: Iterable[Assignment]) -> dict[str, int]:
     """The highest attempt of each slot, remembered or there."""
-    attempts = {slot.slot: slot.attempts for slot in task.status.slots}
+    attempts = {slot.slot: max(slot.attempts, 0) for slot in task.status.slots}
     for assignment in assignments:
         slot = assignment.spec.slot
         attempts[slot] = max(attempts.get(slot, 0), assignment.spec.attempt)
@@ -141,7 +141,8 @@ def _failures(
 
 def ended_at(assignment: Assignment) -> float:
     """When a finished attempt ended, in epoch seconds; its creation when its agent did not say."""
-    return parse_time(assignment.status.finished_at or assignment.metadata.creation_timestamp)
+    ended = told_time(assignment.status.finished_at)
+    return ended if ended is not None else told_time(assignment.metadata.creation_timestamp) or 0.0
 
 
 def ready_now(health: Health) -> Callable[[Assignment], bool]:

@@ -10,7 +10,7 @@ import msgspec
 from starlink.api import conditions, labels, slots
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition
-from starlink.api.timestamp import format_time
+from starlink.api.timestamp import format_time, told_time
 from starlink.planning.batch import describe, suspended_for
 from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
@@ -311,7 +311,7 @@ def _batch(facts: _Facts, now: float) -> dict[str, Any]:
         "failed": max(status.failed, sum(facts.failures.values())),
         "completedSlots": slots.format_ranges(facts.examined.decision.completed),
     }
-    started = status.started_at is None and (facts.examined.decision.wants or facts.live)
+    started = told_time(status.started_at) is None and (facts.examined.decision.wants or facts.live)
     if started:
         fields["startedAt"] = format_time(now)
     if status.started_at is not None and facts.examined.decision.verdict is None:
@@ -325,7 +325,8 @@ def _suspension(task: Task, now: float) -> dict[str, Any]:
     """When it was suspended, and once it goes on, for how long it was in all: that counts for no deadline."""
     status = task.status
     if task.spec.suspend:
-        return {"suspendedAt": status.suspended_at or format_time(now)}
+        known = told_time(status.suspended_at) is not None
+        return {"suspendedAt": status.suspended_at if known else format_time(now)}
     if status.suspended_at is None:
         return {}
     return {"suspendedAt": None, "suspendedSeconds": round(suspended_for(task, now))}
