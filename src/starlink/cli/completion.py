@@ -28,9 +28,11 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print the completion of commands, options and names for a shell.
 
     \b
-    bash: starlink completion bash > ~/.local/share/bash-completion/completions/starlink
-    zsh:  starlink completion zsh > ~/.zfunc/_starlink        (with fpath+=~/.zfunc before compinit)
-    fish: starlink completion fish > ~/.config/fish/completions/starlink.fish
+    starlink completion bash > ~/.local/share/bash-completion/completions/starlink
+    starlink completion zsh > ~/.zfunc/_starlink
+    starlink completion fish > ~/.config/fish/completions/starlink.fish
+
+    zsh needs fpath+=~/.zfunc before compinit.
     """
     made = get_completion_class(shell)
     assert made is not None

@@ -1,108 +1,148 @@
-"""`starlink delete`: objects by name or by file, waiting until they are gone."""
+"""`starlink delete`: objects by name or by file, waiting until they and their processes are gone."""
 
 import asyncio
-import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from starlink.api.kinds import POOL, SERVER, Kind
-from starlink.api.labels import GONE_ANNOTATION, IN_USE_FINALIZER
+from starlink.api import duration
+from starlink.api.kinds import Kind
 from starlink.cli.cluster import with_client
+from starlink.cli.completion import objects
+from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, until_gone
+from starlink.cli.get import INTERRUPTED
 from starlink.cli.manifests import read
-from starlink.cli.namespace import namespace_of, namespace_option
+from starlink.cli.namespace import Namespace, namespace_of, namespace_option
+from starlink.cli.nearest import missing
 from starlink.cli.resources import Resources
-from starlink.client.errors import Conflict, NotFound
+from starlink.cli.tables import some
+from starlink.cli.targets import parse, resolve
+from starlink.client.errors import NotFound
 from starlink.client.kube import Client
 
-_TRIES = 10
-"""While others write the object too."""
+Wanted = tuple[Kind, str, str]
+"""Kind, name and namespace."""
 
 
-@click.command()
-@click.argument("kind", required=False)
-@click.argument("names", nargs=-1)
+class Waiting(click.Command):
+    """A command that takes `--wait=false` for `--no-wait`, as kubectl does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises UsageError for another value."""
+        return super().parse_args(ctx, [self._plain(ctx, arg) for arg in args])
+
+    def _plain(self, ctx: click.Context, arg: str) -> str:
+        option, equals, value = arg.partition("=")
+        if option != "--wait" or not equals:
+            return arg
+        if value not in ("true", "false"):
+            raise click.UsageError(f"--wait={value}: write --wait=true or --wait=false", ctx)
+        return "--wait" if value == "true" else "--no-wait"
+
+
+def _seconds(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    try:
+        return None if text is None else duration.seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--wait` and `--timeout`, as `wait` and in seconds as `timeout`."""
+    timeout = click.option(
+        "--timeout", callback=_seconds, metavar="DURATION",
+        help="Wait no longer, such as 30s; ends with 3 when something is still there then [no limit].",
+    )  # fmt: skip
+    return click.option("--wait/--no-wait", default=True, help="Wait until they are gone [yes].")(timeout(command))
+
+
+@click.command(cls=Waiting)
+@click.argument("words", nargs=-1, metavar="[KIND NAME...]", shell_complete=objects)
 @click.option("-f", "--filename", "files", multiple=True, help="Delete what these files declare.")
 @namespace_option
-@click.option("--wait/--no-wait", default=True, help="Wait until they are gone [yes].")
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Declare servers gone, and let pools go that are in use.",
-)
+@waiting_options
+@click.option("--force", is_flag=True, help="Declare servers gone, and let pools go that are in use.")
 @click.pass_context
 def command(
     ctx: click.Context,
-    kind: str | None,
-    names: tuple[str, ...],
+    words: tuple[str, ...],
     files: tuple[str, ...],
     namespace: str | None,
     wait: bool,
+    timeout: float | None,
     force: bool,
 ) -> None:
-    """Delete objects: KIND NAME…, or -f FILE."""
-    if bool(files) == bool(kind) or (kind and not names):
-        raise click.UsageError("give KIND and NAME…, or -f FILE")
+    """Delete objects: KIND NAME..., KIND/NAME..., or -f FILE; and wait until they and their processes are gone.
+
+    It ends with 0 when they are gone, with 1 when one that is named was not there, with 3 when --timeout has passed.
+    Ctrl-C ends the waiting, not the deletion.
+    """
+    targets = () if files else parse(words)
+    if (files and words) or any(not target.names for target in targets):
+        raise click.UsageError("give KIND and NAME..., or -f FILE")
     otherwise = namespace_of(ctx, namespace)
 
-    async def work(client: Client) -> None:
+    async def wanted(client: Client) -> Sequence[Wanted]:
         resources = await Resources.discover(client)
         if files:
-            declared = [(resources.of_manifest(manifest), manifest) for manifest in read(files)]
-            targets = [(found, m.name, otherwise.of(m) if found.namespaced else "") for found, m in declared]
-        else:
-            found = resources.named(kind or "")
-            targets = [(found, name, otherwise.name if found.namespaced else "") for name in names]
-        for found, name, place in targets:
-            await _delete(client, found, name, place, force=force)
-        if wait:
-            for found, name, place in targets:
-                await _gone(client, found, name, place)
+            return _declared(files, resources, otherwise)
+        found = resolve(targets, resources, otherwise.name)
+        return [(one.kind, name, one.namespace) for one in found for name in one.names]
 
-    with_client(ctx, work)
+    carry_out(ctx, wanted, wait=wait, timeout=timeout, force=force, demanded=not files)
 
 
-async def _delete(client: Client, kind: Kind, name: str, namespace: str, *, force: bool) -> None:
-    if force and kind.plural == SERVER.plural:
-        await client.patch(kind, name, {"metadata": {"annotations": {GONE_ANNOTATION: "true"}}})
+def _declared(files: tuple[str, ...], resources: Resources, otherwise: Namespace) -> Sequence[Wanted]:
+    found = [(resources.of_manifest(manifest), manifest) for manifest in read(files)]
+    return [(kind, one.name, otherwise.of(one) if kind.namespaced else "") for kind, one in found]
+
+
+def carry_out(
+    ctx: click.Context, wanted: Callable[[Client], Any], *, wait: bool, timeout: float | None, force: bool,
+    demanded: bool = True,
+) -> None:  # fmt: skip
+    """Deletes what `wanted` gives, waits as it is asked to, and ends the command with what became of it. What is not
+    there is an error where it was `demanded` by name."""
+    begun: list[Doomed] = []
+
+    async def work(client: Client) -> tuple[Sequence[str], Sequence[str]]:
+        absent = []
+        for kind, name, place in await wanted(client):
+            try:
+                begun.append(await begin(client, kind, name, place, force=force))
+            except NotFound:
+                absent.append(await missing(client, kind, name, place))
+                continue
+            if not wait:
+                click.echo(f"{begun[-1]} is being deleted")
+        return absent, await _left(client, begun, timeout) if wait else ()
+
     try:
-        await client.delete(kind, name, namespace)
-        click.echo(f"{kind.kind.lower()}/{name} deleted")
-    except NotFound:
-        click.echo(f"{kind.kind.lower()}/{name} is not there")
-        return
-    if force and kind.plural == POOL.plural:
-        await _release(client, kind, name)
+        absent, left = with_client(ctx, work)
+    except KeyboardInterrupt:
+        goes_on = f"; the deletion of {some(map(str, begun))} goes on" if begun else ""
+        click.echo(f"interrupted{goes_on}", err=True)
+        ctx.exit(INTERRUPTED)
+    for text in left:
+        click.echo(text, err=True)
+    if absent and demanded:
+        raise click.ClickException("\n".join(absent))
+    for text in absent:
+        click.echo(text, err=True)
+    ctx.exit(STILL_THERE if left else 0)
 
 
-async def _release(client: Client, kind: Kind, name: str) -> None:
-    """Takes away what holds a pool that is in use."""
-    for _ in range(_TRIES):
-        with contextlib.suppress(NotFound, Conflict):
-            metadata = (await client.get(kind, name))["metadata"]
-            left = [one for one in metadata.get("finalizers", ()) if one != IN_USE_FINALIZER]
-            only_so = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-            await client.patch(kind, name, {"metadata": {**only_so, "finalizers": left or None}})
-            return
-
-
-async def _gone(client: Client, kind: Kind, name: str, namespace: str) -> None:
-    """Waits, and says what is waited for, as often as that changes."""
-    pause, told = 0.05, ""
-    while True:
-        try:
-            found = await client.get(kind, name, namespace)
-        except NotFound:
-            return
-        if (waits := _waits(found)) and waits != told:
-            told = waits
-            click.echo(f"{kind.kind.lower()}/{name}: {waits}", err=True)
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 1.0)
-
-
-def _waits(found: dict[str, Any]) -> str:
-    """What the Ready condition of a server or pool says that its deletion waits for."""
-    conditions = found.get("status", {}).get("conditions", ())
-    ready: dict[str, Any] = next((one for one in conditions if one["type"] == "Ready"), {})
-    return str(ready.get("message", "")) if ready.get("reason") in ("Draining", "Terminating") else ""
+async def _left(client: Client, begun: Sequence[Doomed], timeout: float | None) -> Sequence[str]:
+    """Waits for each, and says which are still there when the time is up, and why."""
+    gone: set[Doomed] = set()
+    try:
+        async with asyncio.timeout(timeout):
+            for one in begun:
+                await until_gone(client, one)
+                gone.add(one)
+                click.echo(f"{one} deleted")
+    except TimeoutError:
+        waits = [(one, await look(client, one)) for one in begun if one not in gone]
+        return [f"{one} is still there after {duration.format_seconds(timeout or 0)}: {wait}" for one, wait in waits]
+    return ()

@@ -1,0 +1,166 @@
+"""Deletes objects, and waits until they and the processes that belong to them are gone."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import msgspec
+
+from starlink.api import labels
+from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
+from starlink.api.meta import Object, View
+from starlink.cli.tables import some
+from starlink.client.errors import Conflict, Forbidden, NotFound
+from starlink.client.kube import Client
+
+STILL_THERE = 3
+"""The exit code when the time is up and something is still there."""
+_TRIES = 10
+"""While others write the object too."""
+_UNHEARD = "Unknown"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An object that has been told to go; another of its name is another."""
+
+    kind: Kind
+    name: str
+    namespace: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is waited for: `why` in words, and `help_` what a person can do where it would not come of itself."""
+
+    why: str
+    help_: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.help_}" if self.help_ else self.why
+
+
+class _Spec(View, frozen=True):
+    server: str = ""
+
+
+class _Status(View, frozen=True):
+    phase: str = ""
+
+
+class Instance(Object, frozen=True):
+    """What a deletion looks at of an Assignment; it may be one of a later version."""
+
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+async def begin(client: Client, kind: Kind, name: str, namespace: str, *, force: bool) -> Doomed:
+    """Deletes an object; with force also declares a server gone, and releases a pool. A task that is gone, but not its
+    instances, counts as begun. Raises ClientError, NotFound when it is not there."""
+    try:
+        uid = (await client.get(kind, name, namespace))["metadata"]["uid"]
+    except NotFound:
+        left = await _instances(client, name, namespace) if kind.plural == TASK.plural else ()
+        if not left:
+            raise
+        return Doomed(kind, name, namespace, left[0].metadata.controller_uid)
+    if force and kind.plural == SERVER.plural:
+        await client.patch(kind, name, {"metadata": {"uid": uid, "annotations": {labels.GONE_ANNOTATION: "true"}}})
+    with contextlib.suppress(NotFound):
+        await client.delete(kind, name, namespace, uid=uid)
+    if force and kind.plural == POOL.plural:
+        await _release(client, kind, name)
+    return Doomed(kind, name, namespace, uid)
+
+
+async def _release(client: Client, kind: Kind, name: str) -> None:
+    """Takes away what holds a pool that is in use."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(NotFound, Conflict):
+            metadata = (await client.get(kind, name))["metadata"]
+            left = [one for one in metadata.get("finalizers", ()) if one != labels.IN_USE_FINALIZER]
+            only_so = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+            await client.patch(kind, name, {"metadata": {**only_so, "finalizers": left or None}})
+            return
+
+
+async def until_gone(client: Client, doomed: Doomed) -> None:
+    """Waits, and says on standard error what for, when that is another than before. Raises ClientError."""
+    pause, told = _FIRST_PAUSE, ""
+    while (wait := await look(client, doomed)) is not None:
+        kind_of_wait = wait.help_ or wait.why.lstrip("0123456789 ")
+        if str(wait) and kind_of_wait != told and pause > _FIRST_PAUSE:
+            told = kind_of_wait
+            click.echo(f"{doomed}: {wait}", err=True)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+async def look(client: Client, doomed: Doomed) -> Wait | None:
+    """What keeps it; None when it is gone, and its processes are. Raises ClientError."""
+    try:
+        found = await client.get(doomed.kind, doomed.name, doomed.namespace)
+    except NotFound:
+        found = None
+    if found is not None and found["metadata"]["uid"] == doomed.uid:
+        return of_object(doomed.kind, found)
+    return await _of_processes(client, doomed) if doomed.kind.plural == TASK.plural else None
+
+
+async def _of_processes(client: Client, doomed: Doomed) -> Wait | None:
+    """What a task that is gone has left: its assignments go when their agents have stopped them."""
+    try:
+        found = await _instances(client, doomed.name, doomed.namespace)
+    except Forbidden:
+        click.echo(f"{doomed}: you may not read assignments, so that its processes are not waited for", err=True)
+        return None
+    return of_assignments([one for one in found if one.metadata.controller_uid == doomed.uid])
+
+
+async def _instances(client: Client, task: str, namespace: str) -> Sequence[Instance]:
+    items = (await client.list(ASSIGNMENT, namespace, label_selector=f"{labels.TASK}={task}")).items
+    return [msgspec.json.decode(item, type=Instance) for item in items]
+
+
+def of_assignments(found: Sequence[Instance]) -> Wait | None:
+    """What the instances that are left wait for; None when none are. Pure."""
+    if not found:
+        return None
+    several = "instance has" if len(found) == 1 else "instances have"
+    why = f"{len(found)} {several} not stopped yet: {some((f'{one.name} on {one.spec.server}' for one in found), 3)}"
+    silent = sorted({one.spec.server for one in found if one.status.phase == _UNHEARD})
+    return Wait(why, _silent(silent) if silent else "")
+
+
+def _silent(servers: Sequence[str]) -> str:
+    one = len(servers) == 1
+    return (
+        f"{some(servers)} {'is' if one else 'are'} not heard: start the agent there again, or say that "
+        f"{'it is' if one else 'they are'} gone for good with `starlink delete server {' '.join(servers)} --force`"
+    )
+
+
+def of_object(kind: Kind, found: Obj) -> Wait:
+    """What an object that is being deleted waits for, in its own words where it has some. Pure."""
+    conditions = found.get("status", {}).get("conditions", ())
+    ready: Obj = next((one for one in conditions if one["type"] == "Ready"), {})
+    if ready.get("reason") in ("Draining", "Terminating") and ready.get("message"):
+        return Wait(str(ready["message"]))
+    if kind.plural == ASSIGNMENT.plural:
+        spec, status = found.get("spec", {}), found.get("status", {})
+        server = str(spec.get("server", ""))
+        silent = status.get("phase") == _UNHEARD
+        return Wait(f"its instance on {server} has not stopped yet", _silent([server]) if silent else "")
+    held = [*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())]
+    return Wait(f"held by {some(held)}" if held else "it is still there")
