@@ -1,10 +1,11 @@
-"""`starlink server add`: a further server, as people want it, and the identity of its agent."""
+"""`starlink server`: adds a server with the identity of its agent, lists servers, and removes them."""
 
 import asyncio
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ import click
 
 from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
-from starlink.cli import agent_tokens, names
+from starlink.api.server import Server
+from starlink.cli import agent_tokens, completion, cordon, names, servers, uncordon
 from starlink.cli.cluster import with_client
+from starlink.cli.delete import Waiting, Wanted, carry_out, waiting_options
+from starlink.cli.describe import every
 from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
 from starlink.cli.listening import is_loopback
+from starlink.cli.screen import Screen
 from starlink.client.config import Config, render
 from starlink.client.errors import AlreadyExists, NotFound, Unreachable, why
 from starlink.client.http import CONNECT_SECONDS
@@ -32,7 +37,42 @@ def _labels(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, 
 
 @click.group()
 def command() -> None:
-    """Add a server."""
+    """Add, list and remove servers."""
+
+
+command.add_command(cordon.command, "cordon")
+command.add_command(uncordon.command, "uncordon")
+
+
+@command.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """Show the servers: how each is, whether new instances come, and what is taken of it."""
+
+    async def work(client: Client) -> Sequence[Server]:
+        return await every(client, SERVER, Server)
+
+    found = with_client(ctx, work)
+    if not found:
+        raise click.ClickException("there are no servers; add one with `starlink server add NAME`")
+    click.echo(servers.render(found, Screen.of(), time.time()), nl=False)
+
+
+@command.command(cls=Waiting)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=completion.servers)
+@waiting_options
+@click.option("--force", is_flag=True, help="Declare them gone: their instances are replaced, and not waited for.")
+@click.pass_context
+def remove(ctx: click.Context, names: tuple[str, ...], wait: bool, timeout: float | None, force: bool) -> None:
+    """Remove servers: their instances go elsewhere, where there is room, and then the servers are deleted.
+
+    It ends as `starlink delete` does, which it is for servers.
+    """
+
+    async def wanted(_client: Client) -> Sequence[Wanted]:
+        return [(SERVER, name, "") for name in dict.fromkeys(names)]
+
+    carry_out(ctx, wanted, wait=wait, timeout=timeout, force=force)
 
 
 @command.command()

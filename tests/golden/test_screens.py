@@ -1,0 +1,66 @@
+"""What people see of objects, a file a case: the screen and what the API says in YAML, and below the line the text.
+
+`pytest tests/golden --rewrite` writes what is below the line anew; read the diff.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from rich.cells import cell_len
+
+from starlink.api.assignment import Assignment
+from starlink.api.kinds import TASK
+from starlink.api.pool import Pool
+from starlink.api.server import Server
+from starlink.api.task import Task
+from starlink.api.timestamp import parse_time
+from starlink.cli import describing, servers, status
+from starlink.cli.rows import Rows
+from starlink.cli.screen import Screen
+from starlink.cli.sections import Event
+
+CASES = Path(__file__).parent / "screens"
+LINE = "---\n"
+NOW = parse_time("2026-01-02T03:04:05Z")
+
+
+def many(found: list[Any] | None, view: type[Any]) -> list[Any] | None:
+    return None if found is None else [msgspec.convert(one, view) for one in found]
+
+
+def told(case: dict[str, Any], screen: Screen) -> str:
+    """The text of a case."""
+    if "table" in case:
+        rows = Rows(case["table"], screen, wide=case.get("wide", False), namespaces=case.get("namespaces", False))
+        return rows.render(case["rows"])
+    if "summary" in case:
+        return status.summary(TASK, {"columnDefinitions": case["summary"], "rows": case["rows"]}, screen)
+    events, its = many(case.get("events", []), Event), case.get("its", [])
+    if "task" in case:
+        found = describing.task(msgspec.convert(case["task"], Task), many(its, Assignment), events, NOW)
+    elif "server" in case:
+        found = describing.server(msgspec.convert(case["server"], Server), many(its, Assignment), events, NOW)
+    elif "pool" in case:
+        found = describing.pool(msgspec.convert(case["pool"], Pool), many(its, Server), events, NOW)
+    elif "servers" in case:
+        return servers.render(many(case["servers"], Server) or [], screen, NOW)
+    else:
+        found = describing.assignment(msgspec.convert(case["assignment"], Assignment), events, NOW)
+    return found.render(screen)
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_screen_shows_this(path: Path, rewrite: bool) -> None:
+    given, _, expected = path.read_text().partition(LINE)
+    case = yaml.safe_load(given)
+    screen = Screen(**case.pop("screen"))
+    found = told(case, screen)
+    if rewrite:
+        path.write_text(given + LINE + found)
+    else:
+        assert found == expected
+    if screen.width:
+        assert max(map(cell_len, found.splitlines())) <= screen.width
