@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +48,14 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
             f"({data.admin_kubeconfig} is not there)"
         )
     return [data.admin_kubeconfig]
+
+
+def command_of(ctx: click.Context, words: str) -> str:
+    """`starlink WORDS` for the same cluster, as a person repeats it with the same $KUBECONFIG; `up` takes none."""
+    given = ctx.obj["kubeconfig"]
+    if given and words != "up":
+        return f"starlink --kubeconfig {shlex.quote(str(given))} {words}"
+    return f"starlink {words}" if given or _of_environment(ctx) else _of_data_dir(ctx).command(words)
 
 
 def _way_out(ctx: click.Context) -> str:

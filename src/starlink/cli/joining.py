@@ -42,9 +42,9 @@ class Machine:
     answered: Sequence[str]
 
 
-def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "") -> Way:
-    """`dialled` is the URL by which this machine reaches the API server, `wanted` the one that a person names. Raises
-    NotReached."""
+def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "", up: str = "starlink up") -> Way:
+    """`dialled` is the URL by which this machine reaches the API server, `wanted` the one that a person names, `up` the
+    command that starts it. Raises NotReached."""
     if wanted:
         return Way(_checked(wanted, certificate))
     parts = urlsplit(dialled)
@@ -54,7 +54,7 @@ def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "")
     if not addresses:
         raise NotReached(
             f"the API server listens on loopback ({parts.netloc}), where no other machine reaches it; start it anew "
-            f"where others do: starlink up --listen 0.0.0.0:{parts.port}; or name with --server the URL of a tunnel, "
+            f"where others do: {up} --listen 0.0.0.0:{parts.port}; or name with --server the URL of a tunnel, "
             "or this one for an agent of this machine"
         )
     names = [name for name in certificate.names if name not in ("localhost", here.name) and "*" not in name]

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.labels import TASK as TASK_LABEL
 from starlink.api.meta import ObjectKey
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import command_of, with_client
 from starlink.cli.observing import engine_for, observe
 from starlink.cli.tables import aligned
 from starlink.client.errors import Conflict, NotFound
@@ -61,7 +62,7 @@ def command(ctx: click.Context, dry_run: bool, most: int, yes: bool, timeout: fl
         return
     if not yes:
         click.confirm(f"Move, at most {most} a minute, until no move pays?", abort=True)
-    moved = with_client(ctx, lambda client: _Moves(client, most, timeout).run())
+    moved = with_client(ctx, lambda client: _Moves(client, most, timeout, partial(command_of, ctx)).run())
     click.echo(f"{moved} moved")
 
 
@@ -76,8 +77,8 @@ def render(found: Sequence[Proposal]) -> str:
 class _Moves:
     """One run. No slot is moved twice in it."""
 
-    def __init__(self, client: Client, most: int, timeout: float) -> None:
-        self._client, self._most, self._timeout = client, most, timeout
+    def __init__(self, client: Client, most: int, timeout: float, command: Callable[[str], str]) -> None:
+        self._client, self._most, self._timeout, self._command = client, most, timeout, command
         self._stop = asyncio.Event()
         self._moved: set[tuple[ObjectKey, str]] = set()
         self._started: list[float] = []
@@ -141,7 +142,7 @@ class _Moves:
             await asyncio.sleep(_LOOK_SECONDS)
         raise click.ClickException(
             f"{one.task} slot {one.slot} is not ready again after {self._timeout:g} s; no further move is made; "
-            f"see `starlink get task {one.task.name} -n {one.task.namespace} -o yaml`"
+            f"see `{self._command(f'get task {one.task.name} -n {one.task.namespace} -o yaml')}`"
         )
 
     async def _exists(self, task: ObjectKey) -> bool:

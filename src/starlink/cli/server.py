@@ -15,7 +15,7 @@ from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
 from starlink.api.server import Server
 from starlink.cli import agent_tokens, completion, cordon, names, servers, uncordon
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import command_of, with_client
 from starlink.cli.delete import Waiting, Wanted, carry_out, waiting_options
 from starlink.cli.describe import every
 from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
@@ -94,7 +94,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     """
 
     async def work(client: Client) -> str:
-        to = await _way(client.config, url)
+        to = await _way(client.config, url, command_of(ctx, "up"))
         await _add(client, name, pool, wanted)
         token = await agent_tokens.new(client, name)
         _say(to, output)
@@ -110,7 +110,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     _give(kubeconfig, output)
 
 
-async def _way(config: Config, url: str) -> Way:
+async def _way(config: Config, url: str, up: str) -> Way:
     """How another machine reaches the API server of the configuration. Raises NotReached, Unreachable."""
     from starlink.apiserver.http.addresses import machine_addresses, primary_address
 
@@ -118,7 +118,7 @@ async def _way(config: Config, url: str) -> Way:
     own = [address for address in machine_addresses() if address in certificate.addresses]
     answered = [address for address in own if await _answers(address, config.port)]
     dialled = f"https://127.0.0.1:{config.port}" if await _on_loopback(config.host) else config.server
-    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), url)
+    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), url, up)
 
 
 async def certificate_of(config: Config) -> Certificate:

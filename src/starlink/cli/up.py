@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from starlink import log as logs
+from starlink.assets import asset_dir
 from starlink.cli import extras, names, options, places, renaming
 from starlink.cli.child import LOG_BYTES
 from starlink.cli.datadir import DataDir, NotStarted
@@ -157,9 +159,15 @@ def greeting(data: DataDir, url: str, whom: str) -> str:
         f"StarLink is up at {url}; {whom}.",
         f"  export KUBECONFIG={shlex.quote(str(data.admin_kubeconfig))}",
         f"  kubectl get servers              # or: {data.command('get servers')}",
-        "  kubectl apply -f examples/hello.yaml",
+        f"  kubectl apply -f {shlex.quote(str(_example()))}",
         f"logs are in {data.logs}; stop it with: {data.command('down')}",
     ))  # fmt: skip
+
+
+def _example() -> Path:
+    """A file to apply, as it is named from here."""
+    found = asset_dir("examples") / "hello.yaml"
+    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def _detach(data: DataDir) -> None:

@@ -9,7 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from starlink.cli.cluster import config_of
+from starlink.cli import main
+from starlink.cli.cluster import command_of, config_of
 from starlink.cli.main import COMMANDS, cli
 from starlink.client.config import BadConfig, Config, load, render
 
@@ -38,7 +39,7 @@ def test_each_command_takes_what_means_something_to_it() -> None:
     assert {words[0] for words in LEAVES} == set(COMMANDS)
     for words, command in LEAVES.items():
         taken = {parameter.name for parameter in command.params}
-        assert ("data_dir" in taken) is (words != ("demo",)), words
+        assert ("data_dir" in taken) is (main._TAKES.get(words[0]) != ()), words
         assert not (words[0] in OF_A_CLUSTER and "kubeconfig" not in taken), words
     for verb in ("apply", "get", "delete", "plan", "logs"):
         assert "namespace" in {parameter.name for parameter in LEAVES[verb,].params}
@@ -150,3 +151,14 @@ def test_what_a_person_names_comes_before_the_environment(tmp_path: Path, monkey
 def test_the_words_of_a_command_quote_the_data_dir(tmp_path: Path) -> None:
     done = run("kubeconfig", "--data-dir", tmp_path / "a b")
     assert f"starlink --data-dir '{tmp_path}/a b' up" in done.output
+
+
+def test_a_command_is_told_for_the_cluster_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert command_of(context(data_dir=tmp_path / "a b"), "up") == f"starlink --data-dir '{tmp_path}/a b' up"
+    assert command_of(context(), "get tasks") == "starlink get tasks"
+    of_file = context(kubeconfig=tmp_path / "a b")
+    assert command_of(of_file, "get tasks") == f"starlink --kubeconfig '{tmp_path}/a b' get tasks"
+    assert command_of(of_file, "up") == "starlink up"
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path))
+    assert command_of(context(), "get tasks") == "starlink get tasks"
