@@ -33,6 +33,8 @@ NO_REASONS = {
         "Party",
         "PowerPC",
         "LoongArch",
+        "Spread",
+        "Unread",
     ),
 }
 """What looks like a reason and is none. `Complete` and `BelowWatermark` are both."""
