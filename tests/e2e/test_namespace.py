@@ -81,8 +81,9 @@ def test_get_prints_json_and_yaml_of_what_the_api_holds(starlink: Starlink) -> N
     starlink.apply(NAMESPACE, task("shown", namespace="team") | {"spec": {"replicas": 0, **task("shown")["spec"]}})
     held = starlink.get("namespace", "team")
     assert held["metadata"]["name"] == "team"
-    assert json.loads(starlink.cli("get", "namespace", "team", "-o", "json").stdout) == held
-    assert yaml.safe_load(starlink.cli("get", "namespace", "team", "-o", "yaml").stdout) == held
+    whole = ("get", "namespace", "team", "--show-managed-fields")
+    assert json.loads(starlink.cli(*whole, "-o", "json").stdout) == held
+    assert yaml.safe_load(starlink.cli(*whole, "-o", "yaml").stdout) == held
     listed = json.loads(starlink.cli("get", "tasks", "-n", "team", "-o", "json").stdout)
     assert [one["spec"] for one in listed["items"]] == [starlink.get("task", "shown", "-n", "team")["spec"]]
     absent = starlink.cli("get", "task", "shown", "-n", "default", "-o", "json", check=False)
