@@ -22,8 +22,10 @@ LOG_BYTES = 10 * 1024 * 1024
 LOG_LOOK_SECONDS = 10.0
 CRASHES = 2
 """Once may be an accident."""
-REFUSALS = (2, 3, 4)
-"""What the parts end with when another start would end the same way: bad usage, a name that is taken, rights."""
+REFUSAL = 2
+"""What the parts end with when another start would end the same way."""
+TURNED_AWAY = (3, 4)
+"""What an agent ends with when the API does not take it: people mend that while StarLink is up."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -41,6 +43,7 @@ class Child:
         self.log_file = log_file
         self._log_began = 0
         self._crashes = 0
+        self.turned_away = False
         self.process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -52,7 +55,7 @@ class Child:
     def fails(self) -> bool:
         """Whether it ends whenever it is started."""
         code = self.process.returncode if self.process is not None else None
-        return self._crashes >= CRASHES or code in REFUSALS
+        return self._crashes >= CRASHES or code == REFUSAL
 
     def said(self) -> str:
         """What its log has got since it was first started, the last of it."""
@@ -92,7 +95,8 @@ class Child:
             changed.set()
             if self._stopping:
                 return
-            self._crashes += code != 0
+            self.turned_away = code in TURNED_AWAY
+            self._crashes += code not in (0, *TURNED_AWAY)
             log.warning("%s ended with %s; it is started again in %.1f s", self.name, code, pause)
             await asyncio.sleep(pause)
             pause = next_pause(pause, loop.time() - since)

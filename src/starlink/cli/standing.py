@@ -68,6 +68,8 @@ async def wait(
         async with asyncio.timeout(seconds):
             while True:
                 _demand(children)
+                if away := [child for child in children if child.turned_away]:
+                    return [f"{child.name} is turned away: {last_said(child.said())}" for child in away]
                 try:
                     lacks, notes = await _look(client, operator, servers)
                 except ClientError as error:
