@@ -132,7 +132,11 @@ def test_deletion_waits_for_finalizers(http: Http, namespace: str, crd: Crds) ->
     found = http.get(widgets.definition).expect(200)
     assert condition(found, "Terminating") == "True"
     assert found["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
-    refusal = http.post(widgets.path(namespace), widgets.obj("b")).fails(403, "Forbidden")
-    assert refusal["message"].endswith("create not allowed while custom resource definition is terminating")
+    refusal = http.post(widgets.path(namespace), widgets.obj("b")).fails(405, "MethodNotAllowed")
+    assert refusal["message"] == "create not allowed while custom resource definition is terminating"
+    http.patch(path, {"metadata": {"labels": {"a": "b"}}}).expect(200)
+    held = http.get(path).expect(200)
+    http.put(path, {**held, "metadata": {**held["metadata"], "labels": {"a": "c"}}}).expect(200)
+    http.delete(path).expect(200)
     http.patch(path, {"metadata": {"finalizers": None}}).expect(200)
     eventually(lambda: gone(http, widgets.definition), "the CRD gone", SECONDS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import aside, encoding, errors
+from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import CRDS
@@ -86,13 +86,14 @@ class Definitions:
                 crds, "", name, lambda now: {**now, "status": status(now)}, options, subresource="status"
             )
 
-    def check_creation(self, resource: Resource, obj: Obj) -> None:
-        """Raises StatusError 403 when the kind of `obj` is on its way out."""
+    def check_creation(self, resource: Resource) -> None:
+        """Raises StatusError 405 when the kind is on its way out.
+
+        https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apiserver/customresource_handler.go
+        """
         if (resource.group, resource.plural) in self._ending:
-            meta = obj.get("metadata")
-            name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
             why = "create not allowed while custom resource definition is terminating"
-            raise errors.forbidden(resource.group, resource.plural, name, why)
+            raise StatusError(405, "MethodNotAllowed", why, resource.group, resource.plural)
 
     async def written(self, resource: Resource, written: Written) -> Written:
         """After an object was written: a CRD is served and said to be Established."""

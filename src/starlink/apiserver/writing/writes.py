@@ -85,7 +85,7 @@ class Writes:
         meta = obj.get("metadata")
         if isinstance(meta, dict) and meta.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
-        self._definitions.check_creation(asked.resource, obj)
+        self._definitions.check_creation(asked.resource)
         admission = self._admission(request, asked, namespace, wanted.dry_run)
         written = await self._objects.create(asked.resource, namespace, obj, wanted, admission)
         return _response(await self._definitions.written(asked.resource, written))
