@@ -31,6 +31,7 @@ class Node:
     preserve: bool = False
     nullable: bool = False
     default: Any = _ABSENT
+    null_is_empty: bool = False  # whether null stands for an empty text here
     list_type: str = "atomic"
     keys: tuple[str, ...] = ()
     atomic_map: bool = False
@@ -59,7 +60,7 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         properties.setdefault("apiVersion", Node())
         properties.setdefault("kind", Node())
         properties["metadata"] = metadata()
-    additional = _additional(schema.get("additionalProperties"))
+    additional = _additional(schema.get("additionalProperties"), built_in="x-protobuf" in schema)
     items = build(schema["items"]) if schema.get("items") else None
     list_type = schema.get("x-kubernetes-list-type", "atomic")
     embedded = bool(schema.get("x-kubernetes-embedded-resource"))
@@ -68,18 +69,18 @@ def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
         properties,
         additional,
         items,
-        bool(schema.get("x-kubernetes-preserve-unknown-fields")),
-        bool(schema.get("nullable")),
-        schema.get("default", _ABSENT),
-        list_type,
-        tuple(schema.get("x-kubernetes-list-map-keys", ())),
-        schema.get("x-kubernetes-map-type") == "atomic",
-        tuple((name, node) for name, node in properties.items() if node.has_default),
-        list_type != "atomic" or any(node.keyed for node in below),
-        schema,
-        embedded,
-        embedded or any(node.embeds for node in below),
-        any(node.properties or node.additional or node.items for node in below),
+        preserve=bool(schema.get("x-kubernetes-preserve-unknown-fields")),
+        nullable=bool(schema.get("nullable")),
+        default=schema.get("default", _ABSENT),
+        list_type=list_type,
+        keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
+        atomic_map=schema.get("x-kubernetes-map-type") == "atomic",
+        defaults=tuple((name, node) for name, node in properties.items() if node.has_default),
+        keyed=list_type != "atomic" or any(node.keyed for node in below),
+        schema=schema,
+        embedded=embedded,
+        embeds=embedded or any(node.embeds for node in below),
+        deep=any(node.properties or node.additional or node.items for node in below),
     )
 
 
@@ -99,9 +100,11 @@ def _repeating(part: Node) -> Node:
     return replace(part, repeats=Repeats()) if part.is_structure else part
 
 
-def _additional(schema: Any) -> Node | None:
+def _additional(schema: Any, *, built_in: bool) -> Node | None:
+    """`built_in`: of a kind that the real server reads into Go's types, where null in a map of text is empty text."""
     if isinstance(schema, dict):
-        return build(schema)
+        node = build(schema)
+        return replace(node, null_is_empty=True) if built_in and schema.get("type") == "string" else node
     return Node(preserve=True) if schema else None
 
 
@@ -164,8 +167,12 @@ def _conform_object(node: Node, value: _Obj, defaults: bool, unknown: list[str],
         elif type(part) is dict or type(part) is list:
             was = before.get(name)
             kept[name] = part if part is was else conform(below, part, defaults=defaults, unknown=unknown, old=was)
-        elif part is not None or below.nullable or not defaults:
+        elif part is not None:
             kept[name] = part
+        elif below.null_is_empty:
+            kept[name] = ""
+        elif below.nullable or not defaults:
+            kept[name] = None
     if defaults:
         for name, below in node.defaults:
             if name not in kept:

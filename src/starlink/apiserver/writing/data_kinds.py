@@ -38,13 +38,22 @@ class BadValue(ValueError):
 
 
 def prepare_secret(obj: Obj, old: Obj | None) -> None:
-    """Puts stringData into data. Raises BadValue when data that was not there before is not base64."""
+    """Puts stringData into data. Raises BadValue when data that was not there before is not base64, or stringData no
+    map of text."""
     _decode(obj, old, "data")
-    text = obj.pop("stringData", None)
+    text = _texts(obj.pop("stringData", None))
     data = obj.get("data") or {}
-    if isinstance(text, dict) and isinstance(data, dict):  # another type is refused later
-        encoded = {key: _encoded(value) for key, value in text.items() if isinstance(value, str)}
-        obj["data"] = {**data, **encoded}
+    if text is not None and isinstance(data, dict):  # another type is refused later
+        obj["data"] = {**data, **{key: _encoded(value) for key, value in text.items()}}
+
+
+def _texts(values: Any) -> Mapping[str, str] | None:
+    if values is not None and not isinstance(values, dict):
+        raise BadValue("stringData", "must be a map of strings")
+    for key, value in (values or {}).items():
+        if not isinstance(value, str):
+            raise BadValue(f"stringData[{key}]", "must be a string; put it in quotes")
+    return values
 
 
 def prepare_config_map(obj: Obj, old: Obj | None) -> None:

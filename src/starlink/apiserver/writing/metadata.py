@@ -68,7 +68,7 @@ def check_types(metadata: Any) -> list[Cause]:
             causes += [
                 _invalid(f"metadata.{field}[{key}]", part, "must be a string; put it in quotes")
                 for key, part in value.items()
-                if not isinstance(part, str)
+                if part is not None and not isinstance(part, str)  # null is read as empty text
             ]
     finalizers = metadata.get("finalizers")
     if isinstance(finalizers, list) and not all(isinstance(f, str) for f in finalizers):

@@ -33,8 +33,15 @@ def test_what_is_no_base64(text: str, place: int) -> None:
 
 
 @pytest.mark.parametrize("data", [None, 5, "x", {"k": None}, {"k": 5}])
-def test_other_types_are_left_to_the_schema(data: Any) -> None:
-    data_kinds.prepare_secret({"data": data, "stringData": data}, None)
+def test_other_types_of_data_are_left_to_the_schema(data: Any) -> None:
+    data_kinds.prepare_secret({"data": data, "stringData": {"a": "b"}}, None)
+
+
+@pytest.mark.parametrize(("text", "field"), [(5, ""), ("x", ""), (["x"], ""), ({"k": 5}, "[k]"), ({"k": ["x"]}, "[k]")])
+def test_text_of_another_type_is_refused_without_it(text: Any, field: str) -> None:
+    with pytest.raises(data_kinds.BadValue, match=r"must be a (map of )?string") as refused:
+        data_kinds.prepare_secret({"stringData": text}, None)
+    assert refused.value.field == f"stringData{field}" and "x" not in str(refused.value)
 
 
 @pytest.mark.parametrize("size", [MOST - 1, MOST, MOST + 1])
