@@ -17,6 +17,7 @@ from typing import Any
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
+from starlink.foreign import said
 from starlink_nodeagent import faults, ports, preparation, restarts, supervisor, survivors, unreadable
 from starlink_nodeagent.attendance import Attendance
 from starlink_nodeagent.failure import Failure, NotYet
@@ -320,4 +321,4 @@ def _failure_of(error: Exception) -> Failure:
         return error
     if isinstance(error, ArtifactError):
         return Failure(error.reason, str(error))
-    return Failure("AgentError", f"the agent could not carry it out: {error}")
+    return Failure("AgentError", f"the agent could not carry it out: {said(error)}; its log says where")

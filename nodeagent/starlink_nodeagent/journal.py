@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlink.files import durable, regular, tree
+from starlink.foreign import said
 from starlink_nodeagent import threads
 from starlink_nodeagent.record import WORK, Record, decode, encode, is_uid
 from starlink_nodeagent.user import owner_of
@@ -80,7 +81,7 @@ class Journal:
             try:
                 loaded.records.append(_read(directory))
             except (OSError, ValueError, RecursionError) as error:
-                extra = {"uid": directory.name, "why": str(error)}
+                extra = {"uid": directory.name, "why": said(error)}
                 log.warning("the record of an instance can't be read; it is kept until that is known", extra=extra)
                 loaded.unknown.append(directory.name)
         self._unreadable.update(loaded.unknown)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from starlink import foreign
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Artifact
@@ -199,7 +200,7 @@ class Findings:
         try:
             code, said = await _ask(msgspec.json.encode(request))
         except OSError as error:
-            return Answer(failure=f"no process can be started to read it: {error}")
+            return Answer(failure=f"no process can be started to read it: {foreign.said(error)}")
         if code == -signal.SIGALRM:
             return Answer(failure=f"{shown(artifact.url)} was not fetched and read within {bounds.seconds} s")
         try:

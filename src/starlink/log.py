@@ -6,18 +6,19 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
+from starlink.foreign import said
+
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 LEVELS = ("debug", "info", "warning", "error")
 
 
 class JsonFormatter(logging.Formatter):
-    """`ts`, `level`, `component`, `msg`, what was given as `extra`, and `error` with a traceback: where it was, and,
-    unless it is `discreet`, what the exception said, which may hold a value of anybody's."""
+    """`ts`, `level`, `component`, `msg`, what was given as `extra`, and `error` with a traceback: where it was, and
+    what may be told of it, for the exception's own words may hold a value of anybody's."""
 
-    def __init__(self, component: str, *, discreet: bool = False) -> None:
+    def __init__(self, component: str) -> None:
         super().__init__()
         self._component = component
-        self._discreet = discreet
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -27,25 +28,24 @@ class JsonFormatter(logging.Formatter):
             "msg": record.getMessage(),
         }
         line.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
-        if record.exc_info:
-            error = record.exc_info[1]
-            line["error"] = _places(error) if self._discreet and error else self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = _places(record.exc_info[1])
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
 def _places(error: BaseException) -> str:
-    """An exception and those that led to it, by their names and where they were raised."""
+    """An exception and those that led to it, and where they were raised."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{_places(cause)}\n" if cause is not None else ""
-    return f"{before}{type(error).__name__}:\n{''.join(traceback.format_tb(error.__traceback__))}"
+    return f"{before}{said(error)}:\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
-def setup(level: str, component: str, *, discreet: bool = False, plain: bool = False) -> None:
-    """Sends all logs of the process to standard error. `level` is one of LEVELS; `discreet` as in JsonFormatter;
-    `plain` is for a person who looks on, in place of JSON."""
+def setup(level: str, component: str, *, plain: bool = False) -> None:
+    """Sends all logs of the process to standard error. `level` is one of LEVELS; `plain` is for a person who looks on,
+    in place of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(levelname)s: %(message)s") if plain else None
-    handler.setFormatter(formatter or JsonFormatter(component, discreet=discreet))
+    handler.setFormatter(formatter or JsonFormatter(component))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -126,6 +126,10 @@ def _scalar(kind: str, read: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
     return construct
 
 
+def _unknown(_loader: Any, node: Any) -> Any:
+    raise _wrong(node, "its tag is not known here")
+
+
 for kind, read in (
     ("bool", yaml_scalars.truth),
     ("int", yaml_scalars.integer),
@@ -134,6 +138,7 @@ for kind, read in (
     ("merge", str),
 ):
     _Loader.add_constructor(f"{_CORE}{kind}", _scalar(kind, read))
+_Loader.add_constructor(None, _unknown)
 
 
 def load(path: Path) -> Any:
@@ -156,13 +161,25 @@ def load_all(text: str, source: str, most: int = MAX_VALUES, warn: Callable[[str
             _count(text, source, most)
         documents = [document for document in _documents(text, source, most, warn) if document is not None]
     except yaml.YAMLError as error:
-        raise BadManifest(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise BadManifest(f"{source} is not valid YAML: {_said(error)}") from None
     except RecursionError:
         raise BadManifest(f"{source} is nested too deeply") from None
     except _Overfull:
         raise _too_many(source, most) from None
     _measure(documents, source, most)
     return documents
+
+
+def _said(error: yaml.YAMLError) -> str:
+    """What is wrong and where, and no line of the text: others may read it than may read that."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "it has a character that YAML does not take"
+    parts = ((error.context, error.context_mark), (error.problem, error.problem_mark))
+    return ", ".join(_at(words, mark) for words, mark in parts if words)
+
+
+def _at(words: str, mark: Any) -> str:
+    return f"{words} in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else words
 
 
 def _documents(text: str, source: str, most: int, warn: Callable[[str], None] | None) -> Iterator[Any]:

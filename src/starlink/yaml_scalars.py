@@ -41,7 +41,7 @@ def kind_of(text: str) -> str:
 def truth(text: str) -> bool:
     """Raises ValueError."""
     if text not in _TRUE | _FALSE:
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError("it is tagged as a truth value, and is neither true nor false")
     return text in _TRUE
 
 
@@ -49,7 +49,7 @@ def integer(text: str) -> int:
     """Raises ValueError, also for what needs more than 64 bits, of which kubectl makes something else."""
     plain = text.replace("_", "")
     if not _INT.fullmatch(plain):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError("it is tagged as a whole number, and is none")
     digits = plain.lstrip("+-").lower()
     base = _BASES.get(digits[:2], 8 if digits.startswith("0") else 10)
     digits = (digits[2:] if digits[:2] in _BASES else digits).lstrip("0")
@@ -64,10 +64,10 @@ def number(text: str) -> int | float:
     """A number with a fraction or an exponent; a whole one becomes an integer, as in the JSON that kubectl makes of it.
     Raises ValueError."""
     if text in _FINITE_NOT:
-        raise ValueError(f"{text} is no number that JSON has; write text in quotes")
+        raise ValueError("infinity and NaN are no numbers that JSON has; write text in quotes")
     plain = text.replace("_", "")
     if not _FLOAT.fullmatch(plain):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError("it is tagged as a number, and is none")
     found = float(plain)
     if not math.isfinite(found):
         raise ValueError("the number is too large; write a smaller one, or text in quotes")

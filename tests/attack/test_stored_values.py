@@ -156,5 +156,5 @@ def test_a_log_tells_where_an_exception_was_and_not_what_it_said() -> None:
             raise KeyError(HIDDEN) from error
     except KeyError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "a request failed", (), sys.exc_info())
-    line = JsonFormatter("apiserver", discreet=True).format(record)
+    line = JsonFormatter("apiserver").format(record)
     assert not shows(line) and "ValueError" in line and "KeyError" in line and "test_stored_values.py" in line

@@ -44,7 +44,7 @@ def version() -> str:
 
 def main() -> None:
     arguments = _parse(sys.argv[1:])
-    logs.setup(arguments.log_level, "apiserver", discreet=True)
+    logs.setup(arguments.log_level, "apiserver")
     try:
         asyncio.run(_serve(arguments))
     except (StoreRefused, StoreUnavailable, TlsRefused, OSError) as error:

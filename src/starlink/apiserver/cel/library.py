@@ -13,23 +13,11 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from starlink.apiserver.cel import address, formats, lists, quantity
+from starlink.apiserver.cel import address, failures, formats, lists, quantity
 from starlink.apiserver.cel.opaque import Overload, declarations
 
 _EXTENSIONS = ("strings", "math", "sets", "optional", "bindings", "two-var-comprehensions")
 _OVERLOADS = (*lists.OVERLOADS, *quantity.OVERLOADS, *address.OVERLOADS, *formats.OVERLOADS)
-_CODE = re.compile(r"^[A-Z_]+: ")
-_CODE_AFTER = re.compile(r"\s*\[[A-Z_]+\]$")
-_WORDS = (
-    (re.compile(r'^Key not found in map : "(.*)"$', re.S), r"no such key: \1"),
-    (re.compile(r"^No matching overloads found : (.*)$", re.S), r"no such overload: \1"),
-    (re.compile(r"^divide by zero$"), "division by zero"),
-    (re.compile(r'^No value with name "(?:\w+\.)*(\w+)" found in Activation$'), r"no such key: \1"),
-    (re.compile(r"^Iteration budget exceeded$"), "operation cancelled: actual cost limit exceeded"),
-    (re.compile(r"^Index error: index=(-?\d+) size=\d+$"), r"index out of bounds: \1"),
-)
-
-
 _UNDECLARED = re.compile(r"undeclared reference to '(\w+)\.[\w.]+'")
 
 
@@ -64,37 +52,25 @@ def compiled(env: Any, text: str) -> Any:
     try:
         return env.compile(text)
     except RuntimeError as error:
-        raise BadExpression(_UNDECLARED.sub(r"undeclared reference to '\1'", _bare(str(error)))) from None
+        raise BadExpression(_UNDECLARED.sub(r"undeclared reference to '\1'", failures.bare(str(error)))) from None
 
 
-def evaluate(expression: Any, activation: Any) -> Outcome:
-    """Runs a compiled expression.
+def evaluate(expression: Any, activation: Any, text: str = "") -> Outcome:
+    """Runs a compiled expression. An error has the real server's words and no value, but for what `text` names, as
+    which the expression was written.
 
     cel-expr-python gives most errors as values, and raises those of values it can't carry to Python.
     """
     try:
         result = expression.eval(activation)
         if result.type() == cel.Type.ERROR:
-            return Outcome(error=words(str(result.value())))
+            return Outcome(error=failures.told(str(result.value()), text))
         return Outcome(result.plain_value())
     except (RuntimeError, TypeError) as error:
-        return Outcome(error=words(str(error)))
-
-
-def words(error: str) -> str:
-    """An error of evaluating in the words that the real server's CEL has for it."""
-    bare = _bare(error)
-    for pattern, right in _WORDS:
-        if pattern.match(bare):
-            return pattern.sub(right, bare)
-    return bare
+        return Outcome(error=failures.told(str(error), text))
 
 
 def type_name(kind: Any) -> str:
     """`list(int)`, as CEL itself writes a type."""
     written = str(kind).replace("<", "(").replace(">", ")")
     return re.sub(r"\bnull\b", "null_type", written.lower())
-
-
-def _bare(text: str) -> str:
-    return _CODE_AFTER.sub("", _CODE.sub("", text))

@@ -97,7 +97,7 @@ class _Run:
             self.is_over = True
             yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), _failure(rule, refusal))
             return
-        outcome = library.evaluate(rule.expression.program, seen.activation)
+        outcome = library.evaluate(rule.expression.program, seen.activation, rule.text)
         if outcome.error or not isinstance(outcome.value, bool):
             why = _failure(rule, outcome.error or "no such overload")
             yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), why)

@@ -40,8 +40,8 @@ def _origin_form(target: bytes) -> tuple[bytes, bytes]:
         return path, query
     try:
         url = httptools.parse_url(target)
-    except httptools.HttpParserError as error:
-        raise ValueError(str(error)) from None
+    except httptools.HttpParserError:
+        raise ValueError("it can't be read as one") from None
     path = url.path or b"/"
     if not path.startswith(b"/"):
         raise ValueError("a path begins with /")

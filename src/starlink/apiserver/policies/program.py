@@ -177,7 +177,7 @@ class Run:
             return Outcome(error=refusal)
         if self._activation is None:
             self._activation = self.program.environment.Activation(self.known)
-        outcome = library.evaluate(expression.program, self._activation)
+        outcome = library.evaluate(expression.program, self._activation, expression.text)
         failed = next((name for name in expression.variables if outcome.error == f"no such key: {name}"), None)
         if failed in self._failed:
             return Outcome(error=f'composited variable "{failed}" fails to evaluate: {self._failed[failed]}')

@@ -32,7 +32,7 @@ def _number(text: str) -> int | float:
     """A number with a fraction or an exponent. A whole one is kept as an integer, as Go writes what it has read so."""
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"{text[:20]} is more than a number can hold")
+        raise ValueError("a number is more than can be held")
     return int(value) if value.is_integer() and abs(value) < _GO_WRITES_OUT else value
 
 

@@ -1,5 +1,6 @@
 """etcd's methods, and what is told of a call that failed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -9,6 +10,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from starlink.store.etcd import etcd_pb2 as pb
+from starlink.store.etcd.errors import Lost
 
 T = TypeVar("T")
 
@@ -22,6 +24,20 @@ _PASSING = frozenset(
         grpc.StatusCode.UNKNOWN,
     }
 )
+
+_OF_ETCD = re.compile(r"etcdserver: [a-z][a-zA-Z ,'()-]*(?:: [a-z ]+)?")
+_OF_GRPC = (
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate can't be verified with the CA that was given"),
+    ("Hostname Verification", "its certificate is of another name"),
+    ("andshake", "the TLS handshake failed: it may want a client certificate, or speak no TLS"),
+    ("Connection refused", "it refuses connections"),
+    ("No route to host", "there is no route to it"),
+    ("DNS", "its name can't be resolved"),
+    ("imeout", "it did not answer in time"),
+    ("Socket closed", "the connection broke"),
+    ("Connection reset", "the connection broke"),
+)
+"""What gRPC tells of a connection, by what stands in it, and what is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,18 @@ def passes(error: grpc.aio.AioRpcError) -> bool:
     return error.code() in _PASSING
 
 
-def said(error: BaseException) -> str:
-    """What went wrong, for a person."""
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
-    return "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+def said(error: grpc.aio.AioRpcError | TimeoutError | Lost) -> str:
+    """What went wrong, for a person, who may be any client of ours. Of what gRPC hands on, the sentences of etcd are
+    told; its own tell of addresses, and of whatever else stood in its way."""
+    if isinstance(error, Lost):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    details = error.details() or ""
+    if _OF_ETCD.fullmatch(details):
+        return f"{error.code().name}: {details}"
+    known = (words for mark, words in _OF_GRPC if mark in details)
+    return f"{error.code().name}: {next(known, 'the call failed')}"
 
 
 def if_at(raw: bytes, revision: int, *operations: pb.RequestOp) -> pb.TxnRequest:

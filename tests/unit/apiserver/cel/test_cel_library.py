@@ -23,7 +23,7 @@ KNOWN = ENVIRONMENT.Activation({"self": SELF, "authorizer": authorizer_value(Use
 
 
 def run(text: str) -> Outcome:
-    return library.evaluate(library.compiled(ENVIRONMENT, text), KNOWN)
+    return library.evaluate(library.compiled(ENVIRONMENT, text), KNOWN, text)
 
 
 @pytest.mark.parametrize(

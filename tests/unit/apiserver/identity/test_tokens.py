@@ -98,8 +98,8 @@ def test_only_its_own_algorithm_is_taken(issuer: TokenIssuer, key: ec.EllipticCu
     unsigned = part({"alg": "none", "typ": "JWT"}) + b"." + body + b"."
     symmetric = part({"alg": "HS256", "typ": "JWT"}) + b"." + body
     by_public_key = symmetric + b"." + part(hmac.digest(public, symmetric, hashlib.sha256))
-    assert refusal(issuer, unsigned.decode()) == "invalid bearer token: Algorithm of 'none' is not allowed"
-    assert refusal(issuer, by_public_key.decode()) == "invalid bearer token: Algorithm of 'HS256' is not allowed"
+    assert refusal(issuer, unsigned.decode()) == "invalid bearer token: it has no signature of this server"
+    assert refusal(issuer, by_public_key.decode()) == "invalid bearer token: it has no signature of this server"
     for other in ("ES384", "RS256", "EdDSA", "ES256 ", "es256", "", None, ["ES256"], 1):
         refusal(issuer, signed(key, alg=other))
 
