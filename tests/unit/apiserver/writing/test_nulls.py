@@ -15,11 +15,13 @@ MAPS = {"labels": {"tier": None, "app": "x"}, "annotations": {"note": None}}
 
 async def sent(folder: Path, *requests: Any) -> Any:
     """The last answer's object."""
+    body = b""
     async with core(folder) as api:
         for request in requests:
             answer = await api.handle(request)
             assert isinstance(answer, Response) and answer.status < 300, answer
-        return msgspec.json.decode(answer.body)
+            body = answer.body
+    return msgspec.json.decode(body)
 
 
 @pytest.mark.parametrize(("method", "media"), [("POST", JSON), ("POST", YAML), ("PATCH", APPLY)])
