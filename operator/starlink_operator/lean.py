@@ -123,7 +123,7 @@ class AssignmentDecoder:
             slot=self._word(read.slot),
             attempt=read.attempt,
             template=self._templates.within(read.template),
-            desired=read.desired,
+            desired=self._word(read.desired),
             reason=self._word(read.reason),
             wait_for=read.wait_for,
         )
@@ -131,7 +131,7 @@ class AssignmentDecoder:
     def _status(self, read: _Status) -> AssignmentStatus:
         return AssignmentStatus(
             observed_generation=read.observed_generation,
-            phase=read.phase,
+            phase=self._word(read.phase),
             ready=read.ready,
             reason=self._word(read.reason),
             message=self._word(read.message),

@@ -19,6 +19,7 @@ from starlink.cli.intended import Intended
 from starlink.cli.tables import some
 from starlink.planning.faults import pool_fault, task_fault
 from starlink.planning.status import INVALID_SPEC
+from starlink.planning.unreadable import trouble
 
 T = TypeVar("T", bound=Object)
 
@@ -38,8 +39,9 @@ class Declared:
 
     def refuse(self) -> str:
         """Takes out what can't be used, and says why."""
-        faults = {f"task {key}": fault for key, task in self.tasks.items() if (fault := task_fault(task))}
-        faults |= {f"pool {key}": fault for key, pool in self.pools.items() if (fault := pool_fault(pool))}
+        tasks, pools = self.tasks.items(), self.pools.items()
+        faults = {f"task {key}": fault for key, task in tasks if (fault := trouble(task) or task_fault(task))}
+        faults |= {f"pool {key}": fault for key, pool in pools if (fault := trouble(pool) or pool_fault(pool))}
         self.tasks = {key: task for key, task in self.tasks.items() if f"task {key}" not in faults}
         self.pools = {key: pool for key, pool in self.pools.items() if f"pool {key}" not in faults}
         return "".join(f"{name}: {INVALID_SPEC}: {fault}\n" for name, fault in faults.items())

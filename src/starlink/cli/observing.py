@@ -14,11 +14,14 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
+from starlink.api.reading import TROUBLE, read
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.errors import Forbidden
 from starlink.client.kube import Client
 from starlink.planning.containing import Faults
+from starlink.planning.failure import INTERNAL_ERROR
+from starlink.planning.unreadable import UNREADABLE
 from starlink.planning.world import World
 
 T = TypeVar("T", bound=Object)
@@ -94,14 +97,15 @@ async def _all(client: Client, kind: Kind, view: type[T], namespace: str = "") -
 
 
 def _read(kind: Kind, view: type[T], item: msgspec.Raw) -> T | None:
-    """An object that can't be read is told of and passed over, as by the operator."""
+    """An object that can't be read is told of and left alone, as by the operator."""
     try:
-        return msgspec.json.decode(item, type=view)
-    except msgspec.ValidationError as error:
-        metadata = msgspec.json.decode(item)["metadata"]
-        key = ObjectKey(metadata.get("namespace", ""), metadata["name"])
-        click.echo(f"{kind.kind} {key} can't be read and is left out: {error}", err=True)
+        found = read(msgspec.json.Decoder(view), view, item)
+    except TROUBLE:
+        click.echo(f"an object of {kind.plural} has no name that can be read and is left out", err=True)
         return None
+    if found.unreadable is not None:
+        click.echo(f"{kind.kind} {found.key} can't be read and is left alone: {found.unreadable.why}", err=True)
+    return found
 
 
 def _world(
@@ -123,4 +127,5 @@ def _world(
 
 def _silence(server: Server) -> float:
     ready = conditions.find(server.status.conditions, conditions.READY)
-    return float("inf") if ready is not None and ready.status == "Unknown" else 0.0
+    unheard = ready is not None and ready.status == "Unknown" and ready.reason not in (UNREADABLE, INTERNAL_ERROR)
+    return float("inf") if unheard else 0.0

@@ -1,5 +1,6 @@
 """What this version can't read, or doesn't understand, is left alone, and says so. Pure."""
 
+import functools
 import re
 
 from starlink.api import enumerations
@@ -29,7 +30,13 @@ def unclear(assignment: Assignment) -> str:
     spec = assignment.spec
     if spec.desired not in _DESIRED:
         return next(enumerations.unknown(spec, "spec"))
-    return "" if _SLOT.fullmatch(spec.slot) else f"spec.slot: {spec.slot[:40]!r} is no slot; one is a number, such as 0"
+    return _slot_fault(spec.slot)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _slot_fault(slot: str) -> str:
+    """By the slot, for there are few, and many assignments with each."""
+    return "" if _SLOT.fullmatch(slot) else f"spec.slot: {slot[:40]!r} is no slot; one is a number, such as 0"
 
 
 def told(why: str) -> str:

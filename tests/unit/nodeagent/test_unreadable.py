@@ -1,13 +1,14 @@
 """What an agent makes of Assignments that it can't read, of a newer operator's, and of those that a newer agent left."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from starlink.api.assignment import Assignment
+from starlink.api.assignment import Assignment, Phase
 from starlink.api.meta import ObjectKey
 from starlink.api.reading import read
+from starlink_nodeagent import unreadable
 from starlink_nodeagent.plan import Declared, Held, Plan, diff
 from starlink_nodeagent.record import record_of
 from starlink_nodeagent.report import status_of, status_of_unread
@@ -86,6 +87,15 @@ def test_what_a_newer_agent_ended_is_not_started_again() -> None:
     assert planned(one, held=False) == Plan(leave=((one, foreign_end(one)),))
     again = assignment(status={**ended, "startedAt": "2026-01-01T00:00:09Z"})
     assert planned(again, held=False).start == (again,), "it was started since, and its record was lost"
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_an_older_agent_goes_on_under_an_operator_of_this_version(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this agent knew neither the phase nor Unknown, which was added last."""
+    monkeypatch.setattr(unreadable, "_PHASES", unreadable._PHASES - {phase, "Unknown"})
+    one = assignment(status={"phase": phase, "startedAt": "2026-01-01T00:00:00Z"})
+    assert trouble(one) == "" and planned(one, held=True) == Plan()
+    assert planned(one, held=False) == (Plan() if one.finished else Plan(start=(one,)))
 
 
 def test_the_phases_of_this_version_are_known_to_an_agent_of_it() -> None:
