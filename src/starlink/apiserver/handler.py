@@ -195,6 +195,7 @@ class Api:
     async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
         if asked.verb in _READS and request.query.get("resourceVersion"):
             await self._reads.reach(request)
+        await self._definitions.make_ready(asked.resource, reads=asked.verb in _READS)
         match asked.verb:
             case "get":
                 return self._reads.get(request, asked)

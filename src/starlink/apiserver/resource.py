@@ -15,6 +15,10 @@ class Schema(Protocol):
         """The schema as a tree."""
 
     @property
+    def digest(self) -> bytes:
+        """What tells it from other schemas."""
+
+    @property
     def openapi(self) -> Mapping[str, Any]:
         """The OpenAPI v3 schema as published, with descriptions."""
 

@@ -1,9 +1,11 @@
 """OpenAPI v3: an index and a document per group and version, for `kubectl explain` and validation."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import starlink
 from starlink.apiserver import aside, kinds
 from starlink.apiserver.encoding import JSON, dump
 from starlink.apiserver.message import Response
@@ -16,70 +18,86 @@ _FOREVER = {
     "expires": "Fri, 01 Jan 2100 00:00:00 GMT",
     "vary": "Accept",
 }
-_Documents = dict[str, tuple[bytes, str]]
-"""The body and its hash, by path."""
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_ROOM = 2 * 1024 * 1024
+"""Bytes of all documents that are kept, those that were read last; a client keeps what it has read itself."""
+
+_Groups = dict[str, tuple[Resource, ...]]
+"""The resources of each group and version, by the path of its document."""
 
 
 class OpenApi:
-    """The documents of a registry, made anew when it changes."""
+    """The documents of a registry, each made when it is asked for; their hashes, which tell them apart, cost little."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._generation = -1
-        self._groups: dict[str, tuple[Resource, ...]] = {}
-        self._documents: _Documents = {}
+        self._groups: _Groups = {}
+        self._digests: dict[str, str] = {}
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
 
     async def response(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response | None:
         """The answer for a path below /openapi/v3, None for any other."""
         if path.rstrip("/") == "/openapi/v3":
-            return Response(200, _index(await self._current()), JSON)
+            await self._follow()
+            return Response(200, _index(self._digests), JSON)
         if not path.startswith("/openapi/v3/"):
             return None
-        found = (await self._current()).get(path.removeprefix("/openapi/v3/"))
-        if found is None:
+        await self._follow()
+        name = path.removeprefix("/openapi/v3/")
+        digest = self._digests.get(name)
+        if digest is None:
             return None
-        body, digest = found
         etag = f'"{digest}"'
         if query.get("hash", digest) != digest:
             return Response(301, b"", {"location": f"{path}?hash={digest}", "vary": "Accept"})
         caching = _FOREVER if "hash" in query else {"vary": "Accept"}
         if headers.get("if-none-match") == etag:
             return Response(304, b"", {"etag": etag, **caching})
-        return Response(200, body, {**JSON, "etag": etag, **caching})
+        return Response(200, await self._body(digest, self._groups[name]), {**JSON, "etag": etag, **caching})
 
-    async def _current(self) -> _Documents:
-        """Those of what is served now; made beside the loop, for a schema may be large, and a group alone where
-        nothing else has changed."""
+    async def _follow(self) -> None:
+        """Has the hashes be those of what is served now."""
         generation = self._registry.generation
-        if self._generation != generation:
-            groups = by_path(self._registry.all())
-            known = {path: self._documents[path] for path in groups if groups[path] == self._groups.get(path)}
-            made = await aside.run(aside.LARGE, lambda: {p: _made(of) for p, of in groups.items() if p not in known})
-            self._generation, self._groups = generation, groups
-            self._documents = {path: known.get(path) or made[path] for path in groups}
-        return self._documents
+        if self._generation == generation:
+            return
+        groups = by_path(self._registry.all())
+        known = {path: self._digests[path] for path in groups if groups[path] == self._groups.get(path)}
+        made = await aside.run(aside.LARGE, lambda: {p: _digest(of) for p, of in groups.items() if p not in known})
+        self._generation, self._groups = generation, groups
+        self._digests = {path: known.get(path) or made[path] for path in groups}
+
+    async def _body(self, digest: str, resources: Sequence[Resource]) -> bytes:
+        """A document, made beside the loop, for a schema may be large."""
+        body = self._bodies.pop(digest, b"") or await aside.run(aside.LARGE, lambda: dump(document(resources)))
+        self._bodies[digest] = body
+        while sum(map(len, self._bodies.values())) > _ROOM:
+            self._bodies.popitem(last=False)
+        return body
 
 
-def by_path(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+def by_path(resources: Iterable[Resource]) -> _Groups:
     """Those of each group and version, by its path, such as apis/starlink.dev/v1alpha1."""
-    groups: dict[str, tuple[Resource, ...]] = {}
+    groups: _Groups = {}
     for resource in resources:
         path = _prefix(resource).removeprefix("/")
         groups[path] = (*groups.get(path, ()), resource)
     return groups
 
 
-def _index(documents: _Documents) -> bytes:
-    paths = {
-        name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"} for name, (_, digest) in documents.items()
-    }
+def _index(digests: Mapping[str, str]) -> bytes:
+    paths = {name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"} for name, digest in digests.items()}
     return dump({"paths": paths})
 
 
-def _made(resources: Sequence[Resource]) -> tuple[bytes, str]:
-    body = dump(document(resources))
-    return body, hashlib.sha256(body).hexdigest()[:32].upper()
+def _digest(resources: Sequence[Resource]) -> str:
+    """What tells a document from others: all that is in it."""
+    told = hashlib.sha256(starlink.__version__.encode())
+    for one in resources:
+        names = (one.api_version, one.plural, one.kind, one.list_kind)
+        served = (one.namespaced, one.persistent, bool(one.verbs), one.status, one.custom)
+        told.update(repr((names, served)).encode() + one.schema.digest)
+    return told.hexdigest()[:32].upper()
 
 
 def document(resources: Sequence[Resource]) -> Obj:

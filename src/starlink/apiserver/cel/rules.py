@@ -76,14 +76,25 @@ def environment() -> Any:
     return library.environment({"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
 
 
-def compile_rules(node: Node, *, root: bool = True) -> Rules | None:
-    """The rules of a schema, None when it has none. Raises BadRule."""
+def compile_rules(node: Node) -> Rules | None:
+    """The rules of a schema, None when it has none; those of a node that lies at several places are one. Raises
+    BadRule."""
+    return _rules(node, {}, root=True)
+
+
+def _rules(node: Node, made: dict[int, Rules | None], *, root: bool = False) -> Rules | None:
+    if id(node) not in made:
+        made[id(node)] = _rules_of(node, made, root=root)
+    return made[id(node)]
+
+
+def _rules_of(node: Node, made: dict[int, Rules | None], *, root: bool) -> Rules | None:
     shape = shapes.shape_of(node, root=root) if node.schema.get("x-kubernetes-validations") else None
     here = tuple(_compile(rule, node.schema, shape) for rule in node.schema.get("x-kubernetes-validations", ()))
-    below = {name: compile_rules(part, root=False) for name, part in node.properties.items()}
+    below = {name: _rules(part, made) for name, part in node.properties.items()}
     properties = {name: rules for name, rules in below.items() if rules is not None}
-    additional = compile_rules(node.additional, root=False) if node.additional else None
-    items = compile_rules(node.items, root=False) if node.items else None
+    additional = _rules(node.additional, made) if node.additional else None
+    items = _rules(node.items, made) if node.items else None
     if not (here or properties or additional or items):
         return None
     below_here = [*properties.values(), *(rules for rules in (additional, items) if rules is not None)]

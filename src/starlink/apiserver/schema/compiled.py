@@ -1,13 +1,12 @@
 """The compiled structural schema of one kind: `resource.Schema` over jsonschema-rs and CEL."""
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import jsonschema_rs
+import msgspec
 
 from starlink.apiserver import cel
 from starlink.apiserver.errors import MOST_CAUSES, Cause
@@ -68,9 +67,8 @@ class StructuralSchema:
         return sections.build(json_schema.translated(self._openapi, root=True), self.node)
 
     @_made_once
-    def _validator(self) -> jsonschema_rs.Validator:
-        """Of the whole, for what is wrong with an object that is not valid."""
-        return json_schema.validator(json_schema.translated(self._openapi, root=True))
+    def digest(self) -> bytes:
+        return hashlib.blake2b(msgspec.json.encode(self._openapi), digest_size=16).digest()
 
     def compile(self) -> None:
         """Makes all parts now that an object needs. Raises `cel.BadRule` or ValueError when one can't be made."""
@@ -122,20 +120,25 @@ class StructuralSchema:
         """What is wrong by the schema in what differs from `old`."""
         translated = json_schema.translated(self._openapi, root=True)
         if old is None:
-            return _told(self._validator, Piece(translated, obj))
-        pieces = Pieces()
-        status = subresource == "status"
-        changed = (pieces.of_status if status else pieces.of)(translated, self.node, obj, old)
-        validators: dict[int, jsonschema_rs.Validator] = {}
+            asked = sections.wrong(self._sections, translated, obj)
+        else:
+            pieces = Pieces()
+            of = pieces.of_status if subresource == "status" else pieces.of
+            asked = _with_validators(of(translated, self.node, obj, old))
         found: list[Cause] = []
-        for piece in changed:
-            validator = validators.get(id(piece.schema))
-            if validator is None:
-                validator = validators[id(piece.schema)] = json_schema.validator(piece.schema)
+        for validator, piece in asked:
             found += _told(validator, piece)
             if len(found) > MOST_CAUSES:
                 break
         return found
+
+
+def _with_validators(pieces: Iterable[Piece]) -> Iterator[tuple[jsonschema_rs.Validator, Piece]]:
+    made: dict[int, jsonschema_rs.Validator] = {}
+    for piece in pieces:
+        if id(piece.schema) not in made:
+            made[id(piece.schema)] = json_schema.validator(piece.schema)
+        yield made[id(piece.schema)], piece
 
 
 def _told(validator: jsonschema_rs.Validator, piece: Piece) -> list[Cause]:
@@ -175,22 +178,3 @@ def _is_countable(obj: Obj) -> bool:
         else:
             waiting += [(part, depth + 1) for part in value]
     return True
-
-
-_compiled: dict[str, StructuralSchema] = {}
-_lock = Lock()
-_MOST_COMPILED = 256
-
-
-def compiled(openapi: Mapping[str, Any]) -> StructuralSchema:
-    """The schema, compiled once however often a CRD with it is looked at. Raises as StructuralSchema.compile."""
-    key = hashlib.sha256(json.dumps(openapi, sort_keys=True).encode()).hexdigest()
-    known = _compiled.get(key)
-    if known is not None:
-        return known
-    schema = StructuralSchema(openapi, remembers=True)
-    schema.compile()
-    with _lock:
-        while len(_compiled) >= _MOST_COMPILED:
-            del _compiled[next(iter(_compiled))]
-        return _compiled.setdefault(key, schema)

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
+
 from starlink.apiserver import errors
 from starlink.apiserver.resource import Column, Resource, Scale
 from starlink.apiserver.schema.causes import invalid
-from starlink.apiserver.schema.compiled import compiled
+from starlink.apiserver.schema.stored import StoredSchema
 
 Obj = dict[str, Any]
 
@@ -26,20 +28,40 @@ def fill_in(crd: Obj) -> None:
         spec["conversion"] = {"strategy": "None"}
 
 
-def resources(crd: Obj) -> list[Resource]:
-    """What a CRD that was found valid serves, a resource a served version.
+class _Validation(msgspec.Struct):
+    openapi: msgspec.Raw = msgspec.field(name="openAPIV3Schema")
 
-    Raises StatusError 422 when a schema can no longer be compiled.
-    """
+
+class _Version(msgspec.Struct):
+    name: str
+    schema: _Validation
+
+
+class _Spec(msgspec.Struct):
+    versions: list[_Version]
+
+
+class _Definition(msgspec.Struct):
+    spec: _Spec
+
+
+_schemas = msgspec.json.Decoder(_Definition)
+
+
+def resources(body: bytes) -> list[Resource]:
+    """What a stored CRD serves, a resource a served version. Raises StatusError 422 when it is none that can be."""
+    crd = msgspec.json.decode(body)
     try:
-        return [_resource(crd["spec"], version) for version in crd["spec"]["versions"] if version.get("served")]
+        schemas = {version.name: version.schema.openapi for version in _schemas.decode(body).spec.versions}
+        served = [version for version in crd["spec"]["versions"] if version.get("served")]
+        return [_resource(crd["spec"], version, schemas[version["name"]]) for version in served]
     except (KeyError, TypeError, ValueError) as error:
         name = str((crd.get("metadata") or {}).get("name", ""))
         cause = invalid("spec.versions", "", f"error building validator: {error}")
         raise errors.invalid("apiextensions.k8s.io", "CustomResourceDefinition", name, (cause,)) from None
 
 
-def _resource(spec: Obj, version: Obj) -> Resource:
+def _resource(spec: Obj, version: Obj, schema: msgspec.Raw) -> Resource:
     names, subresources = spec["names"], version.get("subresources") or {}
     scale = subresources.get("scale")
     stored = next(v["name"] for v in spec["versions"] if v["storage"])
@@ -50,7 +72,7 @@ def _resource(spec: Obj, version: Obj) -> Resource:
         singular=names.get("singular") or names["kind"].lower(),
         kind=names["kind"],
         namespaced=spec["scope"] == "Namespaced",
-        schema=compiled(version["schema"]["openAPIV3Schema"]),
+        schema=StoredSchema(schema, f"{names['plural']}.{spec['group']}/{version['name']}"),
         list_kind=names.get("listKind") or f"{names['kind']}List",
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),

@@ -3,18 +3,19 @@
 https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiextensions/validation/validation.go
 """
 
-import json
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
-from starlink.apiserver import cel
+import msgspec
+
+from starlink.apiserver import cel, memo
 from starlink.apiserver.cel import field_path
 from starlink.apiserver.cel.formats import label_1035, subdomain
 from starlink.apiserver.errors import Cause
-from starlink.apiserver.schema import causes, structural
-from starlink.apiserver.schema.compiled import compiled
+from starlink.apiserver.memo import Memo
+from starlink.apiserver.schema import causes, stored, structural
 
 Obj = dict[str, Any]
 _MOST_SELECTABLE = 8
@@ -169,7 +170,11 @@ def _check_selectable(fields: Iterable[str], schema: Obj, path: str) -> Iterator
 
 def schema_causes(schema: Any, path: str, *, status: bool, costs: bool = True) -> list[Cause]:
     """Why the schema of a version is refused; the same schema is looked at once."""
-    found = _schema_causes(json.dumps(schema, sort_keys=True), status, costs)
+    key = hashlib.blake2b(msgspec.json.encode(schema), digest_size=16).digest(), status, costs
+    found = _known.get(key)
+    if found is None:
+        found = _schema_causes(schema, status=status, costs=costs)
+        _known.keep(key, found, memo.length(cause.message for cause in found))
     return [replace(cause, field=path + cause.field, message=cause.message.replace(_HERE, path)) for cause in found]
 
 
@@ -177,13 +182,14 @@ _HERE = "\0"
 """Stands for the path of the schema in what is remembered of it."""
 
 
-@lru_cache(64)
-def _schema_causes(text: str, status: bool, costs: bool) -> tuple[Cause, ...]:
-    schema = json.loads(text)
+_known: Memo[tuple[bytes, bool, bool], tuple[Cause, ...]] = Memo(256, 256 * 1024)
+
+
+def _schema_causes(schema: Any, *, status: bool, costs: bool) -> tuple[Cause, ...]:
     found = structural.check(schema, _HERE, status=status, costs=costs)
     if not found:
         try:
-            compiled(schema)
+            stored.verify(schema)
         except (cel.BadRule, ValueError) as error:
             return (causes.invalid("", "", f"error building validator: {error}"),)
     return tuple(replace(cause, field=cause.field.removeprefix(_HERE)) for cause in found)

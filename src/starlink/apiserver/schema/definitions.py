@@ -14,6 +14,7 @@ from starlink.apiserver.names import CRDS
 from starlink.apiserver.objects import Objects, Written
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.schema import crd
+from starlink.apiserver.schema.stored import StoredSchema
 from starlink.apiserver.writing.options import WriteOptions
 from starlink.store.base import Change, Event, Expired, Key, Record, StoreUnavailable
 
@@ -29,6 +30,7 @@ class Definitions:
         self._objects = objects
         self._registry = registry
         self._ending: set[tuple[str, str]] = set()
+        self._current: dict[str, int] = {}
 
     async def load(self) -> None:
         """Serves every stored CRD, and none that is gone. One that no longer compiles is logged and not served."""
@@ -58,9 +60,10 @@ class Definitions:
             plural, _, group = event.record.key.name.partition(".")
             self._registry.remove(group, plural)
             self._ending.discard((group, plural))
+            self._current.pop(f"{group}/{plural}", None)
             await self._serve_freed(group)
             return
-        obj = encoding.raw(event.record)
+        obj = await _read(event.record)
         if not obj["metadata"].get("deletionTimestamp"):
             await self._serve(event.record)
         elif condition_of(obj, "Terminating") is None:
@@ -70,9 +73,9 @@ class Definitions:
     async def _serve_freed(self, group: str) -> None:
         """Looks again at those CRDs of a group whose names were taken."""
         for record in tuple(self._objects.store.list(CRDS)):
-            obj = encoding.raw(record)
+            obj = await _read(record)
             refused = (condition_of(obj, "NamesAccepted") or {}).get("status") == "False"
-            if refused and obj["spec"]["group"] == group and self._name_conflict(obj) is None:
+            if refused and obj["spec"]["group"] == group and self._name_conflict(obj["spec"]) is None:
                 await self._serve(record)
                 await self._write_status(obj["metadata"]["name"], lambda now: _status(now, None))
 
@@ -85,6 +88,22 @@ class Definitions:
             await self._objects.update(
                 crds, "", name, lambda now: {**now, "status": status(now)}, options, subresource="status"
             )
+
+    async def make_ready(self, resource: Resource, *, reads: bool) -> None:
+        """Has the schema of a custom kind compiled before it is needed, beside the loop: for writes, and for reads of
+        what was written by an older one. Raises StatusError 500 when it can't be."""
+        if isinstance(resource.schema, StoredSchema) and not (reads and self._is_current(resource)):
+            await resource.schema.ready()
+
+    def _is_current(self, resource: Resource) -> bool:
+        """Whether all objects were written by the schema of today; once they were, they stay so."""
+        since = self._current.get(resource.storage)
+        if since != resource.since:
+            stored = self._objects.store.list(resource.storage)
+            if any(record.revision < resource.since for record in stored):
+                return False
+            self._current[resource.storage] = resource.since
+        return True
 
     def check_creation(self, resource: Resource) -> None:
         """Raises StatusError 405 when the kind is on its way out.
@@ -99,10 +118,10 @@ class Definitions:
         """After an object was written: a CRD is served and said to be Established."""
         if resource.storage != CRDS or written.record is None:
             return written
-        obj = encoding.raw(written.record)
+        obj = await _read(written.record)
         if obj["metadata"].get("deletionTimestamp"):
             return written
-        conflict = self._name_conflict(obj)
+        conflict = self._name_conflict(obj["spec"])
         if conflict is None:
             await self._serve(written.record)
         told = await self._objects.update(
@@ -115,9 +134,8 @@ class Definitions:
         )
         return Written(told.body, written.warnings, told.record, written.created)
 
-    def _name_conflict(self, obj: Obj) -> tuple[str, str] | None:
-        """The reason and the message why the names can't be served, None when they can."""
-        spec = obj["spec"]
+    def _name_conflict(self, spec: Obj) -> tuple[str, str] | None:
+        """The reason and the message why the names of a spec can't be served, None when they can."""
         names = spec["names"]
         others = [r for r in self._registry.all() if r.group == spec["group"] and r.plural != names["plural"]]
         resources = {name for other in others for name in (other.singular, other.plural, *other.short_names)}
@@ -135,12 +153,11 @@ class Definitions:
         return found
 
     async def _serve(self, record: Record) -> None:
-        """Serves the CRD as it is once it is compiled, which is done beside the loop."""
-        obj = encoding.raw(record)
+        """Serves the CRD as it is once it is read, which is done beside the loop."""
         try:
-            resources = await aside.run(aside.LARGE, lambda: crd.resources(obj))
+            resources = await aside.run(len(record.body), lambda: crd.resources(record.body))
         except StatusError as error:
-            log.error("a CRD is not served: %s", error, extra={"crd": obj["metadata"]["name"]})
+            log.error("a CRD is not served: %s", error, extra={"crd": record.key.name})
             return
         newest = self._objects.store.get(record.key)
         if newest is None:
@@ -148,9 +165,9 @@ class Definitions:
         if newest.revision > record.revision:
             await self._serve(newest)
             return
-        group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
-        if self._name_conflict(obj) is not None:
+        if any(self._name_conflict(_names(resource)) is not None for resource in resources[:1]):
             return
+        plural, _, group = record.key.name.partition(".")
         before = {r.version: r for r in self._registry.all() if (r.group, r.plural) == (group, plural)}
         served = [_since(resource, before, record.revision) for resource in resources]
         if {r.version: r for r in served} == before:
@@ -172,10 +189,26 @@ class Definitions:
         await self.written(resource, written)
 
 
+async def _read(record: Record) -> Obj:
+    """A CRD, which may be large, decoded beside the loop."""
+    return await aside.run(len(record.body), lambda: encoding.raw(record))
+
+
+def _names(resource: Resource) -> Obj:
+    """The names of a resource, as the spec of its CRD has them."""
+    return {
+        "group": resource.group,
+        "names": {
+            "plural": resource.plural, "singular": resource.singular, "shortNames": resource.short_names,
+            "kind": resource.kind, "listKind": resource.list_kind,
+        },
+    }  # fmt: skip
+
+
 def _since(resource: Resource, before: Mapping[str, Resource], revision: int) -> Resource:
     """The resource, with the revision since which its objects were written by this schema."""
     known = before.get(resource.version)
-    return replace(resource, since=known.since if known and known.schema is resource.schema else revision)
+    return replace(resource, since=known.since if known and known.schema == resource.schema else revision)
 
 
 def _status(obj: Obj, conflict: tuple[str, str] | None) -> dict[str, Any]:

@@ -38,7 +38,19 @@ def validator(schema: Schema) -> jsonschema_rs.Validator:
 
 
 def translated(openapi: Mapping[str, Any], *, root: bool = False) -> Schema:
-    """The same as a JSON Schema; at the root without metadata, which has rules of its own."""
+    """The same as a JSON Schema; at the root without metadata, which has rules of its own. What is one and the same
+    object in the one is so in the other."""
+    return _translated(openapi, {}, root=root)
+
+
+def _translated(openapi: Mapping[str, Any], made: dict[int, Schema], *, root: bool = False) -> Schema:
+    known = made.get(id(openapi))
+    if known is None:
+        known = made[id(openapi)] = _schema(openapi, made, root=root)
+    return known
+
+
+def _schema(openapi: Mapping[str, Any], made: dict[int, Schema], *, root: bool) -> Schema:
     schema = {key: openapi[key] for key in _KEPT if key in openapi}
     _bound(schema)
     if openapi.get("x-kubernetes-int-or-string"):
@@ -51,7 +63,7 @@ def translated(openapi: Mapping[str, Any], *, root: bool = False) -> Schema:
     if openapi.get("nullable") and "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = [*types, "null"]
-    return {**schema, **_parts(openapi, root), **_junctors(openapi)}
+    return {**schema, **_parts(openapi, made, root=root), **_junctors(openapi, made)}
 
 
 def _bound(schema: Schema) -> None:
@@ -81,22 +93,24 @@ def _within(schema: Schema, name: str) -> None:
     schema[RANGE] = name
 
 
-def _parts(openapi: Mapping[str, Any], root: bool) -> Schema:
+def _parts(openapi: Mapping[str, Any], made: dict[int, Schema], *, root: bool) -> Schema:
     parts: Schema = {}
     if "properties" in openapi:
         parts["properties"] = {
-            name: translated(part) for name, part in openapi["properties"].items() if not (root and name == "metadata")
+            name: _translated(part, made)
+            for name, part in openapi["properties"].items()
+            if not (root and name == "metadata")
         }
     if isinstance(openapi.get("additionalProperties"), dict):
-        parts["additionalProperties"] = translated(openapi["additionalProperties"])
+        parts["additionalProperties"] = _translated(openapi["additionalProperties"], made)
     if "items" in openapi:
-        parts["items"] = translated(openapi["items"])
+        parts["items"] = _translated(openapi["items"], made)
     return parts
 
 
-def _junctors(openapi: Mapping[str, Any]) -> Schema:
+def _junctors(openapi: Mapping[str, Any], made: dict[int, Schema]) -> Schema:
     """What allOf, anyOf, oneOf and not ask for; of a null, which is nullable, they ask nothing."""
-    found: Schema = {key: [translated(part) for part in openapi[key]] for key in JUNCTORS if openapi.get(key)}
+    found: Schema = {key: [_translated(part, made) for part in openapi[key]] for key in JUNCTORS if openapi.get(key)}
     if openapi.get("not"):
-        found["not"] = translated(openapi["not"])
+        found["not"] = _translated(openapi["not"], made)
     return {"if": {"type": "null"}, "else": found} if found and openapi.get("nullable") else found

@@ -3,8 +3,10 @@
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes
@@ -62,6 +64,29 @@ def nested(schema: Schema, path: str) -> Iterator[tuple[str, Any]]:
             yield f"{path}.{junctor}[{index}]", part
     if "not" in schema:
         yield f"{path}.not", schema["not"]
+
+
+_FOR_PEOPLE = ("description", "title", "example", "externalDocs")
+
+
+def bare(schema: Mapping[str, Any]) -> Schema:
+    """A structural schema without what only people read, which is most of it. Equal schemas in it are one: that of a
+    container comes again and again."""
+    return _bare(schema, {})
+
+
+def _bare(schema: Mapping[str, Any], known: dict[bytes, Schema]) -> Schema:
+    kept = {word: _bare_part(word, value, known) for word, value in schema.items() if word not in _FOR_PEOPLE}
+    return known.setdefault(msgspec.json.encode(kept), kept)
+
+
+def _bare_part(word: str, value: Any, known: dict[bytes, Schema]) -> Any:
+    if word == "properties":
+        return {name: _bare(part, known) for name, part in value.items()}
+    if word in JUNCTORS:
+        return [_bare(part, known) for part in value]
+    is_schema = word in ("items", "additionalProperties", "not") and isinstance(value, dict)
+    return _bare(value, known) if is_schema else value
 
 
 def _check_keywords(schema: Schema, path: str) -> Iterator[Cause]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema_rs
+from jsonschema_rs import Validator
 
 from starlink.apiserver.schema import json_schema
 from starlink.apiserver.schema.correlation import same
 from starlink.apiserver.schema.json_schema import Schema
+from starlink.apiserver.schema.ratcheting import Piece, Place
 from starlink.apiserver.schema.repeats import Repeats
 from starlink.apiserver.schema.structure import Node
 
@@ -22,7 +23,7 @@ _DEPTH = 2  # `spec`, and the objects right in it
 class Section:
     """A place of a schema; `validator` checks it without what lies in the sections `below`."""
 
-    validator: jsonschema_rs.Validator
+    validator: Validator
     repeats: Repeats | None
     below: Mapping[str, "Section"]
     left_out: frozenset[str]
@@ -53,6 +54,19 @@ def is_valid(section: Section, value: Any, old: Any) -> bool:
             if not _is_known(below, part, before.get(name)) and not is_valid(below, part, before.get(name)):
                 return False
     return True
+
+
+def wrong(section: Section, schema: Schema, value: Any, at: Place = ()) -> Iterator[tuple[Validator, Piece]]:
+    """The sections of a value that are not valid; `schema` is the translated one that the section was made of."""
+    if not section.left_out or type(value) is not dict:
+        yield section.validator, Piece(schema, value, at)
+        return
+    shallow = _shallow(section, value)
+    if not section.validator.is_valid(shallow):
+        yield section.validator, Piece(schema, shallow, at)
+    for name, below in section.below.items():
+        if name in value and not is_valid(below, value[name], None):
+            yield from wrong(below, schema["properties"][name], value[name], (*at, name))
 
 
 def _shallow(section: Section, value: dict[str, Any]) -> dict[str, Any]:

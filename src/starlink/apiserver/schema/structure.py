@@ -54,14 +54,26 @@ class Node:
 
 
 def build(schema: Mapping[str, Any], *, root: bool = False) -> Node:
-    """The tree of an OpenAPI v3 schema; at the root metadata is what every object has."""
-    properties = {name: build(part) for name, part in (schema.get("properties") or {}).items()}
+    """The tree of an OpenAPI v3 schema; at the root metadata is what every object has. Places whose schema is one and
+    the same object share a node."""
+    return _build(schema, {}, root=root)
+
+
+def _build(schema: Mapping[str, Any], made: dict[int, Node], *, root: bool = False) -> Node:
+    known = made.get(id(schema))
+    if known is None:
+        known = made[id(schema)] = _node(schema, made, root=root)
+    return known
+
+
+def _node(schema: Mapping[str, Any], made: dict[int, Node], *, root: bool) -> Node:
+    properties = {name: _build(part, made) for name, part in (schema.get("properties") or {}).items()}
     if root or schema.get("x-kubernetes-embedded-resource"):
         properties.setdefault("apiVersion", Node())
         properties.setdefault("kind", Node())
         properties["metadata"] = metadata()
-    additional = _additional(schema.get("additionalProperties"), built_in="x-protobuf" in schema)
-    items = build(schema["items"]) if schema.get("items") else None
+    additional = _additional(schema.get("additionalProperties"), made, built_in="x-protobuf" in schema)
+    items = _build(schema["items"], made) if schema.get("items") else None
     list_type = schema.get("x-kubernetes-list-type", "atomic")
     embedded = bool(schema.get("x-kubernetes-embedded-resource"))
     below = [*properties.values(), *(node for node in (additional, items) if node is not None)]
@@ -100,10 +112,10 @@ def _repeating(part: Node) -> Node:
     return replace(part, repeats=Repeats()) if part.is_structure else part
 
 
-def _additional(schema: Any, *, built_in: bool) -> Node | None:
+def _additional(schema: Any, made: dict[int, Node], *, built_in: bool) -> Node | None:
     """`built_in`: of a kind that the real server reads into Go's types, where null in a map of text is empty text."""
     if isinstance(schema, dict):
-        node = build(schema)
+        node = _build(schema, made)
         return replace(node, null_is_empty=True) if built_in and schema.get("type") == "string" else node
     return Node(preserve=True) if schema else None
 

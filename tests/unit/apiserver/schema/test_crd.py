@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from starlink.apiserver import encoding
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.schema import crd, crd_checks
 
@@ -132,8 +133,12 @@ def test_stored_versions_stay() -> None:
 
 def test_what_can_no_longer_be_served() -> None:
     made = definition()
-    (resource,) = crd.resources(made)
+    (resource,) = crd.resources(encoding.dump(made))
     assert (resource.plural, resource.singular, resource.list_kind) == ("widgets", "widget", "WidgetList")
     rules = {"type": "object", "x-kubernetes-validations": [{"rule": "self ="}]}
-    with pytest.raises(StatusError, match="does not compile"):
-        crd.resources(definition(schema={"openAPIV3Schema": rules}))
+    (resource,) = crd.resources(encoding.dump(definition(schema={"openAPIV3Schema": rules})))
+    with pytest.raises(StatusError, match=r"widgets\.example\.com/v1 can't be compiled") as refused:
+        resource.schema.validate({}, None)
+    assert refused.value.code == 500
+    with pytest.raises(StatusError, match="error building validator"):
+        crd.resources(encoding.dump(definition(schema={})))

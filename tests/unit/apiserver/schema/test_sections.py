@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 
 from starlink.apiserver.schema import json_schema, repeats, sections
-from starlink.apiserver.schema.compiled import StructuralSchema, compiled
+from starlink.apiserver.schema.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 NUMBER: Obj = {"type": "integer", "minimum": 0}
@@ -99,7 +99,7 @@ def conformed(schema: StructuralSchema, obj: Obj) -> Obj:
 
 
 def test_equal_parts_of_objects_are_one() -> None:
-    schema = compiled(SCHEMA)
+    schema = StructuralSchema(SCHEMA, remembers=True)
     one, other = conformed(schema, made()), conformed(schema, made(server="t"))
     assert one["spec"]["template"] is other["spec"]["template"] and other["spec"]["template"]["policy"] == "Always"
     assert one["spec"]["server"] == "s" and schema.validate(one, None) == schema.validate(other, None) == ()
@@ -107,7 +107,7 @@ def test_equal_parts_of_objects_are_one() -> None:
 
 @pytest.mark.parametrize("count", [9, "1", True, 1.5, None])
 def test_a_wrong_part_is_refused_every_time(count: Any) -> None:
-    schema = compiled(SCHEMA)
+    schema = StructuralSchema(SCHEMA, remembers=True)
     schema.validate(conformed(schema, made()), None)
     first = schema.validate(conformed(schema, made(count)), None)
     assert first and schema.validate(conformed(schema, made(count)), None) == first

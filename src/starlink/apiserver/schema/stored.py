@@ -1,0 +1,130 @@
+"""Schemas of stored CRDs: kept as the bytes that they are, and compiled when an object is first looked at.
+
+A schema takes some thirty times its length once it is compiled. What was used last stays, as far as there is room; what
+gave way is compiled anew when it is used again.
+"""
+
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from starlink.apiserver import aside
+from starlink.apiserver.errors import Cause, StatusError
+from starlink.apiserver.schema import keywords
+from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.schema.structure import Node
+
+ROOM = 1024 * 1024
+"""Bytes of JSON, descriptions not counted, of all schemas that are kept compiled: some 40 MB."""
+
+log = logging.getLogger(__name__)
+
+Obj = dict[str, Any]
+
+
+class Shelf:
+    """The compiled schemas that were used last, `room` bytes of JSON of them, by digest. Threads may share it."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._lock = Lock()
+        self._kept: OrderedDict[bytes, tuple[StructuralSchema, int]] = OrderedDict()
+        self.size = 0
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._kept
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, digest: bytes) -> StructuralSchema | None:
+        """A schema, which is the last used then; None when it is not there."""
+        with self._lock:
+            found = self._kept.get(digest)
+            if found is None:
+                return None
+            self._kept.move_to_end(digest)
+            return found[0]
+
+    def keep(self, digest: bytes, schema: StructuralSchema, size: int) -> StructuralSchema:
+        """Keeps a schema, unless there is one already; gives the one that is kept. Those used longest ago give way."""
+        with self._lock:
+            if digest in self._kept:
+                return self._kept[digest][0]
+            self._kept[digest] = schema, size
+            self.size += size
+            while self.size > self._room and len(self._kept) > 1:
+                self.size -= self._kept.popitem(last=False)[1][1]
+            return schema
+
+
+_shelf = Shelf(ROOM)
+
+
+class StoredSchema:
+    """The schema of one version of a CRD, as `resource.Schema`; two are equal when their bytes are. Objects may not be
+    changed once they were conformed. `name` is what an error calls the kind."""
+
+    __slots__ = ("_name", "_raw", "digest")
+
+    def __init__(self, raw: msgspec.Raw, name: str) -> None:
+        self._raw = raw
+        self._name = name
+        self.digest = hashlib.blake2b(raw, digest_size=16).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoredSchema) and other.digest == self.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def openapi(self) -> Mapping[str, Any]:
+        """Read anew each time."""
+        read: Obj = msgspec.json.decode(self._raw)
+        return read
+
+    @property
+    def node(self) -> Node:
+        return self._compiled().node
+
+    def conform(self, obj: Obj, *, defaults: bool, old: Obj | None = None) -> tuple[Obj, list[str]]:
+        return self._compiled().conform(obj, defaults=defaults, old=old)
+
+    def validate(self, obj: Obj, old: Obj | None, *, subresource: str = "") -> tuple[Cause, ...]:
+        return self._compiled().validate(obj, old, subresource=subresource)
+
+    async def ready(self) -> None:
+        """Compiles it, beside the event loop, unless it is compiled. Raises StatusError 500 when it can't be."""
+        if self.digest not in _shelf:
+            await aside.run(aside.LARGE, self._compiled)
+
+    def _compiled(self) -> StructuralSchema:
+        known = _shelf.get(self.digest)
+        if known is not None:
+            return known
+        try:
+            return _made(self.digest, self.openapi)
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("a schema is no longer one: %s", error, extra={"kind": self._name})
+            why = f"the schema of {self._name} can't be compiled; its CustomResourceDefinition must be mended"
+            raise StatusError(500, "InternalError", why) from None
+
+
+def verify(openapi: Obj) -> None:
+    """Compiles a schema, and keeps it: it will be used soon. Raises `cel.BadRule` or ValueError when it can't be."""
+    digest = hashlib.blake2b(msgspec.json.encode(openapi), digest_size=16).digest()
+    if _shelf.get(digest) is None:
+        _made(digest, openapi)
+
+
+def _made(digest: bytes, openapi: Mapping[str, Any]) -> StructuralSchema:
+    bare = keywords.bare(openapi)
+    schema = StructuralSchema(bare, remembers=True)
+    schema.compile()
+    return _shelf.keep(digest, schema, len(msgspec.json.encode(bare)))
