@@ -330,6 +330,7 @@ async def test_users_take_turns_at_the_thread_beside_the_loop() -> None:
     rest = [asyncio.create_task(turns.run(Account(user), partial(done.append, user))) for user in users]
     await asyncio.sleep(0)  # all of them wait
     rest[1].cancel()
+    await asyncio.sleep(0)  # it has heard of it
     going.set()
     await asyncio.gather(first, *rest, return_exceptions=True)
     assert done[:2] in (["a", "b"], ["b", "c"]) and set(done[:5]) == {"a", "b", "c"}

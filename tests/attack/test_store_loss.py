@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.contract.sqlite_stores import opened, write_until_killed
+from tests.contract.sqlite_stores import opened, write_and_be_killed
 from tests.contract.stores import A
 
 from starlink.store import highwater
@@ -28,7 +28,7 @@ def break_last_frame(path: Path) -> None:
 @pytest.mark.parametrize("durability", list(Durability))
 async def test_the_last_commit_is_missed(tmp_path: Path, durability: Durability) -> None:
     path = tmp_path / "s.db"
-    write_until_killed(path, durability, 20)
+    write_and_be_killed(path, durability, 20)
     break_last_frame(path)
     for _ in range(2):
         with pytest.raises(StoreRefused, match=r"ends at revision \d+, but \d+ was acknowledged.*echo accept-loss > "):
@@ -38,7 +38,7 @@ async def test_the_last_commit_is_missed(tmp_path: Path, durability: Durability)
 @pytest.mark.parametrize("durability", list(Durability))
 async def test_after_an_accepted_loss_nobody_resumes(tmp_path: Path, durability: Durability) -> None:
     path = tmp_path / "s.db"
-    told = write_until_killed(path, durability, 20)
+    told = write_and_be_killed(path, durability, 20)
     break_last_frame(path)
     path.with_name("s.db.open").write_text("accept-loss\n")
     async with opened(path, durability=durability) as store:
@@ -71,7 +71,7 @@ async def test_a_lost_mark_hides_no_loss(
 ) -> None:
     """The end of the log is cut off, and with the mark what would tell of it."""
     path = tmp_path / "s.db"
-    told = write_until_killed(path, durability, 20)
+    told = write_and_be_killed(path, durability, 20)
     wal = path.with_name("s.db-wal")
     os.truncate(wal, wal.stat().st_size * 2 // 3)
     path.with_name("s.db.mark").unlink()
@@ -100,7 +100,7 @@ async def test_a_power_cut_under_normal_goes_on_and_is_told(
 ) -> None:
     """What --durability normal gives up is no damage: the machine has been off since."""
     path = tmp_path / "s.db"
-    told = write_until_killed(path, Durability.NORMAL, 20)
+    told = write_and_be_killed(path, Durability.NORMAL, 20)
     break_last_frame(path)
     monkeypatch.setattr(highwater, "_BOOT", tmp_path / "another")
     with caplog.at_level(logging.WARNING):

@@ -53,12 +53,14 @@ async def ended(uid: int) -> None:
 async def test_one_that_is_to_stop_says_what_it_waits_for(tmp_path: Path) -> None:
     async with bench(tmp_path) as site:
         told: list[tuple[str, str]] = []
-        record = site.record("deaf", command=["sh", "-c", "trap '' TERM; sleep 100000"], stop={"gracePeriod": "100ms"})
+        command = ["sh", "-c", "trap '' TERM; touch deaf; sleep 100000"]
+        record = site.record("deaf", command=command, stop={"gracePeriod": "100ms"})
         instance = site.held[record.uid] = Instance(
             record, site.host, lambda one: told.append((one.record.phase, one.record.reason))
         )
         instance.begin()
-        await soon(lambda: record.phase == "Running", "it runs")
+        await soon((site.host.journal.directory(record.uid) / "work" / "deaf").exists, "it runs, and is deaf")
+        await soon(lambda: record.phase == "Running", "it is known to run")
         instance.stop()
         await soon(lambda: record.reason == clearing.BUSY, "it says why it does not stop", 30)
         pids = sorted(living(site.uid(instance)))

@@ -69,7 +69,7 @@ async def watched(
 
 
 async def make_large(core: Core) -> None:
-    made = await core("POST", MAPS, config("large", **{f"k{i}": "" for i in range(45_000)}))
+    made = await core("POST", MAPS, config("large", **{f"k{i}": "v" * 30 for i in range(15_000)}))
     assert made.status == 201, made.body
 
 

@@ -39,6 +39,9 @@ async def main():
 asyncio.run(main())
 """
 
+IDLE_WRITER = WRITER.replace("while True:", "while number < int(sys.argv[3]):").replace(
+    "\n\nasyncio.run", "\n    await asyncio.Event().wait()\n\nasyncio.run"
+)
 OPENER = WRITER.replace(
     "    number = 0", "    print('open', flush=True)\n    await asyncio.Event().wait()\n    number = 0"
 )
@@ -91,6 +94,17 @@ async def write_secrets(store: SqliteStore) -> tuple[Record, Record]:
     await store.delete(gone.key, expect=gone.revision)
     await store.put(A, b"no secret at all", expect=0)
     return first, second
+
+
+def write_and_be_killed(path: Path, durability: Durability, acknowledged: int) -> int:
+    """The last revision of a writer that was told of so many, and was killed when it wrote no more: what its log ends
+    with is what it was told of last."""
+    command = [sys.executable, "-c", IDLE_WRITER, str(path), durability, str(acknowledged)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline() for _ in range(acknowledged)]
+        os.kill(writer.pid, signal.SIGKILL)
+    return int(lines[-1])
 
 
 def write_until_killed(path: Path, durability: Durability, acknowledged: int) -> int:

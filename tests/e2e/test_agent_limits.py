@@ -87,9 +87,7 @@ def test_the_server_tells_what_it_has(limited: Starlink) -> None:
 def test_a_bad_resource_is_refused_at_once(limited: Starlink) -> None:
     done = limited.cli("up", "--resource", "dongle=two", check=False)
     assert done.returncode == 2 and "dongle=two" in done.stderr and "DOMAIN/NAME" in done.stderr
-    done = limited.cli(
-        "agent", *("--kubeconfig", "k", "--name", "s2", "--data-dir", "d"), "--resource", "memory=1", check=False
-    )
+    done = limited.cli("agent", *("--kubeconfig", "k", "--name", "s2"), "--resource", "memory=1", check=False)
     assert done.returncode == 2 and "memory=1" in done.stderr
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.conftest import Starlink, eventually
 
+from starlink.cli import faults
+
 
 def task(name: str, *command: str, cpu: str = "10m", **spec: Any) -> dict[str, Any]:
     template = {
@@ -133,7 +135,7 @@ def test_on_a_terminal_one_line_is_rewritten_and_ctrl_c_leaves_what_was_applied(
 
     eventually(read, "the line says what is waited for")
     running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 1
+    assert running.wait(30) == faults.INTERRUPTED
     shown += os.read(ours, 65536)
     os.close(ours)
     assert b"\r\x1b[Ktask default/web: " in shown and b"no longer followed; what was applied stays" in shown

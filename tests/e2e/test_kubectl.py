@@ -164,7 +164,10 @@ def test_a_type_does_not_change(kubectl: Kubectl, web: str) -> None:
 def test_a_second_up_is_refused(starlink: Starlink) -> None:
     done = starlink.cli("up", "--detach", check=False)
     assert done.returncode != 0
-    assert f"StarLink already runs on {starlink.data}" in done.stderr and "starlink down" in done.stderr
+    assert (
+        f"StarLink already runs on {starlink.data}" in done.stderr
+        and f"starlink --data-dir {starlink.data} down" in done.stderr
+    )
 
 
 def test_down_leaves_tasks_and_up_goes_on(starlink: Starlink, kubectl: Kubectl, web: str) -> None:
