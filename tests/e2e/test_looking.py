@@ -267,7 +267,7 @@ def test_a_server_is_listed_and_removed(busy: Starlink) -> None:
 
 def completed(starlink: Starlink, *words: str, kubeconfig: Path | None = None) -> list[str]:
     """What a shell is told of the last word."""
-    told = ["starlink", "--data-dir", str(starlink.data), *words]
+    told = ["starlink", *(() if kubeconfig else ("--data-dir", str(starlink.data))), *words]
     given = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
     if kubeconfig:
         given["KUBECONFIG"] = str(kubeconfig)

@@ -39,6 +39,7 @@ class Person:
             cd {home}
             export HOME={home}
             starlink() {{ {sys.executable} -m starlink.cli --data-dir {home}/starlink "$@"; }}
+            elsewhere() {{ {sys.executable} -m starlink.cli "$@"; }}
             scp() {{ cp "$1" {other}/; }}
         """
 
@@ -91,7 +92,7 @@ def test_the_first_task_runs_on_two_machines(
             assert "task.starlink.dev/hello configured" in one.types(scaled)
             eventually(lambda: on_both(starlink), "it runs on both")
         one.types(["starlink down --tasks"])
-        two.types([f"starlink down --tasks --data-dir {homes[1] / 'agent'}"])
+        two.types([f"elsewhere down --tasks --data-dir {homes[1] / 'agent'}"])
     finally:
         starlink.remove()
 

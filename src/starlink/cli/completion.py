@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -92,7 +91,7 @@ async def _names(client: Client, kind: Kind, namespace: str) -> Sequence[str]:
 
 
 def _namespace(client: Client, ctx: click.Context) -> str:
-    return str(_given(ctx, "namespace") or client.config.namespace or "default")
+    return str(ctx.ensure_object(dict).get("namespace") or client.config.namespace or "default")
 
 
 def _ask(ctx: click.Context, work: Callable[[Client], Awaitable[Sequence[str]]]) -> Sequence[str]:
@@ -102,17 +101,9 @@ def _ask(ctx: click.Context, work: Callable[[Client], Awaitable[Sequence[str]]])
         async with asyncio.timeout(SECONDS), Client(config_of(ctx)) as client:
             return await work(client)
 
-    ctx.obj = {option: _given(ctx, option) for option in ("kubeconfig", "data_dir")}  # no command is called to set it
+    given = ctx.ensure_object(dict)
+    for option in ("kubeconfig", "data_dir"):
+        given.setdefault(option, None)
     with contextlib.suppress(Exception):
         return asyncio.run(asked())
     return ()
-
-
-def _given(ctx: click.Context, option: str) -> Any:
-    """What the words say of an option, behind the verb or before it."""
-    found: click.Context | None = ctx
-    while found is not None:
-        if found.params.get(option):
-            return found.params[option]
-        found = found.parent
-    return None
