@@ -94,6 +94,15 @@ def test_json_patch_guards_by_resource_version(http: Http, path: str) -> None:
     json_patch(http, path, {"op": "remove", "path": "/metadata/finalizers"}).expect(200)
 
 
+def test_a_json_patch_of_the_metadata_guards_by_its_resource_version(http: Http, path: str) -> None:
+    old = http.get(path).expect(200)["metadata"]
+    now = http.patch(path, {"data": {"k": "x"}}).expect(200)["metadata"]
+    operation = {"op": "replace", "path": "/metadata", "value": {**old, "labels": {"a": "b"}}}
+    json_patch(http, path, operation).fails(409, "Conflict")
+    operation = {"op": "replace", "path": "/metadata", "value": {**now, "labels": {"a": "b"}}}
+    assert json_patch(http, path, operation).expect(200)["metadata"]["labels"] == {"a": "b"}
+
+
 def test_strategic(http: Http, namespace: str) -> None:
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     http.post(accounts, {"metadata": {"name": "a"}, "secrets": [{"name": "one"}, {"name": "two"}]}).expect(201)

@@ -23,16 +23,15 @@ def accepted(resource: Resource) -> tuple[str, ...]:
 
 
 def change(resource: Resource, patch: Any, media_type: str) -> Callable[[Obj], Obj]:
-    """What the patch makes of an object. The function raises StatusError 400, 413 or 422.
+    """What the patch makes of an object, with metadata that may be changed. The function raises StatusError 400, 413 or
+    422.
 
-    The result has a resourceVersion only where the patch names one, so that others are tried again on a race."""
+    After a race it is asked again for the new object, whose resourceVersion it leaves unless the patch names one."""
 
     def patched(obj: Obj) -> Obj:
         new = apply(obj, patch, media_type, resource)
-        if not _names_version(patch, media_type):
-            meta = new.get("metadata")
-            new["metadata"] = {**meta, "resourceVersion": ""} if isinstance(meta, dict) else meta
-        return new
+        meta = new.get("metadata")
+        return {**new, "metadata": dict(meta)} if isinstance(meta, dict) else new
 
     return patched
 
@@ -49,10 +48,3 @@ def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
     merged = strategic.merge(obj, patch, schema) if media_type == STRATEGIC else merge(obj, patch)
     assert isinstance(merged, dict)
     return merged
-
-
-def _names_version(patch: Any, media: str) -> bool:
-    if media == JSON_PATCH:
-        return any(isinstance(op, dict) and op.get("path") == "/metadata/resourceVersion" for op in patch)
-    meta = patch.get("metadata") if isinstance(patch, dict) else None
-    return isinstance(meta, dict) and bool(meta.get("resourceVersion"))
