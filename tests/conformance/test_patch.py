@@ -62,20 +62,102 @@ def test_json_patch(http: Http, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "data"),
+    [
+        ({"op": "test", "path": "/data/nothing", "value": None}, {}),
+        ({"op": "test", "path": "/nothing"}, {}),
+        ({"op": "replace", "path": "/data/nothing", "value": "x"}, {"nothing": "x"}),
+        ({"op": "copy", "from": "/data/nothing", "path": "/data/x"}, {"x": ""}),
+        ({"op": "add", "path": "/data/x"}, {"x": ""}),
+        ({"op": "replace", "path": "x/data/k", "value": "x"}, {"k": "x"}),
+        ({"op": "move", "from": "/data/k", "path": "/data/k"}, {}),
+    ],
+)
+def test_json_patches_of_what_is_not_there(http: Http, path: str, operation: Obj, data: Obj) -> None:
+    """Its members are null, and a value that is not given is."""
+    assert json_patch(http, path, operation).expect(200)["data"] == {"k": "v", "l": "w", **data}
+
+
+def test_null_is_a_json_patch_without_operations(http: Http, path: str) -> None:
+    before = http.get(path).expect(200)
+    assert http.patch(path, "null", JSON_PATCH).expect(200) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "finalizers"),
+    [
+        ({"op": "add", "path": "/metadata/finalizers/-1", "value": "e.x/n"}, ["e.x/a", "e.x/b", "e.x/n"]),
+        ({"op": "add", "path": "/metadata/finalizers/-2", "value": "e.x/n"}, ["e.x/a", "e.x/n", "e.x/b"]),
+        ({"op": "remove", "path": "/metadata/finalizers/-1"}, ["e.x/a"]),
+        ({"op": "replace", "path": "/metadata/finalizers/01", "value": "e.x/n"}, ["e.x/a", "e.x/n"]),
+        ({"op": "test", "path": "/metadata/finalizers/-2", "value": "e.x/a"}, ["e.x/a", "e.x/b"]),
+    ],
+)
+def test_json_patches_count_entries_from_either_end(http: Http, path: str, operation: Obj, finalizers: Any) -> None:
+    http.patch(path, {"metadata": {"finalizers": ["e.x/a", "e.x/b"]}}).expect(200)
+    patched = json_patch(http, path, operation).expect(200)
+    http.patch(path, {"metadata": {"finalizers": None}}).expect(200)
+    assert patched["metadata"]["finalizers"] == finalizers
+
+
+@pytest.mark.parametrize(
     "operation",
     [
         {"op": "test", "path": "/data/k", "value": "not so"},
+        {"op": "test", "path": "/data/k", "value": None},
+        {"op": "test", "path": "/data/k"},
+        {"op": "test", "path": "/nothing/here", "value": None},
         {"op": "remove", "path": "/data/nothing"},
-        {"op": "replace", "path": "/data/nothing", "value": "x"},
+        {"op": "remove", "path": ""},
         {"op": "add", "path": "/nothing/here", "value": "x"},
-        {"op": "copy", "from": "/data/nothing", "path": "/data/x"},
+        {"op": "add", "path": "", "value": {}},
+        {"op": "add", "value": "x"},
+        {"op": "replace", "path": "", "value": []},
+        {"op": "replace", "path": "data", "value": {}},
+        {"op": "move", "from": "/data/nothing", "path": "/data/x"},
+        {"op": "move", "from": "/data", "path": "/data/x"},
+        {"op": "move", "path": "/data/x"},
+        {"op": "copy", "from": "/nothing/here", "path": "/data/x"},
         {"op": "guess", "path": "/data/k", "value": "x"},
+        {"path": "/data/k", "value": "x"},
     ],
 )
 def test_json_patches_that_do_not_fit(http: Http, path: str, operation: Obj) -> None:
     before = http.get(path).expect(200)
-    json_patch(http, path, operation).fails(422, "Invalid")
+    message = json_patch(http, path, operation).fails(422, "Invalid")["message"]
+    assert message.startswith("the server rejected our request due to an error in our request")
     assert http.get(path).expect(200) == before
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "1",
+        '"x"',
+        "[1]",
+        '[{"op": 1}]',
+        '[{"op": "remove", "path": ["data"]}]',
+        '[{"op": "copy", "path": "/a", "from": 1}]',
+    ],
+)
+def test_what_is_no_json_patch(http: Http, path: str, patch: str) -> None:
+    assert http.patch(path, patch, JSON_PATCH).fails(400, "BadRequest")["message"].startswith("error decoding patch: ")
+
+
+def test_a_json_patch_has_a_most_of_operations(http: Http, path: str) -> None:
+    operation = {"op": "test", "path": "/data/k", "value": "v"}
+    message = json_patch(http, path, *[operation] * 10_001).fails(413, "RequestEntityTooLarge")["message"]
+    why = "The allowed maximum operations in a JSON patch is 10000, got 10001"
+    assert message == f"Request entity is too large: {why}"
+
+
+def test_fields_that_no_operation_of_a_json_patch_has(http: Http, path: str) -> None:
+    operation = {"op": "add", "path": "/data/x", "vlaue": "y", "value": "x"}
+    warning = 'json patch unknown field "[0].vlaue"'
+    assert json_patch(http, path, operation, dryRun="All").warnings == [warning]
+    assert json_patch(http, path, operation, dryRun="All", fieldValidation="Ignore").warnings == []
+    refused = json_patch(http, path, operation, fieldValidation="Strict").fails(422, "Invalid")
+    assert f"strict decoding error: {warning}" in refused["message"]
 
 
 def test_an_object_is_no_json_patch(http: Http, path: str) -> None:

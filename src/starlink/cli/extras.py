@@ -5,7 +5,7 @@ import importlib.util
 import click
 
 OF_SERVER = (
-    "OpenSSL", "cel_expr_python", "cryptography", "google.protobuf", "joserfc", "jsonpatch", "jsonschema_rs", "kopf",
+    "OpenSSL", "cel_expr_python", "cryptography", "google.protobuf", "joserfc", "jsonschema_rs", "kopf",
     "numpy", "prometheus_client",
 )  # fmt: skip
 """What the extra `server` brings."""

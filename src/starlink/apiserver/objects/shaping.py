@@ -38,9 +38,9 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
     options = write.options
-    if not unknown and not options.doubled:
+    if not unknown and not options.body_warnings:
         return fitting, ()
-    told = (*options.doubled, *(f'unknown field "{path}"' for path in unknown))
+    told = (*options.body_warnings, *(f'unknown field "{path}"' for path in unknown))
     if len(told) > MOST_CAUSES:
         told = (*told[:MOST_CAUSES], MORE)
     if options.field_validation == "Strict":

@@ -243,14 +243,14 @@ def _weighed(wanted: options.WriteOptions, weight: int) -> options.WriteOptions:
 
 
 def _of_body(wanted: options.WriteOptions, request: Request, value: object) -> options.WriteOptions:
-    """The options with the body's weight and a warning for each field that the body repeats. `value` is the decoded
-    body."""
+    """The options with the body's weight and a warning for each field that the body repeats, or that no operation of a
+    JSON patch has. `value` is the decoded body."""
     wanted = _weighed(wanted, len(request.body))
-    doubled = bodies.doubled(request, value)
-    if not doubled:
-        return wanted
-    of = "json patch " if bodies.media_type(request) == patches.JSON_PATCH else ""
-    return replace(wanted, doubled=tuple(f'{of}duplicate field "{path}"' for path in doubled))
+    warnings = tuple(f'duplicate field "{path}"' for path in bodies.doubled(request, value))
+    if bodies.media_type(request) == patches.JSON_PATCH:
+        warnings += tuple(f'unknown field "{path}"' for path in json_patch.unknown_fields(value))
+        warnings = tuple(f"json patch {warning}" for warning in warnings)
+    return replace(wanted, body_warnings=warnings) if warnings else wanted
 
 
 def _check_versioned(asked: Route, meta: Obj) -> None:
