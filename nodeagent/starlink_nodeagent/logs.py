@@ -21,6 +21,8 @@ from starlink_nodeagent.user import TaskUser
 
 CURRENT = "current.log"
 _BLOCK = 1024 * 1024
+LAST_WORDS = 256 * 1024
+"""Of a log that is not copied whole: what a process said last, before it failed perhaps, is not to be lost."""
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -78,8 +80,9 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
     """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included.
 
     An older file holds what was there, and the last `max_size` bytes of it where that is more than a quarter above.
-    Without `keep`, and where there is no room for it, it is left out and `current.log` is cut all the same, so that
-    logs never take more than they may. Raises OSError when it can't be cut.
+    Without `keep` the last LAST_WORDS of it take the place of the newest older file. Where there is no room for it, it
+    is left out and `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when
+    it can't be cut.
     """
     try:
         current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
@@ -89,9 +92,9 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
         about = os.fstat(current)
         if not stat.S_ISREG(about.st_mode) or about.st_size <= max_size:
             return False
-        if keep:
+        if max_files > 1:
             with contextlib.suppress(OSError):
-                _keep(current, about.st_size, folder, max_size, max_files)
+                (_keep if keep else _keep_last)(current, about.st_size, folder, max_size, max_files)
         os.ftruncate(current, 0)
         return True
     finally:
@@ -101,10 +104,16 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
 def _keep(current: int, size: int, folder: Path, max_size: int, max_files: int) -> None:
     """Makes an older file of what has this size, and removes the oldest. Raises OSError."""
     _shift(folder, max_files)
-    if max_files > 1:
-        most = max_size + max_size // 4
-        start = size - max_size if size > most else 0
-        _copy(current, start, most, folder / _name(1))
+    most = max_size + max_size // 4
+    start = size - max_size if size > most else 0
+    _copy(current, start, most, folder / _name(1))
+
+
+def _keep_last(current: int, size: int, folder: Path, max_size: int, _max_files: int) -> None:
+    """Makes the newest older file anew, of the end of what has this size. Raises OSError."""
+    last = min(LAST_WORDS, max_size)
+    tree.remove(folder / _name(1))
+    _copy(current, max(size - last, 0), 2 * last, folder / _name(1))
 
 
 def _name(number: int) -> str:

@@ -25,8 +25,8 @@ _FAILED_REST = 10.0
 _LOOK_SECONDS = 10.0
 """Between two looks at all logs, whatever the kernel has told."""
 KEEP_SECONDS = 1.0
-"""Between two older files of one log. One that fills up sooner is cut without a copy, lest it cost the agent as much as
-its writer."""
+"""Between two older files of one log. Of one that fills up sooner only the last words are copied, lest it cost the
+agent as much as its writer."""
 _LEAST = 1024 * 1024
 _ASIDE = 32 * 1024 * 1024
 """From this limit on a log is rotated in a thread of its own: to copy it takes longer than others can wait."""
