@@ -76,7 +76,7 @@ class _PeoplesOption(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, values: object, option: object = ""
     ) -> None:
-        parser.error(f"{option} {values}: people set a server's labels: starlink server add NAME --label KEY=VALUE")
+        parser.error(f"{option} {values}: people set a server's labels: `starlink server add NAME --label KEY=VALUE`")
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

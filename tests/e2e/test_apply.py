@@ -111,7 +111,7 @@ def test_what_is_refused_is_not_waited_for(starlink: Starlink) -> None:
 def test_the_time_to_wait_is_bounded_and_told(starlink: Starlink) -> None:
     done = apply(starlink, task("web", update={"minReadyTime": "1h"}), words=("--wait", "--timeout", "1"))
     assert done.returncode == 1
-    assert "task default/web is not ready after 1 s: " in done.stdout
+    assert "task default/web is not ready after 1s: " in done.stdout
     assert apply(starlink, task("web"), words=("--timeout", "5s")).returncode == 2
     done = apply(starlink, task("web"), words=("--wait", "--timeout", "soon"))
     assert "'soon' is no time to wait for; write it as 90s, 10m or 1h" in done.stderr

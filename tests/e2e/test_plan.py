@@ -192,7 +192,9 @@ def test_a_file_without_tasks_says_what_it_has(two: Starlink) -> None:
 
 def hash_of(shown: str) -> str:
     found = re.search(
-        r"^plan ([0-9a-f.]+); to apply this and nothing else: starlink apply -f - --plan \1$", shown, re.M
+        r"^plan ([0-9a-f.]+); to apply this and nothing else:\n  starlink --data-dir \S+ apply -f - --plan \1$",
+        shown,
+        re.M,
     )
     assert found, shown
     return found[1]

@@ -35,7 +35,9 @@ def intended(given: dict[str, Any]) -> Intended:
 
 def told(case: dict[str, Any]) -> str:
     found = [intended(given) for given in case["objects"]]
-    return render_changes(found, case.get("most")) + render_hash(found, ["-f", "f.yaml"])
+    return render_changes(found, case.get("most")) + render_hash(
+        found, ["-f", "f.yaml"], lambda words: f"starlink {words}"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.txt")), ids=lambda path: path.stem)

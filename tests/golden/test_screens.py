@@ -27,6 +27,10 @@ LINE = "---\n"
 NOW = parse_time("2026-01-02T03:04:05Z")
 
 
+def told_to(words: str) -> str:
+    return f"starlink --data-dir D {words}"
+
+
 def many(found: list[Any] | None, view: type[Any]) -> list[Any] | None:
     return None if found is None else [msgspec.convert(one, view) for one in found]
 
@@ -37,18 +41,20 @@ def told(case: dict[str, Any], screen: Screen) -> str:
         rows = Rows(case["table"], screen, wide=case.get("wide", False), namespaces=case.get("namespaces", False))
         return rows.render(case["rows"])
     if "summary" in case:
-        return status.summary(TASK, {"columnDefinitions": case["summary"], "rows": case["rows"]}, screen)
+        return status.summary(TASK, {"columnDefinitions": case["summary"], "rows": case["rows"]}, screen, told_to)
     events, its = many(case.get("events", []), Event), case.get("its", [])
     if "task" in case:
-        found = describing.task(msgspec.convert(case["task"], Task), many(its, Assignment), events, NOW)
+        found = describing.task(msgspec.convert(case["task"], Task), many(its, Assignment), events, NOW, told_to)
     elif "server" in case:
-        found = describing.server(msgspec.convert(case["server"], Server), many(its, Assignment), events, NOW)
+        found = describing.server(msgspec.convert(case["server"], Server), many(its, Assignment), events, NOW, told_to)
     elif "pool" in case:
-        found = describing.pool(msgspec.convert(case["pool"], Pool), many(its, Server), events, NOW)
+        found = describing.pool(msgspec.convert(case["pool"], Pool), many(its, Server), events, NOW, told_to)
     elif "servers" in case:
         return servers.render(many(case["servers"], Server) or [], screen, NOW)
     else:
-        found = describing.assignment(msgspec.convert(case["assignment"], Assignment), events, NOW)
+        found = describing.assignment(
+            msgspec.convert(case["assignment"], Assignment), events, NOW, told_to, is_here=case.get("here", True)
+        )
     return found.render(screen)
 
 

@@ -26,7 +26,8 @@ class NotJoined(Exception):
 def _not_the_agents(_ctx: click.Context, _parameter: click.Parameter, labels: tuple[str, ...]) -> None:
     if labels:
         raise click.UsageError(
-            f"--label {labels[0]}: people set a server's labels: starlink server add NAME --label KEY=VALUE"
+            f"--label {labels[0]}: people set a server's labels, where StarLink runs: "
+            "`starlink server add NAME --label KEY=VALUE`"
         )
 
 
@@ -82,8 +83,8 @@ def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:
     wanted = given.get("name", "")
     if server and wanted and wanted != server:
         raise NotJoined(
-            f"--name {wanted}: this kubeconfig is of server {server}; leave --name out, or take one for {wanted}: "
-            f"starlink server add {wanted}"
+            f"--name {wanted}: this kubeconfig is of server {server}; leave --name out, or take one of "
+            f"`starlink server add {wanted}`, where StarLink runs"
         )
     name = server or settings.name
     if not name:

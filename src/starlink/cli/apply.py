@@ -12,8 +12,9 @@ from starlink.api import duration
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
 from starlink.cli.changes import LAST_APPLIED
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import command_of, commands, with_client
 from starlink.cli.following import Followed, follow, glance
+from starlink.cli.hints import Command
 from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
@@ -47,13 +48,6 @@ class _Seconds(click.ParamType[float]):
             self.fail(f"{text!r} is no time to wait for; write it as 90s, 10m or 1h", param, ctx)
 
 
-def _hash(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> str:
-    """The hash of a plan, "" where it is not given."""
-    if given is not None and not is_hash(given):
-        raise click.BadParameter(f"{given!r} is no hash of a plan; `starlink plan -f FILE` prints it in its last line")
-    return given or ""
-
-
 @click.command()
 @click.option(
     "-f", "--filename", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
@@ -63,12 +57,15 @@ def _hash(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -
 @click.option(
     "--timeout", type=_Seconds(), help=f"For how long --wait follows it, such as 90s or 10m [{DEFAULT_WAIT}]."
 )
-@click.option(
-    "--plan", "hash_", metavar="HASH", callback=_hash, help="Apply only what `starlink plan` showed: this is its hash."
-)
+@click.option("--plan", "hash_", metavar="HASH", help="Apply only what `starlink plan` showed: this is its hash.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[str, ...], namespace: str | None, wait: bool, timeout: float | None, hash_: str
+    ctx: click.Context,
+    files: tuple[str, ...],
+    namespace: str | None,
+    wait: bool,
+    timeout: float | None,
+    hash_: str | None,
 ) -> None:
     """Create or change what files declare.
 
@@ -78,6 +75,9 @@ def command(
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout is for how long --wait waits; give --wait too, or leave --timeout away")
+    if hash_ is not None and not is_hash(hash_):
+        way = f"`{command_of(ctx, 'plan -f FILE')}` prints it at its end"
+        raise click.BadParameter(f"{hash_!r} is no hash of a plan; {way}", param_hint="--plan")
     manifests = read(files)
     otherwise = namespace_of(ctx, namespace)
 
@@ -85,18 +85,19 @@ def command(
         wanted = await placed(client, manifests, otherwise)
         applied = await apply_all(client, wanted, await _planned(client, wanted, hash_) if hash_ else {})
         if wait:
-            return await _waited(client, applied, duration.seconds(DEFAULT_WAIT) if timeout is None else timeout)
+            seconds = duration.seconds(DEFAULT_WAIT) if timeout is None else timeout
+            return await _waited(client, applied, seconds, commands(ctx))
         with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
-            for line in await glance(client, applied):
+            for line in await glance(client, applied, commands(ctx)):
                 click.echo(line, err=True)
         return 0
 
     ctx.exit(with_client(ctx, work))
 
 
-async def _waited(client: Client, applied: Sequence[Followed], seconds: float) -> int:
+async def _waited(client: Client, applied: Sequence[Followed], seconds: float, command: Command) -> int:
     """Follows them; the exit code."""
-    short = await follow(client, applied, seconds, LiveLine(sys.stdout))
+    short = await follow(client, applied, seconds, LiveLine(sys.stdout), command)
     if any(one.found.state != "unplaced" for one in short):
         return FAILED
     return NO_PLACE if short else 0

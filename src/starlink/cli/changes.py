@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starlink.cli.live import one_line
+from starlink.cli.tables import one_line
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """What kubectl and `starlink apply` note of the last apply: it repeats what else is told."""

@@ -4,17 +4,22 @@ import asyncio
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from starlink.cli.datadir import DataDir
+from starlink.cli.hints import Command
 from starlink.client.config import BadConfig, Config, load
 from starlink.client.errors import ClientError, Unreachable
 from starlink.client.kube import Client
 
 T = TypeVar("T")
+
+_OF_A_MACHINE = ("up", "status")
+"""Verbs that take no kubeconfig: they are run where StarLink is."""
 
 
 def config_of(ctx: click.Context) -> Config:
@@ -51,11 +56,21 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
 
 
 def command_of(ctx: click.Context, words: str) -> str:
-    """`starlink WORDS` for the same cluster, as a person repeats it with the same $KUBECONFIG; `up` takes none."""
+    """`starlink WORDS` for the same cluster, as a person repeats it with the same $KUBECONFIG."""
     given = ctx.obj["kubeconfig"]
-    if given and words != "up":
+    if given and words.split()[0] not in _OF_A_MACHINE:
         return f"starlink --kubeconfig {shlex.quote(str(given))} {words}"
     return f"starlink {words}" if given or _of_environment(ctx) else _of_data_dir(ctx).command(words)
+
+
+def commands(ctx: click.Context) -> Command:
+    """The same as a function of the words."""
+    return partial(command_of, ctx)
+
+
+def is_here(ctx: click.Context, server: str) -> bool:
+    """Whether a server is that of the StarLink which the data dir holds."""
+    return not ctx.obj["kubeconfig"] and _of_data_dir(ctx).read_state().get("server") == server
 
 
 def _way_out(ctx: click.Context) -> str:

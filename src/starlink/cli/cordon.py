@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from starlink.api.kinds import SERVER
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import servers
 from starlink.cli.nearest import missing
 from starlink.client.errors import NotFound
@@ -35,7 +35,7 @@ def mark(ctx: click.Context, names: Sequence[str], *, unschedulable: bool) -> No
                 patch = {"metadata": {"uid": server["metadata"]["uid"]}, "spec": {"unschedulable": unschedulable}}
                 await client.patch(SERVER, name, patch)
             except NotFound:
-                absent.append(await missing(client, SERVER, name, ""))
+                absent.append(await missing(client, SERVER, name, "", commands(ctx)))
                 continue
             click.echo(f"server/{name} {word}")
         return absent

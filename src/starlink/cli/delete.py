@@ -8,10 +8,11 @@ import click
 
 from starlink.api import duration
 from starlink.api.kinds import Kind
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
 from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, until_gone
 from starlink.cli.get import INTERRUPTED
+from starlink.cli.hints import Command
 from starlink.cli.manifests import read
 from starlink.cli.namespace import Namespace, namespace_of, namespace_option
 from starlink.cli.nearest import missing
@@ -112,11 +113,11 @@ def carry_out(
             try:
                 begun.append(await begin(client, kind, name, place, force=force))
             except NotFound:
-                absent.append(await missing(client, kind, name, place))
+                absent.append(await missing(client, kind, name, place, commands(ctx)))
                 continue
             if not wait:
                 click.echo(f"{begun[-1]} is being deleted")
-        return absent, await _left(client, begun, timeout) if wait else ()
+        return absent, await _left(client, begun, timeout, commands(ctx)) if wait else ()
 
     try:
         absent, left = with_client(ctx, work)
@@ -133,16 +134,16 @@ def carry_out(
     ctx.exit(STILL_THERE if left else 0)
 
 
-async def _left(client: Client, begun: Sequence[Doomed], timeout: float | None) -> Sequence[str]:
+async def _left(client: Client, begun: Sequence[Doomed], timeout: float | None, command: Command) -> Sequence[str]:
     """Waits for each, and says which are still there when the time is up, and why."""
     gone: set[Doomed] = set()
     try:
         async with asyncio.timeout(timeout):
             for one in begun:
-                await until_gone(client, one)
+                await until_gone(client, one, command)
                 gone.add(one)
                 click.echo(f"{one} deleted")
     except TimeoutError:
-        waits = [(one, await look(client, one)) for one in begun if one not in gone]
+        waits = [(one, await look(client, one, command)) for one in begun if one not in gone]
         return [f"{one} is still there after {duration.format_seconds(timeout or 0)}: {wait}" for one, wait in waits]
     return ()

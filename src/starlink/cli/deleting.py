@@ -12,6 +12,7 @@ import msgspec
 from starlink.api import labels
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, View
+from starlink.cli.hints import Command, retold
 from starlink.cli.tables import some
 from starlink.client.errors import Conflict, Forbidden, NotFound
 from starlink.client.kube import Client
@@ -95,10 +96,10 @@ async def _release(client: Client, kind: Kind, name: str) -> None:
             return
 
 
-async def until_gone(client: Client, doomed: Doomed) -> None:
+async def until_gone(client: Client, doomed: Doomed, command: Command) -> None:
     """Waits, and says on standard error what for, when that is another than before. Raises ClientError."""
     pause, told = _FIRST_PAUSE, ""
-    while (wait := await look(client, doomed)) is not None:
+    while (wait := await look(client, doomed, command)) is not None:
         kind_of_wait = wait.help_ or wait.why.lstrip("0123456789 ")
         if str(wait) and kind_of_wait != told and pause > _FIRST_PAUSE:
             told = kind_of_wait
@@ -107,25 +108,25 @@ async def until_gone(client: Client, doomed: Doomed) -> None:
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-async def look(client: Client, doomed: Doomed) -> Wait | None:
+async def look(client: Client, doomed: Doomed, command: Command) -> Wait | None:
     """What keeps it; None when it is gone, and its processes are. Raises ClientError."""
     try:
         found = await client.get(doomed.kind, doomed.name, doomed.namespace)
     except NotFound:
         found = None
     if found is not None and found["metadata"]["uid"] == doomed.uid:
-        return of_object(doomed.kind, found)
-    return await _of_processes(client, doomed) if doomed.kind.plural == TASK.plural else None
+        return of_object(doomed.kind, found, command)
+    return await _of_processes(client, doomed, command) if doomed.kind.plural == TASK.plural else None
 
 
-async def _of_processes(client: Client, doomed: Doomed) -> Wait | None:
+async def _of_processes(client: Client, doomed: Doomed, command: Command) -> Wait | None:
     """What a task that is gone has left: its assignments go when their agents have stopped them."""
     try:
         found = await _instances(client, doomed.name, doomed.namespace)
     except Forbidden:
         click.echo(f"{doomed}: you may not read assignments, so that its processes are not waited for", err=True)
         return None
-    return of_assignments([one for one in found if one.metadata.controller_uid == doomed.uid])
+    return of_assignments([one for one in found if one.metadata.controller_uid == doomed.uid], command)
 
 
 async def _instances(client: Client, task: str, namespace: str) -> Sequence[Instance]:
@@ -133,34 +134,35 @@ async def _instances(client: Client, task: str, namespace: str) -> Sequence[Inst
     return [msgspec.json.decode(item, type=Instance) for item in items]
 
 
-def of_assignments(found: Sequence[Instance]) -> Wait | None:
+def of_assignments(found: Sequence[Instance], command: Command) -> Wait | None:
     """What the instances that are left wait for; None when none are. Pure."""
     if not found:
         return None
     several = "instance has" if len(found) == 1 else "instances have"
     why = f"{len(found)} {several} not stopped yet: {some((f'{one.name} on {one.spec.server}' for one in found), 3)}"
     silent = sorted({one.spec.server for one in found if one.status.phase == _UNHEARD})
-    return Wait(why, _silent(silent) if silent else "")
+    return Wait(why, _silent(silent, command) if silent else "")
 
 
-def _silent(servers: Sequence[str]) -> str:
+def _silent(servers: Sequence[str], command: Command) -> str:
     one = len(servers) == 1
+    declared = command(f"delete server {' '.join(servers)} --force")
     return (
         f"{some(servers)} {'is' if one else 'are'} not heard: start the agent there again, or say that "
-        f"{'it is' if one else 'they are'} gone for good with `starlink delete server {' '.join(servers)} --force`"
+        f"{'it is' if one else 'they are'} gone for good with `{declared}`"
     )
 
 
-def of_object(kind: Kind, found: Obj) -> Wait:
+def of_object(kind: Kind, found: Obj, command: Command) -> Wait:
     """What an object that is being deleted waits for, in its own words where it has some. Pure."""
     conditions = found.get("status", {}).get("conditions", ())
     ready: Obj = next((one for one in conditions if one["type"] == "Ready"), {})
     if ready.get("reason") in ("Draining", "Terminating") and ready.get("message"):
-        return Wait(str(ready["message"]))
+        return Wait(retold(str(ready["message"]), command))
     if kind.plural == ASSIGNMENT.plural:
         spec, status = found.get("spec", {}), found.get("status", {})
         server = str(spec.get("server", ""))
         silent = status.get("phase") == _UNHEARD
-        return Wait(f"its instance on {server} has not stopped yet", _silent([server]) if silent else "")
+        return Wait(f"its instance on {server} has not stopped yet", _silent([server], command) if silent else "")
     held = [*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())]
     return Wait(f"held by {some(held)}" if held else "it is still there")

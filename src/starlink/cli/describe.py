@@ -14,9 +14,10 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.cli import describing
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import commands, is_here, with_client
 from starlink.cli.completion import kinds_of
 from starlink.cli.description import Description
+from starlink.cli.hints import Command, retold, retold_object
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.nearest import missing
 from starlink.cli.resources import Resources
@@ -47,13 +48,13 @@ def command(ctx: click.Context, words: tuple[str, ...], namespace: str | None) -
     async def work(client: Client) -> Sequence[str]:
         wanted = resolve(targets, await Resources.discover(client), place)
         for one in wanted:
-            await _demand(client, one)
+            _demand(one, commands(ctx))
         absent, printed = [], False
         for objects, name in ((one, name) for one in wanted for name in one.names):
             try:
-                found = await _describe(client, objects, name)
+                found = await _describe(client, objects, name, ctx)
             except NotFound:
-                absent.append(await missing(client, objects.kind, name, objects.namespace))
+                absent.append(await missing(client, objects.kind, name, objects.namespace, commands(ctx)))
                 continue
             click.echo(("\n" if printed else "") + found.render(Screen.of()), nl=False)
             printed = True
@@ -64,32 +65,34 @@ def command(ctx: click.Context, words: tuple[str, ...], namespace: str | None) -
         raise click.ClickException("\n".join(absent))
 
 
-async def _demand(client: Client, one: Objects) -> None:
+def _demand(one: Objects, command: Command) -> None:
     """Raises ClickException unless it is a kind that can be described, with a name."""
     if one.kind.plural not in {kind.plural for kind in _KNOWN} or one.kind.group != TASK.group:
         words = f"{one.kind.kind.lower()} {one.names[0] if one.names else 'NAME'}"
         raise click.ClickException(
-            f"describe knows tasks, pools, servers and assignments; for others: starlink get {words} -o yaml"
+            f"describe knows tasks, pools, servers and assignments; for others: `{command(f'get {words} -o yaml')}`"
         )
     if not one.names:
         raise click.ClickException(
-            f"give the name of the {one.kind.kind.lower()}; starlink get {one.kind.plural} shows them"
+            f"give the name of the {one.kind.kind.lower()}; `{command(f'get {one.kind.plural}')}` shows them"
         )
 
 
-async def _describe(client: Client, one: Objects, name: str) -> Description:
-    obj = await client.get(one.kind, name, one.namespace)
-    events, now = await _events(client, obj), time.time()
+async def _describe(client: Client, one: Objects, name: str, ctx: click.Context) -> Description:
+    command = commands(ctx)
+    obj = retold_object(await client.get(one.kind, name, one.namespace), command)
+    events, now = await _events(client, obj, command), time.time()
     if one.kind.plural == TASK.plural:
-        return describing.task(_read(one.kind, obj, Task), await _of_task(client, obj), events, now)
+        return describing.task(_read(one.kind, obj, Task, command), await _of_task(client, obj), events, now, command)
     if one.kind.plural == POOL.plural:
         servers = await _allowed(every(client, SERVER, Server))
         its = None if servers is None else [server for server in servers if server.status.pool == name]
-        return describing.pool(_read(one.kind, obj, Pool), its, events, now)
+        return describing.pool(_read(one.kind, obj, Pool, command), its, events, now, command)
     if one.kind.plural == SERVER.plural:
         found = await _allowed(every(client, ASSIGNMENT, Assignment, field_selector=f"spec.server={name}"))
-        return describing.server(_read(one.kind, obj, Server), found, events, now)
-    return describing.assignment(_read(one.kind, obj, Assignment), events, now)
+        return describing.server(_read(one.kind, obj, Server, command), found, events, now, command)
+    shown = _read(one.kind, obj, Assignment, command)
+    return describing.assignment(shown, events, now, command, is_here=is_here(ctx, shown.spec.server))
 
 
 async def _of_task(client: Client, obj: dict[str, Any]) -> Sequence[Assignment] | None:
@@ -100,10 +103,11 @@ async def _of_task(client: Client, obj: dict[str, Any]) -> Sequence[Assignment] 
     return found and [one for one in found if one.metadata.controller_uid in (meta["uid"], "")]
 
 
-async def _events(client: Client, obj: dict[str, Any]) -> Sequence[Event] | None:
+async def _events(client: Client, obj: dict[str, Any], command: Command) -> Sequence[Event] | None:
     meta = obj["metadata"]
     selector = f"involvedObject.uid={meta['uid']}"
-    return await _allowed(every(client, EVENT, Event, meta.get("namespace", ""), field_selector=selector))
+    found = await _allowed(every(client, EVENT, Event, meta.get("namespace", ""), field_selector=selector))
+    return found and [msgspec.structs.replace(one, message=retold(one.message, command)) for one in found]
 
 
 async def every(client: Client, kind: Kind, view: type[T], namespace: str = "", **selectors: str) -> Sequence[T]:
@@ -125,13 +129,14 @@ async def _allowed(asked: Awaitable[T]) -> T | None:
         return None
 
 
-def _read(kind: Kind, obj: dict[str, Any], view: type[T]) -> T:
+def _read(kind: Kind, obj: dict[str, Any], view: type[T], command: Command) -> T:
     """Raises ClickException for an object that this version can't read."""
     try:
         return msgspec.convert(obj, view)
     except msgspec.ValidationError as error:
-        name = obj["metadata"]["name"]
+        meta = obj["metadata"]
+        name, place = meta["name"], f" -n {meta['namespace']}" if kind.namespaced else ""
         raise click.ClickException(
             f"{kind.kind.lower()} {name} can't be described: {error}; "
-            f"starlink get {kind.kind.lower()} {name} -o yaml shows it"
+            f"`{command(f'get {kind.kind.lower()} {name}{place} -o yaml')}` shows it"
         ) from None

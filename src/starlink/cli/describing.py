@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from starlink.api import conditions as known
+from starlink.api import labels
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Object
 from starlink.api.pool import Pool, Quota
@@ -13,6 +14,7 @@ from starlink.api.task import Task, Toleration
 from starlink.api.template import Probe, Template
 from starlink.cli import sections, tones
 from starlink.cli.description import Description, Line, Section
+from starlink.cli.hints import Command
 from starlink.cli.screen import Tone
 from starlink.cli.sections import Event, pairs
 from starlink.cli.tables import Column, some
@@ -20,8 +22,11 @@ from starlink.cli.tables import Column, some
 _OWN_LABELS = ("kubernetes.io/", "starlink.dev/")
 
 
-def task(found: Task, its: Sequence[Assignment] | None, events: Sequence[Event] | None, now: float) -> Description:
+def task(
+    found: Task, its: Sequence[Assignment] | None, events: Sequence[Event] | None, now: float, command: Command
+) -> Description:
     """A Task with its Assignments and Events; None for what may not be read."""
+    every = command(f"get assignments -n {found.metadata.namespace} -l {labels.TASK}={found.name}")
     facts = {
         **(_batch(found) if found.is_batch else _service(found)),
         **_template(found.spec.template),
@@ -31,7 +36,7 @@ def task(found: Task, its: Sequence[Assignment] | None, events: Sequence[Event] 
     }
     told = (
         sections.conditions(found.status.conditions, now),
-        sections.instances(its, now),
+        sections.instances(its, now, every),
         sections.events(events, now),
     )
     return Description(f"Task {found.key}", _tone(found), _summary(found, found.status.phase), facts, told)
@@ -108,7 +113,9 @@ def _toleration(found: Toleration) -> str:
     return f"{key}{f'={found.value}' if found.value else ''}{f' ({found.effect})' if found.effect else ''}"
 
 
-def pool(found: Pool, servers: Sequence[Server] | None, events: Sequence[Event] | None, now: float) -> Description:
+def pool(
+    found: Pool, servers: Sequence[Server] | None, events: Sequence[Event] | None, now: float, command: Command
+) -> Description:
     """A Pool with its Servers and Events; None for what may not be read."""
     spec, status = found.spec, found.status
     facts = {
@@ -129,7 +136,7 @@ def pool(found: Pool, servers: Sequence[Server] | None, events: Sequence[Event] 
     told = (
         sections.conditions(status.conditions, now),
         sections.resources(amounts),
-        _members(servers),
+        _members(servers, command("server list")),
         sections.events(events, now),
     )
     ready = known.find(status.conditions, known.READY)
@@ -142,7 +149,7 @@ def _quota(found: Quota) -> str:
     return pairs({name: amount for name, amount in told.items() if amount is not None})
 
 
-def _members(servers: Sequence[Server] | None) -> Section:
+def _members(servers: Sequence[Server] | None, every: str) -> Section:
     columns = (Column("SERVER"), Column("ARCH", 1), Column("REASON", 1), Column("WHY"))
     if servers is None:
         return Section("Servers", columns, (), "you may not read them")
@@ -152,17 +159,21 @@ def _members(servers: Sequence[Server] | None) -> Section:
         told = (ready.reason, ready.message) if ready else ("", "")
         lines.append(Line((one.name, one.status.architecture, *told), _tone(one)))
     left = len(servers) - len(lines)
-    more = f"and {left} more; starlink server list shows all" if left else ""
+    more = f"and {left} more; `{every}` shows all" if left else ""
     return Section("Servers", columns, lines, "none", more, toned=("REASON",))
 
 
-def server(found: Server, its: Sequence[Assignment] | None, events: Sequence[Event] | None, now: float) -> Description:
+def server(
+    found: Server, its: Sequence[Assignment] | None, events: Sequence[Event] | None, now: float, command: Command
+) -> Description:
     """A Server with the Assignments on it and its Events; None for what may not be read."""
     spec, status = found.spec, found.status
     taints = (f"{one.key}{f'={one.value}' if one.value else ''}:{one.effect}" for one in spec.taints)
     facts = {
         "Pool": status.pool or spec.pool or "none",
-        "New instances": "kept away; starlink uncordon lets them come" if spec.unschedulable else "",
+        "New instances": f"kept away; `{command(f'uncordon {found.name}')}` lets them come"
+        if spec.unschedulable
+        else "",
         "Declared gone": "yes" if found.declared_gone else "",
         "Taints": ", ".join(taints),
         "Addresses": ", ".join(one.address for one in status.addresses),
@@ -179,7 +190,7 @@ def server(found: Server, its: Sequence[Assignment] | None, events: Sequence[Eve
     told = (
         sections.conditions(status.conditions, now),
         sections.resources(amounts),
-        sections.instances(its, now, by_server=True),
+        sections.instances(its, now, command("get assignments -A"), by_server=True),
         sections.events(events, now),
     )
     ready = known.find(status.conditions, known.READY)
@@ -188,9 +199,13 @@ def server(found: Server, its: Sequence[Assignment] | None, events: Sequence[Eve
     )
 
 
-def assignment(found: Assignment, events: Sequence[Event] | None, now: float) -> Description:
-    """An Assignment with its Events; None for what may not be read."""
+def assignment(
+    found: Assignment, events: Sequence[Event] | None, now: float, command: Command, *, is_here: bool
+) -> Description:
+    """An Assignment with its Events; None for what may not be read. `is_here` is whether it runs on this machine."""
     spec, status = found.spec, found.status
+    words = f"logs {found.name} -n {found.metadata.namespace}"
+    output = f"`{command(words)}`" if is_here else f"on {spec.server}: `starlink {words} --data-dir` of its agent"
     facts = {
         "Task": found.task,
         "Server": spec.server,
@@ -205,7 +220,7 @@ def assignment(found: Assignment, events: Sequence[Event] | None, now: float) ->
         "Waits for": f"{len(spec.wait_for)} others to stop" if spec.wait_for and status.phase == "Pending" else "",
         **_template(spec.template),
         "Revision": found.revision,
-        "Output": f"starlink logs {found.name} -n {found.metadata.namespace}, on {spec.server}",
+        "Output": output,
         **sections.about(found.metadata, now, hidden=lambda key: key.startswith(_OWN_LABELS)),
     }
     told = (sections.conditions(status.conditions, now), sections.events(events, now))

@@ -51,8 +51,7 @@ class Description:
         return "".join(f"{line}\n" for line in lines)
 
     def _head(self, screen: Screen) -> Sequence[str]:
-        mark = f"{screen.mark(self.tone)} " if self.tone and screen.is_terminal else ""
-        head = f"{mark}{screen.title(self.title)}"
+        head = screen.marked(screen.title(self.title), self.tone)
         return [head, *(screen.paint(line, self.tone) for line in wrapped(self.summary, screen.width, _INDENT))]
 
 

@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.duration import format_seconds
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.labels import TASK as TASK_LABEL
 from starlink.api.meta import ObjectKey
+from starlink.cli.hints import Command, retold
 from starlink.cli.live import LiveLine
 from starlink.cli.outcome import Outcome, may_be_failing, outcome
+from starlink.cli.screen import Tone
 from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
 
@@ -56,7 +59,12 @@ class Followed:
 
 
 async def follow(
-    client: Client, followed: Sequence[Followed], seconds: float, line: LiveLine, clock: Clock = time.monotonic
+    client: Client,
+    followed: Sequence[Followed],
+    seconds: float,
+    line: LiveLine,
+    command: Command,
+    clock: Clock = time.monotonic,
 ) -> Sequence[Followed]:
     """Looks until each is decided or the time is over, and tells it; gives those that are not ready."""
     end, pause, left = clock() + seconds, _FIRST_PAUSE, list(followed)
@@ -66,7 +74,7 @@ async def follow(
             for one in [one for one in left if one.is_decided(clock())]:
                 left.remove(one)
                 if one.found.words:
-                    line.leave(_verdict(one))
+                    line.leave(retold(_verdict(one), command), _TONES[one.found.state])
             if not left or clock() >= end:
                 break
             if under_way := [one for one in left if not one.found.is_bad]:
@@ -74,15 +82,17 @@ async def follow(
             await asyncio.sleep(max(min(pause, end - clock()), 0))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
     except asyncio.CancelledError:
-        line.leave("no longer followed; what was applied stays")
+        line.leave("no longer followed; what was applied stays", Tone.QUIET)
         raise
     line.clear()
     for one in left:
-        line.leave(f"{one.name} is not ready after {seconds:g} s: {one.found.words}")
+        line.leave(f"{one.name} is not ready after {format_seconds(seconds)}: {one.found.words}", Tone.BAD)
     return [one for one in followed if one in left or one.found.is_bad]
 
 
-async def glance(client: Client, followed: Sequence[Followed], clock: Clock = time.monotonic) -> Iterator[str]:
+async def glance(
+    client: Client, followed: Sequence[Followed], command: Command, clock: Clock = time.monotonic
+) -> Iterator[str]:
     """What of the tasks finds no place, and what nobody has looked at, in words; looks for two seconds at most."""
     tasks = [one for one in followed if one.kind == TASK]
     end, pause = clock() + GLANCE_SECONDS, _FIRST_PAUSE / 2
@@ -90,7 +100,7 @@ async def glance(client: Client, followed: Sequence[Followed], clock: Clock = ti
         await asyncio.sleep(min(pause, end - clock()))
         await _look(client, [one for one in tasks if _is_open(one)], clock)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    return filter(None, map(_warning, tasks))
+    return filter(None, (_warning(one, command) for one in tasks))
 
 
 def _is_open(one: Followed) -> bool:
@@ -98,10 +108,10 @@ def _is_open(one: Followed) -> bool:
     return one.found.state == "unplaced" or (one.found.state == "going" and not one.found.seen)
 
 
-def _warning(one: Followed) -> str:
+def _warning(one: Followed, command: Command) -> str:
     if one.found.is_bad:
-        return _verdict(one)
-    return f"{one.name}: {one.found.words}; is it running? see `starlink status`" if _is_open(one) else ""
+        return retold(_verdict(one), command)
+    return f"{one.name}: {one.found.words}; is it running? see `{command('status')}`" if _is_open(one) else ""
 
 
 async def _look(client: Client, followed: Sequence[Followed], clock: Clock) -> None:
@@ -136,6 +146,7 @@ async def _attempts(client: Client, one: Followed, obj: Obj) -> Sequence[Assignm
         return None
 
 
+_TONES = {"ready": Tone.GOOD, "unplaced": Tone.BAD, "failed": Tone.BAD, "going": Tone.UNDER_WAY}
 _WORDS = {"unplaced": "has instances without a place", "failed": "has failed"}
 
 

@@ -8,9 +8,10 @@ import click
 import msgspec
 
 from starlink.api.kinds import Kind
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
 from starlink.cli.formats import Format, Output, without_managed_fields
+from starlink.cli.hints import Command
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.nearest import missing
 from starlink.cli.resources import Resources
@@ -67,7 +68,7 @@ def command(
 
     async def work(client: Client) -> Sequence[str]:
         wanted = resolve(targets, await Resources.discover(client), place)
-        looking = _Looking(client, selector, output, Screen.of(), all_namespaces, show_managed_fields)
+        looking = _Looking(client, selector, output, Screen.of(), all_namespaces, show_managed_fields, commands(ctx))
         if watch:
             return await looking.follow(wanted[0])
         return await (looking.tables(wanted) if output.is_table else looking.documents(wanted))
@@ -90,6 +91,7 @@ class _Looking:
     screen: Screen
     all_namespaces: bool
     managed_fields: bool
+    command: Command
 
     async def tables(self, wanted: Sequence[Objects]) -> Sequence[str]:
         absent: list[str] = []
@@ -126,7 +128,7 @@ class _Looking:
             try:
                 found = await fetch_table(self.client, one.kind, one.namespace, name, whole=whole)
             except NotFound:
-                absent.append(await missing(self.client, one.kind, name, one.namespace))
+                absent.append(await missing(self.client, one.kind, name, one.namespace, self.command))
                 continue
             table = {**found, "rows": [*table["rows"], *found["rows"]]}
         return table, absent
@@ -144,7 +146,7 @@ class _Looking:
                     obj = await self.client.get(one.kind, name, one.namespace)
                     found.append((one.kind, self._shown(one.kind, obj)))
                 except NotFound:
-                    absent.append(await missing(self.client, one.kind, name, one.namespace))
+                    absent.append(await missing(self.client, one.kind, name, one.namespace, self.command))
         single = len(wanted) == 1 and len(wanted[0].names) == 1
         if not absent or found:
             click.echo(self.output.one(*found[0]) if single and found else self.output.many(found), nl=False)
@@ -160,7 +162,7 @@ class _Looking:
             try:
                 await self.client.get(one.kind, one.names[0], one.namespace)
             except NotFound:
-                return [await missing(self.client, one.kind, one.names[0], one.namespace)]
+                return [await missing(self.client, one.kind, one.names[0], one.namespace, self.command)]
         show = self._show_rows if self.output.is_table else self._show_objects
         await show(one)
         return ()

@@ -1,47 +1,43 @@
 """A line that says how it stands: rewritten in place on a terminal, written anew as often as it changes elsewhere."""
 
-import shutil
 from collections.abc import Callable
 from typing import TextIO
+
+from starlink.cli.screen import Screen, Tone
+from starlink.cli.tables import shorten
 
 _CLEAR = "\r\x1b[K"
 
 
-def one_line(text: str) -> str:
-    """The text without line ends and what else moves a terminal's cursor."""
-    return "".join(one if one.isprintable() else " " for one in text)
-
-
 class LiveLine:
-    """One such line. `columns` gives the terminal's width."""
+    """One such line. `screen` gives how wide the terminal is now, and its marks."""
 
-    def __init__(self, out: TextIO, columns: Callable[[], int] = lambda: shutil.get_terminal_size().columns) -> None:
-        self._out, self._columns = out, columns
-        self._rewrites = out.isatty()
+    def __init__(self, out: TextIO, screen: Callable[[TextIO], Screen] = Screen.of) -> None:
+        self._out, self._screen = out, screen
         self._shown = ""
 
     def say(self, text: str) -> None:
         """How it stands now."""
         if text == self._shown:
             return
-        self._shown = text
-        self._write(f"{_CLEAR}{_cut(text, self._columns() - 1)}" if self._rewrites else f"{text}\n")
+        self._shown, screen = text, self._screen(self._out)
+        if screen.width is None:
+            self._write(f"{text}\n")
+        else:
+            told = shorten(f"{screen.plain_mark(Tone.UNDER_WAY)} {text}", screen.width - 1, screen.ellipsis)
+            self._write(_CLEAR + screen.paint(told, Tone.UNDER_WAY))
 
-    def leave(self, text: str) -> None:
+    def leave(self, text: str, tone: Tone | None = None) -> None:
         """A line that stays, above what is said next."""
         self.clear()
-        self._write(f"{text}\n")
+        self._write(f"{self._screen(self._out).marked(text, tone)}\n")
 
     def clear(self) -> None:
         """Takes the line away where it could be rewritten."""
-        if self._rewrites and self._shown:
+        if self._shown and self._screen(self._out).is_terminal:
             self._write(_CLEAR)
-        self._shown = "" if self._rewrites else self._shown
+            self._shown = ""
 
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"

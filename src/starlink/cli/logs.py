@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from starlink.cli import tail
+from starlink.cli.cluster import command_of
 from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
@@ -53,7 +54,7 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
     if not found:
         raise click.ClickException(
             f"no instance of {place}/{name} on this machine (looked in {data.root}); "
-            f"{did_you_mean(name, _known(every, place)) or f'starlink get assignments -n {place} shows where it runs'}"
+            f"{did_you_mean(name, _known(every, place)) or _elsewhere(ctx, data, place)}"
         )
     prefixed = len(found) > 1
     tails = [Tail(instance.logs) for instance in found]
@@ -66,6 +67,14 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
                 time.sleep(POLL_SECONDS)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.close()
+
+
+def _elsewhere(ctx: click.Context, data: DataDir, namespace: str) -> str:
+    """How to see where it runs; an agent's data dir leads to no cluster."""
+    words = f"get assignments -n {namespace}"
+    if data.is_an_agents and not ctx.obj["kubeconfig"]:
+        return f"where StarLink runs, `starlink {words}` shows on which server it is"
+    return f"`{command_of(ctx, words)}` shows on which server it is"
 
 
 def _instances(folders: list[Path]) -> list[Instance]:

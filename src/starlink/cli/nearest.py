@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from starlink.api.kinds import Kind
+from starlink.cli.hints import Command
 from starlink.cli.tables import some
 from starlink.client.errors import ClientError, Forbidden
 from starlink.client.kube import Client, url
@@ -48,18 +49,20 @@ async def names(client: Client, kind: Kind, namespace: str) -> list[tuple[str, s
     return [(one.metadata.namespace, one.metadata.name) for one in msgspec.json.decode(body, type=_Entries).items]
 
 
-async def missing(client: Client, kind: Kind, name: str, namespace: str) -> str:
-    """That an object is not there, and what is: near misses, the same name in other namespaces, or some names."""
+async def missing(client: Client, kind: Kind, name: str, namespace: str, command: Command) -> str:
+    """That an object is not there, and what is: near misses, the same name in other namespaces, or some names; else the
+    `command` that shows them."""
     place = f" in namespace {namespace}" if kind.namespaced else ""
-    return f"there is no {kind.kind.lower()} {name}{place}; {await _instead(client, kind, name, namespace)}"
+    return f"there is no {kind.kind.lower()} {name}{place}; {await _instead(client, kind, name, namespace, command)}"
 
 
-async def _instead(client: Client, kind: Kind, name: str, namespace: str) -> str:
+async def _instead(client: Client, kind: Kind, name: str, namespace: str, command: Command) -> str:
     try:
         here = [one for _, one in await names(client, kind, namespace)]
         elsewhere = await _elsewhere(client, kind, name, namespace)
     except ClientError:
-        return f"starlink get {kind.plural} shows what there is"
+        place = f" -n {namespace}" if namespace else ""
+        return f"`{command(f'get {kind.plural}{place}')}` shows what there is"
     if elsewhere:
         return f"there is one in {some(elsewhere)}: -n {elsewhere[0]}"
     return did_you_mean(name, here) or f"there are: {some(sorted(here), 10) or 'none'}"

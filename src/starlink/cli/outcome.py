@@ -14,7 +14,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import Condition
 from starlink.api.task import Task
-from starlink.cli.live import one_line
+from starlink.cli.tables import one_line
 
 State = Literal["ready", "going", "unplaced", "failed"]
 UNPLACEABLE = "Unplaceable"

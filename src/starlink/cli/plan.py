@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from starlink.api.task import Task
-from starlink.cli.cluster import with_client
+from starlink.cli.cluster import commands, with_client
 from starlink.cli.declaring import Declared, declared
+from starlink.cli.hints import retold
 from starlink.cli.intended import intend
 from starlink.cli.manifests import read, told
 from starlink.cli.namespace import namespace_of, namespace_option
@@ -83,7 +84,7 @@ def command(
         text, short = await judge(client, found) if found.tasks or added else ("", False)
         if not added:
             text += render_changes(intended, None if every_row else MOST_ROWS)
-            text += "" if wrong else render_hash(intended, _words(files, namespace))
+            text += "" if wrong else render_hash(intended, _words(files, namespace), commands(ctx))
         return wrong + text, short or bool(wrong)
 
     async def judge(client: Client, declared: Declared) -> tuple[str, bool]:
@@ -103,7 +104,7 @@ def command(
         return render_estimates(judged, sight.lacking) + declared.notes(), any(one.short for one in judged)
 
     text, short = with_client(ctx, work)
-    click.echo(text, nl=False)
+    click.echo(retold(text, commands(ctx)), nl=False)
     if short:
         ctx.exit(NOT_ALL_FIT)
 

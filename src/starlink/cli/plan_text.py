@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from starlink.cli.changes import changes
+from starlink.cli.hints import Command
 from starlink.cli.intended import Intended
 from starlink.cli.planned import plan_hash
 
@@ -26,10 +27,11 @@ def _lines(one: Intended, most: int | None) -> list[str]:
     return [f"{one.name}:", *(f"  {change}" for change in found[:most]), *more]
 
 
-def render_hash(intended: Sequence[Intended], words: Sequence[str]) -> str:
-    """The hash, and the words of `starlink apply` that apply what it was made of."""
+def render_hash(intended: Sequence[Intended], words: Sequence[str], command: Command) -> str:
+    """The hash, and the command that applies what it was made of, with the words of `starlink apply`."""
     unseen = next((one for one in intended if not one.is_seen), None)
     if unseen is not None:
         return f"this plan has no hash, for {unseen.unchecked}\n"
     hash_ = plan_hash([(one.placed, one.before) for one in intended])
-    return f"plan {hash_}; to apply this and nothing else: starlink apply {shlex.join([*words, '--plan', hash_])}\n"
+    apply = command(f"apply {shlex.join([*words, '--plan', hash_])}")
+    return f"plan {hash_}; to apply this and nothing else:\n  {apply}\n"

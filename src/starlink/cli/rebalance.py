@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +16,8 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.labels import TASK as TASK_LABEL
 from starlink.api.meta import ObjectKey
-from starlink.cli.cluster import command_of, with_client
+from starlink.cli.cluster import commands, with_client
+from starlink.cli.hints import Command
 from starlink.cli.observing import engine_for, observe
 from starlink.cli.tables import aligned
 from starlink.client.errors import Conflict, NotFound
@@ -60,9 +60,9 @@ def command(ctx: click.Context, dry_run: bool, most: int, yes: bool, timeout: fl
     click.echo(render(found), nl=False)
     if dry_run or not found:
         return
-    if not yes and not click.confirm(f"Move, at most {most} a minute, until no move pays?"):
-        raise click.ClickException("nothing was moved")
-    moved = with_client(ctx, lambda client: _Moves(client, most, timeout, partial(command_of, ctx)).run())
+    if not yes:
+        click.confirm(f"Move, at most {most} a minute, until no move pays?", abort=True)
+    moved = with_client(ctx, lambda client: _Moves(client, most, timeout, commands(ctx)).run())
     click.echo(f"{moved} moved")
 
 
@@ -77,7 +77,7 @@ def render(found: Sequence[Proposal]) -> str:
 class _Moves:
     """One run. No slot is moved twice in it."""
 
-    def __init__(self, client: Client, most: int, timeout: float, command: Callable[[str], str]) -> None:
+    def __init__(self, client: Client, most: int, timeout: float, command: Command) -> None:
         self._client, self._most, self._timeout, self._command = client, most, timeout, command
         self._stop = asyncio.Event()
         self._moved: set[tuple[ObjectKey, str]] = set()

@@ -53,7 +53,15 @@ class Screen:
 
     def mark(self, tone: Tone) -> str:
         """The one character for a tone, in its colour."""
-        return self.paint(tone.value[1 if self.unicode else 2], tone)
+        return self.paint(self.plain_mark(tone), tone)
+
+    def plain_mark(self, tone: Tone) -> str:
+        """The one character for a tone."""
+        return tone.value[1 if self.unicode else 2]
+
+    def marked(self, text: str, tone: Tone | None) -> str:
+        """The text behind the mark of a tone, for people."""
+        return f"{self.mark(tone)} {text}" if tone and self.is_terminal else text
 
     def paint(self, text: str, tone: Tone | None) -> str:
         """The text in the colour of a tone, if this screen has any."""

@@ -53,8 +53,9 @@ def conditions(found: Iterable[Condition], now: float) -> Section:
     return Section("Conditions", columns, lines, "none yet: the operator has not looked at it", toned=("IS SO",))
 
 
-def instances(found: Sequence[Assignment] | None, now: float, *, by_server: bool = False) -> Section:
-    """Assignments: what runs first, and of that what is not well; None for those that may not be read."""
+def instances(found: Sequence[Assignment] | None, now: float, every: str, *, by_server: bool = False) -> Section:
+    """Assignments: what runs first, and of that what is not well; None for those that may not be read. `every` is the
+    command that shows all."""
     columns = [
         Column("ASSIGNMENT", 0, 24), Column("TASK" if by_server else "SERVER", 0, 24), Column("STATE"),
         Column("READY", 3), Column("RESTARTS", 2), Column("EXIT"), Column("AGE", 3), Column("WHY"),
@@ -64,7 +65,7 @@ def instances(found: Sequence[Assignment] | None, now: float, *, by_server: bool
     ordered = sorted(found, key=_worst_first)
     lines = [_instance(one, now, by_server) for one in ordered[:MOST_INSTANCES]]
     left = len(ordered) - len(lines)
-    more = f"and {left} more; starlink get assignments shows all" if left else ""
+    more = f"and {left} more; `{every}` shows all" if left else ""
     return Section("Instances", columns, lines, "none", more, toned=("STATE", "READY"))
 
 

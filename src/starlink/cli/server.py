@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import os
+import shlex
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,10 @@ from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
 from starlink.api.server import Server
 from starlink.cli import agent_tokens, completion, cordon, names, servers, uncordon
-from starlink.cli.cluster import command_of, with_client
+from starlink.cli.cluster import command_of, commands, with_client
 from starlink.cli.delete import Waiting, Wanted, carry_out, waiting_options
 from starlink.cli.describe import every
+from starlink.cli.hints import Command
 from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
 from starlink.cli.listening import is_loopback
 from starlink.cli.screen import Screen
@@ -54,7 +56,7 @@ def list_(ctx: click.Context) -> None:
 
     found = with_client(ctx, work)
     if not found:
-        raise click.ClickException("there are no servers; add one with `starlink server add NAME`")
+        raise click.ClickException(f"there are no servers; add one with `{command_of(ctx, 'server add NAME')}`")
     click.echo(servers.render(found, Screen.of(), time.time()), nl=False)
 
 
@@ -95,7 +97,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
 
     async def work(client: Client) -> str:
         to = await _way(client.config, url, command_of(ctx, "up"))
-        await _add(client, name, pool, wanted)
+        await _add(client, name, pool, wanted, commands(ctx))
         token = await agent_tokens.new(client, name)
         _say(to, output)
         return render(Config(to.url, client.config.ca, token=token), f"starlink-servers-{name}")
@@ -158,7 +160,10 @@ def _say(to: Way, output: Path | None) -> None:
     click.echo(f"that machine is to reach StarLink at {to.url}", err=True)
     if to.others:
         click.echo(f"where it can't, give another with --server: {', '.join(to.others)}", err=True)
-    click.echo(f"there: starlink agent --kubeconfig {output or 'FILE'} --data-dir /var/lib/starlink-agent", err=True)
+    click.echo(
+        f"there: starlink agent --kubeconfig {shlex.quote(str(output or 'FILE'))} --data-dir /var/lib/starlink-agent",
+        err=True,
+    )
 
 
 def _give(kubeconfig: str, output: Path | None) -> None:
@@ -172,7 +177,7 @@ def _give(kubeconfig: str, output: Path | None) -> None:
         raise click.ClickException(f"-o {output}: {error.strerror}; name a file that you may write") from None
 
 
-async def _add(client: Client, name: str, pool: str, wanted: Mapping[str, str]) -> None:
+async def _add(client: Client, name: str, pool: str, wanted: Mapping[str, str], command: Command) -> None:
     """Creates the Server. Raises ClickException when one is there that is not as it is wanted, and ClientError."""
     if pool:
         try:
@@ -182,7 +187,7 @@ async def _add(client: Client, name: str, pool: str, wanted: Mapping[str, str]) 
     try:
         await client.create(SERVER, manifest(name, pool, wanted))
     except AlreadyExists:
-        fault = difference(await client.get(SERVER, name), pool, wanted)
+        fault = difference(await client.get(SERVER, name), pool, wanted, command)
         if fault:
             raise click.ClickException(f"server {name} is there already, {fault}") from None
 
@@ -197,11 +202,11 @@ def manifest(name: str, pool: str, wanted: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def difference(server: Mapping[str, Any], pool: str, wanted: Mapping[str, str]) -> str:
+def difference(server: Mapping[str, Any], pool: str, wanted: Mapping[str, str], command: Command) -> str:
     """What is not as it is wanted, and how it is changed; "" when nothing is. No wish for a pool is met by any."""
     name, has = server["metadata"]["name"], (server.get("spec") or {}).get("pool", "")
     if pool and has != pool:
-        return f"{f'in pool {has}' if has else 'in no pool by name'}; to move it: starlink pool move {name} {pool}"
+        return f"{f'in pool {has}' if has else 'in no pool by name'}; to move it: {command(f'pool move {name} {pool}')}"
     known = server["metadata"].get("labels") or {}
     for key, value in wanted.items():
         if known.get(key) != value:

@@ -13,6 +13,7 @@ from starlink.cli.cluster import with_client
 from starlink.cli.datadir import DataDir
 from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table
+from starlink.cli.hints import Command
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen, Tone
 from starlink.client.kube import Client
@@ -39,7 +40,7 @@ def command(ctx: click.Context) -> None:
     async def work(client: Client) -> None:
         for kind in (SERVER, POOL, TASK):
             table = await fetch_table(client, kind, "", whole=True)
-            click.echo(f"\n{summary(kind, table, screen)}", nl=False)
+            click.echo(f"\n{summary(kind, table, screen, data.command)}", nl=False)
 
     down = [part.name for part in parts if not part.memory]
     if "apiserver" not in down:
@@ -74,13 +75,13 @@ def head(state: Mapping[str, Any], root: Path, parts: Sequence[Part], screen: Sc
 
 def _part(part: Part, screen: Screen) -> str:
     tone = Tone.GOOD if part.memory else Tone.BAD
-    mark = f"{screen.mark(tone)} " if screen.is_terminal else ""
     text = f"pid {part.pid}, {part.memory} MB" if part.memory else screen.paint("not running", tone)
-    return f"  {mark}{part.name:<12}{text}"
+    return f"  {screen.marked(f'{part.name:<12}{text}', tone)}"
 
 
-def summary(kind: Kind, table: Mapping[str, Any], screen: Screen) -> str:
-    """How many there are and how they are, and the first of them, those that are not well before the others. Pure."""
+def summary(kind: Kind, table: Mapping[str, Any], screen: Screen, command: Command) -> str:
+    """How many there are and how they are, and the first of them, those that are not well before the others; `command`
+    gives the one that shows all. Pure."""
     rows = sorted(table["rows"], key=lambda row: _ORDER[tones.of(row["object"])])
     if not rows:
         return f"no {kind.plural}\n"
@@ -89,8 +90,8 @@ def summary(kind: Kind, table: Mapping[str, Any], screen: Screen) -> str:
         return text
     counts = [tones.of(row["object"]) for row in rows]
     told = [f"{counts.count(tone)} {word}" for tone, word in _WORDS.items() if tone in counts]
-    every = f"starlink get {kind.plural}{' -A' if kind.namespaced else ''}"
-    return f"{len(rows)} {kind.plural}: {', '.join(told)}; {every} shows all\n{text}"
+    every = command(f"get {kind.plural}{' -A' if kind.namespaced else ''}")
+    return f"{len(rows)} {kind.plural}: {', '.join(told)}; `{every}` shows all\n{text}"
 
 
 _WORDS = {Tone.BAD: "not well", Tone.UNDER_WAY: "under way", None: "untold", Tone.GOOD: "well", Tone.QUIET: "at rest"}

@@ -25,6 +25,9 @@ async def gold(client: Client) -> str:
     return "gold"
 
 
+PLAIN = "starlink {}".format
+
+
 async def joined(wire: Wire, client: Client, folder: Path, name: str = "s2") -> dict[str, Any]:
     """The Server once its agent has registered."""
     await add_account(client, name)
@@ -34,7 +37,7 @@ async def joined(wire: Wire, client: Client, folder: Path, name: str = "s2") -> 
 
 
 async def test_an_agent_adopts_what_was_added(wire: Wire, client: Client, gold: str, tmp_path: Path) -> None:
-    await adding._add(client, "s2", gold, {"zone": "hall-2"})
+    await adding._add(client, "s2", gold, {"zone": "hall-2"}, PLAIN)
     found = await joined(wire, client, tmp_path)
     assert found["spec"]["pool"] == gold
     assert found["metadata"]["finalizers"] == ["starlink.dev/drained"]
@@ -49,16 +52,16 @@ async def test_an_agent_registers_where_nobody_was(wire: Wire, client: Client, t
 
 
 async def test_adding_again_changes_nothing(client: Client, gold: str) -> None:
-    await adding._add(client, "s2", gold, {"zone": "hall-2"})
+    await adding._add(client, "s2", gold, {"zone": "hall-2"}, PLAIN)
     before = await client.get(SERVER, "s2")
     for pool, labels in ((gold, {"zone": "hall-2"}), ("", {}), (gold, {})):
-        await adding._add(client, "s2", pool, labels)
+        await adding._add(client, "s2", pool, labels, PLAIN)
     assert await client.get(SERVER, "s2") == before
 
 
 async def test_what_is_otherwise_is_refused_with_the_way(client: Client, gold: str) -> None:
     await client.create(POOL, {"metadata": {"name": "silver"}, "spec": {}})
-    await adding._add(client, "s2", gold, {"zone": "a"})
+    await adding._add(client, "s2", gold, {"zone": "a"}, PLAIN)
     for pool, labels, told in (
         ("silver", {}, "in pool gold; to move it: starlink pool move s2 silver"),
         ("", {"zone": "b"}, "with label zone=a; to change it: kubectl label --overwrite server s2 zone=b"),
@@ -66,10 +69,10 @@ async def test_what_is_otherwise_is_refused_with_the_way(client: Client, gold: s
         ("lead", {}, "--pool lead: there is no such pool"),
     ):
         with pytest.raises(click.ClickException) as refused:
-            await adding._add(client, "s2", pool, labels)
+            await adding._add(client, "s2", pool, labels, PLAIN)
         assert told in refused.value.message
     with pytest.raises(click.ClickException):
-        await adding._add(client, "s3", "lead", {})
+        await adding._add(client, "s3", "lead", {}, PLAIN)
     with pytest.raises(NotFound):
         await client.get(SERVER, "s3")
 

@@ -7,6 +7,8 @@ import msgspec
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER
 from starlink.cli.deleting import Instance, Wait, of_assignments, of_object
 
+PLAIN = "starlink {}".format
+
 
 def instance(name: str, server: str, phase: str = "Running") -> Instance:
     obj = {"metadata": {"name": name}, "spec": {"server": server}, "status": {"phase": phase}}
@@ -19,28 +21,28 @@ def ready(reason: str, message: str) -> dict[str, Any]:
 
 
 def test_a_task_is_gone_when_no_instance_is_left() -> None:
-    assert of_assignments([]) is None
-    assert of_assignments([instance("a-0", "s1")]) == Wait("1 instance has not stopped yet: a-0 on s1")
-    many = of_assignments([instance(f"a-{number}", "s1", "AnewerPhase") for number in range(5)])
+    assert of_assignments([], PLAIN) is None
+    assert of_assignments([instance("a-0", "s1")], PLAIN) == Wait("1 instance has not stopped yet: a-0 on s1")
+    many = of_assignments([instance(f"a-{number}", "s1", "AnewerPhase") for number in range(5)], PLAIN)
     assert many == Wait("5 instances have not stopped yet: a-0 on s1, a-1 on s1, a-2 on s1 and 2 more")
 
 
 def test_servers_that_are_not_heard_are_named_with_the_way_out() -> None:
     some = [instance("a-0", "s2", "Unknown"), instance("a-1", "s1"), instance("a-2", "s3", "Unknown")]
-    wait = of_assignments(some)
+    wait = of_assignments(some, "starlink --data-dir 'a b' {}".format)
     assert wait is not None and wait.help_ == (
         "s2, s3 are not heard: start the agent there again, or say that they are gone for good with "
-        "`starlink delete server s2 s3 --force`"
+        "`starlink --data-dir 'a b' delete server s2 s3 --force`"
     )
-    alone = of_object(ASSIGNMENT, {"metadata": {}, "spec": {"server": "s2"}, "status": {"phase": "Unknown"}})
+    alone = of_object(ASSIGNMENT, {"metadata": {}, "spec": {"server": "s2"}, "status": {"phase": "Unknown"}}, PLAIN)
     assert "its instance on s2 has not stopped yet; s2 is not heard" in str(alone)
-    assert str(of_object(ASSIGNMENT, {"metadata": {}, "spec": {"server": "s2"}})) == (
+    assert str(of_object(ASSIGNMENT, {"metadata": {}, "spec": {"server": "s2"}}, PLAIN)) == (
         "its instance on s2 has not stopped yet"
     )
 
 
 def test_an_object_that_is_going_speaks_for_itself() -> None:
-    assert of_object(SERVER, ready("Draining", "2 have not stopped")) == Wait("2 have not stopped")
-    assert of_object(POOL, ready("Terminating", "task web names it")) == Wait("task web names it")
-    assert of_object(POOL, ready("AllReady", "all is well")) == Wait("held by a/b")
-    assert of_object(POOL, {"metadata": {}}) == Wait("it is still there")
+    assert of_object(SERVER, ready("Draining", "2 have not stopped"), PLAIN) == Wait("2 have not stopped")
+    assert of_object(POOL, ready("Terminating", "task web names it"), PLAIN) == Wait("task web names it")
+    assert of_object(POOL, ready("AllReady", "all is well"), PLAIN) == Wait("held by a/b")
+    assert of_object(POOL, {"metadata": {}}, PLAIN) == Wait("it is still there")

@@ -10,6 +10,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.cli.live import LiveLine
 from starlink.cli.outcome import may_be_failing, outcome
+from starlink.cli.screen import Screen, Tone
 
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", True)
 GADGET = Kind("example.com", "v1", "Gadget", "gadgets", True)
@@ -150,19 +151,19 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_a_line_is_rewritten_and_no_wider_than_it() -> None:
-    line = LiveLine(out := Terminal(), columns=lambda: 11)
+    line = LiveLine(out := Terminal(), lambda _: Screen(width=13))
     line.say("one")
     line.say("one")
     line.say("a line that is wide")
-    line.leave("done: it stays whole")
+    line.leave("done: it stays whole", Tone.GOOD)
     line.clear()
-    assert out.getvalue() == "\r\x1b[Kone\r\x1b[Ka line th…\r\x1b[Kdone: it stays whole\n"
+    assert out.getvalue() == "\r\x1b[K… one\r\x1b[K… a line th…\r\x1b[K✓ done: it stays whole\n"
 
 
 def test_elsewhere_each_change_is_a_line_of_its_own() -> None:
-    line = LiveLine(out := io.StringIO(), columns=lambda: 5)
+    line = LiveLine(out := io.StringIO())
     for text in ("one", "one", "another"):
         line.say(text)
-    line.leave("done")
+    line.leave("done", Tone.GOOD)
     line.clear()
     assert out.getvalue() == "one\nanother\ndone\n"
