@@ -1,5 +1,10 @@
 """The agent's process: `python -m starlink_nodeagent --kubeconfig F --name NAME --data-dir D`."""
 
+# ruff: noqa: E402 - what comes first holds while the rest is imported
+from starlink.interrupts import end_silently
+
+end_silently()
+
 import argparse
 import asyncio
 import fcntl

@@ -51,7 +51,7 @@ def test_wait_ends_when_the_instances_last(starlink: Starlink) -> None:
     done = apply(starlink, task("web", replicas=2, update={"minReadyTime": "1s"}), words=("--wait",))
     assert done.returncode == 0, done.stdout + done.stderr
     first, *middle, last = done.stdout.splitlines()
-    assert first == "task.starlink.dev/web created"
+    assert first == "task default/web created"
     assert middle and all(line.startswith("task default/web: ") for line in middle)
     assert last == "task default/web is ready: 2 of 2 instances are ready"
     assert starlink.get("task", "web")["status"]["available"] == 2
@@ -67,7 +67,7 @@ def test_wait_ends_with_2_when_something_finds_no_place(starlink: Starlink) -> N
 def test_without_wait_what_finds_no_place_is_said_at_once(starlink: Starlink) -> None:
     done = apply(starlink, task("big", cpu="100000"), task("small"))
     assert done.returncode == 0
-    assert done.stdout == "task.starlink.dev/big created\ntask.starlink.dev/small created\n"
+    assert done.stdout == "task default/big created\ntask default/small created\n"
     assert done.stderr.startswith("task default/big has instances without a place: 0 of 1 servers fit 1 more instance")
     assert "small" not in done.stderr
 
@@ -105,7 +105,7 @@ def test_a_batch_is_waited_for_until_it_is_over(starlink: Starlink) -> None:
 def test_what_is_refused_is_not_waited_for(starlink: Starlink) -> None:
     done = apply(starlink, task("web"), task("wrong", replicas=-1), words=("--wait",))
     assert done.returncode == 1
-    assert done.stdout == "task.starlink.dev/web created\n" and "spec.replicas" in done.stderr
+    assert done.stdout == "task default/web created\n" and "spec.replicas" in done.stderr
 
 
 def test_the_time_to_wait_is_bounded_and_told(starlink: Starlink) -> None:

@@ -35,7 +35,7 @@ def test_a_deletion_ends_when_the_processes_are_gone(starlink: Starlink) -> None
     running(starlink, task("one", "4s", replicas=2), task("two"))
     done = starlink.cli("delete", "task", "one")
     left = starlink.processes()
-    assert done.stdout == "task/one deleted\n" and len({*left.values()}) == 1, left
+    assert done.stdout == "task default/one deleted\n" and len({*left.values()}) == 1, left
     assert "2 instances have not stopped yet: one-" in done.stderr and " on s1" in done.stderr
     starlink.cli("delete", "task/two")
     assert not starlink.processes() and starlink.items("assignments") == []
@@ -45,16 +45,16 @@ def test_a_deletion_whose_time_is_up_says_so_and_goes_on(starlink: Starlink) -> 
     running(starlink, task("slow", "5s"))
     done = starlink.cli("delete", "task", "slow", "--timeout", "100ms", check=False)
     assert (done.returncode, done.stdout) == (3, "") and starlink.processes()
-    assert "task/slow is still there after 100ms: 1 instance has not stopped yet: slow-" in done.stderr
+    assert "task default/slow is still there after 100ms: 1 instance has not stopped yet: slow-" in done.stderr
     again = starlink.cli("delete", "task", "slow")
-    assert again.stdout == "task/slow deleted\n" and not starlink.processes()
+    assert again.stdout == "task default/slow deleted\n" and not starlink.processes()
 
 
 def test_who_does_not_wait_is_not_told_that_it_is_gone(starlink: Starlink) -> None:
     running(starlink, task("quick"), task("other"))
     done = starlink.cli("delete", "task", "quick", "--wait=false")
-    assert done.stdout == "task/quick is being deleted\n" and starlink.processes()
-    assert starlink.cli("delete", "task", "other", "--no-wait").stdout == "task/other is being deleted\n"
+    assert done.stdout == "task default/quick is being deleted\n" and starlink.processes()
+    assert starlink.cli("delete", "task", "other", "--no-wait").stdout == "task default/other is being deleted\n"
     assert starlink.cli("delete", "task", "x", "--wait=maybe", check=False).returncode == 2
     eventually(lambda: not starlink.processes(), "both stop")
 
@@ -85,7 +85,7 @@ def interrupted(starlink: Starlink, kind: str, name: str, *, said: str) -> None:
 def test_what_is_not_there_is_an_error_by_name_and_none_by_file(starlink: Starlink) -> None:
     starlink.apply(task("there", replicas=0))
     done = starlink.cli("delete", "task", "ther", "there", check=False)
-    assert (done.returncode, done.stdout) == (1, "task/there deleted\n")
+    assert (done.returncode, done.stdout) == (1, "task default/there deleted\n")
     assert done.stderr.startswith("Error: there is no task ther in namespace default")
     by_file = starlink.cli("delete", "-f", "-", stdin=json.dumps(task("there")))
     assert by_file.stderr.startswith("there is no task there in namespace default")
@@ -107,6 +107,6 @@ def test_a_silent_server_says_what_helps(starlink: Starlink) -> None:
         assert done.returncode == 3 and "s1 is not heard: start the agent there again" in done.stderr
         assert way_out in done.stderr
         forced = starlink.cli("server", "remove", "s1", "--force", "--timeout", "60s")
-        assert forced.stdout == "server/s1 deleted\n"
+        assert forced.stdout == "server s1 deleted\n"
     finally:
         os.kill(agent, signal.SIGCONT)

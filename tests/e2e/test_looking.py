@@ -241,14 +241,14 @@ def test_describe_of_what_it_does_not_know_says_what_would_be_right(busy: Starli
 
 
 def test_a_server_is_cordoned_and_uncordoned(busy: Starlink) -> None:
-    assert busy.cli("cordon", "s1").stdout == "server/s1 cordoned\n"
-    assert busy.cli("server", "cordon", "s1").stdout == "server/s1 is cordoned already\n"
+    assert busy.cli("cordon", "s1").stdout == "server s1 cordoned\n"
+    assert busy.cli("server", "cordon", "s1").stdout == "server s1 is cordoned already\n"
     assert busy.get("server", "s1")["spec"]["unschedulable"] is True
     eventually(lambda: "Cordoned" in busy.cli("get", "server", "s1").stdout, "its condition says so")
     assert "ready, cordoned" in busy.cli("server", "list").stdout
     assert "starlink uncordon lets them come" in busy.cli("describe", "server", "s1").stdout
     done = busy.cli("uncordon", "s1", "s9", check=False)
-    assert (done.returncode, done.stdout) == (1, "server/s1 uncordoned\n")
+    assert (done.returncode, done.stdout) == (1, "server s1 uncordoned\n")
     assert done.stderr == "Error: there is no server s9; there are: s1\n"
     assert busy.get("server", "s1")["spec"]["unschedulable"] is False
 
@@ -257,7 +257,7 @@ def test_a_server_is_listed_and_removed(busy: Starlink) -> None:
     busy.add_server("s2")
     rows = busy.cli("server", "list").stdout.splitlines()
     assert rows[0].split()[:2] == ["NAME", "STATE"] and rows[2].startswith("s2") and "never heard yet" in rows[2]
-    assert busy.cli("server", "remove", "s2").stdout == "server/s2 deleted\n"
+    assert busy.cli("server", "remove", "s2").stdout == "server s2 deleted\n"
     assert busy.get("server", "s2") == {}
     assert "there is no server s2" in refused(busy, "server", "remove", "s2")
 

@@ -251,7 +251,7 @@ def test_a_plan_shows_fields_and_its_hash_applies_them_alone(two: Starlink) -> N
 
     done = apply(two, *wanted, hash_=hash_)
     assert done.returncode == 0, done.stderr
-    assert "task.starlink.dev/web configured" in done.stdout and two.get("task", "web")["spec"]["replicas"] == 2
+    assert "task default/web configured" in done.stdout and two.get("task", "web")["spec"]["replicas"] == 2
     done = apply(two, *wanted, hash_=hash_)
     assert done.returncode == 1 and done.stderr == (
         "Error: nothing is applied, for this is not what was planned:\n"
@@ -380,7 +380,7 @@ def test_servers_move_and_what_must_moves_with_them(two: Starlink) -> None:
     assert "pool hall gets s2 (from pool lab): 1 has to leave" in done.stdout
     assert two.get("server", "s2")["spec"]["pool"] == "lab"
     done = two.cli("pool", "move", "s2", "hall")
-    assert done.stdout.endswith("server/s2 moved to pool hall\n")
+    assert done.stdout.endswith("server s2 moved to pool hall\n")
     eventually(lambda: ready_on(two, "web") == {"s1": 2}, "both are on s1")
     assert "s2 is in pool hall already" in two.cli("pool", "move", "s2", "hall").stdout
 

@@ -1,9 +1,9 @@
-"""The console script, also as `python -m starlink.cli`. While it loads, Ctrl-C ends it without a word."""
+"""The console script, also as `python -m starlink.cli`."""
 
-import signal
+# ruff: noqa: E402 - what comes first holds while the rest is imported
+from starlink.interrupts import end_silently
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+end_silently()
 
 from starlink.cli.main import main
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from starlink import interrupts
 from starlink.cli import options, places, renaming
 from starlink.cli.agent_tokens import server_of
 from starlink.cli.datadir import AGENT_MARKERS, AgentDir
@@ -62,6 +63,7 @@ def command(ctx: click.Context, given: dict[str, Any]) -> None:
     for change in options.changes(options.AGENT, before, settings):
         click.echo(change, err=True)
     words = ["-m", "starlink_nodeagent", "--data-dir", str(place.root), *settings.arguments()]
+    interrupts.hold()
     os.execv(sys.executable, [sys.executable, *words])
 
 

@@ -20,6 +20,7 @@ from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.placed import Placed, placed, refusal
 from starlink.cli.planned import differences, is_hash, version
+from starlink.cli.screen import Screen, Tone
 from starlink.client.errors import ClientError, Conflict, NotFound
 from starlink.client.kube import Client
 
@@ -89,7 +90,7 @@ def command(
             return await _waited(client, applied, seconds, commands(ctx))
         with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
             for line in await glance(client, applied, commands(ctx)):
-                click.echo(line, err=True)
+                click.echo(Screen.of(sys.stderr).marked(line, Tone.BAD), err=True)
         return 0
 
     ctx.exit(with_client(ctx, work))
@@ -123,7 +124,7 @@ async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon) -> lis
             failures.append(refusal(one.manifest, error))
             continue
         applied.append(Followed(one.kind, one.key, written["metadata"]["uid"]))
-        click.echo(f"{f'{one.kind.kind.lower()}.{one.kind.group}'.rstrip('.')}/{one.manifest.name} {done}")
+        click.echo(f"{one} {done}")
     if failures:
         raise click.ClickException("\n".join(failures))
     return applied
@@ -136,15 +137,14 @@ async def apply_one(client: Client, one: Placed, upon: str | None = None) -> tup
         current = await _current(client, one)
         if upon not in (None, version(current)):
             raise click.ClickException(
-                f"{one.kind.kind.lower()} {one.key} was changed, made or deleted just now, so neither it nor what "
-                "follows it is applied; plan again"
+                f"{one} was changed, made or deleted just now, so neither it nor what follows it is applied; plan again"
             )
         try:
             return await _written(client, one, current, only_so=upon is not None)
         except Conflict:  # a status that was written in between changes no plan
             if upon is None:
                 raise
-    raise click.ClickException(f"{one.kind.kind.lower()} {one.key} changes all the time; try again")
+    raise click.ClickException(f"{one} changes all the time; try again")
 
 
 async def _current(client: Client, one: Placed) -> Obj | None:

@@ -30,14 +30,14 @@ def mark(ctx: click.Context, names: Sequence[str], *, unschedulable: bool) -> No
             try:
                 server = await client.get(SERVER, name)
                 if server.get("spec", {}).get("unschedulable", False) is unschedulable:
-                    click.echo(f"server/{name} is {word} already")
+                    click.echo(f"server {name} is {word} already")
                     continue
                 patch = {"metadata": {"uid": server["metadata"]["uid"]}, "spec": {"unschedulable": unschedulable}}
                 await client.patch(SERVER, name, patch)
             except NotFound:
                 absent.append(await missing(client, SERVER, name, "", commands(ctx)))
                 continue
-            click.echo(f"server/{name} {word}")
+            click.echo(f"server {name} {word}")
         return absent
 
     absent = with_client(ctx, work)

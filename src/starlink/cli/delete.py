@@ -11,7 +11,7 @@ from starlink.api.kinds import Kind
 from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
 from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, until_gone
-from starlink.cli.get import INTERRUPTED
+from starlink.cli.faults import INTERRUPTED
 from starlink.cli.hints import Command
 from starlink.cli.manifests import read
 from starlink.cli.namespace import Namespace, namespace_of, namespace_option
@@ -122,8 +122,9 @@ def carry_out(
     try:
         absent, left = with_client(ctx, work)
     except KeyboardInterrupt:
-        goes_on = f"; the deletion of {some(map(str, begun))} goes on" if begun else ""
-        click.echo(f"interrupted{goes_on}", err=True)
+        if not begun:
+            raise
+        click.echo(f"interrupted; the deletion of {some(map(str, begun))} goes on", err=True)
         ctx.exit(INTERRUPTED)
     for text in left:
         click.echo(text, err=True)

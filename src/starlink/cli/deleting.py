@@ -11,7 +11,7 @@ import msgspec
 
 from starlink.api import labels
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
-from starlink.api.meta import Object, View
+from starlink.api.meta import Object, ObjectKey, View
 from starlink.cli.hints import Command, retold
 from starlink.cli.tables import some
 from starlink.client.errors import Conflict, Forbidden, NotFound
@@ -37,7 +37,7 @@ class Doomed:
     uid: str
 
     def __str__(self) -> str:
-        return f"{self.kind.kind.lower()}/{self.name}"
+        return f"{self.kind.kind.lower()} {ObjectKey(self.namespace, self.name)}"
 
 
 @dataclass(frozen=True, slots=True)

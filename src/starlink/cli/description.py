@@ -31,6 +31,10 @@ class Section:
     more: str = ""
     toned: Sequence[str] = ()
 
+    def render(self, screen: Screen) -> Sequence[str]:
+        """The lines, no wider than the screen; without a heading, the table alone."""
+        return [*([screen.title(self.heading)] if self.heading else []), *_table(self, screen)]
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -47,7 +51,7 @@ class Description:
         lines = [*self._head(screen), *_facts(self.facts, screen)]
         for section in self.sections:
             if section.lines or section.otherwise:
-                lines += ["", *_section(section, screen)]
+                lines += ["", *section.render(screen)]
         return "".join(f"{line}\n" for line in lines)
 
     def _head(self, screen: Screen) -> Sequence[str]:
@@ -66,16 +70,15 @@ def _facts(facts: Mapping[str, str], screen: Screen) -> Sequence[str]:
     return lines
 
 
-def _section(section: Section, screen: Screen) -> Sequence[str]:
-    heading = screen.title(section.heading)
+def _table(section: Section, screen: Screen) -> Sequence[str]:
     if not section.lines:
-        return [heading, _INDENT + section.otherwise]
+        return [_INDENT + section.otherwise]
     cells = [[one_line(cell) for cell in line.cells] for line in section.lines]
     before = _INDENT + _mark(None, screen)
     room = None if screen.width is None else max(screen.width - len(before) - len(GAP) - _TEXT, 1)
     found = layout(section.columns[:-1], [line[:-1] for line in cells], room, screen.ellipsis)
     header = [column.title for column in section.columns]
-    lines = [heading, before + screen.title(GAP.join((*found.cells(header[:-1]), header[-1])), "header")]
+    lines = [before + screen.title(GAP.join((*found.cells(header[:-1]), header[-1])), "header")]
     for line, its in zip(section.lines, cells, strict=True):
         told = GAP.join(_painted(found, its[:-1], line.tone, section.toned, screen))
         margin = len(before) + sum(width + len(GAP) for width in found.widths if width)

@@ -29,6 +29,7 @@ def run(cli: click.Command) -> NoReturn:
         status = _tell(click.ClickException("interrupted"), INTERRUPTED)
     except Exception as error:
         status = _tell(click.ClickException(in_words(error)), 1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while Python takes itself down, nobody is there to say a word
     _let_go()
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -10,6 +10,7 @@ import msgspec
 from starlink.api.kinds import Kind
 from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
+from starlink.cli.faults import INTERRUPTED
 from starlink.cli.formats import Format, Output, without_managed_fields
 from starlink.cli.hints import Command
 from starlink.cli.namespace import namespace_of, namespace_option
@@ -24,7 +25,6 @@ from starlink.client.kube import Client, url
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
 _JSON = {"Accept": "application/json"}
-INTERRUPTED = 130
 
 Obj = dict[str, Any]
 
@@ -76,7 +76,9 @@ def command(
     try:
         absent = with_client(ctx, work)
     except KeyboardInterrupt:
-        ctx.exit(INTERRUPTED)
+        if not watch:
+            raise
+        ctx.exit(INTERRUPTED)  # as a watch ends
     if absent:
         raise click.ClickException("\n".join(absent))
 

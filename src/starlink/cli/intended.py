@@ -35,7 +35,7 @@ class Intended:
 
     @property
     def name(self) -> str:
-        return f"{self.placed.kind.kind.lower()} {self.placed.key}"
+        return str(self.placed)
 
 
 async def intend(client: Client, manifests: Sequence[Manifest], otherwise: Namespace) -> list[Intended]:

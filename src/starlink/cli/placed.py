@@ -28,6 +28,9 @@ class Placed:
     def key(self) -> ObjectKey:
         return ObjectKey(self.place, self.manifest.name)
 
+    def __str__(self) -> str:
+        return f"{self.kind.kind.lower()} {self.key}"
+
 
 async def placed(client: Client, manifests: Sequence[Manifest], otherwise: Namespace) -> list[Placed]:
     """The manifests with where they go. Raises ClickException naming the one that goes nowhere, and ClientError."""

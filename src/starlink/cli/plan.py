@@ -12,13 +12,15 @@ import click
 from starlink.api.task import Task
 from starlink.cli.cluster import commands, with_client
 from starlink.cli.declaring import Declared, declared
+from starlink.cli.description import Line, Section, wrapped
 from starlink.cli.hints import retold
 from starlink.cli.intended import intend
 from starlink.cli.manifests import read, told
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.observing import Sight, engine_for, look
 from starlink.cli.plan_text import render_changes, render_hash
-from starlink.cli.tables import aligned, slot_ranges, some
+from starlink.cli.screen import NO_SCREEN, Screen, Tone
+from starlink.cli.tables import Column, aligned, slot_ranges, some
 from starlink.client.kube import Client
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def command(
         from starlink.engine.what_if import what_if
     manifests = read(files) if files else []
     added = _parsed(additions)
-    otherwise = namespace_of(ctx, namespace)
+    otherwise, screen = namespace_of(ctx, namespace), Screen.of()
 
     async def work(client: Client) -> tuple[str, bool]:
         intended = await intend(client, manifests, otherwise)
@@ -83,7 +85,7 @@ def command(
             return wrong, True
         text, short = await judge(client, found) if found.tasks or added else ("", False)
         if not added:
-            text += render_changes(intended, None if every_row else MOST_ROWS)
+            text += render_changes(intended, None if every_row else MOST_ROWS, screen)
             text += "" if wrong else render_hash(intended, _words(files, namespace), commands(ctx))
         return wrong + text, short or bool(wrong)
 
@@ -98,7 +100,7 @@ def command(
             return render_what_if(found, pool), any(one.still for one in found.outcomes)
         if sight.is_whole:
             shown = previews(sight.world, tasks)
-            text = "\n".join(render(one, MOST_ROWS if not every_row else None) for one in shown)
+            text = "\n".join(render(one, MOST_ROWS if not every_row else None, screen) for one in shown)
             return text + _unseen(sight) + declared.notes(), any(one.falls_short for one in shown)
         judged = estimates(sight.world, tasks)
         return render_estimates(judged, sight.lacking) + declared.notes(), any(one.short for one in judged)
@@ -144,39 +146,53 @@ def _unseen(sight: Sight) -> str:
 # What is shown
 
 
-def render(preview: Preview, most: int | None = None) -> str:
+def render(preview: Preview, most: int | None = None, screen: Screen = NO_SCREEN) -> str:
     """The preview as text, of more rows than `most` the first."""
-    lines = [f"task {preview.task.key}{_kind(preview.task)}: {_summary(preview)}"]
-    if preview.rows:
-        shown = preview.rows[:most]
-        rows = [
-            (slot_ranges(row.slots, row.server), row.action, _where(row), row.reason or _WHY[row.action])
-            for row in shown
-        ]
-        lines += aligned(("SLOTS", "ACTION", "SERVER", "REASON"), rows)
-        hidden = len(preview.rows) - len(shown)
-        lines += [f"  and {hidden} more rows; --all shows them"] if hidden else []
-    lines += [f"  stops {v.assignment} on {v.server} (priority {v.priority})" for v in preview.victims[:_MOST_VICTIMS]]
+    notes = (line for note in _notes(preview, most) for line in wrapped(note, screen.width, "  "))
+    table = Section("", _COLUMNS, _rows(preview, most)).render(screen) if preview.rows else ()
+    return "".join(f"{line}\n" for line in (_head(preview, screen), *table, *notes))
+
+
+_COLUMNS = [Column(title) for title in ("SLOTS", "ACTION", "SERVER", "REASON")]
+
+
+def _head(preview: Preview, screen: Screen) -> str:
+    changes = any(row.action != "keep" for row in preview.rows)
+    tone = Tone.BAD if preview.falls_short else Tone.UNDER_WAY if changes else Tone.GOOD
+    return screen.marked(f"{screen.title(f'task {preview.task.key}')}{_kind(preview.task)}: {_summary(preview)}", tone)
+
+
+def _rows(preview: Preview, most: int | None) -> list[Line]:
+    return [
+        Line((slot_ranges(row.slots, row.server), row.action, _where(row), row.reason or _WHY[row.action]))
+        for row in preview.rows[:most]
+    ]
+
+
+def _notes(preview: Preview, most: int | None) -> list[str]:
+    """What is said below the rows."""
+    hidden = len(preview.rows) - len(preview.rows[:most])
+    lines = [f"and {hidden} more rows; --all shows them"] if hidden else []
+    lines += [f"stops {v.assignment} on {v.server} (priority {v.priority})" for v in preview.victims[:_MOST_VICTIMS]]
     unnamed = len(preview.victims) - _MOST_VICTIMS
-    lines += [f"  stops {unnamed} more"] if unnamed > 0 else []
+    lines += [f"stops {unnamed} more"] if unnamed > 0 else []
     if preview.unknown:
-        lines.append("  any architecture is taken here: the operator looks inside the artifact once it is applied")
+        lines.append("any architecture is taken here: the operator looks inside the artifact once it is applied")
     removed = [f"{name} {count}" for name, count in preview.removed if count]
-    lines.append(f"  filters removed, of {preview.servers} servers: {', '.join(removed) or 'none'}")
+    lines.append(f"filters removed, of {preview.servers} servers: {', '.join(removed) or 'none'}")
     if preview.unplaced and preview.more:
-        lines.append(f"  of {preview.desired} instances only the next {preview.looked_at} are looked at")
+        lines.append(f"of {preview.desired} instances only the next {preview.looked_at} are looked at")
     if preview.unplaced:
-        lines.append(f"  {preview.unplaced} can't be placed: {preview.refusal}")
+        lines.append(f"{preview.unplaced} can't be placed: {preview.refusal}")
     elif preview.waiting or (preview.held and preview.refusal):
-        lines.append(f"  {preview.refusal}")
+        lines.append(preview.refusal)
     elif preview.waits:
-        lines.append(f"  {preview.waits}")
+        lines.append(preview.waits)
     elif preview.more and not preview.rounds:
-        lines.append("  more follow once these are placed")
+        lines.append("more follow once these are placed")
     if preview.held and not preview.rounds and (preview.absent or not preview.refusal):
-        lines.append(f"  {_held(preview)}")
-    lines += [f"  after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else []
-    return "\n".join(lines) + "\n"
+        lines.append(_held(preview))
+    return lines + ([f"after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else [])
 
 
 _WHY = {"keep": "nothing of it changes", "replace": "", "create": "", "stop": ""}

@@ -7,11 +7,14 @@ from starlink.cli.changes import changes
 from starlink.cli.hints import Command
 from starlink.cli.intended import Intended
 from starlink.cli.planned import plan_hash
+from starlink.cli.screen import NO_SCREEN, Screen
 
 
-def render_changes(intended: Sequence[Intended], most: int | None = None) -> str:
+def render_changes(intended: Sequence[Intended], most: int | None = None, screen: Screen = NO_SCREEN) -> str:
     """The changes of each object, of more than `most` fields the first."""
-    return "".join(["changes:\n", *(f"  {line}\n" for one in intended for line in _lines(one, most))])
+    return "".join(
+        [f"{screen.title('changes:')}\n", *(f"  {line}\n" for one in intended for line in _lines(one, most))]
+    )
 
 
 def _lines(one: Intended, most: int | None) -> list[str]:

@@ -68,11 +68,10 @@ def _told(parts: str, pairs: Sequence[Pair]) -> Iterator[str]:
     for index, (one, current) in enumerate(pairs):
         planned = parts[2 * _PART * index : 2 * _PART * (index + 1)]
         wanted, there = (digest[:_PART] for digest in _digests(one, current))
-        name = f"{one.kind.kind.lower()} {one.key}"
         if wanted != planned[:_PART]:
-            yield f"{name}: the file declares another than was planned ({one.manifest.where})"
+            yield f"{one}: the file declares another than was planned ({one.manifest.where})"
         if there != planned[_PART:]:
-            yield f"{name}: {_since(planned[_PART:], there)}"
+            yield f"{one}: {_since(planned[_PART:], there)}"
 
 
 def _since(planned: str, there: str) -> str:

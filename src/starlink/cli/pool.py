@@ -47,7 +47,7 @@ def move(ctx: click.Context, servers: tuple[str, ...], pool: str, dry_run: bool,
         _demand(world, names, pool)
         there = [name for name in names if world.servers[name].spec.pool == pool]
         for name in there:
-            click.echo(f"server/{name} is in pool {pool} already")
+            click.echo(f"server {name} is in pool {pool} already")
         moving = [name for name in names if name not in there]
         if not moving:
             return True
@@ -81,8 +81,8 @@ async def _write(client: Client, world: World, servers: Sequence[str], pool: str
         try:
             await client.patch(SERVER, name, patch)
         except ClientError as error:
-            raise click.ClickException(f"server/{name}: {error}; not moved: {', '.join(servers[number:])}") from None
-        click.echo(f"server/{name} moved to pool {pool}")
+            raise click.ClickException(f"server {name}: {error}; not moved: {', '.join(servers[number:])}") from None
+        click.echo(f"server {name} moved to pool {pool}")
 
 
 def render(found: PoolMove) -> str:

@@ -60,8 +60,8 @@ def command(ctx: click.Context, dry_run: bool, most: int, yes: bool, timeout: fl
     click.echo(render(found), nl=False)
     if dry_run or not found:
         return
-    if not yes:
-        click.confirm(f"Move, at most {most} a minute, until no move pays?", abort=True)
+    if not yes and not click.confirm(f"Move, at most {most} a minute, until no move pays?"):
+        return
     moved = with_client(ctx, lambda client: _Moves(client, most, timeout, commands(ctx)).run())
     click.echo(f"{moved} moved")
 

@@ -73,6 +73,10 @@ class Screen:
         return click.style(text, **style) if self.colour else text
 
 
+NO_SCREEN = Screen()
+"""A pipe or a file."""
+
+
 def speaks_utf8(env: Mapping[str, str]) -> bool:
     """Whether the locale of the environment has UTF-8, by the first of its variables that decides."""
     chosen = env.get("LC_ALL") or env.get("LC_CTYPE", "").replace(_PYTHONS_OWN, "") or env.get("LANG") or ""

@@ -247,6 +247,29 @@ def test_ctrl_c_ends_a_command_with_a_word(tmp_path: Path, words: tuple[str, ...
     assert (process.returncode, said.strip()) == (faults.INTERRUPTED, "Error: interrupted")
 
 
+@pytest.mark.parametrize("program", ["starlink.cli", "starlink_nodeagent"])
+def test_ctrl_c_while_a_program_loads_ends_it_without_a_word(tmp_path: Path, program: str) -> None:
+    marked = "import os, signal, sys; os.kill(os.getpid(), signal.SIGINT)"
+    for module in ("click", "argparse"):  # what each imports first
+        (tmp_path / f"{module}.py").write_text(marked)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", program], capture_output=True, text=True, timeout=SECONDS, check=False, env=env
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_between_the_command_and_the_agent_ends_the_agent_without_a_word() -> None:
+    interrupted = (
+        "import os, signal, sys; from starlink import interrupts; interrupts.hold(); "
+        "os.kill(os.getpid(), signal.SIGINT); os.execv(sys.executable, [sys.executable, '-m', 'starlink_nodeagent'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_a_fault_of_our_own_is_told_as_one() -> None:
     try:
         extras.lacking(7)  # type: ignore[arg-type]

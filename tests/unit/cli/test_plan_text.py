@@ -6,6 +6,7 @@ from tests.world import Cluster
 from starlink.api.names import server_hash
 from starlink.api.task import Task
 from starlink.cli.plan import MOST_ROWS, render
+from starlink.cli.screen import Screen
 from starlink.cli.tables import aligned, slot_ranges, some
 from starlink.engine.preview import previews
 
@@ -31,6 +32,18 @@ def test_names_are_few() -> None:
 
 def test_columns_are_as_wide_as_needed() -> None:
     assert aligned(("A", "LONG"), [("abc", ""), ("", "x")]) == ["  A    LONG", "  abc", "       x"]
+
+
+def test_a_plan_fits_a_terminal_and_marks_what_falls_short() -> None:
+    cluster = Cluster()
+    cluster.server("s1")
+    body = {"metadata": {"name": "web", "namespace": "default"},
+            "spec": {"template": {"resources": {"requests": {"cpu": "4000"}}}}}  # fmt: skip
+    shown = previews(cluster.world(), [msgspec.convert(body, Task)])[0]
+    wide, narrow = render(shown), render(shown, screen=Screen(60, colour=True))
+    assert wide.startswith("task default/web: 1 without a place\n") and max(map(len, wide.splitlines())) > 60
+    assert narrow.startswith("\x1b[31m✗\x1b[0m \x1b[1mtask default/web\x1b[0m: 1 without a place\n")
+    assert max(map(len, narrow.splitlines()[1:])) <= 60
 
 
 def test_a_thousand_slots_on_a_thousand_servers_are_few_lines() -> None:
