@@ -20,6 +20,7 @@ from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 from starlink_nodeagent.link import Link, ServerDeleted
 from starlink_nodeagent.machine import Machine
+from starlink_nodeagent.orphans import Orphans
 from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
 from starlink_nodeagent.record import Record, is_uid, record_of
 from starlink_nodeagent.registration import NameTaken, join
@@ -60,7 +61,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._cluster = Cluster(client, self._assignments)
         self._uid = ""
-        self._orphans: tuple[str, ...] = ()
+        self._orphans = Orphans(client, host.server)
         self._waiting: frozenset[str] = frozenset()
         self._forgetting = Forgetting(self._instances, host, self._wake.set)
         host.ports_of_others = self._ports_of_others
@@ -161,7 +162,7 @@ class Agent:
             await self._settle()
             self._learn_tasks()
             self._act(diff(self._declared(), self._held(), self._remains.undecided | self._strangers.uids))
-            await self._own_up()
+            await self._orphans.own_up(self._link.server, self._uid)
             await self._woken()
 
     async def _woken(self) -> None:
@@ -223,10 +224,7 @@ class Agent:
         self._start(plan)
         for uid in plan.recognize:
             self._recognize(self._instances[uid])
-        orphans = tuple(sorted({*plan.orphans, *self._remains.orphans, *self._strangers.orphans}))
-        for key in sorted({*orphans} - {*self._orphans}):
-            log.warning("an instance that nobody declares goes on running", extra={"assignment": key})
-        self._orphans = orphans
+        self._orphans.note((*plan.orphans, *self._remains.orphans, *self._strangers.orphans))
 
     def _stop(self, instance: Instance) -> None:
         """Stops it, and says so once for each generation of its Assignment."""
@@ -281,17 +279,6 @@ class Agent:
         self._teller.report(instance.record)
         if instance.record.finished:
             self._wake.set()
-
-    async def _own_up(self) -> None:
-        """Says in the Server's status what runs here although nobody declares it."""
-        server = self._link.server
-        if server is None or server.status.orphans == self._orphans:
-            return
-        patch = {"metadata": {"uid": self._uid}, "status": {"orphans": list(self._orphans) or None}}
-        try:
-            await self._client.patch_raw(SERVER, self._host.server, patch, subresource="status")
-        except ClientError as error:
-            log.warning("the orphans could not be reported: %s", error)
 
     def _ports_of_others(self, uid: str) -> Iterable[int]:
         others = (record for record in self._kept() if record.uid != uid and not record.finished)

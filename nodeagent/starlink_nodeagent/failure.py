@@ -1,5 +1,8 @@
 """Why an instance can't go on, or not yet."""
 
+from starlink.artifacts.errors import ArtifactError
+from starlink.foreign import said
+
 
 class Failure(Exception):
     """What no restart cures: a CamelCase reason for status, and a message a person can act on."""
@@ -17,3 +20,12 @@ class NotYet(Exception):
         super().__init__(message)
         self.reason = reason
         self.costly = costly
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an error that no time cures means for the instance."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, ArtifactError):
+        return Failure(error.reason, str(error))
+    return Failure("AgentError", f"the agent could not carry it out: {said(error)}; its log says where")

@@ -9,23 +9,21 @@ and ends all its processes first: nothing runs of an instance that says that it 
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
 from starlink.artifacts.errors import ArtifactError
-from starlink.foreign import said
 from starlink_nodeagent import faults, ports, preparation, restarts, supervisor, survivors, unreadable
 from starlink_nodeagent.attendance import Attendance
-from starlink_nodeagent.failure import Failure, NotYet
+from starlink_nodeagent.failure import Failure, NotYet, failure_of
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.launching import Launch, last_run, marker_of, prune_runs
 from starlink_nodeagent.record import Record
 from starlink_nodeagent.restarts import Exit
 from starlink_nodeagent.shortage import DISK_FULL, Shortage, shortage_of
+from starlink_nodeagent.stopping import StopWish
 from starlink_nodeagent.supervisor import Run
 from starlink_nodeagent.user import TaskUser
 
@@ -51,7 +49,7 @@ class Instance:
         self._launch = Launch(record, self._directory, host)
         self._fault = faults.fault(record.template)
         self._unknown = unreadable.of_template(record.template)
-        self._stop = asyncio.Event()
+        self._stop = StopWish()
         self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
         self._run: Run | None = None
         self._exit: Exit | None = None
@@ -145,7 +143,7 @@ class Instance:
         if lack is None and self._failure is None:
             if not isinstance(error, Failure | ArtifactError):
                 log.exception("an instance failed", extra={"assignment": str(self.record.key)})
-            self._failure = _failure_of(error)
+            self._failure = failure_of(error)
             return False
         log.warning("an instance waits: %s", error, extra={"assignment": str(self.record.key)})
         if lack is not None and lack.reason == DISK_FULL:
@@ -160,7 +158,7 @@ class Instance:
         if self._stop.is_set():
             await asyncio.sleep(pause)
         else:
-            await self._stopped_within(pause)
+            await self._stop.within(pause)
 
     # Looking
 
@@ -192,7 +190,7 @@ class Instance:
     async def _start(self) -> None:
         """Starts the next run, or finishes when it is to stop. The journal knows of a run before there is a process."""
         if not self._stop.is_set():
-            await self._unless_stopped(self._prepare())
+            await self._stop.unless(self._prepare())
         if not self._stop.is_set():
             self._launch.check()
             ports.check_fixed(self.record.template.ports)
@@ -267,26 +265,8 @@ class Instance:
         record.restarts += 1
         record.parked, record.ready = True, False
         self._enter("Starting", verdict.reason, verdict.message)
-        if await self._stopped_within(verdict.delay):
+        if await self._stop.within(verdict.delay):
             self._finish_stopped(exit_)
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does it to its end, or up to a stop: an artifact may take hours to come."""
-        doing, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait((doing, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                doing.result()
-        finally:
-            for task in (doing, stopped):
-                task.cancel()
-            await asyncio.gather(doing, stopped, return_exceptions=True)
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        return self._stop.is_set()
 
     # Steps
 
@@ -314,11 +294,3 @@ class Instance:
         if self.record.finished_at is None or phase == "Failed":
             self.record.finished_at = self._host.now()
         self._enter(phase, reason, message)
-
-
-def _failure_of(error: Exception) -> Failure:
-    if isinstance(error, Failure):
-        return error
-    if isinstance(error, ArtifactError):
-        return Failure(error.reason, str(error))
-    return Failure("AgentError", f"the agent could not carry it out: {said(error)}; its log says where")

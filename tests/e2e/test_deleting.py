@@ -69,6 +69,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_deletion(starlink: Starlink) -> Non
 def interrupted(starlink: Starlink, kind: str, name: str, *, said: str) -> None:
     """Interrupts a deletion once it says what it waits for."""
     command = [sys.executable, "-m", "starlink.cli", "--data-dir", str(starlink.data), "delete", kind, name]
+    place = "default/" if kind == "task" else ""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         assert process.stderr is not None and process.stdout is not None
@@ -78,7 +79,7 @@ def interrupted(starlink: Starlink, kind: str, name: str, *, said: str) -> None:
         else:
             raise AssertionError(f"it ended without a word of {said!r}")
         process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == f"interrupted; the deletion of {kind}/{name} goes on\n"
+        assert process.stderr.read() == f"interrupted; the deletion of {kind} {place}{name} goes on\n"
         assert process.stdout.read() == "" and process.wait(timeout=60) == 130
 
 
@@ -101,7 +102,7 @@ def test_a_silent_server_says_what_helps(starlink: Starlink) -> None:
     os.kill(agent, signal.SIGSTOP)
     try:
         eventually(lambda: starlink.condition("server", "s1", "Ready") == "Unknown", "its silence is told")
-        way_out = "for good with `starlink delete server s1 --force`"
+        way_out = f"for good with `starlink --data-dir {starlink.data} delete server s1 --force`"
         interrupted(starlink, "server", "s1", said=way_out)
         done = starlink.cli("delete", "task", "kept", "--timeout", "500ms", check=False)
         assert done.returncode == 3 and "s1 is not heard: start the agent there again" in done.stderr

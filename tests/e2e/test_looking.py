@@ -225,15 +225,20 @@ def test_describe_says_what_a_person_needs(busy: Starlink) -> None:
     assert "no server belongs to the pool" in pool and "Takes servers" in pool
     name = busy.items("assignments", "-l", "starlink.dev/task=bad")[0]["metadata"]["name"]
     assignment = busy.cli("describe", "assignment", name).stdout
-    assert "Exit code" in assignment and "BackOff" in assignment and f"starlink logs {name}" in assignment
+    assert (
+        "Exit code" in assignment
+        and "BackOff" in assignment
+        and f"`starlink --data-dir {busy.data} logs {name} -n default`" in assignment
+    )
 
 
 def test_describe_of_what_it_does_not_know_says_what_would_be_right(busy: Starlink) -> None:
     assert refused(busy, "describe", "task", "wbe") == (
         "Error: there is no task wbe in namespace default; did you mean web?\n"
     )
-    assert refused(busy, "describe", "task") == "Error: give the name of the task; starlink get tasks shows them\n"
-    assert "starlink get secret x -o yaml" in refused(busy, "describe", "secret", "x")
+    way = f"`starlink --data-dir {busy.data} get"
+    assert refused(busy, "describe", "task") == f"Error: give the name of the task; {way} tasks` shows them\n"
+    assert f"{way} secret x -o yaml`" in refused(busy, "describe", "secret", "x")
     assert "did you mean servers" in refused(busy, "describe", "sevrers", "s1")
 
 
@@ -246,7 +251,7 @@ def test_a_server_is_cordoned_and_uncordoned(busy: Starlink) -> None:
     assert busy.get("server", "s1")["spec"]["unschedulable"] is True
     eventually(lambda: "Cordoned" in busy.cli("get", "server", "s1").stdout, "its condition says so")
     assert "ready, cordoned" in busy.cli("server", "list").stdout
-    assert "starlink uncordon lets them come" in busy.cli("describe", "server", "s1").stdout
+    assert f"`starlink --data-dir {busy.data} uncordon s1` lets them" in busy.cli("describe", "server", "s1").stdout
     done = busy.cli("uncordon", "s1", "s9", check=False)
     assert (done.returncode, done.stdout) == (1, "server s1 uncordoned\n")
     assert done.stderr == "Error: there is no server s9; there are: s1\n"

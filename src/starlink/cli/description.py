@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
+
 from starlink.cli.screen import Screen, Tone
 from starlink.cli.tables import GAP, Column, Layout, layout, one_line
 
 _INDENT = "  "
 _TEXT = 26
-"""How wide the text of a table is at least."""
+"""How wide the text of a table is at least, unless it is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def _table(section: Section, screen: Screen) -> Sequence[str]:
         return [_INDENT + section.otherwise]
     cells = [[one_line(cell) for cell in line.cells] for line in section.lines]
     before = _INDENT + _mark(None, screen)
-    room = None if screen.width is None else max(screen.width - len(before) - len(GAP) - _TEXT, 1)
+    text = min(_TEXT, max(map(cell_len, (section.columns[-1].title, *(line[-1] for line in cells)))))
+    room = None if screen.width is None else max(screen.width - len(before) - len(GAP) - text, 1)
     found = layout(section.columns[:-1], [line[:-1] for line in cells], room, screen.ellipsis)
     header = [column.title for column in section.columns]
     lines = [before + screen.title(GAP.join((*found.cells(header[:-1]), header[-1])), "header")]
