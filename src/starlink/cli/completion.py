@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from starlink.api.kinds import SERVER, STARLINK_KINDS, TASK, Kind
+from starlink.cli import common
 from starlink.cli.cluster import config_of
 from starlink.cli.nearest import names
 from starlink.cli.resources import Resources
@@ -91,7 +92,7 @@ async def _names(client: Client, kind: Kind, namespace: str) -> Sequence[str]:
 
 
 def _namespace(client: Client, ctx: click.Context) -> str:
-    return str(ctx.ensure_object(dict).get("namespace") or client.config.namespace or "default")
+    return str(ctx.obj["namespace"] or client.config.namespace or "default")
 
 
 def _ask(ctx: click.Context, work: Callable[[Client], Awaitable[Sequence[str]]]) -> Sequence[str]:
@@ -101,9 +102,7 @@ def _ask(ctx: click.Context, work: Callable[[Client], Awaitable[Sequence[str]]])
         async with asyncio.timeout(SECONDS), Client(config_of(ctx)) as client:
             return await work(client)
 
-    given = ctx.ensure_object(dict)
-    for option in ("kubeconfig", "data_dir"):
-        given.setdefault(option, None)
+    ctx.obj = {option.name: None for option in common.ALL} | (ctx.obj or {})
     with contextlib.suppress(Exception):
         return asyncio.run(asked())
     return ()
