@@ -272,10 +272,9 @@ def test_a_server_is_listed_and_removed(busy: Starlink) -> None:
 
 def completed(starlink: Starlink, *words: str, kubeconfig: Path | None = None) -> list[str]:
     """What a shell is told of the last word."""
-    told = ["starlink", *(() if kubeconfig else ("--data-dir", str(starlink.data))), *words]
+    meant = ["--kubeconfig", str(kubeconfig)] if kubeconfig else ["--data-dir", str(starlink.data)]
+    told = ["starlink", *meant, *words]
     given = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-    if kubeconfig:
-        given["KUBECONFIG"] = str(kubeconfig)
     env = {"COMP_WORDS": " ".join(told), "COMP_CWORD": str(len(told) - 1), "_STARLINK_COMPLETE": "bash_complete"}
     program = "import sys; sys.argv[0] = 'starlink'; from starlink.cli.main import main; main()"
     done = subprocess.run(
