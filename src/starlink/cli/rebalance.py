@@ -61,7 +61,8 @@ def command(ctx: click.Context, dry_run: bool, most: int, yes: bool, timeout: fl
     if dry_run or not found:
         return
     if not yes and not click.confirm(f"Move, at most {most} a minute, until no move pays?"):
-        return
+        click.echo("nothing is moved", err=True)
+        ctx.exit(1)
     moved = with_client(ctx, lambda client: _Moves(client, most, timeout, commands(ctx)).run())
     click.echo(f"{moved} moved")
 
