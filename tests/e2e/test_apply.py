@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from tests.conftest import Starlink, eventually
 
-from starlink.cli import faults
-
 
 def task(name: str, *command: str, cpu: str = "10m", **spec: Any) -> dict[str, Any]:
     template = {
