@@ -79,10 +79,9 @@ def size_of(folder: Path) -> int:
 def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) -> bool:
     """Rotates when `current.log` has more than `max_size` bytes; `max_files` are kept, it included.
 
-    An older file holds what was there, and the last `max_size` bytes of it where that is more than a quarter above.
-    Without `keep` the last LAST_WORDS of it take the place of the newest older file. Where there is no room for it, it
-    is left out and `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when
-    it can't be cut.
+    An older file holds what was there, and the last `max_size` bytes of it where that is more than an eighth above.
+    Without `keep`, and where there is no room for that, its last words take the place of the newest older file, and
+    `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when it can't be cut.
     """
     try:
         current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
@@ -92,28 +91,44 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
         about = os.fstat(current)
         if not stat.S_ISREG(about.st_mode) or about.st_size <= max_size:
             return False
+        copied, said = range(0), b""
+        with contextlib.suppress(OSError):
+            if keep:
+                copied = _keep(current, about.st_size, folder, max_size, max_files)
+        with contextlib.suppress(OSError):
+            said = _last_words(current, copied, max_size)
+        os.ftruncate(current, 0)
         if max_files > 1:
             with contextlib.suppress(OSError):
-                (_keep if keep else _keep_last)(current, about.st_size, folder, max_size, max_files)
-        os.ftruncate(current, 0)
+                _add(said, folder / _name(1), anew=not copied)
         return True
     finally:
         os.close(current)
 
 
-def _keep(current: int, size: int, folder: Path, max_size: int, max_files: int) -> None:
-    """Makes an older file of what has this size, and removes the oldest. Raises OSError."""
+def _keep(current: int, size: int, folder: Path, max_size: int, max_files: int) -> range:
+    """Makes an older file of what has this size, and removes the oldest. Returns what of it has been copied. Raises
+    OSError."""
     _shift(folder, max_files)
-    most = max_size + max_size // 4
-    start = size - max_size if size > most else 0
-    _copy(current, start, most, folder / _name(1))
+    start = size - max_size if size > max_size + max_size // 8 else 0
+    if max_files > 1:
+        _copy(current, range(start, size), folder / _name(1))
+    return range(start, size)
 
 
-def _keep_last(current: int, size: int, folder: Path, max_size: int, _max_files: int) -> None:
-    """Makes the newest older file anew, of the end of what has this size. Raises OSError."""
-    last = min(LAST_WORDS, max_size)
-    tree.remove(folder / _name(1))
-    _copy(current, max(size - last, 0), 2 * last, folder / _name(1))
+def _last_words(current: int, copied: range, max_size: int) -> bytes:
+    """The end of what has been written behind what was copied, as much as may be kept beside that. Raises OSError."""
+    most = min(LAST_WORDS, max_size + max_size // 4 - len(copied))
+    return os.pread(current, most, max(copied.stop, os.fstat(current).st_size - most))
+
+
+def _add(said: bytes, target: Path, *, anew: bool) -> None:
+    """Raises OSError."""
+    if anew:
+        tree.remove(target)
+    descriptor = os.open(target, os.O_CREAT | os.O_APPEND | os.O_WRONLY | _SAFE, 0o600)
+    with os.fdopen(descriptor, "wb") as older:
+        older.write(said)
 
 
 def _name(number: int) -> str:
@@ -131,14 +146,13 @@ def _shift(folder: Path, max_files: int) -> None:
                 older.rename(folder / _name(number + 1))
 
 
-def _copy(source: int, start: int, most: int, target: Path) -> None:
-    """Copies from `start` on until nothing is left to copy, so that little is lost between the copy and the cut; but
-    no more than `most`, for a process may write as fast. What can't be copied whole is removed. Raises OSError."""
+def _copy(source: int, part: range, target: Path) -> None:
+    """Copies a part of a file. What can't be copied whole is removed. Raises OSError."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _SAFE, 0o600)
+    start = part.start
     try:
         with os.fdopen(descriptor, "wb") as written:
-            end = start + most
-            while block := os.pread(source, min(_BLOCK, end - start), start):
+            while block := os.pread(source, min(_BLOCK, part.stop - start), start):
                 written.write(block)
                 start += len(block)
     except OSError:

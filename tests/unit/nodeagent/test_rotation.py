@@ -89,12 +89,12 @@ def test_the_time_to_the_next_look_follows_the_growth() -> None:
 
 
 def test_of_a_log_that_fills_up_again_within_a_second_its_last_words_are_kept(folder: Path) -> None:
-    log = Log(folder, 5, 3, 0.0)
+    log = Log(folder, 8, 3, 0.0)
     for number, now in enumerate((1.0, 1.1, 1.2, 1.1 + KEEP_SECONDS)):
-        (folder / logs.CURRENT).write_text(f"{number}" * 6)
+        (folder / logs.CURRENT).write_text(f"{number}" * 9)
         log.look(now)
         assert logs.size_of(folder) == 0
-    assert [(folder / f"{n}.log").read_text() for n in (1, 2)] == ["3" * 6, "2" * 5]
+    assert [(folder / f"{n}.log").read_text() for n in (1, 2)] == ["3" * 9, "2" * 9]
 
 
 def test_a_log_that_nobody_writes_to_is_left_alone_until_somebody_does(
