@@ -91,7 +91,7 @@ def test_a_second_machine_joins_and_is_reached(machines: tuple[Machine, Machine]
     with machines[1].running_agent(log, "--data-dir", str(data), "--address", "s2.example"):
         eventually(lambda: address_of(open_first, "s2") == "s2.example", "the address is that which was given")
         eventually(lambda: "s2.example" in endpoints(open_first), "its instances are told anew")
-    open_first.cli("delete", "task", "reach")
+        open_first.cli("delete", "task", "reach")
     assert "address: the one from which the API is dialled → s2.example" in log.read_text()
 
 

@@ -79,7 +79,7 @@ def test_the_first_task_runs_on_two_machines(
     try:
         *before, follow = first_task[0][1:]
         assert follow == "starlink logs -f hello"
-        assert "task default/hello created" in one.types(before)
+        assert "task.starlink.dev/hello created" in one.types(before)
         eventually(lambda: starlink.condition("task", "hello", "Ready") == "True", "the first task runs")
         assert one.types([follow.replace("-f ", "")]), "it has said something"
         assert "starlink agent --kubeconfig s2.kubeconfig" in one.types(here)
@@ -89,7 +89,7 @@ def test_the_first_task_runs_on_two_machines(
         with two.machine.running(homes[1] / "agent.log", "env", f"HOME={homes[1]}", "bash", "-c", run):
             eventually(lambda: starlink.condition("server", "s2", "Ready") == "True", "the second machine joins")
             scaled = [line.replace("replicas: 2", "replicas: 4") for line in before if "starlink up" not in line]
-            assert "task default/hello configured" in one.types(scaled)
+            assert "task.starlink.dev/hello configured" in one.types(scaled)
             eventually(lambda: on_both(starlink), "it runs on both")
         one.types(["starlink down --tasks"])
         two.types([f"elsewhere down --tasks --data-dir {homes[1] / 'agent'}"])
