@@ -55,6 +55,14 @@ CASES: tuple[Case, ...] = (
         200,
     ),
     patching(
+        "JSON patch: an index of n zeros",
+        WIDGETS,
+        free,
+        lambda n: [{"op": "test", "path": f"/spec/free/list/{'0' * n}x", "value": 1}],
+        JSON_PATCH,
+        200_000,
+    ),
+    patching(
         "JSON patch: n doublings",
         WIDGETS,
         lambda _n: widget(free={"a": {"b": "c"}}),

@@ -147,6 +147,8 @@ class Host:
             raise _occupied(user, earlier)
         if sharing:
             return True
+        if siblings := self._siblings_unseen(record, user):
+            raise _unseen(user, siblings)
         if self._is_undecided(record.uid, user) or await self._is_used(user):
             return False
         await self.clearing.clear(user.uid)
@@ -162,6 +164,18 @@ class Host:
             and record.user.uid == user.uid
             and not record.finished
             and (record.prepared or record.uid in self._settled)
+        ]
+
+    def _siblings_unseen(self, record: Record, user: TaskUser) -> list[Record]:
+        """Other instances of its Task that may live as the user, and have not been looked at yet."""
+        undecided = self.undecided()
+        return [
+            other
+            for other in self.records()
+            if other.uid != record.uid
+            and (other.namespace, other.task, other.task_uid) == (record.namespace, record.task, record.task_uid)
+            and other.uid in undecided
+            and undecided[other.uid].uid == user.uid
         ]
 
     def _is_undecided(self, uid: str, user: TaskUser) -> bool:
@@ -201,6 +215,15 @@ class Host:
         write to the disk let a heartbeat through in between."""
         async with self._turns:
             await asyncio.sleep(0)
+
+
+def _unseen(user: TaskUser, siblings: Sequence[Record]) -> NotYet:
+    names = ", ".join(sorted(str(one.key) for one in siblings)[:_MOST_NAMED])
+    return NotYet(
+        BUSY,
+        f"it starts as the user {user.uid} of its task once the agent, which was started anew, has looked at {names}",
+        costly=False,
+    )
 
 
 def _occupied(user: TaskUser, by: Sequence[Record]) -> NotYet:

@@ -125,8 +125,7 @@ class Writer:
     def _overlay(self, kind: Kind, key: ObjectKey, written: bytes) -> None:
         """Shows one's own write in the cache, before the watch does."""
         cache = self._observed.cache(kind)
-        left = _left_decoder.decode(written)
-        if left.kind == "Status" or (left.metadata.deleting and not left.metadata.finalizers):
+        if _is_gone(written):
             cache.overlay_gone(key)
         else:
             cache.overlay(written)
@@ -172,6 +171,15 @@ class _Left(msgspec.Struct):
 
 
 _left_decoder = msgspec.json.Decoder(_Left)
+
+
+def _is_gone(written: bytes) -> bool:
+    """Whether an object is there no more after a write; one that can't be read is there."""
+    try:
+        left = _left_decoder.decode(written)
+    except msgspec.MsgspecError:
+        return False
+    return left.kind == "Status" or (left.metadata.deleting and not left.metadata.finalizers)
 
 
 def _is_ours(found: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -64,7 +64,7 @@ def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> 
     resource = write.resource
     old = encoding.to_object(current, resource)
     check_preconditions(write, old, config["metadata"])
-    kept = managed.read(old["metadata"]) or ()
+    kept = managed.stored(old["metadata"]) or ()
     wanted, entries = managed.applied(
         resource.schema.node,
         without_managed(old),

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from starlink.api.timestamp import format_time
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.resource import Registry, Resource
-from starlink.apiserver.upkeep.ownership import Owner
+from starlink.apiserver.upkeep.ownership import UNKNOWN, Owner
 from starlink.store.base import Key
 
 REASON = "OwnerRefInvalidNamespace"
@@ -55,7 +55,7 @@ def bond(dependent: Key, owner: Owner, kind: Resource | None, uid_at: Callable[[
     if kind.namespaced and not dependent.namespace:
         return Bond.MISPLACED
     place = Key(kind.storage, dependent.namespace if kind.namespaced else "", owner.name)
-    return Bond.SOLID if uid_at(place) == owner.uid else Bond.GONE
+    return Bond.SOLID if uid_at(place) in (owner.uid, UNKNOWN) else Bond.GONE
 
 
 def invalid_namespace(resource: Resource, dependent: Key, uid: str, owner: Owner, now: float) -> Obj:

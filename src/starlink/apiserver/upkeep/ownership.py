@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Set
+from typing import Any
 
 import msgspec
 
@@ -35,14 +36,45 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_loose = msgspec.json.Decoder(dict[str, Any])
+
+UNKNOWN = ""
+"""The uid of what is there and can't be read: it may be anybody's owner, so that it is never taken for gone."""
 
 
 def metadata(record: Record) -> Metadata:
-    """The metadata of a stored object; of what is none, nobody's."""
+    """The metadata of a stored object. What can't be read of it is taken for nothing, but an owner for one of a kind
+    that nobody knows, so that the object is kept."""
     try:
         return _head.decode(record.body).metadata
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Metadata("")
+        return _what_can_be_read(record.body)
+
+
+def _what_can_be_read(body: bytes) -> Metadata:
+    try:
+        found = _loose.decode(body).get("metadata")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    meta = found if isinstance(found, dict) else {}
+    uid, deleted = meta.get("uid"), meta.get("deletionTimestamp")
+    finalizers, owners = (given if isinstance(given := meta.get(field), list) else [] for field in _LISTS)
+    return Metadata(
+        uid=uid if isinstance(uid, str) else UNKNOWN,
+        finalizers=[one for one in finalizers if isinstance(one, str)],
+        deletionTimestamp=deleted if isinstance(deleted, str) else None,
+        ownerReferences=[_owner(one) for one in owners],
+    )
+
+
+def _owner(given: Any) -> Owner:
+    told = given if isinstance(given, dict) else {}
+    parts = {field: value for field in _TEXTS if isinstance(value := told.get(field), str)}
+    return Owner(**{"uid": UNKNOWN, **parts}, blockOwnerDeletion=told.get("blockOwnerDeletion") is True)
+
+
+_LISTS = ("finalizers", "ownerReferences")
+_TEXTS = ("uid", "apiVersion", "kind", "name")
 
 
 class Ownership:
@@ -76,7 +108,8 @@ class Ownership:
         key, meta = record.key, metadata(record)
         self._forget(key)
         self._uids[key] = meta.uid
-        self._live[meta.uid] = key
+        if meta.uid != UNKNOWN:
+            self._live[meta.uid] = key
         if meta.ownerReferences:
             self._owners[key] = tuple(owner.uid for owner in meta.ownerReferences)
             for uid in self._owners[key]:

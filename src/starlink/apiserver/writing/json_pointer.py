@@ -14,7 +14,8 @@ Holder = dict[str, Any] | list[Any]
 APPEND = "-"
 """The key of the place behind a list's last entry, to which only something new can be added."""
 
-_INDEX = re.compile(r"([+-]?)0*([0-9]{1,19})")
+_INDEX = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]{0,19})")
+_MOST_SHOWN = 100
 
 
 class Misfit(Exception):
@@ -83,8 +84,8 @@ def _unescaped(part: str) -> str:
 def _index(key: str, size: int) -> int:
     number = _INDEX.fullmatch(key)
     if not number:
-        raise Misfit(f'value was not a proper array index: "{key}"')
-    index = int(number[1] + number[2])
+        raise Misfit(f'value was not a proper array index: "{key[:_MOST_SHOWN]}"')
+    index = int(number[1] + (number[2] or "0"))
     if not -size <= index < size:
         raise Misfit(f"Unable to access invalid index: {index}")
     return index % size

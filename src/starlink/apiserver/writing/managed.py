@@ -3,6 +3,9 @@
 https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
+import contextlib
+import datetime
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -23,6 +26,7 @@ KUBECTL = "kubectl"
 Obj = dict[str, Any]
 
 _LOOSE = Node(preserve=True)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _OF_THE_SERVER = (
     "name", "namespace", "generateName", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
@@ -82,7 +86,20 @@ def given(new: Obj, old: Obj) -> tuple[Entry, ...] | None:
             brought = ()
         if brought != ():
             return brought
-    return read(old)
+    return stored(old)
+
+
+def stored(metadata: Obj) -> tuple[Entry, ...] | None:
+    """The entries of a stored object, as from `read`, but for those that can't be read: a server of another version may
+    have let them in."""
+    given = metadata.get("managedFields")
+    if not isinstance(given, list) or given in ([], [{}]):
+        return read(metadata)
+    entries = []
+    for index, entry in enumerate(given):
+        with contextlib.suppress(StatusError):
+            entries.append(_read(entry, index))
+    return tuple(entries)
 
 
 def _read(entry: Any, index: int) -> Entry:
@@ -91,11 +108,14 @@ def _read(entry: Any, index: int) -> Entry:
             str(entry.get("manager", "")),
             entry["operation"],
             entry["apiVersion"],
-            entry.get("subresource", ""),
+            entry.get("subresource") or "",
             entry.get("time") or "",
         )
         fields = entry.get("fieldsV1") or {}
-        if writer.operation not in (APPLY, UPDATE) or not isinstance(fields, dict):
+        texts = (writer.api_version, writer.subresource, writer.time)
+        if writer.operation not in (APPLY, UPDATE) or not isinstance(fields, dict) or not all(map(_is_text, texts)):
+            raise TypeError
+        if writer.time and not _is_time(writer.time):
             raise TypeError
     except (KeyError, TypeError, AttributeError):
         cause = Cause(
@@ -106,6 +126,21 @@ def _read(entry: Any, index: int) -> Entry:
         )
         raise errors.invalid("", "", "", (cause,)) from None
     return Entry(writer, fields)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_time(text: str) -> bool:
+    """Whether clients in Go can read it: https://www.rfc-editor.org/rfc/rfc3339"""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def written(entries: Sequence[Entry]) -> list[Obj]:

@@ -85,6 +85,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "namespace": _STRING,
     "uid": _STRING,
     "resourceVersion": _STRING,
+    "selfLink": _STRING,
     "finalizers": (list, "a list of strings"),
     "ownerReferences": (list, "a list"),
     "managedFields": (list, "a list"),
@@ -153,6 +154,9 @@ def _check_owner(owner: Obj, place: str) -> Iterator[Cause]:
     for field in ("apiVersion", "kind", "name", "uid"):
         if not isinstance(owner.get(field), str) or not owner[field]:
             yield Cause("FieldValueRequired", "Required value: must not be empty", f"{place}.{field}")
+    for field in ("blockOwnerDeletion", "controller"):
+        if not isinstance(owner.get(field), bool | None):
+            yield _invalid(f"{place}.{field}", owner[field], "must be true or false")
     version = owner.get("apiVersion")
     if isinstance(version, str) and version and not _is_group_version(version):
         yield _invalid(f"{place}.apiVersion", version, "must be <group>/<version> or <version>")

@@ -240,3 +240,25 @@ def test_an_entry_knows_its_writer_whatever_the_time() -> None:
     entry = Entry(who("one"), {})
     assert entry.is_of(replace(who("one"), time="later"))
     assert not entry.is_of(who("one", UPDATE))
+
+
+WRONG_ENTRIES = [
+    {"time": "garbage"},
+    {"time": "2020-13-01T00:00:00Z"},
+    {"time": "2020-01-01"},
+    {"time": 3},
+    {"subresource": 3},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_ENTRIES, ids=str)
+def test_entries_that_go_clients_cannot_read_are_not_taken(wrong: dict[str, Any]) -> None:
+    good = {
+        "manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}},
+        "time": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    before, after = {"managedFields": [good]}, {"managedFields": [{**good, **wrong}]}
+    kept = managed.given(after, before)
+    assert kept is not None and managed.written(kept) == [good]
+    mixed = managed.stored({"managedFields": [{**good, **wrong}, good]})
+    assert mixed is not None and managed.written(mixed) == [good], "one that is stored locks nothing"

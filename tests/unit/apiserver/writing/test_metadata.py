@@ -23,6 +23,9 @@ def test_what_is_right() -> None:
     [
         ({"name": ""}, "name", "Required value: must not be empty"),
         ({"uid": None}, "uid", "Required value: must not be empty"),
+        ({"blockOwnerDeletion": "x"}, "blockOwnerDeletion", 'Invalid value: "x": must be true or false'),
+        ({"blockOwnerDeletion": 1}, "blockOwnerDeletion", "Invalid value: 1: must be true or false"),
+        ({"controller": "yes"}, "controller", 'Invalid value: "yes": must be true or false'),
         ({"apiVersion": "a/b/c"}, "apiVersion", 'Invalid value: "a/b/c": must be <group>/<version> or <version>'),
     ],
 )
