@@ -79,7 +79,7 @@ def plan_round(
             return _left_alone(declared[key], contained.unread.tasks[key], assignments, health, world.now)
         if key in contained.tasks:
             return invalid(declared[key], contained.tasks[key], assignments, health, world.now)
-        return abandon(key, assignments, health)
+        return abandon(key, assignments, health, world.now)
 
     plans: list[Plan] = []
     for key in (key for key in keys if key not in bulkhead.errors):

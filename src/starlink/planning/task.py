@@ -169,9 +169,11 @@ def releases(assignments: Sequence[Assignment], health: Health) -> list[ReleaseF
     return [_release(a) for a in assignments if a.metadata.deleting and _may_go(a, health)]
 
 
-def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health) -> Plan:
+def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
     """The plan for assignments whose task is gone."""
-    return Plan(TASK, key, tuple(_stray_actions(assignments, health)), "the task is gone")
+    going = (a for a in assignments if a.metadata.deleting and not unclear(a))
+    actions = (*_stray_actions(assignments, health), *doubts(going, health, now))
+    return Plan(TASK, key, actions, "the task is gone")
 
 
 def _reason(removals: Sequence[Action], creations: Sequence[Action]) -> str:

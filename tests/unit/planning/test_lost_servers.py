@@ -162,6 +162,21 @@ def test_of_a_server_that_is_not_heard_nothing_is_said_to_run() -> None:
     assert (told.reason, told.conditions[0].type, told.conditions[0].status) == ("ServerUnknown", "Ready", "Unknown")
 
 
+def test_nor_does_what_a_deleted_task_has_left_there() -> None:
+    """What waits for its end asks of its phase whether somebody can stop it."""
+    cluster = Cluster()
+    for name in ("s1", "s2"):
+        cluster.server(name)
+    task = cluster.task("web", replicas=2)
+    cluster.settle()
+    cluster.silence["s1"] = 20.0
+    cluster.delete(task)
+    for _ in range(10):
+        cluster.round()
+        cluster.agents()
+    assert phases(cluster) == {"s1": ("Unknown", False)}
+
+
 def test_a_storm_is_no_news_of_what_runs_either_and_its_end_is() -> None:
     cluster = Cluster()
     for name in ("s1", "s2", "s3", "s4"):
