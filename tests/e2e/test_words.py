@@ -24,6 +24,7 @@ def test_an_unknown_field_has_ours_beside_it(starlink: Starlink, kubectl: Kubect
     for said in told(starlink, kubectl, task({}, image="nginx", env={"A": "b"}, frob=1)):
         assert 'unknown field "spec.template.image" (a Task runs a program, not an image: name an archive in ' in said
         assert 'unknown field "spec.template.env.A" (env is a list, such as [{name: LEVEL, value: info}])' in said
+        assert "is invalid: patch" not in said
         assert 'unknown field "spec.template.frob", ' in said and said.count("not an image") == 1
 
 

@@ -50,11 +50,12 @@ def used(starlink: Starlink, client: httpx.Client) -> Used:
 def _sizes(folder: Path) -> dict[str, int]:
     """The bytes on the disk of each file below a folder; what goes meanwhile is left out."""
     sizes = {}
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            found = path.lstat()
-            if stat.S_ISREG(found.st_mode):
-                sizes[str(path.relative_to(folder))] = found.st_blocks * 512
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode):
+                    sizes[str(path.relative_to(folder))] = found.st_blocks * 512
     return sizes
 
 

@@ -205,7 +205,11 @@ def assignment(
     """An Assignment with its Events; None for what may not be read. `is_here` is whether it runs on this machine."""
     spec, status = found.spec, found.status
     words = f"logs {found.name} -n {found.metadata.namespace}"
-    output = f"`{command(words)}`" if is_here else f"on {spec.server}, with the data directory of its agent: `starlink {words} --data-dir DIR`"
+    output = (
+        f"`{command(words)}`"
+        if is_here
+        else f"on {spec.server}, with the data directory of its agent: `starlink {words} --data-dir DIR`"
+    )
     facts = {
         "Task": found.task,
         "Server": spec.server,

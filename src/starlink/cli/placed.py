@@ -1,5 +1,6 @@
 """Manifests, each with the kind that the cluster knows and the namespace that it goes to."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,4 +53,9 @@ def _kind(resources: Resources, manifest: Manifest) -> Kind:
 
 def refusal(manifest: Manifest, error: ClientError) -> str:
     """What the API says against a manifest, in words that help: of what other systems call otherwise, and patterns."""
-    return f"{manifest.where}: {with_words(with_habits(str(error)) if manifest.kind == TASK.kind else str(error))}"
+    said = _OF_A_PATCH.sub("", str(error))
+    return f"{manifest.where}: {with_words(with_habits(said) if manifest.kind == TASK.kind else said)}"
+
+
+_OF_A_PATCH = re.compile(r'^\s*"" is invalid: patch: Invalid value: "[^"]*": (?=strict decoding error)')
+"""What Kubernetes says before it comes to what is wrong with an object that is applied."""
