@@ -20,6 +20,7 @@ from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.memo import SHORT, Memo, length, remembered
 from starlink.apiserver.message import Request, User
 from starlink.apiserver.reading import accepting
+from starlink.apiserver.schema import stored
 from starlink.apiserver.writing import fieldset, metadata, options
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
@@ -133,6 +134,29 @@ async def test_what_was_counted_of_a_kind_goes_with_it(core: Core) -> None:
     counted = (await core("GET", "/metrics")).body
     assert b'resource="gadgets"' not in counted
     assert b'resource="customresourcedefinitions"' in counted
+
+
+async def test_nothing_compiled_is_kept_of_a_kind_that_went(core: Core) -> None:
+    crds, kept = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", stored._shelf
+    before = len(kept), kept.size
+    for number in range(5):
+        plural = f"gizmos{number}"
+        names = {"plural": plural, "singular": f"gizmo{number}", "kind": f"Gizmo{number}"}
+        schema = {"openAPIV3Schema": {"type": "object", "properties": {plural: {"type": "string"}}}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+        spec = {"group": "kept.example.com", "scope": "Cluster", "names": names, "versions": [version]}
+        name, path = f"{plural}.kept.example.com", f"/apis/kept.example.com/v1/{plural}"
+        assert (await core("POST", crds, {"metadata": {"name": name}, "spec": spec})).status == 201
+        async with asyncio.timeout(20):
+            while (await core("GET", path)).status != 200:
+                await asyncio.sleep(0.01)
+            gizmo = {"apiVersion": "kept.example.com/v1", "kind": f"Gizmo{number}", "metadata": {"name": "a"}}
+            assert (await core("POST", path, gizmo)).status == 201
+            assert len(kept) > before[0]
+            await core("DELETE", f"{crds}/{name}")
+            while (await core("GET", path)).status != 404:
+                await asyncio.sleep(0.01)
+    assert (len(kept), kept.size) == before
 
 
 async def test_usual_decisions_are_kept(core: Core) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ class Definitions:
         stored = {record.key.name: record for record in self._objects.store.list(CRDS)}
         for resource in self._registry.all():
             if resource.custom and f"{resource.plural}.{resource.group}" not in stored:
-                self._registry.remove(resource.group, resource.plural)
+                self._withdraw(resource.group, resource.plural)
         for record in stored.values():
             await self._serve(record)
 
@@ -58,7 +58,7 @@ class Definitions:
     async def _follow(self, event: Event) -> None:
         if event.change is Change.DELETE:
             plural, _, group = event.record.key.name.partition(".")
-            self._registry.remove(group, plural)
+            self._withdraw(group, plural)
             self._ending.discard((group, plural))
             self._current.pop(f"{group}/{plural}", None)
             await self._serve_freed(group)
@@ -172,9 +172,17 @@ class Definitions:
         served = [_since(resource, before, record.revision) for resource in resources]
         if {r.version: r for r in served} == before:
             return
-        self._registry.remove(group, plural)
+        self._withdraw(group, plural, served)
         for resource in served:
             self._registry.add(resource)
+
+    def _withdraw(self, group: str, plural: str, followed_by: Sequence[Resource] = ()) -> None:
+        """Serves a kind no more, and keeps nothing compiled of it but what those that follow it have too."""
+        before = {one.schema for one in self._registry.all() if (one.group, one.plural) == (group, plural)}
+        self._registry.remove(group, plural)
+        for schema in before - {one.schema for one in followed_by}:
+            if isinstance(schema, StoredSchema):
+                schema.let_go()
 
     async def apply(self, resource: Resource, wanted: Obj) -> None:
         """Creates the CRD, or makes its spec what is wanted, and says Established."""

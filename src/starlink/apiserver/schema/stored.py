@@ -22,6 +22,9 @@ from starlink.apiserver.schema.structure import Node
 ROOM = 1024 * 1024
 """Bytes of JSON, descriptions not counted, of all schemas that are kept compiled: some 40 MB."""
 
+LEAST = 3 * 1024
+"""Of a schema, however short it is: its rules and its validator take some 100 KB all the same."""
+
 log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
@@ -61,6 +64,12 @@ class Shelf:
             while self.size > self._room and len(self._kept) > 1:
                 self.size -= self._kept.popitem(last=False)[1][1]
             return schema
+
+    def let_go(self, digest: bytes) -> None:
+        """Keeps it no longer."""
+        with self._lock:
+            if digest in self._kept:
+                self.size -= self._kept.pop(digest)[1]
 
 
 _shelf = Shelf(ROOM)
@@ -104,6 +113,10 @@ class StoredSchema:
         if self.digest not in _shelf:
             await aside.run(aside.LARGE, self._compiled)
 
+    def let_go(self) -> None:
+        """Keeps nothing compiled of it: it is served no more. Another kind with the same compiles it anew."""
+        _shelf.let_go(self.digest)
+
     def _compiled(self) -> StructuralSchema:
         known = _shelf.get(self.digest)
         if known is not None:
@@ -127,4 +140,4 @@ def _made(digest: bytes, openapi: Mapping[str, Any]) -> StructuralSchema:
     bare = keywords.bare(openapi)
     schema = StructuralSchema(bare, remembers=True)
     schema.compile()
-    return _shelf.keep(digest, schema, len(msgspec.json.encode(bare)))
+    return _shelf.keep(digest, schema, LEAST + len(msgspec.json.encode(bare)))
