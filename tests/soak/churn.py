@@ -16,7 +16,7 @@ STARLINK = "/apis/starlink.dev/v1alpha1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "churn.example.com"
 SERVICES = 4
-USUAL_BYTES = 2_000
+USUAL_BYTES = 3_500
 MERGE = {"content-type": "application/merge-patch+json"}
 
 
