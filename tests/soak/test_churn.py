@@ -22,8 +22,7 @@ WARM_LAPS = 4
 """After so many laps all code is loaded and what is bounded by a small number is full."""
 AT_ONCE = 3
 """Namespaces that are on their way out while the next lap begins."""
-GROWTH_MEGABYTES = {"apiserver": 32.0, "operator": 20.0, "agent": 10.0}
-"""The events that the API server keeps are of more objects than those that filled its history, and take more."""
+GROWTH_MEGABYTES = 20.0
 FILES_MEGABYTES = 64.0
 LOGS_MEGABYTES = 450.0
 """Six files of the audit log of 64 MB each, and those of the parts."""
@@ -50,7 +49,7 @@ def test_nothing_grows_with_what_has_come_and_gone(starlink: Starlink, tmp_path:
     assert after.megabytes <= before.megabytes + FILES_MEGABYTES
     assert after.logs <= LOGS_MEGABYTES
     for name, part in after.parts.items():
-        assert part.megabytes <= before.parts[name].megabytes + GROWTH_MEGABYTES[name], name
+        assert part.megabytes <= before.parts[name].megabytes + GROWTH_MEGABYTES, name
         assert part.descriptors <= before.parts[name].descriptors + SPARE_CONNECTIONS, name
         assert part.threads <= before.parts[name].threads + SPARE_THREADS, name
 
