@@ -1,4 +1,5 @@
-"""Many CRDs: those of six well-known projects, of which some have schemas of half a megabyte.
+"""What many CRDs cost an API server. The CRDs are those of six well-known projects; the longest schemas have half a
+megabyte.
 
 What others wait for while each is applied and while its kind is used for the first time, and what a restart takes, in
 time and memory. The server is a process of its own on SQLite, over TLS, authorizing and validating; a client beside the

@@ -7,6 +7,8 @@ headers are literals without indexing (RFC 7541, section 6.2.2), which need no t
 
 from collections.abc import Callable
 
+from starlink.apiserver.protobuf_wire import field
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
@@ -15,7 +17,7 @@ _WINDOW = 2**30
 
 def put(key: bytes, value: bytes) -> bytes:
     """An etcdserverpb.PutRequest: field 1 the key, field 2 the value."""
-    return b"\x0a%b%b\x12%b%b" % (_varint(len(key)), key, _varint(len(value)), value)
+    return field(1, key) + field(2, value)
 
 
 class GrpcPuts:
@@ -78,12 +80,3 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 def _literal(name: bytes, value: bytes) -> bytes:
     return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

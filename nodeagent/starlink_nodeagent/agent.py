@@ -139,7 +139,7 @@ class Agent:
         self._wake.set()
         before, now = change.old, change.new
         if before is not None and (now is None or now.uid != before.uid) and before.uid not in self._instances:
-            self._teller.forget(before.uid)  # of one that has an instance, what is told is forgotten with that
+            self._teller.forget(before.uid)  # the removal of an instance forgets its own reports
         if now is not None:
             held = self._instances.get(now.uid)
             self._teller.answer(now, held.record if held else None)

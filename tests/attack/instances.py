@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -87,6 +88,14 @@ class Bench:
         await instance.over()
         await self.host.release_user(instance.record.uid, instance.record.user)
         del self.held[instance.record.uid]
+
+
+def as_task(uid: int, *command: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """What a process of a task's user gets to see."""
+    return subprocess.run(
+        command, user=uid, group=uid, extra_groups=[], env=env or {"PATH": os.environ["PATH"]}, cwd="/",
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from bench.core import core
 from bench.growing.case import CRDS, MERGE, named, send
+from tests.attack.prepared import ask
 
 from starlink.apiserver.cel import library
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
 from starlink.apiserver.policies.program import Compiler, Run
 from starlink.apiserver.schema import crd_checks
 
@@ -81,12 +80,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
     monkeypatch.setattr(library, "evaluate", watched)
     yield ran
-
-
-async def ask(api: Api, request: Request) -> tuple[int, Any]:
-    answer = await api.handle(request)
-    assert isinstance(answer, Response)
-    return answer.status, msgspec.json.decode(answer.body)
 
 
 async def test_a_crd_whose_rule_may_look_up_9_000_entries_among_60_000_is_refused(api: Api) -> None:

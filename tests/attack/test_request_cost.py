@@ -2,17 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from bench.core import AGENT, core
+from bench.core import AGENT
 from bench.growing import case, kind
 from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, YAML, named, send
-from bench.growth import prepare
+from tests.attack.prepared import api as api
+from tests.attack.prepared import ask
 
 from starlink.apiserver import aside, errors
 from starlink.apiserver.access import reviews
@@ -25,19 +24,6 @@ from starlink.manifest import MAX_DIRECTIVES
 
 SERVERS = "/apis/starlink.dev/v1alpha1/servers"
 BODY = 3 * 1024 * 1024
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with core(tmp_path) as made:
-        await prepare(made)
-        yield made
-
-
-async def ask(api: Api, request: Request) -> tuple[int, Any]:
-    answer = await api.handle(request)
-    assert isinstance(answer, Response)
-    return answer.status, msgspec.json.decode(answer.body)
 
 
 async def make(api: Api, path: str, obj: Any) -> None:

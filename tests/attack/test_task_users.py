@@ -11,13 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.attack.instances import NUMBERS, PYTHON, bench, needs_root
+from tests.attack.instances import NUMBERS, PYTHON, as_task, bench, needs_root
 from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
 from starlink_nodeagent import instance as instances
-from starlink_nodeagent import logs, procfs, supervisor, survivors
+from starlink_nodeagent import procfs, survivors
 from starlink_nodeagent.clearing import Clearing
 from starlink_nodeagent.command import command_of, directory_of
 from starlink_nodeagent.failure import Failure
@@ -29,14 +29,6 @@ from starlink_nodeagent.user import TaskUser
 
 pytestmark = needs_root
 FOREVER = "exec sleep 100000"
-
-
-def as_task(uid: int, *command: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """What a process of a task's user gets to see."""
-    return subprocess.run(
-        command, user=uid, group=uid, extra_groups=[], env=env or {"PATH": os.environ["PATH"]}, cwd="/",
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
 
 
 async def test_each_task_has_a_user_that_its_instances_share(tmp_path: Path) -> None:
@@ -92,216 +84,6 @@ async def test_a_neighbours_process_environment_memory_and_files_are_out_of_reac
             refusals = json.loads(done.stdout)
             assert set(refusals.values()) <= {"Permission denied", "Operation not permitted"}, refusals
         assert await site.host.processes.members(site.marker(victim), None) == pids
-
-
-async def test_how_a_run_ended_is_not_the_tasks_to_write(tmp_path: Path) -> None:
-    """Neither in its run's directory, nor by a descriptor that it inherits."""
-    async with bench(tmp_path) as site:
-        script = (
-            "ls /proc/self/fd > fds; for f in ../runs/1/exit ../runs/1/x ../runs/x ../x; do echo 0 > $f; done 2>/dev/null; "
-            'rm -rf ../runs/1 2>/dev/null; for fd in 0 3 4 5 6 7 8 9; do eval "echo 0 >&$fd"; done 2>/dev/null; '
-            "mv ../runs ../gone 2>/dev/null; exit 41"
-        )
-        instance = site.begin(site.record("liar", command=["sh", "-c", script], restart={"policy": "Never"}))
-        await instance.over()
-        assert (instance.record.phase, instance.record.exit_code) == ("Exited", 41)
-        directory = site.work(instance).parent
-        left = {path.name for path in directory.iterdir() if not path.name.startswith(".record")}
-        assert left == {"record.json", "runs", "work", "logs"}
-        assert (site.work(instance) / "fds").read_text().split() == ["0", "1", "2", "3"], "3 is ls's own"
-        status = (directory / "runs" / "1" / "exit").stat()
-        assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o600)
-
-
-async def test_a_task_may_open_its_output_by_path_and_reach_nothing_else_of_it(tmp_path: Path) -> None:
-    async with bench(tmp_path) as site:
-        script = (
-            "echo one; echo two >> /dev/stderr; echo three >> /dev/stdout; "
-            "ls ../logs; ls /proc/self/fd/1/; ls $(dirname $(readlink /proc/self/fd/2)); echo four"
-        )
-        instance = site.begin(site.record("open", command=["sh", "-c", script], restart={"policy": "Never"}))
-        await instance.over()
-        folder = site.work(instance).parent / "logs"
-        said = (folder / "current.log").read_text()
-        lines = said.splitlines()
-        assert lines[:3] == ["one", "two", "three"] and lines[-1] == "four" and len(lines) == 7, said
-        about = (folder / "current.log").stat()
-        assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (site.uid(instance), 0o600)
-        assert (folder.stat().st_uid, stat.S_IMODE(folder.stat().st_mode)) == (0, 0o700)
-        neighbour = as_task(site.uid(instance) + 1, "cat", str(folder / "current.log"))
-        assert "Permission denied" in neighbour.stderr
-
-
-async def test_what_the_supervisor_says_of_an_end_is_not_in_the_log(tmp_path: Path) -> None:
-    async with bench(tmp_path) as site:
-        instance = await site.run("quiet", f"echo mine; echo error >&2; {FOREVER}")
-        log = site.work(instance).parent / "logs" / "current.log"
-        await soon(lambda: log.read_text() == "mine\nerror\n", "it has said what it says")
-        await site.end(instance)
-        assert instance.record.signal == "SIGTERM" and log.read_text() == "mine\nerror\n"
-        failing = site.begin(site.record("failing", command=["sh", "-c", "exec /"], restart={"policy": "Never"}))
-        await failing.over()
-        assert "/" in (site.work(failing).parent / "logs" / "current.log").read_text(), "but what its own shell says is"
-
-
-OWNER = """
-import ctypes, fcntl, os, sys
-own = os.open("/proc/self/fd/1", os.O_RDWR)
-{act}
-open("done", "w").close()
-"""
-ACTS = {
-    "sparse": "os.pwrite(own, b'the end', 1 << 40)",
-    "end of the range": "os.pwrite(own, b'x', (1 << 63) - 4097)",
-    "shut": "os.fchmod(own, 0)",
-    "set-uid": "os.fchmod(own, 0o6777)",
-    "locked": "fcntl.flock(own, fcntl.LOCK_EX); fcntl.lockf(own, fcntl.LOCK_EX)",
-    "linked": "os.link('/proc/self/fd/1', 'log', follow_symlinks=True)",
-}
-
-
-@pytest.mark.parametrize("act", ACTS)
-async def test_what_a_task_does_to_its_log_harms_neither_its_rotation_nor_its_next_run(
-    tmp_path: Path, act: str
-) -> None:
-    """It goes on holding what it did, from a session of its own."""
-    limits = {"maxSize": "10Ki", "maxFiles": 3}
-    async with bench(tmp_path) as site:
-        source = OWNER.format(act=f"try: {ACTS[act]}\nexcept OSError: pass")
-        (tmp_path / "owner.py").write_text(source)
-        (tmp_path / "owner.py").chmod(0o644)
-        script = f"{PYTHON} {tmp_path}/owner.py; i=0; while test $i -lt 400; do i=$((i+1)); echo $i-----------------------------; done; touch full; {FOREVER}"
-        instance = await site.run("owner", script, logs=limits)
-        await soon((site.work(instance) / "full").exists, "the log is full")
-        assert (site.work(instance) / "done").exists()
-        folder = site.work(instance).parent / "logs"
-        assert logs.rotate(folder, 10 * 1024, 3)
-        sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-        assert sizes.pop("current.log") == 0 and sizes.keys() == {"1.log"} and sizes["1.log"] <= 10240 * 5 / 4
-        again = sum(1 for _ in living(site.uid(instance)))
-        for pid in [*living(site.uid(instance))]:
-            os.kill(pid, signal.SIGKILL)
-        await soon(lambda: instance.record.run == 2 and instance.record.phase == "Running", "it runs again")
-        assert again and not instance.record.finished
-        await site.end(instance)
-
-
-LEASER = """
-import fcntl, os, signal
-log = os.open("/proc/self/fd/1", os.O_RDONLY)
-null = os.open("/dev/null", os.O_RDWR)
-for number in (0, 1, 2):
-    os.dup2(null, number)
-os.kill(os.getppid(), signal.SIGKILL)
-os.setsid()
-while True:
-    try:
-        fcntl.fcntl(log, 1024, {kind})  # F_SETLEASE
-        break
-    except BlockingIOError:
-        pass
-open("leased", "w").close()
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-while True:
-    signal.pause()
-"""
-
-
-@pytest.mark.parametrize("kind", ["fcntl.F_RDLCK", "fcntl.F_WRLCK"])
-async def test_a_lease_on_a_log_holds_up_nobody(tmp_path: Path, kind: str) -> None:
-    """The supervisor is killed first, which has the file open; then opening it would wait for 45 s."""
-    async with bench(tmp_path) as site:
-        instance = await site.run("lease", FOREVER)
-        uid, work = site.uid(instance), site.work(instance)
-        folder = work.parent / "logs"
-        instance.leave()
-        await instance.over()
-        log = os.open(folder / "current.log", os.O_WRONLY | os.O_APPEND)
-        for pid in [*living(uid)]:
-            os.kill(pid, signal.SIGKILL)
-        source = LEASER.format(kind=kind).replace("os.kill(os.getppid(), signal.SIGKILL)", "")
-        holder = subprocess.Popen(
-            [PYTHON, "-c", source], user=uid, group=uid, extra_groups=[], env={}, cwd=work, stdout=log, stderr=log
-        )
-        os.close(log)
-        try:
-            await soon((work / "leased").exists, "it has the lease")
-            with pytest.raises(BlockingIOError):
-                os.close(os.open(folder / "current.log", os.O_RDWR | os.O_NONBLOCK))
-            assert logs.rotate(folder, 0, 3) is False
-            os.close(logs.open_for(TaskUser(str(uid), uid, uid, alone=True), folder))
-            (folder / "current.log").write_text("a new one, which nobody holds")
-            assert logs.rotate(folder, 5, 3) is True and holder.poll() is None
-        finally:
-            holder.kill()
-            holder.wait()
-
-
-@pytest.mark.parametrize(
-    "lie", ["fifo", "link to a device", "20 digits", "300", "minus", "a folder", "superscript", "a link", "cut short"]
-)
-async def test_an_exit_file_within_reach_may_hold_anything(tmp_path: Path, lie: str) -> None:
-    """As without root, or where an earlier agent left it to the task."""
-    path = tmp_path / "exit"
-    match lie:
-        case "fifo":
-            os.mkfifo(path)
-        case "link to a device":
-            path.symlink_to("/dev/zero")
-        case "20 digits":
-            path.write_text("1" * 20 + "\n")
-        case "300":
-            path.write_text("300\n")
-        case "minus":
-            path.write_text("-1\n")
-        case "a folder":
-            path.mkdir()
-        case "superscript":
-            path.write_text("²\n")
-        case "a link":
-            (tmp_path / "other").write_text("0\n")
-            path.symlink_to(tmp_path / "other")
-        case _:
-            path.write_text("12")
-    told = supervisor.exit_of(tmp_path)
-    assert (told.code, told.cause) == (None, supervisor.SUPERVISOR_LOST)
-
-
-async def test_an_exit_file_of_the_earlier_layout_is_read(tmp_path: Path) -> None:
-    (tmp_path / "exit").write_text("7\n")
-    assert supervisor.exit_of(tmp_path).code == 7
-
-
-FORMER_SCRIPT = """\
-trap : HUP INT QUIT TERM USR1 USR2
-echo $$ > pid
-work=$1; shift
-(cd "$work" && exec "$@")
-echo $? > exit
-"""
-
-
-async def test_an_instance_of_an_agent_with_one_user_for_all_goes_on_as_it_was(tmp_path: Path) -> None:
-    """It is adopted, its exit code is read where the former supervisor wrote it, and it is started again as before."""
-    async with bench(tmp_path) as site:
-        record = site.record("former", command=["sh", "-c", "sleep 1; exit 9"], restart={"policy": "Never"})
-        record.prepared, record.run, record.phase = True, 1, "Running"
-        await site.host.journal.save(record)
-        directory = site.host.journal.directory(record.uid)
-        for part in ("work", "runs/1"):
-            (directory / part).mkdir(parents=True)
-            os.chown(directory / part, 65534, 65534)
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", FORMER_SCRIPT, "starlink-run", "../../work/", "sh", "-c", "sleep 1; exit 9"],
-            cwd=directory / "runs" / "1", env={"PATH": os.environ["PATH"], "STARLINK_RUN": f"{record.uid}/1"},
-            user=65534, group=65534, extra_groups=[], start_new_session=True,
-        )  # fmt: skip
-        (loaded,) = site.host.journal.load().records
-        assert loaded.user is not None and loaded.user.uid == 65534
-        instance = site.begin(loaded)
-        await instance.over()
-        assert (loaded.phase, loaded.exit_code, loaded.user.alone) == ("Exited", 9, False)
-        assert child.wait(10) == 0
 
 
 async def test_a_forged_marker_makes_no_member(tmp_path: Path) -> None:

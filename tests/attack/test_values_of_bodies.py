@@ -1,12 +1,8 @@
 """A body of more values than one call may read is refused before it is read, and no text is taken for values."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from bench.core import core
 from bench.growing import kind, messages
 from bench.growing.case import (
     APPLY,
@@ -21,29 +17,16 @@ from bench.growing.case import (
     named,
     send,
 )
-from bench.growth import prepare
+from tests.attack.prepared import api as api
+from tests.attack.prepared import ask
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
 from starlink.apiserver.writing import bodies
 from starlink.apiserver.writing.values import MAX_VALUES
 from starlink.store.base import Key
 
 LIMIT = f"is too large: limit is {MAX_VALUES} names and values"
 BODY = 3 * 1024 * 1024
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with core(tmp_path) as made:
-        await prepare(made)
-        yield made
-
-
-async def ask(api: Api, request: Request) -> tuple[int, Any]:
-    answer = await api.handle(request)
-    assert isinstance(answer, Response)
-    return answer.status, msgspec.json.decode(answer.body)
 
 
 def config_map(data: bytes) -> bytes:

@@ -60,8 +60,8 @@ class _Piece:
 
 
 def _settle(future: Future[T], work: Callable[[], T]) -> None:
-    """What `work` gives, or raises, is what the future does. An event loop's future takes no StopIteration: who waits
-    for it would wait for ever."""
+    """Runs `work` and gives the future its result or its exception. A StopIteration becomes a RuntimeError: an asyncio
+    future refuses a StopIteration, so that the request which awaits the future would never end."""
     try:
         future.set_result(work())
     except StopIteration as error:

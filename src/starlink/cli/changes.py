@@ -77,7 +77,7 @@ def _between(old: Any, new: Any, steps: Steps, secret: bool) -> Iterator[Change]
 
 
 def _parts(value: Any, other: Any) -> dict[str, Any] | None:
-    """What it consists of by the last step of the path; None for what is told as a whole."""
+    """The parts of a list or an object, each by the last step of its path. None for a value that is shown whole."""
     if isinstance(value, _Absent):
         return {} if isinstance(other, dict | list) and other else None
     if not isinstance(other, type(value)) and not (isinstance(other, _Absent) and value):

@@ -23,8 +23,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table below a heading, whose last column is text that may take several lines. `otherwise` is said when there is
-    no line, `more` below the lines. `toned` are the columns that show the tone."""
+    """A heading and a table. The text of the table's last column may wrap over several lines.
+
+    `otherwise` stands in place of a table without lines, `more` stands below the lines, and `toned` names the columns
+    that show the tone.
+    """
 
     heading: str
     columns: Sequence[Column]

@@ -39,8 +39,8 @@ _TAKES: dict[str, tuple[common.Common, ...]] = {
 
 
 class Lazy(click.Group):
-    """A group whose subcommands are imported when they are used. It gives each the common options that mean something
-    to it."""
+    """A group that imports a subcommand when the subcommand is called, and adds the common options that the subcommand
+    takes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

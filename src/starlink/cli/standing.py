@@ -34,7 +34,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A server of this machine whose agent is being started, and its heartbeat before that."""
+    """The name of a server of this machine, and the server's last heartbeat before `up` started the server's agent."""
 
     name: str
     before: Beat

@@ -94,10 +94,10 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
 
 
 def _has_expired(until: str, now: float) -> bool:
-    """Both times are the control side's: it was the API server that said until when the token is good."""
+    """Whether the token has expired by now. The API server's clock set `until`, so the agent's clock plays no part."""
     try:
         return parse_time(until) <= now
-    except ValueError:  # an agent that has no token, or tells of none
+    except ValueError:  # the agent has reported no expiry of its token
         return False
 
 

@@ -22,9 +22,6 @@ from starlink.apiserver.schema.structure import Node
 ROOM = 1024 * 1024
 """Bytes of JSON, descriptions not counted, of all schemas that are kept compiled: some 40 MB."""
 
-LEAST = 3 * 1024
-"""Of a schema, however short it is: its rules and its validator take some 100 KB all the same."""
-
 log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
@@ -140,4 +137,4 @@ def _made(digest: bytes, openapi: Mapping[str, Any]) -> StructuralSchema:
     bare = keywords.bare(openapi)
     schema = StructuralSchema(bare, remembers=True)
     schema.compile()
-    return _shelf.keep(digest, schema, LEAST + len(msgspec.json.encode(bare)))
+    return _shelf.keep(digest, schema, len(msgspec.json.encode(bare)))
