@@ -1,8 +1,11 @@
 """Every command that a person is told to run names the data directory that is meant, as a shell takes it."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +30,23 @@ def task(name: str, **spec: Any) -> dict[str, Any]:
     template = {"command": ["sleep", "3600"]}
     return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Task", "metadata": {"name": name},
             "spec": {"template": template, **spec}}  # fmt: skip
+
+
+def test_the_starlink_of_kubeconfig_is_the_one_that_is_meant(spaced: Starlink) -> None:
+    env = {**os.environ, "KUBECONFIG": str(spaced.kubeconfig)}
+
+    def said(*words: str) -> str:
+        command = [sys.executable, "-m", "starlink.cli", *words]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+        return done.stdout + done.stderr
+
+    assert str(spaced.data) in said("status")
+    assert f"looked in {spaced.data})" in said("logs", "nothing-of-this-name")
+    told = said("server", "add", "s9")
+    assert (
+        f"{shlex.quote(str(spaced.data))} down, and then starlink --data-dir " in told
+        and "up --detach --listen" in told
+    )
 
 
 def test_every_command_that_is_told_names_the_data_directory(spaced: Starlink) -> None:

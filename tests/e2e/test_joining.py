@@ -51,7 +51,7 @@ def open_first(first: Starlink) -> Starlink:
     """The same once others are let in."""
     done = first.cli("server", "add", "s2", check=False)
     assert done.returncode == 1 and done.stdout == ""
-    assert f"up --listen 0.0.0.0:{PORT}" in done.stderr and first.get("server", "s2") == {}
+    assert f"up --detach --listen 0.0.0.0:{PORT}" in done.stderr and first.get("server", "s2") == {}
     first.cli("down")
     first.cli("up", "--detach", "--listen", f"0.0.0.0:{PORT}", "--tls-san", "star.example", "--tls-san", "203.0.113.9")
     return first

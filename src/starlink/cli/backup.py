@@ -10,6 +10,7 @@ import starlink
 from starlink.api.timestamp import format_time
 from starlink.cli import etcd_copy, swap
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, write
+from starlink.cli.cluster import data_dir_of
 from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE
@@ -30,7 +31,7 @@ def command(ctx: click.Context, file: Path | None) -> None:
     Without FILE it is starlink-TIME.tar.gz, here. A FILE that is there is replaced once the new one is whole. What
     tasks keep on their servers, logs and artifacts are not in it.
     """
-    data = DataDir.of(ctx.obj["data_dir"])
+    data = data_dir_of(ctx)
     try:
         archive = take(data, time.time())
         check_seals(archive)

@@ -18,7 +18,7 @@ from starlink.client.kube import Client
 
 T = TypeVar("T")
 
-_OF_A_MACHINE = ("up", "status")
+_OF_A_MACHINE = ("up", "down", "status", "logs")
 """Verbs that take no kubeconfig: they are run where StarLink is."""
 
 
@@ -33,7 +33,7 @@ def config_of(ctx: click.Context) -> Config:
 def has_config(ctx: click.Context) -> bool:
     """Whether there is a kubeconfig, be it a good one."""
     given = ctx.obj["kubeconfig"]
-    named = [given] if given else _of_environment(ctx) or [_of_data_dir(ctx).admin_kubeconfig]
+    named = [given] if given else _of_environment(ctx) or [data_dir_of(ctx).admin_kubeconfig]
     return any(map(_is_there, named))
 
 
@@ -46,7 +46,7 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
         if there := [path for path in named if _is_there(path)]:
             return there
         raise click.ClickException(f"KUBECONFIG: {', '.join(map(str, named))} is not there")
-    data = _of_data_dir(ctx)
+    data = data_dir_of(ctx)
     if not _is_there(data.admin_kubeconfig):
         raise click.ClickException(
             f"no cluster: give --kubeconfig, set KUBECONFIG, or start one with `{data.command('up --detach')}` "
@@ -57,10 +57,10 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
 
 def command_of(ctx: click.Context, words: str) -> str:
     """`starlink WORDS` for the same cluster, as a person repeats it with the same $KUBECONFIG."""
-    given = ctx.obj["kubeconfig"]
-    if given and words.split()[0] not in _OF_A_MACHINE:
-        return f"starlink --kubeconfig {shlex.quote(str(given))} {words}"
-    return f"starlink {words}" if given or _of_environment(ctx) else _of_data_dir(ctx).command(words)
+    given, of_a_machine = ctx.obj["kubeconfig"], words.split()[0] in _OF_A_MACHINE
+    if given:
+        return f"starlink {words}" if of_a_machine else f"starlink --kubeconfig {shlex.quote(str(given))} {words}"
+    return f"starlink {words}" if _of_environment(ctx) and not of_a_machine else data_dir_of(ctx).command(words)
 
 
 def commands(ctx: click.Context) -> Command:
@@ -70,14 +70,14 @@ def commands(ctx: click.Context) -> Command:
 
 def is_here(ctx: click.Context, server: str) -> bool:
     """Whether a server is that of the StarLink which the data dir holds."""
-    return not ctx.obj["kubeconfig"] and _of_data_dir(ctx).read_state().get("server") == server
+    return not ctx.obj["kubeconfig"] and data_dir_of(ctx).read_state().get("server") == server
 
 
 def _way_out(ctx: click.Context) -> str:
     """What to do when this machine's own StarLink does not answer, "" for another."""
     if ctx.obj["kubeconfig"] or _of_environment(ctx):
         return ""
-    data = _of_data_dir(ctx)
+    data = data_dir_of(ctx)
     return "" if data.is_held else f"; StarLink does not run here: start it with `{data.command('up --detach')}`"
 
 
@@ -98,7 +98,13 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _of_data_dir(ctx: click.Context) -> DataDir:
+def data_dir_of(ctx: click.Context) -> DataDir:
+    """The data dir of the StarLink that is meant: the one given, else the one whose own kubeconfig $KUBECONFIG lists
+    first, else the usual one."""
+    for path in _of_environment(ctx)[:1]:
+        found = DataDir(Path(os.path.realpath(path)).parent)
+        if path.name == found.admin_kubeconfig.name and found.is_there:
+            return found
     return DataDir.of(ctx.obj["data_dir"])
 
 

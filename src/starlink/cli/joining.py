@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from starlink.cli.hints import Command
 from starlink.cli.listening import is_loopback
 
 
@@ -42,9 +43,9 @@ class Machine:
     answered: Sequence[str]
 
 
-def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "", up: str = "starlink up") -> Way:
-    """`dialled` is the URL by which this machine reaches the API server, `wanted` the one that a person names, `up` the
-    command that starts it. Raises NotReached."""
+def way(dialled: str, certificate: Certificate, here: Machine, command: Command, wanted: str = "") -> Way:
+    """`dialled` is the URL by which this machine reaches the API server, `wanted` the one that a person names;
+    `command` gives what a person types to StarLink. Raises NotReached."""
     if wanted:
         return Way(_checked(wanted, certificate))
     parts = urlsplit(dialled)
@@ -52,10 +53,11 @@ def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "",
         return Way(dialled)
     addresses = [address for address in certificate.addresses if address in here.answered and not is_loopback(address)]
     if not addresses:
+        stop, start = command("down"), command(f"up --detach --listen 0.0.0.0:{parts.port}")
         raise NotReached(
             f"the API server listens on loopback ({parts.netloc}), where no other machine reaches it; start it anew "
-            f"where others do: {up} --listen 0.0.0.0:{parts.port}; or name with --server the URL of a tunnel, "
-            "or this one for an agent of this machine"
+            f"where others do: {stop}, and then {start}; or name with --server the URL of a tunnel, or this one for an "
+            "agent of this machine"
         )
     names = [name for name in certificate.names if name not in ("localhost", here.name) and "*" not in name]
     addresses.sort(key=lambda address: (address != here.primary, ":" in address, address))

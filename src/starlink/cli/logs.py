@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from starlink.cli import tail
-from starlink.cli.cluster import command_of
+from starlink.cli.cluster import command_of, data_dir_of
 from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
@@ -46,7 +46,7 @@ class Instance:
 @click.pass_context
 def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None) -> None:
     """Show the output of a task's or an assignment's instances on this machine."""
-    data = DataDir.of(ctx.obj["data_dir"])
+    data = data_dir_of(ctx)
     place = namespace_of(ctx, namespace).name
     folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]
     every = _instances(folders)

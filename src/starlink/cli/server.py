@@ -96,7 +96,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     """
 
     async def work(client: Client) -> str:
-        to = await _way(client.config, url, command_of(ctx, "up"))
+        to = await _way(client.config, url, commands(ctx))
         await _add(client, name, pool, wanted, commands(ctx))
         token = await agent_tokens.new(client, name)
         _say(to, output)
@@ -112,7 +112,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     _give(kubeconfig, output)
 
 
-async def _way(config: Config, url: str, up: str) -> Way:
+async def _way(config: Config, url: str, command: Command) -> Way:
     """How another machine reaches the API server of the configuration. Raises NotReached, Unreachable."""
     from starlink.apiserver.http.addresses import machine_addresses, primary_address
 
@@ -120,7 +120,7 @@ async def _way(config: Config, url: str, up: str) -> Way:
     own = [address for address in machine_addresses() if address in certificate.addresses]
     answered = [address for address in own if await _answers(address, config.port)]
     dialled = f"https://127.0.0.1:{config.port}" if await _on_loopback(config.host) else config.server
-    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), url, up)
+    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), command, url)
 
 
 async def certificate_of(config: Config) -> Certificate:

@@ -9,8 +9,7 @@ import click
 
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.cli import tones
-from starlink.cli.cluster import with_client
-from starlink.cli.datadir import DataDir
+from starlink.cli.cluster import data_dir_of, with_client
 from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table
 from starlink.cli.hints import Command
@@ -29,7 +28,7 @@ def command(ctx: click.Context) -> None:
 
     It ends with 1 when a part is down.
     """
-    data = DataDir.of(ctx.obj["data_dir"])
+    data = data_dir_of(ctx)
     state = data.read_state()
     if not state or not is_launcher(int(state.get("pid", 0))):
         raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")

@@ -2,13 +2,19 @@
 
 import pytest
 
-from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
+from starlink.cli import joining
+from starlink.cli.joining import Certificate, Machine, NotReached, Way
 
 LOOPBACK = ("127.0.0.1", "::1")
 ADDRESSES = (*LOOPBACK, "10.0.0.5", "172.17.0.1", "2001:db8::5")
 EVERYWHERE = Certificate(("localhost", "rack1"), ADDRESSES)
 HERE = Machine("rack1", "10.0.0.5", ADDRESSES)
 URL = "https://127.0.0.1:6443"
+
+
+def way(dialled: str, certificate: Certificate, here: Machine, wanted: str = "") -> Way:
+    """As from a StarLink on the usual data directory."""
+    return joining.way(dialled, certificate, here, "starlink {}".format, wanted)
 
 
 def test_the_address_of_the_default_route_goes_first() -> None:
@@ -28,7 +34,7 @@ def test_a_name_that_was_given_goes_before_addresses() -> None:
 
 def test_an_address_at_which_it_does_not_listen_is_not_given() -> None:
     """Such as one of a router that --tls-san names."""
-    with pytest.raises(NotReached, match=r"starlink up --listen 0\.0\.0\.0:6443"):
+    with pytest.raises(NotReached, match=r"starlink down, and then starlink up --detach --listen 0\.0\.0\.0:6443"):
         way(
             URL,
             Certificate(("localhost", "star.example"), (*LOOPBACK, "203.0.113.9")),

@@ -12,7 +12,7 @@ from starlink.apiserver import errors
 
 MAX_VALUES = 100_000
 """Names and values of one body, or of one object that is stored; an empty list or object counts twice. To read them
-takes some 20 ms. Objects of 1.5 MB hold some 60,000, where they are full of short values."""
+takes some 20 ms."""
 
 _SEPARATORS = (b",", b":", b"[", b"{")
 _PIECE = 64 * 1024
