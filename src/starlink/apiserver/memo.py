@@ -1,5 +1,6 @@
 """What is remembered of what clients say: they may invent it, so that its number is bounded, and its length."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache, wraps
 from threading import Lock
@@ -73,3 +74,46 @@ class Memo(Generic[K, T]):
                 self.size = 0
             self._values[key] = value
             self.size += size
+
+
+class Recent(Generic[K, T]):
+    """The values that were used last, `room` together by their sizes, and one at least. Threads may share it."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._lock = Lock()
+        self._kept: OrderedDict[K, tuple[T, int]] = OrderedDict()
+        self.size = 0
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._kept
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: K) -> T | None:
+        """The value of a key, which is the last used then; None when there is none."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+            return found[0]
+
+    def keep(self, key: K, value: T, size: int) -> T:
+        """Keeps a value of such a size, unless the key has one already; gives the one that is kept. Those used longest
+        ago give way."""
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key][0]
+            self._kept[key] = value, size
+            self.size += size
+            while self.size > self._room and len(self._kept) > 1:
+                self.size -= self._kept.popitem(last=False)[1][1]
+            return value
+
+    def forget(self, key: K) -> None:
+        """Keeps the value of a key no longer."""
+        with self._lock:
+            if key in self._kept:
+                self.size -= self._kept.pop(key)[1]

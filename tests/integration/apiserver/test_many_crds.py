@@ -12,10 +12,10 @@ from tests.integration.conftest import Core
 from tests.tools import CRDS as OF_PROJECTS
 
 from starlink.apiserver.about import openapi
+from starlink.apiserver.memo import Recent
 from starlink.apiserver.schema import stored
 from starlink.apiserver.schema.compiled import StructuralSchema
 from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.schema.stored import Shelf
 
 Obj = dict[str, Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -52,13 +52,13 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         compile_(schema)
 
     monkeypatch.setattr(StructuralSchema, "compile", counted)
-    monkeypatch.setattr(stored, "_shelf", Shelf(stored.ROOM))
+    monkeypatch.setattr(stored, "_shelf", Recent(stored.ROOM))
     yield counts
 
 
 async def restarted(core: Core) -> None:
     """Reads the CRDs as a start does, with nothing compiled."""
-    stored._shelf = Shelf(stored.ROOM)
+    stored._shelf = Recent(stored.ROOM)
     for resource in core.api.registry.all():
         if resource.custom:
             core.api.registry.remove(resource.group, resource.plural)
@@ -94,7 +94,7 @@ async def test_what_an_older_schema_let_in_is_read_by_todays(core: Core, compile
 async def test_what_was_used_longest_ago_gives_way(
     core: Core, compiled: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "_shelf", Shelf(400))
+    monkeypatch.setattr(stored, "_shelf", Recent(400))
     plurals = [f"kind{letter}s" for letter in "abcdefgh"]
     for plural in plurals:
         assert (await core("POST", CRDS, definition(plural, **{plural: TEXT}))).status == 201
@@ -122,7 +122,7 @@ async def test_documents_are_made_when_they_are_read_and_not_all_kept(
     for _ in range(2):
         assert (await core("GET", told[0], hash=told[2])).status == 200
     assert len(made) == 1
-    monkeypatch.setattr(openapi, "_ROOM", 10)
+    monkeypatch.setattr(core.api._pages._openapi, "_bodies", Recent(10))
     assert (await core("GET", "/openapi/v3/apis/apps/v1")).status == 200
     assert (await core("GET", told[0])).status == 200 and len(made) == 3
     assert (await core("POST", CRDS, definition("ones", a=TEXT))).status == 201

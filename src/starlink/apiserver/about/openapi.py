@@ -1,13 +1,13 @@
 """OpenAPI v3: an index and a document per group and version, for `kubectl explain` and validation."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import starlink
 from starlink.apiserver import aside, kinds
 from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.memo import Recent
 from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.writing import patches
@@ -19,7 +19,7 @@ _FOREVER = {
     "vary": "Accept",
 }
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_ROOM = 2 * 1024 * 1024
+ROOM = 2 * 1024 * 1024
 """Bytes of all documents that are kept, those that were read last; a client keeps what it has read itself."""
 
 _Groups = dict[str, tuple[Resource, ...]]
@@ -34,7 +34,7 @@ class OpenApi:
         self._generation = -1
         self._groups: _Groups = {}
         self._digests: dict[str, str] = {}
-        self._bodies: OrderedDict[str, bytes] = OrderedDict()
+        self._bodies = Recent[str, bytes](ROOM)
 
     async def response(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Response | None:
         """The answer for a path below /openapi/v3, None for any other."""
@@ -69,11 +69,10 @@ class OpenApi:
 
     async def _body(self, digest: str, resources: Sequence[Resource]) -> bytes:
         """A document, made beside the loop, for a schema may be large."""
-        body = self._bodies.pop(digest, b"") or await aside.run(aside.LARGE, lambda: dump(document(resources)))
-        self._bodies[digest] = body
-        while sum(map(len, self._bodies.values())) > _ROOM:
-            self._bodies.popitem(last=False)
-        return body
+        body = self._bodies.get(digest)
+        if body is None:
+            body = await aside.run(aside.LARGE, lambda: dump(document(resources)))
+        return self._bodies.keep(digest, body, len(body))
 
 
 def by_path(resources: Iterable[Resource]) -> _Groups:

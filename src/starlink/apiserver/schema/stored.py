@@ -6,15 +6,14 @@ gave way is compiled anew when it is used again.
 
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
-from threading import Lock
 from typing import Any
 
 import msgspec
 
 from starlink.apiserver import aside
 from starlink.apiserver.errors import Cause, StatusError
+from starlink.apiserver.memo import Recent
 from starlink.apiserver.schema import keywords
 from starlink.apiserver.schema.compiled import StructuralSchema
 from starlink.apiserver.schema.structure import Node
@@ -27,49 +26,7 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 
 
-class Shelf:
-    """The compiled schemas that were used last, `room` bytes of JSON of them, by digest. Threads may share it."""
-
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._lock = Lock()
-        self._kept: OrderedDict[bytes, tuple[StructuralSchema, int]] = OrderedDict()
-        self.size = 0
-
-    def __contains__(self, digest: bytes) -> bool:
-        return digest in self._kept
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, digest: bytes) -> StructuralSchema | None:
-        """A schema, which is the last used then; None when it is not there."""
-        with self._lock:
-            found = self._kept.get(digest)
-            if found is None:
-                return None
-            self._kept.move_to_end(digest)
-            return found[0]
-
-    def keep(self, digest: bytes, schema: StructuralSchema, size: int) -> StructuralSchema:
-        """Keeps a schema, unless there is one already; gives the one that is kept. Those used longest ago give way."""
-        with self._lock:
-            if digest in self._kept:
-                return self._kept[digest][0]
-            self._kept[digest] = schema, size
-            self.size += size
-            while self.size > self._room and len(self._kept) > 1:
-                self.size -= self._kept.popitem(last=False)[1][1]
-            return schema
-
-    def let_go(self, digest: bytes) -> None:
-        """Keeps it no longer."""
-        with self._lock:
-            if digest in self._kept:
-                self.size -= self._kept.pop(digest)[1]
-
-
-_shelf = Shelf(ROOM)
+_shelf = Recent[bytes, StructuralSchema](ROOM)
 
 
 class StoredSchema:
@@ -112,7 +69,7 @@ class StoredSchema:
 
     def let_go(self) -> None:
         """Keeps nothing compiled of it: it is served no more. Another kind with the same compiles it anew."""
-        _shelf.let_go(self.digest)
+        _shelf.forget(self.digest)
 
     def _compiled(self) -> StructuralSchema:
         known = _shelf.get(self.digest)
