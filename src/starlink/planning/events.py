@@ -11,7 +11,7 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.planning.observed import PREEMPTED, SERVER_LOST
 from starlink.planning.plan import Action, RecordEvent
-from starlink.planning.status import WAITING
+from starlink.planning.task_conditions import WAITING
 from starlink.planning.unreadable import UNREADABLE
 from starlink.planning.words import without_numbers
 
