@@ -297,6 +297,29 @@ def test_names_are_completed(busy: Starlink) -> None:
     assert completed(busy, "unc") == ["uncordon"]
 
 
+def test_kinds_are_completed_that_have_objects_to_show(busy: Starlink) -> None:
+    proposed = completed(busy, "get", "")
+    assert proposed[:4] == ["assignments", "pools", "servers", "tasks"] and "namespaces" in proposed
+    assert not [kind for kind in proposed if kind.endswith("reviews")]
+    assert "selfsubjectreviews" not in refused(busy, "get", "qqq")
+
+
+def test_several_kinds_are_completed(busy: Starlink) -> None:
+    assert completed(busy, "get", "tasks,pool") == ["tasks,pools"]
+    assert completed(busy, "get", "tasks,pools,se") == [
+        f"tasks,pools,{kind}" for kind in ("servers", "secrets", "serviceaccounts")
+    ]
+    assert completed(busy, "get", "tasks,tas") == completed(busy, "get", "tasks,pools", "") == []
+    assert completed(busy, "delete", "tasks,p") == []
+    assert 'string split --max 1 "," $completion' in busy.cli("completion", "fish").stdout
+
+
+def test_namespaces_are_completed(busy: Starlink) -> None:
+    assert completed(busy, "get", "tasks", "-n", "def") == ["default"]
+    assert completed(busy, "-n", "starlink-s") == ["starlink-servers"]
+    assert {"default", "kube-system"} <= {*completed(busy, "logs", "web", "--namespace", "")}
+
+
 def test_completion_is_silent_where_nobody_answers(busy: Starlink, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         file = tmp_path / "kubeconfig"
@@ -305,6 +328,8 @@ def test_completion_is_silent_where_nobody_answers(busy: Starlink, tmp_path: Pat
         file.write_text(json.dumps(document))
         assert completed(busy, "get", "tasks", "w", kubeconfig=file) == []
         assert completed(busy, "get", "se", kubeconfig=file) == ["servers"]
+        assert completed(busy, "get", "tasks,se", kubeconfig=file) == ["tasks,servers"]
+        assert completed(busy, "get", "tasks", "-n", "", kubeconfig=file) == []
     assert completed(busy, "get", "tasks", "w", kubeconfig=tmp_path / "absent") == []
     assert completed(busy, "get", "nonsense", "w") == []
 

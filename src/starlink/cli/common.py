@@ -6,9 +6,15 @@ They stand before the verb or behind it, and are `ctx.obj` by their names, None 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+"""What a shell is told of the word that is begun."""
 
 
 class _Named(click.Path):
@@ -32,6 +38,7 @@ class Common:
     flags: tuple[str, ...]
     help: str
     type: click.ParamType[Any] | None = None
+    complete: Complete | None = None
 
     def declared(self, command: Callable[..., Any]) -> Callable[..., Any]:
         """Decorates a command, which gets the value, wherever it stands, as an argument."""
@@ -43,7 +50,8 @@ class Common:
             command.params.append(click.Option([*self.flags, self.name], expose_value=False, **self._details()))
 
     def _details(self) -> dict[str, Any]:
-        return {"type": self.type, "multiple": True, "callback": agreed, "help": self.help}
+        told = {"callback": agreed, "help": self.help, "shell_complete": self.complete}
+        return {**told, "type": self.type, "multiple": True}
 
 
 def agreed(ctx: click.Context, parameter: click.Parameter, values: tuple[Any, ...]) -> Any:
@@ -62,6 +70,12 @@ def _whole(value: Any) -> Any:
     return value.absolute() if isinstance(value, Path) else value
 
 
+def _namespaces(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    from starlink.cli import completion  # a client, which not every command needs
+
+    return completion.namespaces(ctx, incomplete)
+
+
 DATA_DIR = Common(
     "data_dir",
     ("--data-dir",),
@@ -75,6 +89,7 @@ NAMESPACE = Common(
     "namespace",
     ("-n", "--namespace"),
     "The namespace, for what names none [that of the kubeconfig's context, else default].",
+    complete=_namespaces,
 )
 ALL = (KUBECONFIG, DATA_DIR, NAMESPACE)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from starlink.api.kinds import SERVER, STARLINK_KINDS, TASK, Kind
+from starlink.api.kinds import NAMESPACE, SERVER, STARLINK_KINDS, TASK, Kind
 from starlink.cli import common
 from starlink.cli.cluster import config_of
 from starlink.cli.nearest import names
@@ -19,6 +19,9 @@ SECONDS = 1.0
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_STARLINK_COMPLETE"
 """Where the shell asks the command for completions."""
+_FISH_SPLITS = 'string split ","'
+_FISH_SPLITS_ONCE = 'string split --max 1 ","'
+"""click's script for fish would cut an answer that has a comma itself, such as `tasks,pools`."""
 
 
 @click.command()
@@ -36,17 +39,26 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     made = get_completion_class(shell)
     assert made is not None
-    click.echo(made(ctx.find_root().command, {}, "starlink", VARIABLE).source())
+    source = made(ctx.find_root().command, {}, "starlink", VARIABLE).source()
+    click.echo(source.replace(_FISH_SPLITS, _FISH_SPLITS_ONCE))
+
+
+def lists(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """As `objects`; of kinds also several, each behind a comma."""
+    before, comma, begun = incomplete.rpartition(",")
+    if not comma or "/" in incomplete or _given(ctx, param):
+        return objects(ctx, param, incomplete)
+    return _items([kind for kind in _kinds(ctx) if kind not in before.split(",")], begun, f"{before},")
 
 
 def objects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """A kind, then names of that kind; KIND/NAME too. Nothing when the API does not say it in time."""
-    before = [str(word) for word in ctx.params.get(param.name or "") or ()]
+    before = _given(ctx, param)
     kind, slash, begun = incomplete.partition("/")
     if slash:
         return _items(_ask(ctx, lambda client: _names_of(client, ctx, kind)), begun, f"{kind}/")
     if not before or "/" in before[0]:
-        return _items(_ask(ctx, _kinds) or [one.plural for one in STARLINK_KINDS], incomplete)
+        return _items(_kinds(ctx), incomplete)
     known = _ask(ctx, lambda client: _names_of(client, ctx, before[0]))
     return _items([name for name in known if name not in before], incomplete)
 
@@ -55,7 +67,7 @@ def kinds_of(kinds: Sequence[Kind]) -> Callable[[click.Context, click.Parameter,
     """As `objects`, of a command that takes these kinds alone."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        if ctx.params.get(param.name or "") or "/" in incomplete:
+        if _given(ctx, param) or "/" in incomplete:
             return objects(ctx, param, incomplete)
         return _items([kind.kind.lower() for kind in kinds], incomplete)
 
@@ -64,9 +76,13 @@ def kinds_of(kinds: Sequence[Kind]) -> Callable[[click.Context, click.Parameter,
 
 def servers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of servers."""
-    before = ctx.params.get(param.name or "") or ()
-    known = _ask(ctx, lambda client: _names(client, SERVER, ""))
+    known, before = _ask(ctx, lambda client: _names(client, SERVER, "")), _given(ctx, param)
     return _items([name for name in known if name not in before], incomplete)
+
+
+def namespaces(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Names of namespaces, for -n."""
+    return _items(_ask(ctx, lambda client: _names(client, NAMESPACE, "")), incomplete)
 
 
 def tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -78,7 +94,17 @@ def _items(words: Sequence[str], begun: str, before: str = "") -> list[Completio
     return [CompletionItem(before + word) for word in words if word.startswith(begun)]
 
 
-async def _kinds(client: Client) -> Sequence[str]:
+def _given(ctx: click.Context, param: click.Parameter) -> Sequence[str]:
+    """The words before the one that is completed."""
+    return [str(word) for word in ctx.params.get(param.name or "") or ()]
+
+
+def _kinds(ctx: click.Context) -> Sequence[str]:
+    """Those that have objects to show; StarLink's own where nobody says."""
+    return _ask(ctx, _listed) or [one.plural for one in STARLINK_KINDS]
+
+
+async def _listed(client: Client) -> Sequence[str]:
     return (await Resources.discover(client)).words
 
 

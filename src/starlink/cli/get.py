@@ -9,7 +9,7 @@ import msgspec
 
 from starlink.api.kinds import Kind
 from starlink.cli.cluster import commands, with_client
-from starlink.cli.completion import objects
+from starlink.cli.completion import lists
 from starlink.cli.faults import INTERRUPTED
 from starlink.cli.formats import Format, Output, without_managed_fields
 from starlink.cli.hints import Command
@@ -30,7 +30,7 @@ Obj = dict[str, Any]
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="KIND[,KIND...] [NAME...]", shell_complete=objects)
+@click.argument("words", nargs=-1, metavar="KIND[,KIND...] [NAME...]", shell_complete=lists)
 @namespace_option
 @click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")
 @click.option("-l", "--selector", default="", help="Only objects with these labels.")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -25,43 +25,52 @@ _SHORT = 4
 _AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
 
 
+class Served(NamedTuple):
+    """A kind by all its names. One that `is_listed` has objects that can be shown; a review is asked and not kept."""
+
+    kind: Kind
+    names: frozenset[str]
+    is_listed: bool
+
+
 class Resources:
     """One discovery of a cluster."""
 
-    def __init__(self, entries: list[tuple[Kind, frozenset[str]]]) -> None:
-        self._entries = entries
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = served
 
     @classmethod
     async def discover(cls, client: Client) -> "Resources":
         """Asks the cluster. Raises ClientError."""
         bodies = await asyncio.gather(*(client.raw("GET", path, headers=_AGGREGATED) for path in ("/api", "/apis")))
-        return cls([entry for body in bodies for entry in _entries(msgspec.json.decode(body))])
+        return cls([one for body in bodies for one in _served(msgspec.json.decode(body))])
 
     def named(self, word: str) -> Kind:
         """The kind that a person means by `tasks`, `task`, `slt`, `Task` or `tasks.starlink.dev`."""
         name, _, group = word.lower().partition(".")
-        for kind, names in self._entries:
-            if name in names and group in ("", kind.group):
-                return kind
+        for one in self._served:
+            if name in one.names and group in ("", one.kind.group):
+                return one.kind
         raise click.ClickException(f"there is no kind {word!r}; {self._meant(name)}")
 
     @property
     def words(self) -> Sequence[str]:
-        """Every name that `named` takes, in order, StarLink's own kinds first."""
-        ours = sorted(kind.plural for kind, _ in self._entries if kind.group == GROUP)
-        return list(dict.fromkeys((*ours, *sorted(kind.plural for kind, _ in self._entries))))
+        """The plurals of all kinds that have objects to show, in order, StarLink's own first."""
+        listed = [one.kind for one in self._served if one.is_listed]
+        ours = sorted(kind.plural for kind in listed if kind.group == GROUP)
+        return list(dict.fromkeys((*ours, *sorted(kind.plural for kind in listed))))
 
     def _meant(self, word: str) -> str:
         plain = word if word in _HABITS else word.removesuffix("s")
         if plain in _HABITS:
             return f"StarLink's word for it is {_HABITS[plain]}"
-        known = {name: kind.plural for kind, names in self._entries for name in names if len(name) > _SHORT}
+        known = {name: one.kind.plural for one in self._served for name in one.names if len(name) > _SHORT}
         near = dict.fromkeys(known[name] for name in alike(word, known))
         return f"did you mean {' or '.join(near)}?" if near else f"there are: {some(self.words, 12)}"
 
     def of_manifest(self, manifest: Manifest) -> Kind:
         """The kind of an object in a file. Raises ClickException with what stands there and what would be right."""
-        for kind, _ in self._entries:
+        for kind, *_ in self._served:
             if (manifest.api_version, manifest.kind) == (kind.api_version, kind.kind):
                 return kind
         raise click.ClickException(
@@ -71,18 +80,19 @@ class Resources:
 
     def _right(self, manifest: Manifest) -> str:
         group = manifest.api_version.rpartition("/")[0]
-        alike = [kind for kind, names in self._entries if manifest.kind.lower() in names]
+        alike = [one.kind for one in self._served if manifest.kind.lower() in one.names]
         meant = next((kind for kind in alike if kind.group == group), alike[0] if alike else None)
         if meant is not None:
             return f"write apiVersion: {meant.api_version} and kind: {meant.kind}"
-        beside = sorted(kind.kind for kind, _ in self._entries if kind.api_version == manifest.api_version)
+        kinds = [one.kind for one in self._served]
+        beside = sorted(kind.kind for kind in kinds if kind.api_version == manifest.api_version)
         if beside:
             return f"{manifest.api_version} has {some(beside, 10)}"
-        kinds = ", ".join(sorted(kind.kind for kind in STARLINK_KINDS))
-        return f"StarLink's own are of apiVersion {STARLINK_KINDS[0].api_version}: {kinds}"
+        ours = ", ".join(sorted(kind.kind for kind in STARLINK_KINDS))
+        return f"StarLink's own are of apiVersion {STARLINK_KINDS[0].api_version}: {ours}"
 
 
-def _entries(document: dict[str, Any]) -> list[tuple[Kind, frozenset[str]]]:
+def _served(document: dict[str, Any]) -> list[Served]:
     found = []
     for group in document.get("items", ()):
         name = group["metadata"].get("name", "")
@@ -96,5 +106,5 @@ def _entries(document: dict[str, Any]) -> list[tuple[Kind, frozenset[str]]]:
                     said.lower(),
                     *resource.get("shortNames", ()),
                 }
-                found.append((kind, frozenset(names)))
+                found.append(Served(kind, frozenset(names), "list" in resource.get("verbs", ())))
     return found

@@ -25,10 +25,10 @@ from starlink.cli.apply import patch_to
 from starlink.cli.declaring import converted
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import Namespace
-from starlink.cli.resources import Resources
+from starlink.cli.resources import Resources, Served
 
 VIEWS: dict[Kind, type[Object]] = {TASK: Task, POOL: Pool, SERVER: Server}
-SERVED = Resources([(kind, frozenset({kind.plural, kind.kind.lower()})) for kind in VIEWS])
+SERVED = Resources([Served(kind, frozenset({kind.plural, kind.kind.lower()}), is_listed=True) for kind in VIEWS])
 API = TASK.api_version
 
 
