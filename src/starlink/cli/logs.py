@@ -27,7 +27,21 @@ class _Record(msgspec.Struct):
     name: str
     task: str
     slot: str
-    run: int = 0
+    phase: str = ""
+    ready: bool = False
+    restarts: int = 0
+    finished_at: float | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to look for what is wrong: it is ready, or it ended as it should."""
+        return self.ready or self.phase in ("Exited", "Stopped")
+
+    @property
+    def crashed_at(self) -> float:
+        """When it ended without being wanted to, the last time, in epoch seconds; 0 for never."""
+        crashed = (self.restarts > 0 and self.phase != "Stopped") or self.phase == "Failed"
+        return (self.finished_at or 0.0) if crashed else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,10 @@ class Instance:
 @click.option("--slot", help="Only this slot of the task.")
 @click.pass_context
 def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, slot: str | None) -> None:
-    """Show the output of a task's or an assignment's instances on this machine."""
+    """Show the output of a task's or an assignment's instances on this machine.
+
+    Of several instances those come first that are not well, and of them the one that crashed last.
+    """
     data = data_dir_of(ctx)
     place = namespace_of(ctx, namespace).name
     folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]
@@ -86,7 +103,13 @@ def _instances(folders: list[Path]) -> list[Instance]:
             except (OSError, msgspec.MsgspecError):
                 continue
             found.append(Instance(record, path.parent / "logs"))
-    return sorted(found, key=lambda i: (i.record.name, i.record.slot))
+    return sorted(found, key=_worst_first)
+
+
+def _worst_first(instance: Instance) -> tuple[bool, float, str, str]:
+    """Those that are not well, then those that crashed last, then by name."""
+    record = instance.record
+    return record.is_well, -record.crashed_at, record.name, record.slot
 
 
 def _known(found: list[Instance], namespace: str) -> set[str]:

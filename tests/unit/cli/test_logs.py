@@ -1,10 +1,16 @@
-"""The end of a log that grows and is rotated by the agent: real files."""
+"""The end of a log that grows and is rotated by the agent, and whose log comes first: real files."""
 
 import itertools
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from starlink.cli.main import cli
 from starlink.cli.tail import PIECE, Tail, whole
 from starlink_nodeagent import logs
 
@@ -89,3 +95,29 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / logs.CURRENT)
     (tmp_path / "1.log").write_bytes(b"old\nend")
     assert list(Tail(tmp_path).lines()) == [] and list(whole(tmp_path / "1.log")) == ["old\n", "end"]
+
+
+def instance(data: Path, name: str, **state: Any) -> None:
+    """An instance of the task web, as the agent's journal has it, whose output is its name."""
+    folder = data / "instances" / name
+    (folder / "logs").mkdir(parents=True)
+    record = {"namespace": "default", "name": name, "task": "web", "slot": "0", **state}
+    (folder / "record.json").write_bytes(msgspec.json.encode(record))
+    append(folder / "logs", f"{name} speaks\n".encode())
+
+
+def test_what_crashed_last_comes_before_what_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    instance(tmp_path, "a-well", phase="Running", ready=True)
+    instance(tmp_path, "b-mended", phase="Running", ready=True, restarts=1, finished_at=50.0)
+    instance(tmp_path, "c-done", phase="Exited", finished_at=900.0)
+    instance(tmp_path, "d-stopped", phase="Stopped", restarts=2, finished_at=990.0)
+    instance(tmp_path, "e-unready", phase="Running")
+    instance(tmp_path, "f-crashed", phase="Starting", restarts=3, finished_at=100.0)
+    instance(tmp_path, "g-failed", phase="Failed", finished_at=200.0)
+    instance(tmp_path, "h-older", restarts=1)
+    shown = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "logs", "web"])
+    assert shown.exit_code == 0, shown.output
+    assert [line.split(":")[0] for line in shown.output.splitlines()] == [
+        "g-failed", "f-crashed", "e-unready", "h-older", "b-mended", "a-well", "c-done", "d-stopped",
+    ]  # fmt: skip
