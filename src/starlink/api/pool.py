@@ -21,6 +21,17 @@ class Quota(View, frozen=True):
     storage: Quantity | None = None
     assignments: int | None = None
 
+    @property
+    def limits(self) -> dict[str, Quantity]:
+        """What has a limit, and the limit."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+def resource_of(limit: str) -> str:
+    """The resource that a limit of this name counts."""
+    return "ephemeral-storage" if limit == "storage" else limit
+
 
 class Watermark(View, frozen=True):
     """Percent of allocatable: above `high` nothing new is placed until it is below `low`."""
@@ -78,6 +89,7 @@ class PoolStatus(View, frozen=True):
     allocated: dict[str, Quantity] = msgspec.field(default_factory=dict)
     headroom: dict[str, Quantity] = msgspec.field(default_factory=dict)
     assignments: int = 0
+    quota: str = ""
     conditions: tuple[Condition, ...] = ()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starlink.api import conditions, quantity
-from starlink.api.pool import Pool, Quota, Watermark
+from starlink.api.pool import Pool, Quota, Watermark, resource_of
 from starlink.planning.pool import PoolUse
 from starlink.scheduling import pool as scheduling
 from starlink.scheduling.arrays import Mask
@@ -15,7 +15,6 @@ from starlink.scheduling.fleet import Fleet, Node
 from starlink.scheduling.quotas import quota_key
 
 BELOW_WATERMARK = "BelowWatermark"
-_RESOURCES = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "storage": "ephemeral-storage"}
 
 
 def scheduling_pool(pool: Pool, fleet: Fleet) -> scheduling.Pool:
@@ -39,10 +38,7 @@ def scheduling_pool(pool: Pool, fleet: Fleet) -> scheduling.Pool:
 
 def amounts(quota: Quota) -> dict[str, int]:
     """A quota's amounts by key; what has no limit is absent."""
-    given = {name: getattr(quota, name) for name in quota.__struct_fields__}
-    return {
-        name: quantity.amount(_RESOURCES.get(name, name), value) for name, value in given.items() if value is not None
-    }
+    return {name: quantity.amount(resource_of(name), limit) for name, limit in quota.limits.items()}
 
 
 def _marks(pool: Pool) -> Iterator[tuple[str, Watermark]]:
@@ -93,7 +89,7 @@ def pool_use(fleet: Fleet, pool: Pool) -> PoolUse:
     room = {name: max(0, min(left, _room(fleet, pool.name, name))) for name, left in free.items() if left}
     return PoolUse(
         capacity={name: total for name in fleet.capacity if (total := _sum(fleet.capacity[name], members))},
-        allocated={_resource(key): amount for key, amount in charged.items() if amount and key != "assignments"},
+        allocated={resource_of(key): amount for key, amount in charged.items() if amount and key != "assignments"},
         headroom=dict.fromkeys(room, 0) if above else room,
         assignments=charged.get("assignments", 0),
         exhausted=tuple(_exhausted(fleet, pool)),
@@ -116,7 +112,7 @@ def _exhausted(fleet: Fleet, pool: Pool) -> Iterator[str]:
 
 def _full(fleet: Fleet, pool: str, key: str, used: int, limit: int) -> str:
     def told(amount: int) -> str:
-        return quantity.format_amount(_resource(key), amount)
+        return quantity.format_amount(resource_of(key), amount)
 
     said = f"{key}: {told(used)} of {told(limit)} are used"
     if used < limit:
@@ -141,10 +137,6 @@ def _cohort(fleet: Fleet, pool: str) -> list[str]:
 def _room(fleet: Fleet, pool: str, resource: str) -> int:
     key = quota_key(resource)
     return scheduling.room(fleet.pools, fleet.quota_used, pool, key) if key else scheduling.UNLIMITED
-
-
-def _resource(key: str) -> str:
-    return _RESOURCES.get(key, key)
 
 
 def _members(fleet: Fleet, pool: str) -> Mask:

@@ -14,6 +14,7 @@ from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, AddFinalizer, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.quota import quota_available, quota_use
 from starlink.planning.status import INVALID_SPEC
 from starlink.planning.words import counted, share
 from starlink.planning.world import World
@@ -84,6 +85,7 @@ def plan_pool(
         "allocated": _told(use.allocated),
         "headroom": _told(use.headroom),
         "assignments": use.assignments,
+        "quota": "" if fault else quota_use(pool, use),
         "conditions": [conditions.entry(condition) for condition in told],
     }
     before = _present(pool)
@@ -129,7 +131,7 @@ def _finalizer(pool: Pool, holders: Sequence[str]) -> tuple[Action, ...]:
 
 
 _AMOUNTS = ("capacity", "allocated", "headroom")
-_COALESCED = {*_AMOUNTS, "assignments"}
+_COALESCED = {*_AMOUNTS, "assignments", "quota"}
 
 
 def _told(amounts: Mapping[str, int]) -> dict[str, Any]:
@@ -147,6 +149,7 @@ def _present(pool: Pool) -> dict[str, Any]:
         "allocated": {name: str(amount) for name, amount in status.allocated.items()},
         "headroom": {name: str(amount) for name, amount in status.headroom.items()},
         "assignments": status.assignments,
+        "quota": status.quota,
         "conditions": [conditions.entry(condition) for condition in status.conditions],
     }
 
@@ -226,7 +229,7 @@ _MOST_NAMED = 3
 def _conditions(pool: Pool, well: Condition, use: PoolUse, fault: str, now: float) -> tuple[Condition, ...]:
     generation = pool.metadata.generation
     rest = (
-        _unreadable("QuotaAvailable", "False", fault) if fault else _quota(pool, use),
+        _unreadable("QuotaAvailable", "False", fault) if fault else quota_available(pool, use),
         _watermark(use),
         Condition(type="Reconciling", status="False", reason="Settled"),
         _unreadable("Stalled", "True", fault)
@@ -240,16 +243,6 @@ def _conditions(pool: Pool, well: Condition, use: PoolUse, fault: str, now: floa
 
 def _unreadable(type_: str, status: Literal["True", "False"], fault: str) -> Condition:
     return Condition(type=type_, status=status, reason=INVALID_SPEC, message=f"{fault}; nothing more is placed here")
-
-
-def _quota(pool: Pool, use: PoolUse) -> Condition:
-    if use.exhausted:
-        message = "; ".join(use.exhausted)
-        return Condition(type="QuotaAvailable", status="False", reason="QuotaExhausted", message=message)
-    limits = {name: getattr(pool.spec.quota, name) for name in pool.spec.quota.__struct_fields__}
-    told = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
-    message = f"there is room for more of all that spec.quota limits: {told}" if told else "spec.quota limits nothing"
-    return Condition(type="QuotaAvailable", status="True", reason="WithinQuota", message=message)
 
 
 def _watermark(use: PoolUse) -> Condition:

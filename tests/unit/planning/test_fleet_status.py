@@ -172,3 +172,21 @@ def test_servers_whose_agents_have_not_joined_yet_are_no_storm() -> None:
         cluster.silence[server["metadata"]["name"]] = 20.0
     cluster.settle()
     assert [condition(server, "Ready")[:2] for server in servers] == [("Unknown", "Registering")] * 3
+
+
+def test_a_pool_says_what_is_used_of_each_limit() -> None:
+    cluster = Cluster()
+    quota = {"cpu": "2", "memory": "1Gi", "gpu": 1, "storage": "10Gi", "assignments": 3}
+    edge, free = cluster.pool("edge", quota=quota), cluster.pool("free")
+    cluster.server("s1", pool="edge")["status"]["allocatable"]["ephemeral-storage"] = "100Gi"
+    cluster.settle()
+    assert edge["status"]["quota"] == "cpu 0/2, memory 0/1Gi, gpu 0/1, storage 0/10Gi, assignments 0/3"
+    requests = {"cpu": "250m", "memory": "64Mi", "ephemeral-storage": "1Gi"}
+    task = cluster.task("web", template=template(**requests), replicas=2, placement={"pool": "edge"})
+    cluster.settle()
+    assert edge["status"]["quota"] == "cpu 500m/2, memory 128Mi/1Gi, gpu 0/1, storage 2Gi/10Gi, assignments 2/3"
+    assert free["status"].get("quota", "") == ""
+    cluster.delete(task)
+    cluster.change(edge, quota=None)
+    cluster.settle()
+    assert edge["status"]["quota"] == ""
