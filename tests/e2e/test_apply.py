@@ -83,9 +83,40 @@ def test_wait_ends_with_1_when_it_crashes_and_with_0_once_it_is_mended(starlink:
     done = apply(starlink, task("web", "sh", "-c", "exit 3"), words=("--wait",))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "task default/web has failed: CrashLoop: " in done.stdout and "exit code 3" in done.stdout
+    assert f"; see what it printed: `starlink --data-dir {starlink.data} logs web -n default`\n" in done.stdout
     done = apply(starlink, task("web"), words=("--wait",))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "has failed" not in done.stdout
+
+
+def test_what_is_being_deleted_is_not_taken_for_applied(starlink: Starlink) -> None:
+    edge, web = pool("edge", strategy="Pack"), task("web", placement={"pool": "edge"})
+    apply(starlink, edge, web)
+    starlink.cli("delete", "pool", "edge", "--wait=false")
+    eventually(lambda: starlink.condition("pool", "edge", "Ready") == "False", "the pool says by whom it is held")
+    held = "it is being deleted, and held by 1 task that names it (default/web)"
+    way_out = f"`starlink --data-dir {starlink.data} delete pool edge --force`; applying it does not undo that"
+    for words in ((), ("--wait",)):
+        done = apply(starlink, edge, words=words)
+        assert (done.returncode, done.stdout) == (1, "pool edge unchanged, but it is being deleted\n")
+        assert done.stderr.startswith(f"Error: pool edge: {held}") and way_out in done.stderr
+    done = apply(starlink, {**edge, "spec": {"strategy": "Spread"}})
+    assert (done.returncode, done.stdout) == (1, "pool edge configured, but it is being deleted\n")
+    planned = starlink.cli("plan", "-f", "-", stdin=json.dumps(edge), check=False)
+    assert planned.returncode == 2 and f"  pool edge: {held}" in planned.stdout and way_out in planned.stdout
+    assert "spec.strategy" in planned.stdout
+
+
+def test_a_probe_that_fails_sends_to_the_logs_when_the_time_is_up(starlink: Starlink) -> None:
+    probed = task("web", "sh", "-c", "echo not yet; exec sleep 100000")
+    probed["spec"]["template"]["probes"] = {"readiness": {"exec": {"command": ["false"]}, "period": "1s"}}
+    starlink.apply(probed)
+    (one,) = starlink.items("assignments")
+    name = one["metadata"]["name"]
+    eventually(lambda: starlink.get("assignment", name)["status"].get("reason") == "NotReady", "its probe fails")
+    done = apply(starlink, probed, words=("--wait", "--timeout", "1"))
+    assert done.returncode == 1 and "task default/web is not ready after 1s: " in done.stdout
+    assert f"; see what it printed: `starlink --data-dir {starlink.data} logs web -n default`\n" in done.stdout
 
 
 def test_a_batch_is_waited_for_until_it_is_over(starlink: Starlink) -> None:

@@ -45,7 +45,7 @@ def test_a_deletion_whose_time_is_up_says_so_and_goes_on(starlink: Starlink) -> 
     running(starlink, task("slow", "5s"))
     done = starlink.cli("delete", "task", "slow", "--timeout", "100ms", check=False)
     assert (done.returncode, done.stdout) == (3, "") and starlink.processes()
-    assert "task default/slow is still there after 100ms: 1 instance has not stopped yet: slow-" in done.stderr
+    assert "task default/slow is gone; after 100ms 1 instance has not stopped yet: slow-" in done.stderr
     again = starlink.cli("delete", "task", "slow")
     assert again.stdout == "task default/slow deleted\n" and not starlink.processes()
 

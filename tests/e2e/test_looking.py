@@ -77,6 +77,23 @@ def test_get_prints_what_a_script_asks_for(busy: Starlink) -> None:
     assert [one["metadata"]["name"] for one in two["items"]] == ["web", "edge"]
 
 
+def test_what_crashes_sends_to_its_logs(busy: Starlink) -> None:
+    logs = f"see what it printed: `starlink --data-dir {busy.data} logs bad -n default`"
+    assert busy.cli("get", "tasks").stderr == f"task default/bad: CrashLoop; {logs} on the server where it runs\n"
+    name = busy.items("assignments", "-l", "starlink.dev/task=bad")[0]["metadata"]["name"]
+    assert "" == busy.cli("get", "task", "web").stderr == busy.cli("get", "tasks", "-o", "json").stderr
+    assert f"task default/bad: CrashLoop; {logs}" in busy.cli("status").stdout
+    described = busy.cli("describe", "task", "bad", "web").stdout
+    assert f"  Next step  {logs}\n" in described and described.count("Next step") == 1
+    eventually(
+        lambda: (
+            f"see what it printed: `starlink --data-dir {busy.data} logs {name} -n default`\n"
+            in busy.cli("get", "assignments").stderr
+        ),
+        "it waits to be started again, and sends to its logs",
+    )
+
+
 def test_who_wrote_which_field_is_shown_on_demand(busy: Starlink) -> None:
     assert "managedFields" not in output(busy, "task", "web", "-o", "yaml")
     assert json.loads(output(busy, "task", "web", "-o", "json", "--show-managed-fields")) == busy.get("task", "web")

@@ -3,6 +3,8 @@
 `pytest tests/golden --rewrite` writes what is below the line anew; read the diff.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import parse_time
-from starlink.cli import describing, servers, status
+from starlink.cli import describing, hints, servers, status
+from starlink.cli.hints import LogsOf
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen
 from starlink.cli.sections import Event
@@ -31,6 +34,11 @@ def told_to(words: str) -> str:
     return f"starlink --data-dir D {words}"
 
 
+def on_machine_of(here: Sequence[str]) -> LogsOf:
+    """As on the machine where these servers' agents are."""
+    return partial(hints.way_to_logs, command=told_to, is_here=here.__contains__)
+
+
 def many(found: list[Any] | None, view: type[Any]) -> list[Any] | None:
     return None if found is None else [msgspec.convert(one, view) for one in found]
 
@@ -40,11 +48,14 @@ def told(case: dict[str, Any], screen: Screen) -> str:
     if "table" in case:
         rows = Rows(case["table"], screen, wide=case.get("wide", False), namespaces=case.get("namespaces", False))
         return rows.render(case["rows"])
+    logs_of = on_machine_of(case.get("here", ["s2"]))
     if "summary" in case:
-        return status.summary(TASK, {"columnDefinitions": case["summary"], "rows": case["rows"]}, screen, told_to)
+        table = {"columnDefinitions": case["summary"], "rows": case["rows"]}
+        return status.summary(TASK, table, screen, told_to, logs_of)
     events, its = many(case.get("events", []), Event), case.get("its", [])
     if "task" in case:
-        found = describing.task(msgspec.convert(case["task"], Task), many(its, Assignment), events, NOW, told_to)
+        shown = msgspec.convert(case["task"], Task)
+        found = describing.task(shown, many(its, Assignment), events, NOW, told_to, logs_of)
     elif "server" in case:
         found = describing.server(msgspec.convert(case["server"], Server), many(its, Assignment), events, NOW, told_to)
     elif "pool" in case:
@@ -52,9 +63,7 @@ def told(case: dict[str, Any], screen: Screen) -> str:
     elif "servers" in case:
         return servers.render(many(case["servers"], Server) or [], screen, NOW)
     else:
-        found = describing.assignment(
-            msgspec.convert(case["assignment"], Assignment), events, NOW, told_to, is_here=case.get("here", True)
-        )
+        found = describing.assignment(msgspec.convert(case["assignment"], Assignment), events, NOW, logs_of)
     return found.render(screen)
 
 

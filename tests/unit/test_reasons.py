@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
+from starlink.cli.next_steps import IN_DESCRIPTION, IN_OUTPUT
+
 PLACES = (
     "src/starlink/planning", "src/starlink/engine", "src/starlink/artifacts", "operator/starlink_operator",
     "nodeagent/starlink_nodeagent", "src/starlink/apiserver/upkeep/bonds.py",
@@ -80,3 +82,14 @@ def test_every_row_of_the_page_is_a_reason() -> None:
 def test_every_line_of_its_tables_is_whole() -> None:
     text = (ROOT / "docs" / "reasons.md").read_text()
     assert len(re.findall(r"^\| `", text, re.MULTILINE)) == len(documented())
+
+
+def sent_to(command: str) -> set[str]:
+    """The reasons for which the page sends to a command."""
+    rows = (ROOT / "docs" / "reasons.md").read_text().splitlines()
+    return {row.split("`")[1] for row in rows if row.startswith("| `") and f"`{command}" in row.split(" | ")[-1]}
+
+
+def test_the_next_step_that_commands_name_is_that_of_the_page() -> None:
+    assert sent_to("starlink logs") == IN_OUTPUT
+    assert sent_to("starlink describe task") == IN_DESCRIPTION

@@ -5,7 +5,7 @@ what is declared is so; Reconciling, present and True, that work is under way; S
 True, that it can't go on without a change from outside.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,19 @@ def is_true(conditions: Iterable[Condition], type_: str) -> bool:
     """Whether the condition is there and True."""
     condition = find(conditions, type_)
     return condition is not None and condition.status == "True"
+
+
+def readable(obj: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Those of an object that can be read, whoever wrote it."""
+    status = obj.get("status")
+    written = status.get("conditions") if isinstance(status, Mapping) else None
+    found = []
+    for one in written if isinstance(written, list) else ():
+        try:
+            found.append(msgspec.convert(one, Condition))
+        except msgspec.ValidationError:
+            continue
+    return tuple(found)
 
 
 def merge(old: Sequence[Condition], new: Iterable[Condition], *, now: str) -> tuple[Condition, ...]:

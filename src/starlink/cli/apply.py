@@ -12,15 +12,17 @@ from starlink.api import duration
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
 from starlink.cli.changes import LAST_APPLIED
-from starlink.cli.cluster import command_of, commands, with_client
+from starlink.cli.cluster import command_of, commands, logs_of, with_client
+from starlink.cli.deleting import leaving
 from starlink.cli.following import Followed, follow, glance
-from starlink.cli.hints import Command
+from starlink.cli.hints import Command, retold
 from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.placed import Placed, placed, refusal
 from starlink.cli.planned import differences, is_hash, version
 from starlink.cli.screen import Screen, Tone
+from starlink.cli.tables import one_line
 from starlink.client.errors import ClientError, Conflict, NotFound
 from starlink.client.kube import Client
 
@@ -71,8 +73,8 @@ def command(
     """Create or change what files declare.
 
     With --plan nothing is applied where the files, or what they change, are not as they were planned. Says what finds
-    no place. With --wait it exits with 0 once all is ready, 2 when something finds no place, and 1 when
-    something failed, or is not ready in time.
+    no place, and exits with 1 where something is being deleted, which applying does not undo. With --wait it exits
+    with 0 once all is ready, 2 when something finds no place, and 1 when something failed, or is not ready in time.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout is for how long --wait waits; give --wait too, or leave --timeout away")
@@ -84,21 +86,22 @@ def command(
 
     async def work(client: Client) -> int:
         wanted = await placed(client, manifests, otherwise)
-        applied = await apply_all(client, wanted, await _planned(client, wanted, hash_) if hash_ else {})
+        upon = await _planned(client, wanted, hash_) if hash_ else {}
+        applied = await apply_all(client, wanted, upon, commands(ctx))
         if wait:
             seconds = duration.seconds(DEFAULT_WAIT) if timeout is None else timeout
-            return await _waited(client, applied, seconds, commands(ctx))
+            return await _waited(client, applied, seconds, ctx)
         with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
-            for line in await glance(client, applied, commands(ctx)):
+            for line in await glance(client, applied, commands(ctx), logs_of(ctx)):
                 click.echo(Screen.of(sys.stderr).marked(line, Tone.BAD), err=True)
         return 0
 
     ctx.exit(with_client(ctx, work))
 
 
-async def _waited(client: Client, applied: Sequence[Followed], seconds: float, command: Command) -> int:
+async def _waited(client: Client, applied: Sequence[Followed], seconds: float, ctx: click.Context) -> int:
     """Follows them; the exit code."""
-    short = await follow(client, applied, seconds, LiveLine(sys.stdout), command)
+    short = await follow(client, applied, seconds, LiveLine(sys.stdout), commands(ctx), logs_of(ctx))
     if any(one.found.state != "unplaced" for one in short):
         return FAILED
     return NO_PLACE if short else 0
@@ -113,9 +116,9 @@ async def _planned(client: Client, wanted: Sequence[Placed], hash_: str) -> Upon
     return {(one.kind, one.key): version(current) for one, current in pairs}
 
 
-async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon) -> list[Followed]:
-    """Applies one object after another, and tells what became of each. Raises ClickException with all refusals, and at
-    the first object that is not what it is planned `upon`."""
+async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon, command: Command) -> list[Followed]:
+    """Applies one object after another, and tells what became of each. Raises ClickException with all refusals and all
+    that are being deleted, and at the first object that is not what it is planned `upon`."""
     failures, applied, left = [], [], dict(upon)
     for one in wanted:
         try:
@@ -124,7 +127,9 @@ async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon) -> lis
             failures.append(refusal(one.manifest, error))
             continue
         applied.append(Followed(one.kind, one.key, written["metadata"]["uid"]))
-        click.echo(f"{one} {done}")
+        going = leaving(one.kind, written)
+        click.echo(f"{one} {done}{', but it is being deleted' if going else ''}")
+        failures += [f"{one}: {one_line(retold(going, command))}"] if going else []
     if failures:
         raise click.ClickException("\n".join(failures))
     return applied

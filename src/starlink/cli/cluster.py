@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 
 from starlink.cli.datadir import DataDir
-from starlink.cli.hints import Command
+from starlink.cli.hints import Command, LogsOf, way_to_logs
 from starlink.client.config import BadConfig, Config, load
 from starlink.client.errors import ClientError, Unreachable
 from starlink.client.kube import Client
@@ -68,7 +68,12 @@ def commands(ctx: click.Context) -> Command:
     return partial(command_of, ctx)
 
 
-def is_here(ctx: click.Context, server: str) -> bool:
+def logs_of(ctx: click.Context) -> LogsOf:
+    """How to read logs, of the same cluster."""
+    return partial(way_to_logs, command=commands(ctx), is_here=partial(_is_here, ctx))
+
+
+def _is_here(ctx: click.Context, server: str) -> bool:
     """Whether a server is that of the StarLink which the data dir holds."""
     return not ctx.obj["kubeconfig"] and data_dir_of(ctx).read_state().get("server") == server
 

@@ -10,7 +10,7 @@ from starlink.api import duration
 from starlink.api.kinds import Kind
 from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
-from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, until_gone
+from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, still_there, until_gone
 from starlink.cli.faults import INTERRUPTED
 from starlink.cli.hints import Command
 from starlink.cli.manifests import read
@@ -145,6 +145,8 @@ async def _left(client: Client, begun: Sequence[Doomed], timeout: float | None, 
                 gone.add(one)
                 click.echo(f"{one} deleted")
     except TimeoutError:
-        waits = [(one, await look(client, one, command)) for one in begun if one not in gone]
-        return [f"{one} is still there after {duration.format_seconds(timeout or 0)}: {wait}" for one, wait in waits]
+        waits = {one: await look(client, one, command) for one in begun if one not in gone}
+        for one in [one for one, wait in waits.items() if wait is None]:
+            click.echo(f"{one} deleted")
+        return [still_there(one, wait, timeout or 0) for one, wait in waits.items() if wait is not None]
     return ()

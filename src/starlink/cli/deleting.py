@@ -9,7 +9,8 @@ from typing import Any
 import click
 import msgspec
 
-from starlink.api import labels
+from starlink.api import conditions, labels
+from starlink.api.duration import format_seconds
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, ObjectKey, View
 from starlink.cli.hints import Command, retold
@@ -42,10 +43,12 @@ class Doomed:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What is waited for: `why` in words, and `help_` what a person can do where it would not come of itself."""
+    """What is waited for: `why` in words, and `help_` what a person can do where it would not come of itself. `is_gone`
+    is whether the object is no more, but not its processes."""
 
     why: str
     help_: str = ""
+    is_gone: bool = False
 
     def __str__(self) -> str:
         return f"{self.why}; {self.help_}" if self.help_ else self.why
@@ -141,7 +144,7 @@ def of_assignments(found: Sequence[Instance], command: Command) -> Wait | None:
     several = "instance has" if len(found) == 1 else "instances have"
     why = f"{len(found)} {several} not stopped yet: {some((f'{one.name} on {one.spec.server}' for one in found), 3)}"
     silent = sorted({one.spec.server for one in found if one.status.phase == _UNHEARD})
-    return Wait(why, _silent(silent, command) if silent else "")
+    return Wait(why, _silent(silent, command) if silent else "", is_gone=True)
 
 
 def _silent(servers: Sequence[str], command: Command) -> str:
@@ -153,16 +156,41 @@ def _silent(servers: Sequence[str], command: Command) -> str:
     )
 
 
+def still_there(doomed: Doomed, wait: Wait, seconds: float) -> str:
+    """What is left of a deletion when its time is up: the object, or of a task that is gone its processes. Pure."""
+    time = format_seconds(seconds)
+    return f"{doomed} is gone; after {time} {wait}" if wait.is_gone else f"{doomed} is still there after {time}: {wait}"
+
+
+def leaving(kind: Kind, found: Obj) -> str:
+    """Of an object that is being deleted that it is, and what holds it, with commands as the API says them; "" of
+    another. Pure."""
+    if not found["metadata"].get("deletionTimestamp"):
+        return ""
+    held = _holders(found)
+    told = _own_words(kind, found) or f"it is being deleted{f', held by {held}' if held else ''}"
+    return f"{told}; applying it does not undo that: apply it again when it is gone"
+
+
+def _own_words(kind: Kind, found: Obj) -> str:
+    """What the Ready condition says of a deletion and of what holds it."""
+    ready = conditions.find(conditions.readable(found), conditions.READY)
+    told = ready is not None and ready.reason in ("Draining", "Terminating")
+    return ready.message if ready is not None and told and kind.plural in (POOL.plural, SERVER.plural) else ""
+
+
+def _holders(found: Obj) -> str:
+    return some([*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())])
+
+
 def of_object(kind: Kind, found: Obj, command: Command) -> Wait:
     """What an object that is being deleted waits for, in its own words where it has some. Pure."""
-    conditions = found.get("status", {}).get("conditions", ())
-    ready: Obj = next((one for one in conditions if one["type"] == "Ready"), {})
-    if ready.get("reason") in ("Draining", "Terminating") and ready.get("message"):
-        return Wait(retold(str(ready["message"]), command))
+    if told := _own_words(kind, found):
+        return Wait(retold(told, command))
     if kind.plural == ASSIGNMENT.plural:
         spec, status = found.get("spec", {}), found.get("status", {})
         server = str(spec.get("server", ""))
         silent = status.get("phase") == _UNHEARD
         return Wait(f"its instance on {server} has not stopped yet", _silent([server], command) if silent else "")
-    held = [*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())]
-    return Wait(f"held by {some(held)}" if held else "it is still there")
+    held = _holders(found)
+    return Wait(f"held by {held}" if held else "it is still there")

@@ -14,7 +14,7 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.cli import describing
-from starlink.cli.cluster import commands, is_here, with_client
+from starlink.cli.cluster import commands, logs_of, with_client
 from starlink.cli.completion import kinds_of
 from starlink.cli.description import Description
 from starlink.cli.hints import Command, retold, retold_object
@@ -83,7 +83,8 @@ async def _describe(client: Client, one: Objects, name: str, ctx: click.Context)
     obj = retold_object(await client.get(one.kind, name, one.namespace), command)
     events, now = await _events(client, obj, command), time.time()
     if one.kind.plural == TASK.plural:
-        return describing.task(_read(one.kind, obj, Task, command), await _of_task(client, obj), events, now, command)
+        shown, attempts = _read(one.kind, obj, Task, command), await _of_task(client, obj)
+        return describing.task(shown, attempts, events, now, command, logs_of(ctx))
     if one.kind.plural == POOL.plural:
         servers = await _allowed(every(client, SERVER, Server))
         its = None if servers is None else [server for server in servers if server.status.pool == name]
@@ -91,8 +92,7 @@ async def _describe(client: Client, one: Objects, name: str, ctx: click.Context)
     if one.kind.plural == SERVER.plural:
         found = await _allowed(every(client, ASSIGNMENT, Assignment, field_selector=f"spec.server={name}"))
         return describing.server(_read(one.kind, obj, Server, command), found, events, now, command)
-    shown = _read(one.kind, obj, Assignment, command)
-    return describing.assignment(shown, events, now, command, is_here=is_here(ctx, shown.spec.server))
+    return describing.assignment(_read(one.kind, obj, Assignment, command), events, now, logs_of(ctx))
 
 
 async def _of_task(client: Client, obj: dict[str, Any]) -> Sequence[Assignment] | None:

@@ -1,6 +1,6 @@
 """Tasks, pools, servers and assignments in words. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -8,13 +8,14 @@ from starlink.api import conditions as known
 from starlink.api import labels
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Object
-from starlink.api.pool import Pool, Quota
+from starlink.api.pool import Pool, resource_of
+from starlink.api.quantity import Quantity
 from starlink.api.server import Server
 from starlink.api.task import Task, Toleration
 from starlink.api.template import Probe, Template
-from starlink.cli import sections, tones
+from starlink.cli import next_steps, sections, tones
 from starlink.cli.description import Description, Line, Section
-from starlink.cli.hints import Command
+from starlink.cli.hints import Command, LogsOf
 from starlink.cli.screen import Tone
 from starlink.cli.sections import Event, pairs
 from starlink.cli.tables import Column, some
@@ -23,11 +24,17 @@ _OWN_LABELS = ("kubernetes.io/", "starlink.dev/")
 
 
 def task(
-    found: Task, its: Sequence[Assignment] | None, events: Sequence[Event] | None, now: float, command: Command
+    found: Task,
+    its: Sequence[Assignment] | None,
+    events: Sequence[Event] | None,
+    now: float,
+    command: Command,
+    logs_of: LogsOf,
 ) -> Description:
     """A Task with its Assignments and Events; None for what may not be read."""
     every = command(f"get assignments -n {found.metadata.namespace} -l {labels.TASK}={found.name}")
     facts = {
+        "Next step": _next_step(found, its or (), logs_of),
         **(_batch(found) if found.is_batch else _service(found)),
         **_template(found.spec.template),
         **_placement(found),
@@ -40,6 +47,13 @@ def task(
         sections.events(events, now),
     )
     return Description(f"Task {found.key}", _tone(found), _summary(found, found.status.phase), facts, told)
+
+
+def _next_step(found: Task, its: Sequence[Assignment], logs_of: LogsOf) -> str:
+    ready = known.find(found.status.conditions, known.READY)
+    if ready is None or ready.status == "True":
+        return ""
+    return next_steps.of_task(found.key, ready.reason, its, logs_of)
 
 
 def _service(found: Task) -> dict[str, str]:
@@ -125,17 +139,16 @@ def pool(
         "Strategy": spec.strategy,
         "Architectures": ", ".join(spec.architectures),
         "Namespaces": ", ".join(spec.namespaces),
-        "Quota": _quota(spec.quota) or "no limit",
+        "Quota": pairs(spec.quota.limits) or "no limit",
         "Cohort": spec.cohort,
-        "Lends": _quota(spec.lend),
-        "Borrows": _quota(spec.borrow) if spec.borrow else "",
+        "Lends": pairs(spec.lend.limits),
+        "Borrows": pairs(spec.borrow.limits) if spec.borrow else "",
         "Overcommit": f"cpu {spec.overcommit.cpu} %" if spec.overcommit.cpu != 100 else "",
         **sections.about(found.metadata, now),
     }
-    amounts = {"CAPACITY": status.capacity, "ALLOCATED": status.allocated, "HEADROOM": status.headroom}
     told = (
         sections.conditions(status.conditions, now),
-        sections.resources(amounts),
+        sections.resources(_amounts(found)),
         _members(servers, command("server list")),
         sections.events(events, now),
     )
@@ -143,10 +156,14 @@ def pool(
     return Description(f"Pool {found.name}", _tone(found), _summary(found, ready.reason if ready else ""), facts, told)
 
 
-def _quota(found: Quota) -> str:
-    amounts = {"cpu": found.cpu, "memory": found.memory, "gpu": found.gpu, "storage": found.storage}
-    told = {**amounts, "assignments": found.assignments}
-    return pairs({name: amount for name, amount in told.items() if amount is not None})
+def _amounts(found: Pool) -> dict[str, Mapping[str, Quantity]]:
+    """The columns of the resources of a pool; what its quota limits has a row each, also when nothing is used of it."""
+    status, limits = found.status, {resource_of(name): limit for name, limit in found.spec.quota.limits.items()}
+    used = {**dict.fromkeys(limits, 0), **status.allocated}
+    if "assignments" in limits:
+        used["assignments"] = status.assignments
+    quota = {"QUOTA": limits} if limits else {}
+    return {"CAPACITY": status.capacity, "ALLOCATED": used, **quota, "HEADROOM": status.headroom}
 
 
 def _members(servers: Sequence[Server] | None, every: str) -> Section:
@@ -199,17 +216,9 @@ def server(
     )
 
 
-def assignment(
-    found: Assignment, events: Sequence[Event] | None, now: float, command: Command, *, is_here: bool
-) -> Description:
-    """An Assignment with its Events; None for what may not be read. `is_here` is whether it runs on this machine."""
+def assignment(found: Assignment, events: Sequence[Event] | None, now: float, logs_of: LogsOf) -> Description:
+    """An Assignment with its Events; None for what may not be read."""
     spec, status = found.spec, found.status
-    words = f"logs {found.name} -n {found.metadata.namespace}"
-    output = (
-        f"`{command(words)}`"
-        if is_here
-        else f"on {spec.server}, with the data directory of its agent: `starlink {words} --data-dir DIR`"
-    )
     facts = {
         "Task": found.task,
         "Server": spec.server,
@@ -224,7 +233,7 @@ def assignment(
         "Waits for": f"{len(spec.wait_for)} others to stop" if spec.wait_for and status.phase == "Pending" else "",
         **_template(spec.template),
         "Revision": found.revision,
-        "Output": output,
+        "Output": logs_of(found.key, [spec.server]),
         **sections.about(found.metadata, now, hidden=lambda key: key.startswith(_OWN_LABELS)),
     }
     told = (sections.conditions(status.conditions, now), sections.events(events, now))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ from starlink.api.duration import format_seconds
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.labels import TASK as TASK_LABEL
 from starlink.api.meta import ObjectKey
-from starlink.cli.hints import Command, retold
+from starlink.cli import next_steps
+from starlink.cli.hints import Command, LogsOf, retold
 from starlink.cli.live import LiveLine
 from starlink.cli.outcome import Outcome, may_be_failing, outcome
 from starlink.cli.screen import Tone
@@ -64,6 +65,7 @@ async def follow(
     seconds: float,
     line: LiveLine,
     command: Command,
+    logs_of: LogsOf,
     clock: Clock = time.monotonic,
 ) -> Sequence[Followed]:
     """Looks until each is decided or the time is over, and tells it; gives those that are not ready."""
@@ -74,7 +76,8 @@ async def follow(
             for one in [one for one in left if one.is_decided(clock())]:
                 left.remove(one)
                 if one.found.words:
-                    line.leave(retold(_verdict(one), command), _TONES[one.found.state])
+                    told = retold(_verdict(one), command)
+                    line.leave(await _with_next_step(client, one, told, logs_of), _TONES[one.found.state])
             if not left or clock() >= end:
                 break
             if under_way := [one for one in left if not one.found.is_bad]:
@@ -86,21 +89,27 @@ async def follow(
         raise
     line.clear()
     for one in left:
-        line.leave(f"{one.name} is not ready after {format_seconds(seconds)}: {one.found.words}", Tone.BAD)
+        told = f"{one.name} is not ready after {format_seconds(seconds)}: {one.found.words}"
+        line.leave(await _with_next_step(client, one, told, logs_of), Tone.BAD)
     return [one for one in followed if one in left or one.found.is_bad]
 
 
 async def glance(
-    client: Client, followed: Sequence[Followed], command: Command, clock: Clock = time.monotonic
-) -> Iterator[str]:
-    """What of the tasks finds no place, and what nobody has looked at, in words; looks for two seconds at most."""
+    client: Client,
+    followed: Sequence[Followed],
+    command: Command,
+    logs_of: LogsOf,
+    clock: Clock = time.monotonic,
+) -> Sequence[str]:
+    """What of the tasks finds no place or fails, and what nobody has looked at, in words; looks for two seconds at
+    most."""
     tasks = [one for one in followed if one.kind == TASK]
     end, pause = clock() + GLANCE_SECONDS, _FIRST_PAUSE / 2
     while any(_is_open(one) for one in tasks) and clock() < end:
         await asyncio.sleep(min(pause, end - clock()))
         await _look(client, [one for one in tasks if _is_open(one)], clock)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    return filter(None, (_warning(one, command) for one in tasks))
+    return [text for one in tasks if (text := await _warning(client, one, command, logs_of))]
 
 
 def _is_open(one: Followed) -> bool:
@@ -108,9 +117,9 @@ def _is_open(one: Followed) -> bool:
     return one.found.state == "unplaced" or (one.found.state == "going" and not one.found.seen)
 
 
-def _warning(one: Followed, command: Command) -> str:
+async def _warning(client: Client, one: Followed, command: Command, logs_of: LogsOf) -> str:
     if one.found.is_bad:
-        return retold(_verdict(one), command)
+        return await _with_next_step(client, one, retold(_verdict(one), command), logs_of)
     return f"{one.name}: {one.found.words}; is it running? see `{command('status')}`" if _is_open(one) else ""
 
 
@@ -136,14 +145,29 @@ async def _outcome(client: Client, one: Followed) -> Outcome:
 
 async def _attempts(client: Client, one: Followed, obj: Obj) -> Sequence[Assignment] | None:
     """A task's assignments where its outcome depends on them, None where they may not be read."""
-    if one.kind != TASK or not may_be_failing(obj):
-        return None
+    return await _assignments(client, one) if one.kind == TASK and may_be_failing(obj) else None
+
+
+async def _assignments(client: Client, one: Followed) -> Sequence[Assignment] | None:
+    """Those of a task, None where they may not be read."""
     try:
         selector = f"{TASK_LABEL}={one.key.name}"
         listing = await client.list(ASSIGNMENT, one.key.namespace, label_selector=selector)
         return [msgspec.json.decode(item, type=Assignment) for item in listing.items]
     except (Forbidden, msgspec.ValidationError):
         return None
+
+
+async def _with_next_step(client: Client, one: Followed, told: str, logs_of: LogsOf) -> str:
+    """What is told of one, and of a task that is not ready what to look at, where that helps."""
+    if one.kind != TASK or not one.found.reason:
+        return told
+    try:
+        its = await _assignments(client, one)
+    except ClientError:
+        its = None
+    step = next_steps.of_task(one.key, one.found.reason, its or (), logs_of)
+    return f"{told}; {step}" if step else told
 
 
 _TONES = {"ready": Tone.GOOD, "unplaced": Tone.BAD, "failed": Tone.BAD, "going": Tone.UNDER_WAY}

@@ -8,11 +8,12 @@ import click
 import msgspec
 
 from starlink.api.kinds import Kind
-from starlink.cli.cluster import commands, with_client
+from starlink.cli import next_steps
+from starlink.cli.cluster import commands, logs_of, with_client
 from starlink.cli.completion import lists
 from starlink.cli.faults import INTERRUPTED
 from starlink.cli.formats import Format, Output, without_managed_fields
-from starlink.cli.hints import Command
+from starlink.cli.hints import Command, LogsOf
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.nearest import missing
 from starlink.cli.resources import Resources
@@ -68,7 +69,9 @@ def command(
 
     async def work(client: Client) -> Sequence[str]:
         wanted = resolve(targets, await Resources.discover(client), place)
-        looking = _Looking(client, selector, output, Screen.of(), all_namespaces, show_managed_fields, commands(ctx))
+        looking = _Looking(
+            client, selector, output, Screen.of(), all_namespaces, show_managed_fields, commands(ctx), logs_of(ctx)
+        )
         if watch:
             return await looking.follow(wanted[0])
         return await (looking.tables(wanted) if output.is_table else looking.documents(wanted))
@@ -94,9 +97,11 @@ class _Looking:
     all_namespaces: bool
     managed_fields: bool
     command: Command
+    logs_of: LogsOf
 
     async def tables(self, wanted: Sequence[Objects]) -> Sequence[str]:
         absent: list[str] = []
+        steps: list[str] = []
         printed = False
         for one in wanted:
             table, lacking = await self._table(one)
@@ -105,9 +110,12 @@ class _Looking:
                 rows = self._layout(one.kind, table)
                 click.echo(("\n" if printed else "") + rows.render(table["rows"]), nl=False)
                 _say_left_out(rows)
+                steps += next_steps.of_table(one.kind, table, self.command, self.logs_of)
                 printed = True
             elif not one.names:
                 click.echo(f"no {one.kind.plural}{self._place(one)}", err=True)
+        for step in steps:
+            click.echo(step, err=True)
         return absent
 
     def _place(self, one: Objects) -> str:

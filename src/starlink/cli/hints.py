@@ -1,11 +1,17 @@
 """Commands that a person is told to run, each for the StarLink that is meant. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from starlink.api.meta import ObjectKey
+from starlink.cli.tables import some
 
 Command = Callable[[str], str]
 """Gives `starlink WORDS` with the options that name the StarLink or the cluster that is meant."""
+
+LogsOf = Callable[[ObjectKey, Sequence[str]], str]
+"""Says how to read the logs of a task or an assignment that is on these servers, as far as that is known."""
 
 _IN_TICKS = re.compile(r"`starlink (?!agent\b)([^`]+)`")
 """But for an agent's, which runs with a data directory of its own."""
@@ -23,3 +29,14 @@ def retold_object(value: Any, command: Command) -> Any:
     if isinstance(value, dict):
         return {key: retold_object(part, command) for key, part in value.items()}
     return [retold_object(part, command) for part in value] if isinstance(value, list) else value
+
+
+def way_to_logs(key: ObjectKey, servers: Sequence[str], command: Command, is_here: Callable[[str], bool]) -> str:
+    """The words for it: logs are read where they are, and `is_here` tells which of the servers is this machine."""
+    words = f"logs {key.name} -n {key.namespace}"
+    if any(map(is_here, servers)):
+        return f"`{command(words)}`"
+    if not servers:
+        return f"`{command(words)}` on the server where it runs"
+    agent = "its agent" if len(servers) == 1 else "the agent there"
+    return f"`starlink {words} --data-dir DIR` on {some(servers, 3)}, with the data directory of {agent}"

@@ -14,6 +14,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import Condition
 from starlink.api.task import Task
+from starlink.cli.deleting import leaving
 from starlink.cli.tables import one_line
 
 State = Literal["ready", "going", "unplaced", "failed"]
@@ -24,11 +25,13 @@ _FAILING = frozenset({"AttemptsFail", "CrashLoop", "ReplacementFails"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`going` is not decided yet; `words` say why, or how it stands. `seen` is whether its controller has looked."""
+    """`going` is not decided yet; `words` say why, or how it stands. `seen` is whether its controller has looked, and
+    `reason` the one that a task gives for not being ready."""
 
     state: State
     words: str = ""
     seen: bool = True
+    reason: str = ""
 
     @property
     def is_bad(self) -> bool:
@@ -41,8 +44,8 @@ _UNSEEN = Outcome("going", "the operator has not looked at it yet", seen=False)
 
 def outcome(kind: Kind, obj: dict[str, Any], attempts: Sequence[Assignment] | None = None) -> Outcome:
     """What became of it. `attempts` are a task's assignments, None where they can't be read."""
-    if obj["metadata"].get("deletionTimestamp"):
-        return Outcome("failed", "it is being deleted")
+    if going := leaving(kind, obj):
+        return Outcome("failed", one_line(going))
     try:
         found = _of_task(msgspec.convert(obj, Task), attempts) if kind == TASK else _of_others(kind, obj)
     except msgspec.ValidationError:
@@ -52,7 +55,7 @@ def outcome(kind: Kind, obj: dict[str, Any], attempts: Sequence[Assignment] | No
 
 def may_be_failing(obj: dict[str, Any]) -> bool:
     """Whether a task's outcome depends on its attempts."""
-    return any(one.reason in _FAILING for one in _conditions(obj) if one.type == "Stalled")
+    return any(one.reason in _FAILING for one in conditions.readable(obj) if one.type == "Stalled")
 
 
 def _of_task(task: Task, attempts: Sequence[Assignment] | None) -> Outcome:
@@ -66,7 +69,7 @@ def _of_task(task: Task, attempts: Sequence[Assignment] | None) -> Outcome:
         return _lasting(task, ready)
     if bad := _trouble(task, attempts):
         return bad
-    return Outcome("going", ready.message or ready.reason)
+    return Outcome("going", ready.message or ready.reason, reason=ready.reason)
 
 
 def _lasting(task: Task, ready: Condition) -> Outcome:
@@ -90,12 +93,12 @@ def _trouble(task: Task, attempts: Sequence[Assignment] | None) -> Outcome | Non
     if stalled.reason == UNPLACEABLE:
         return Outcome("unplaced", scheduled.message if scheduled else stalled.message)
     if stalled.reason not in _FAILING:
-        return Outcome("failed", f"{stalled.reason}: {stalled.message}")
+        return Outcome("failed", f"{stalled.reason}: {stalled.message}", reason=stalled.reason)
     if task.is_batch or not (attempts is None or any(_fails(task, one) for one in attempts)):
         return None
     failure = conditions.find(found, "InstanceFailure")
     told = failure.message if failure and failure.status == "True" else stalled.message
-    return Outcome("failed", f"{stalled.reason}: {told}")
+    return Outcome("failed", f"{stalled.reason}: {told}", reason=stalled.reason)
 
 
 def _fails(task: Task, attempt: Assignment) -> bool:
@@ -105,7 +108,7 @@ def _fails(task: Task, attempt: Assignment) -> bool:
 
 def _of_others(kind: Kind, obj: dict[str, Any]) -> Outcome:
     """Pools and servers are in force once the operator has looked at them, be servers there or not."""
-    found = _conditions(obj)
+    found = conditions.readable(obj)
     ready, stalled = conditions.find(found, conditions.READY), conditions.find(found, "Stalled")
     generation = obj["metadata"].get("generation", 0)
     seen = max(_observed(obj), ready.observed_generation if ready else 0)
@@ -120,19 +123,6 @@ def _of_others(kind: Kind, obj: dict[str, Any]) -> Outcome:
     if ready is None or ready.status == "True" or kind in (POOL, SERVER):
         return Outcome("ready", ready.message if ready else "")
     return Outcome("going", ready.message or ready.reason)
-
-
-def _conditions(obj: dict[str, Any]) -> tuple[Condition, ...]:
-    """Those that can be read."""
-    status = obj.get("status")
-    written = status.get("conditions") if isinstance(status, dict) else None
-    found = []
-    for one in written if isinstance(written, list) else ():
-        try:
-            found.append(msgspec.convert(one, Condition))
-        except msgspec.ValidationError:
-            continue
-    return tuple(found)
 
 
 def _observed(obj: dict[str, Any]) -> int:

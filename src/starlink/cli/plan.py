@@ -18,7 +18,7 @@ from starlink.cli.intended import intend
 from starlink.cli.manifests import read, told
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.observing import Sight, engine_for, look
-from starlink.cli.plan_text import render_changes, render_hash
+from starlink.cli.plan_text import keeps_all, render_changes, render_hash
 from starlink.cli.screen import NO_SCREEN, Screen, Tone
 from starlink.cli.tables import Column, aligned, slot_ranges, some
 from starlink.client.kube import Client
@@ -60,7 +60,7 @@ def command(
 
     Says where instances would go, which fields change, and the hash by which `starlink apply --plan HASH` applies this
     and nothing else. The tasks of all files are planned together, with the pools and servers of those files as if
-    applied. Exits with 2 when something can't be placed.
+    applied. Exits with 2 when something can't be placed, or is being deleted, which applying does not undo.
     """
     if not files and not additions:
         raise click.UsageError("give -f FILE, or --add 'arch=arm64,cpu=16,memory=64Gi', or both")
@@ -87,7 +87,7 @@ def command(
         if not added:
             text += render_changes(intended, None if every_row else MOST_ROWS, screen)
             text += "" if wrong else render_hash(intended, _words(files, namespace), commands(ctx))
-        return wrong + text, short or bool(wrong)
+        return wrong + text, short or bool(wrong) or not (added or keeps_all(intended))
 
     async def judge(client: Client, declared: Declared) -> tuple[str, bool]:
         tasks = list(declared.tasks.values())

@@ -4,10 +4,12 @@ import shlex
 from collections.abc import Sequence
 
 from starlink.cli.changes import changes
+from starlink.cli.deleting import leaving
 from starlink.cli.hints import Command
 from starlink.cli.intended import Intended
 from starlink.cli.planned import plan_hash
 from starlink.cli.screen import NO_SCREEN, Screen
+from starlink.cli.tables import one_line
 
 
 def render_changes(intended: Sequence[Intended], most: int | None = None, screen: Screen = NO_SCREEN) -> str:
@@ -22,12 +24,18 @@ def _lines(one: Intended, most: int | None) -> list[str]:
         return [f"{one.name}: what changes is not shown, for {one.unchecked}"]
     if one.before is None:
         return [f"{one.name} is new"]
+    going = leaving(one.placed.kind, one.before)
     found = changes(one.before, one.after)
     if not found:
-        return [f"{one.name}: nothing"]
+        return [f"{one.name}: {one_line(going) or 'nothing'}"]
     hidden = len(found) - len(found[:most])
     more = [f"  and {hidden} more fields; --all shows them"] if hidden else []
-    return [f"{one.name}:", *(f"  {change}" for change in found[:most]), *more]
+    return [f"{one.name}:{f' {one_line(going)}' if going else ''}", *(f"  {change}" for change in found[:most]), *more]
+
+
+def keeps_all(intended: Sequence[Intended]) -> bool:
+    """Whether none of the objects is being deleted."""
+    return not any(one.before is not None and leaving(one.placed.kind, one.before) for one in intended)
 
 
 def render_hash(intended: Sequence[Intended], words: Sequence[str], command: Command) -> str:

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
-from starlink.cli import tones
+from starlink.cli import next_steps, tones
 from starlink.cli.cluster import data_dir_of, with_client
+from starlink.cli.description import wrapped
 from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table
-from starlink.cli.hints import Command
+from starlink.cli.hints import Command, LogsOf, way_to_logs
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen, Tone
 from starlink.client.kube import Client
@@ -34,12 +36,13 @@ def command(ctx: click.Context) -> None:
         raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")
     screen, parts = Screen.of(), processes(state)
     click.echo(head(state, data.root, parts, screen), nl=False)
+    logs_of = partial(way_to_logs, command=data.command, is_here=str(state.get("server")).__eq__)
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
 
     async def work(client: Client) -> None:
         for kind in (SERVER, POOL, TASK):
             table = await fetch_table(client, kind, "", whole=True)
-            click.echo(f"\n{summary(kind, table, screen, data.command)}", nl=False)
+            click.echo(f"\n{summary(kind, table, screen, data.command, logs_of)}", nl=False)
 
     down = [part.name for part in parts if not part.memory]
     if "apiserver" not in down:
@@ -78,13 +81,15 @@ def _part(part: Part, screen: Screen) -> str:
     return f"  {screen.marked(f'{part.name:<12}{text}', tone)}"
 
 
-def summary(kind: Kind, table: Mapping[str, Any], screen: Screen, command: Command) -> str:
+def summary(kind: Kind, table: Mapping[str, Any], screen: Screen, command: Command, logs_of: LogsOf) -> str:
     """How many there are and how they are, and the first of them, those that are not well before the others; `command`
-    gives the one that shows all. Pure."""
+    gives the one that shows all. Below stands what to look at next. Pure."""
     rows = sorted(table["rows"], key=lambda row: _ORDER[tones.of(row["object"])])
     if not rows:
         return f"no {kind.plural}\n"
     text = Rows(table["columnDefinitions"], screen, namespaces=kind.namespaced).render(rows[:MOST_ROWS])
+    for step in next_steps.of_table(kind, {**table, "rows": rows}, command, logs_of):
+        text += "".join(f"{line}\n" for line in wrapped(step, screen.width, "  "))
     if len(rows) <= MOST_ROWS:
         return text
     counts = [tones.of(row["object"]) for row in rows]

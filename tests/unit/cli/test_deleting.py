@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from starlink.api.kinds import ASSIGNMENT, POOL, SERVER
-from starlink.cli.deleting import Instance, Wait, of_assignments, of_object
+from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
+from starlink.cli.deleting import Doomed, Instance, Wait, leaving, of_assignments, of_object, still_there
 
 PLAIN = "starlink {}".format
 
@@ -22,9 +22,20 @@ def ready(reason: str, message: str) -> dict[str, Any]:
 
 def test_a_task_is_gone_when_no_instance_is_left() -> None:
     assert of_assignments([], PLAIN) is None
-    assert of_assignments([instance("a-0", "s1")], PLAIN) == Wait("1 instance has not stopped yet: a-0 on s1")
+    assert of_assignments([instance("a-0", "s1")], PLAIN) == Wait(
+        "1 instance has not stopped yet: a-0 on s1", is_gone=True
+    )
     many = of_assignments([instance(f"a-{number}", "s1", "AnewerPhase") for number in range(5)], PLAIN)
-    assert many == Wait("5 instances have not stopped yet: a-0 on s1, a-1 on s1, a-2 on s1 and 2 more")
+    assert many == Wait("5 instances have not stopped yet: a-0 on s1, a-1 on s1, a-2 on s1 and 2 more", is_gone=True)
+
+
+def test_a_task_that_is_gone_is_told_from_its_instances_that_are_not() -> None:
+    web = Doomed(TASK, "web", "team", "u1")
+    left = of_assignments([instance("web-0", "s1")], PLAIN)
+    assert left is not None
+    assert still_there(web, left, 30) == "task team/web is gone; after 30s 1 instance has not stopped yet: web-0 on s1"
+    held = of_object(TASK, {"metadata": {"finalizers": ["a/b"]}}, PLAIN)
+    assert still_there(web, held, 30) == "task team/web is still there after 30s: held by a/b"
 
 
 def test_servers_that_are_not_heard_are_named_with_the_way_out() -> None:
@@ -46,3 +57,14 @@ def test_an_object_that_is_going_speaks_for_itself() -> None:
     assert of_object(POOL, ready("Terminating", "task web names it"), PLAIN) == Wait("task web names it")
     assert of_object(POOL, ready("AllReady", "all is well"), PLAIN) == Wait("held by a/b")
     assert of_object(POOL, {"metadata": {}}, PLAIN) == Wait("it is still there")
+
+
+def test_what_is_being_deleted_says_what_holds_it_and_that_applying_does_not() -> None:
+    since = {"name": "x", "deletionTimestamp": "2026-11-30T00:00:00Z"}
+    rest = "; applying it does not undo that: apply it again when it is gone"
+    in_use = {**ready("Terminating", "it is being deleted, and held by 1 task"), "metadata": since}
+    assert leaving(POOL, in_use) == f"it is being deleted, and held by 1 task{rest}"
+    held = {"metadata": {**since, "finalizers": ["a/b", "c/d"]}}
+    assert leaving(TASK, held) == f"it is being deleted, held by a/b, c/d{rest}"
+    assert leaving(TASK, {"metadata": since, "status": "nonsense"}) == f"it is being deleted{rest}"
+    assert leaving(POOL, ready("ServersReady", "all is well")) == ""
