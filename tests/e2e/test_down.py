@@ -83,6 +83,6 @@ def test_status_fails_when_a_part_is_down(starlink: Starlink) -> None:
         changed = {**state, "children": {**state["children"], part: pid}}
         (starlink.data / "run.json").write_text(json.dumps(changed))
         done = starlink.cli("status", check=False)
-        assert done.returncode == 1 and f"not running: {part}" in done.stderr
+        assert done.returncode == 1 and f"{part} is not running" in done.stderr
         assert "apiserver   pid" in done.stdout and "NAME" in done.stdout
     (starlink.data / "run.json").write_text(json.dumps(state))

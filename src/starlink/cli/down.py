@@ -13,6 +13,7 @@ import click
 from starlink.cli.datadir import AgentDir, DataDir
 from starlink.cli.datadir import command as command_of
 from starlink.cli.loglines import last_said
+from starlink.cli.parts import is_launcher
 
 WAIT_SECONDS = 40.0
 
@@ -105,15 +106,6 @@ def holder(lock: Path, locks: Path = Path("/proc/locks")) -> int:
     file = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
     found = (line.split() for line in lines)
     return next((max(int(words[4]), 0) for words in found if words[1] == "FLOCK" and words[5] == file), 0)
-
-
-def is_launcher(pid: int) -> bool:
-    """Whether the process is a `starlink up`, and not another that got its number."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"up" in words or b"demo" in words
 
 
 def _stop_tasks(agent: Path) -> None:

@@ -1,7 +1,8 @@
 """`starlink status`: what runs on this machine, and how the cluster is, on one screen."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,23 @@ from typing import Any
 import click
 
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
-from starlink.cli import next_steps, tones
-from starlink.cli.cluster import data_dir_of, with_client
+from starlink.cli import next_steps, parts, tones, vitals
+from starlink.cli.cluster import config_of, data_dir_of
 from starlink.cli.description import wrapped
-from starlink.cli.down import is_launcher
 from starlink.cli.get import fetch_table
 from starlink.cli.hints import Command, LogsOf, way_to_logs
+from starlink.cli.parts import Part
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen, Tone
+from starlink.cli.vitals import Sight
+from starlink.client.config import Config
+from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 
+Table = Mapping[str, Any]
 MOST_ROWS = 8
 """Of a kind, so that all is on one screen: what is not well comes first."""
+_TABLES_SECONDS = 15.0
 
 
 @click.command()
@@ -28,60 +34,57 @@ MOST_ROWS = 8
 def command(ctx: click.Context) -> None:
     """Show what runs here: processes, memory, where it listens, servers, pools and tasks; what is not well first.
 
-    It ends with 1 when a part is down.
+    It ends with 1 when a part does not run or does not act.
     """
     data = data_dir_of(ctx)
     state = data.read_state()
-    if not state or not is_launcher(int(state.get("pid", 0))):
+    if not state or not parts.is_launcher(state["pid"]):
         raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")
-    screen, parts = Screen.of(), processes(state)
-    click.echo(head(state, data.root, parts, screen), nl=False)
-    logs_of = partial(way_to_logs, command=data.command, is_here=str(state.get("server")).__eq__)
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
-
-    async def work(client: Client) -> None:
-        for kind in (SERVER, POOL, TASK):
-            table = await fetch_table(client, kind, "", whole=True)
-            click.echo(f"\n{summary(kind, table, screen, data.command, logs_of)}", nl=False)
-
-    down = [part.name for part in parts if not part.memory]
-    if "apiserver" not in down:
-        with_client(ctx, work)
-    if down:
-        raise click.ClickException(f"not running: {', '.join(down)}; see {data.logs}")
+    sights, tables = asyncio.run(_looked(config_of(ctx), parts.of_state(state)))
+    screen = Screen.of()
+    logs_of = partial(way_to_logs, command=data.command, is_here=str(state.get("server")).__eq__)
+    click.echo(head(state["url"], data.root, sights, screen), nl=False)
+    for kind, table in tables:
+        click.echo(f"\n{summary(kind, table, screen, data.command, logs_of)}", nl=False)
+    if faulty := [f"{sight.part.name} {why}" for sight in sights if (why := vitals.verdict(sight))]:
+        raise click.ClickException(f"{'; '.join(faulty)}; see {data.logs}")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A process of StarLink and its memory in MB, 0 when it does not run."""
+async def _looked(config: Config, found: Sequence[Part]) -> tuple[Sequence[Sight], Sequence[tuple[Kind, Table]]]:
+    """All that is shown, before anything of it is said: what has answered may end meanwhile."""
+    async with Client(config, timeout=vitals.ANSWER_SECONDS) as client:
+        sights = await vitals.look(client, found, time.time)
+    if any(sight.part.name == parts.APISERVER and vitals.verdict(sight) for sight in sights):
+        return sights, ()
+    try:
+        async with Client(config, timeout=_TABLES_SECONDS) as client:
+            return sights, [(kind, await fetch_table(client, kind, "", whole=True)) for kind in (SERVER, POOL, TASK)]
+    except ClientError as error:
+        return vitals.troubled(sights, error), ()
 
-    name: str
-    pid: int | None
-    memory: int
 
-
-def processes(state: Mapping[str, Any]) -> Sequence[Part]:
-    """Those that `up` wrote of."""
-    return [Part(name, pid, _memory(pid)) for name, pid in {"up": state["pid"], **state.get("children", {})}.items()]
-
-
-def head(state: Mapping[str, Any], root: Path, parts: Sequence[Part], screen: Screen) -> str:
-    """Where StarLink is, and its processes."""
+def head(url: str, root: Path, sights: Sequence[Sight], screen: Screen) -> str:
+    """Where StarLink is, whether it is well, and its processes. Pure."""
+    how = "is not well" if any(map(vitals.verdict, sights)) else "is up"
     lines = [
-        screen.title(f"StarLink is up at {state['url']}, data in {root}"),
-        f"  metrics: {state['url']}/metrics",
-        *(_part(part, screen) for part in parts),
+        screen.title(f"StarLink {how} at {url}, data in {root}"),
+        f"  metrics: {url}/metrics",
+        *(_part(sight, screen) for sight in sights),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _part(part: Part, screen: Screen) -> str:
-    tone = Tone.GOOD if part.memory else Tone.BAD
-    text = f"pid {part.pid}, {part.memory} MB" if part.memory else screen.paint("not running", tone)
-    return f"  {screen.marked(f'{part.name:<12}{text}', tone)}"
+def _part(sight: Sight, screen: Screen) -> str:
+    part, why = sight.part, vitals.verdict(sight)
+    tone = Tone.BAD if why else Tone.UNDER_WAY if vitals.is_untold(sight) else Tone.GOOD
+    runs = f"pid {part.pid}, {part.memory} MB" if part.memory else ""
+    doubt = "the API server can't say whether it acts" if vitals.is_untold(sight) else ""
+    told = "; ".join(filter(None, (runs, screen.paint(why or doubt, tone))))
+    return f"  {screen.marked(f'{part.name:<12}{told}', tone)}"
 
 
-def summary(kind: Kind, table: Mapping[str, Any], screen: Screen, command: Command, logs_of: LogsOf) -> str:
+def summary(kind: Kind, table: Table, screen: Screen, command: Command, logs_of: LogsOf) -> str:
     """How many there are and how they are, and the first of them, those that are not well before the others; `command`
     gives the one that shows all. Below stands what to look at next. Pure."""
     rows = sorted(table["rows"], key=lambda row: _ORDER[tones.of(row["object"])])
@@ -100,11 +103,3 @@ def summary(kind: Kind, table: Mapping[str, Any], screen: Screen, command: Comma
 
 _WORDS = {Tone.BAD: "not well", Tone.UNDER_WAY: "under way", None: "untold", Tone.GOOD: "well", Tone.QUIET: "at rest"}
 _ORDER = {tone: number for number, tone in enumerate(_WORDS)}
-
-
-def _memory(pid: int | None) -> int:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return int(text.split("VmRSS:", 1)[1].split()[0]) // 1024 if "VmRSS:" in text else 0
