@@ -23,6 +23,12 @@ STILL_THERE = 3
 _TRIES = 10
 """While others write the object too."""
 _UNHEARD = "Unknown"
+_HELD_BY_US = {
+    labels.DRAINED_FINALIZER: "its instances move to other servers, or stop, before it goes",
+    labels.STOPPED_FINALIZER: "its instance has to stop before it goes",
+    labels.IN_USE_FINALIZER: "it goes when no task names it any more and nothing runs on its servers",
+}
+"""What StarLink's own finalizers wait for, until the operator says it of the very object."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 Obj = dict[str, Any]
@@ -118,7 +124,8 @@ async def look(client: Client, doomed: Doomed, command: Command) -> Wait | None:
     except NotFound:
         found = None
     if found is not None and found["metadata"]["uid"] == doomed.uid:
-        return of_object(doomed.kind, found, command)
+        on_it = await _on_server(client, doomed)
+        return of_object(doomed.kind, found, command) if on_it is None else of_server(found, on_it, command)
     return await _of_processes(client, doomed, command) if doomed.kind.plural == TASK.plural else None
 
 
@@ -135,6 +142,28 @@ async def _of_processes(client: Client, doomed: Doomed, command: Command) -> Wai
 async def _instances(client: Client, task: str, namespace: str) -> Sequence[Instance]:
     items = (await client.list(ASSIGNMENT, namespace, label_selector=f"{labels.TASK}={task}")).items
     return [msgspec.json.decode(item, type=Instance) for item in items]
+
+
+async def _on_server(client: Client, doomed: Doomed) -> Sequence[Instance] | None:
+    """What is left on a server; None where that is not known, and of what is no server."""
+    if doomed.kind.plural != SERVER.plural:
+        return None
+    with contextlib.suppress(Forbidden):
+        items = (await client.list(ASSIGNMENT, field_selector=f"spec.server={doomed.name}")).items
+        return [msgspec.json.decode(item, type=Instance) for item in items]
+    return None
+
+
+def of_server(found: Obj, on_it: Sequence[Instance], command: Command) -> Wait:
+    """What a server waits for that is being deleted: the operator's words, and until it has some the instances that
+    are left on it. Pure."""
+    if not on_it or _own_words(found):
+        return of_object(SERVER, found, command)
+    names = some((one.name for one in on_it), 3)
+    several = "instance moves" if len(on_it) == 1 else "instances move"
+    silent = any(one.status.phase == _UNHEARD for one in on_it)
+    why = f"{len(on_it)} {several} to other servers, or stop{'s' * (len(on_it) == 1)}, before it goes: {names}"
+    return Wait(why, _silent([found["metadata"]["name"]], command) if silent else "")
 
 
 def of_assignments(found: Sequence[Instance], command: Command) -> Wait | None:
@@ -168,7 +197,7 @@ def leaving(kind: Kind, found: Obj) -> str:
     if not found["metadata"].get("deletionTimestamp"):
         return ""
     held = _holders(found)
-    told = _own_words(kind, found) or f"it is being deleted{f', held by {held}' if held else ''}"
+    told = _own_words(kind, found) or f"it is being deleted{f': {held}' if held else ''}"
     return f"{told}; applying it does not undo that: apply it again when it is gone"
 
 
@@ -180,7 +209,11 @@ def _own_words(kind: Kind, found: Obj) -> str:
 
 
 def _holders(found: Obj) -> str:
-    return some([*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())])
+    """What an object that is going waits for: StarLink's own finalizers in words, others' by name; "" for none."""
+    held = [*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())]
+    others = [one for one in held if one not in _HELD_BY_US]
+    known = [words for finalizer, words in _HELD_BY_US.items() if finalizer in held]
+    return "; ".join([*known, *([f"held by {some(others)}"] if others else [])])
 
 
 def of_object(kind: Kind, found: Obj, command: Command) -> Wait:
@@ -192,5 +225,4 @@ def of_object(kind: Kind, found: Obj, command: Command) -> Wait:
         server = str(spec.get("server", ""))
         silent = status.get("phase") == _UNHEARD
         return Wait(f"its instance on {server} has not stopped yet", _silent([server], command) if silent else "")
-    held = _holders(found)
-    return Wait(f"held by {held}" if held else "it is still there")
+    return Wait(_holders(found) or "it is still there")

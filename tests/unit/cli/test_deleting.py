@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
-from starlink.cli.deleting import Doomed, Instance, Wait, leaving, of_assignments, of_object, still_there
+from starlink.cli.deleting import Doomed, Instance, Wait, leaving, of_assignments, of_object, of_server, still_there
 
 PLAIN = "starlink {}".format
 
@@ -65,6 +65,24 @@ def test_what_is_being_deleted_says_what_holds_it_and_that_applying_does_not() -
     in_use = {**ready("Terminating", "it is being deleted, and held by 1 task"), "metadata": since}
     assert leaving(POOL, in_use) == f"it is being deleted, and held by 1 task{rest}"
     held = {"metadata": {**since, "finalizers": ["a/b", "c/d"]}}
-    assert leaving(TASK, held) == f"it is being deleted, held by a/b, c/d{rest}"
+    assert leaving(TASK, held) == f"it is being deleted: held by a/b, c/d{rest}"
     assert leaving(TASK, {"metadata": since, "status": "nonsense"}) == f"it is being deleted{rest}"
     assert leaving(POOL, ready("ServersReady", "all is well")) == ""
+
+
+def test_what_holds_it_is_said_in_words_before_the_operator_says_more() -> None:
+    held = {"metadata": {"name": "s1", "finalizers": ["starlink.dev/drained"]}}
+    assert of_object(SERVER, held, PLAIN) == Wait("its instances move to other servers, or stop, before it goes")
+    assert of_server(held, [], PLAIN) == of_object(SERVER, held, PLAIN)
+    one, *more = [instance(f"a-{number}", "s1") for number in range(5)]
+    assert of_server(held, [one], PLAIN) == Wait("1 instance moves to other servers, or stops, before it goes: a-0")
+    assert of_server(held, more, PLAIN).why == (
+        "4 instances move to other servers, or stop, before it goes: a-1, a-2, a-3 and 1 more"
+    )
+    silent = of_server(held, [instance("a-0", "s1", "Unknown")], "starlink --data-dir 'a b' {}".format)
+    assert "`starlink --data-dir 'a b' delete server s1 --force`" in silent.help_
+    assert of_server({**held, **ready("Draining", "1 has not stopped")}, [one], PLAIN) == Wait("1 has not stopped")
+    pool = {"metadata": {"finalizers": ["starlink.dev/in-use", "a/b"]}}
+    assert of_object(POOL, pool, PLAIN) == Wait(
+        "it goes when no task names it any more and nothing runs on its servers; held by a/b"
+    )
