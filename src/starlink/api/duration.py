@@ -3,6 +3,8 @@
 import functools
 import re
 
+from starlink.api.proposals import DURATIONS, write_such
+
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _WHOLE = re.compile(r"^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -12,7 +14,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 def seconds(value: str) -> float:
     """Seconds. Raises ValueError naming the value."""
     if not _WHOLE.match(value):
-        raise ValueError(f"{value!r} is not a duration; write it as 30s, 1m30s or 500ms")
+        meant = write_such(value, DURATIONS, _WHOLE.match) or "write it as 30s, 1m30s or 500ms"
+        raise ValueError(f"{value!r} is not a duration; {meant}")
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
 
 

@@ -7,6 +7,8 @@ import functools
 import re
 from decimal import ROUND_CEILING, Decimal
 
+from starlink.api.proposals import QUANTITIES, write_such
+
 _FORM = re.compile(r"^(\d+(?:\.\d+)?)(m|[kMGTP]|[KMGTP]i)?$")
 _FACTOR = {
     "": Decimal(1),
@@ -18,6 +20,8 @@ _FACTOR = {
 Quantity = int | float | str
 
 CPU = "cpu"
+RESOURCES = (CPU, "memory", "ephemeral-storage", "gpu")
+"""Those with names of StarLink's own; what else servers report is called DOMAIN/NAME."""
 MOST = 2**61
 """Of what `amount` counts: sums of some of them still are integers of 64 bits."""
 _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
@@ -26,7 +30,9 @@ _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
 def _parse(value: Quantity) -> Decimal:
     match = _FORM.match(str(value))
     if match is None:
-        raise ValueError(f"{value!r} is not a quantity; write a number with an optional unit, such as 500m or 256Mi")
+        meant = write_such(value, QUANTITIES, _FORM.match)
+        right = meant or "write a number with an optional unit, such as 500m or 256Mi"
+        raise ValueError(f"{value!r} is not a quantity; {right}")
     return Decimal(match[1]) * _FACTOR[match[2] or ""]
 
 

@@ -19,8 +19,9 @@ from starlink.cli.hints import Command, retold
 from starlink.cli.live import LiveLine
 from starlink.cli.manifests import Manifest, read
 from starlink.cli.namespace import namespace_of, namespace_option
-from starlink.cli.placed import Placed, placed, refusal
+from starlink.cli.placed import Placed, placed
 from starlink.cli.planned import differences, is_hash, version
+from starlink.cli.refusals import Refusals
 from starlink.cli.screen import Screen, Tone
 from starlink.cli.tables import one_line
 from starlink.client.errors import ClientError, Conflict, NotFound
@@ -47,8 +48,8 @@ class _Seconds(click.ParamType[float]):
         text = str(value)
         try:
             return duration.seconds(f"{text}s" if text.isdecimal() else text)
-        except ValueError:
-            self.fail(f"{text!r} is no time to wait for; write it as 90s, 10m or 1h", param, ctx)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -119,12 +120,12 @@ async def _planned(client: Client, wanted: Sequence[Placed], hash_: str) -> Upon
 async def apply_all(client: Client, wanted: Sequence[Placed], upon: Upon, command: Command) -> list[Followed]:
     """Applies one object after another, and tells what became of each. Raises ClickException with all refusals and all
     that are being deleted, and at the first object that is not what it is planned `upon`."""
-    failures, applied, left = [], [], dict(upon)
+    failures, applied, left, refusals = [], [], dict(upon), Refusals(client)
     for one in wanted:
         try:
             done, written = await apply_one(client, one, left.pop((one.kind, one.key), None))
         except ClientError as error:
-            failures.append(refusal(one.manifest, error))
+            failures.append(await refusals.told(one, error))
             continue
         applied.append(Followed(one.kind, one.key, written["metadata"]["uid"]))
         going = leaving(one.kind, written)

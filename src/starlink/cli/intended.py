@@ -13,7 +13,8 @@ from starlink.api.merge_patch import merge
 from starlink.cli.apply import patch_to
 from starlink.cli.manifests import Manifest
 from starlink.cli.namespace import Namespace
-from starlink.cli.placed import Placed, placed, refusal
+from starlink.cli.placed import Placed, placed
+from starlink.cli.refusals import Refusals
 from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
 
@@ -57,7 +58,7 @@ class _Asking:
         try:
             return await self._answer(one)
         except ClientError as error:
-            raise click.ClickException(refusal(one.manifest, error)) from None
+            raise click.ClickException(await Refusals(self.client).told(one, error)) from None
 
     async def _answer(self, one: Placed) -> Intended:
         try:

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from starlink.api.alike import did_you_mean
 from starlink.cli import tail
 from starlink.cli.cluster import command_of, data_dir_of
 from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
-from starlink.cli.nearest import did_you_mean
 from starlink.cli.tail import Tail
 
 POLL_SECONDS = 0.2

@@ -1,10 +1,8 @@
-"""What a person meant by a name that is not there."""
-
-import difflib
-from collections.abc import Iterable
+"""What a person meant by the name of an object that is not there."""
 
 import msgspec
 
+from starlink.api.alike import did_you_mean
 from starlink.api.kinds import Kind
 from starlink.cli.hints import Command
 from starlink.cli.tables import some
@@ -12,8 +10,6 @@ from starlink.client.errors import ClientError, Forbidden
 from starlink.client.kube import Client, url
 
 _METADATA = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
-_ALIKE = 0.6
-_MOST = 3
 
 
 class _Metadata(msgspec.Struct):
@@ -27,20 +23,6 @@ class _Entry(msgspec.Struct):
 
 class _Entries(msgspec.Struct):
     items: list[_Entry]
-
-
-def alike(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that are most like this one, the nearest first; those that begin with it are."""
-    known = sorted({*known})
-    begun = [one for one in known if one.startswith(word)] if word else []
-    near = difflib.get_close_matches(word, known, _MOST, _ALIKE)
-    return list(dict.fromkeys((*near, *begun)))[:_MOST]
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean web or web2?`; "" when nothing is like it."""
-    found = alike(word, known)
-    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 async def names(client: Client, kind: Kind, namespace: str) -> list[tuple[str, str]]:

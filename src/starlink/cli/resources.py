@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
+from starlink.api.alike import alike
+from starlink.api.habits import of_kind
 from starlink.api.kinds import GROUP, STARLINK_KINDS, Kind
 from starlink.cli.manifests import Manifest
-from starlink.cli.nearest import alike
 from starlink.cli.tables import some
 from starlink.client.kube import Client
 
@@ -20,6 +21,8 @@ _HABITS = {
     "job": "tasks", "service": "tasks", "batch": "tasks", "queue": "pools", "nodepool": "pools",
 }  # fmt: skip
 """What people call our kinds who come from elsewhere, where the cluster has no kind of that name."""
+_SURELY = 0.75
+"""How much of a kind's name must be right."""
 _SHORT = 4
 """A name that is no longer is like too many words."""
 _AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
@@ -79,17 +82,23 @@ class Resources:
         )
 
     def _right(self, manifest: Manifest) -> str:
-        group = manifest.api_version.rpartition("/")[0]
-        alike = [one.kind for one in self._served if manifest.kind.lower() in one.names]
-        meant = next((kind for kind in alike if kind.group == group), alike[0] if alike else None)
-        if meant is not None:
-            return f"write apiVersion: {meant.api_version} and kind: {meant.kind}"
-        kinds = [one.kind for one in self._served]
-        beside = sorted(kind.kind for kind in kinds if kind.api_version == manifest.api_version)
-        if beside:
-            return f"{manifest.api_version} has {some(beside, 10)}"
-        ours = ", ".join(sorted(kind.kind for kind in STARLINK_KINDS))
-        return f"StarLink's own are of apiVersion {STARLINK_KINDS[0].api_version}: {ours}"
+        """What to write in place of a kind that is not served: the same elsewhere, StarLink's for another system's, or
+        one that is written alike; never what has nothing to do with it."""
+        word, group = manifest.kind.lower(), manifest.api_version.rpartition("/")[0]
+        if same := [one.kind for one in self._served if word in one.names]:
+            return _write(next((kind for kind in same if kind.group == group), same[0]))
+        if habit := of_kind(manifest.kind):
+            return habit
+        known = {one.kind.kind.lower(): one.kind for one in reversed(self._served)}
+        near = [known[one] for one in alike(word, known, _SURELY)]
+        if near:
+            return _write(next((kind for kind in near if kind.group in (group, GROUP)), near[0]))
+        kinds = ", ".join(sorted(kind.kind for kind in STARLINK_KINDS))
+        return f"StarLink's own are of apiVersion {STARLINK_KINDS[0].api_version}: {kinds}"
+
+
+def _write(kind: Kind) -> str:
+    return f"write apiVersion: {kind.api_version} and kind: {kind.kind}"
 
 
 def _served(document: dict[str, Any]) -> list[Served]:

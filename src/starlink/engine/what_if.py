@@ -6,7 +6,7 @@ from typing import get_args
 
 from starlink.api import labels, quantity
 from starlink.api.meta import Metadata, ObjectKey
-from starlink.api.quantity import Quantity
+from starlink.api.quantity import RESOURCES, Quantity
 from starlink.api.server import Server, ServerSpec, ServerStatus
 from starlink.api.task import Task
 from starlink.api.template import Architecture
@@ -19,7 +19,6 @@ from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, is_key, is_
 
 EXAMPLE = "arch=arm64,cpu=16,memory=64Gi"
 MOST_SERVERS = 10_000
-_RESOURCES = ("cpu", "memory", "ephemeral-storage", "gpu")
 _IN_PARTS = ("cpu", "memory", "ephemeral-storage")
 _NEEDED = ("arch", "cpu", "memory")
 _IN_BYTES = ("memory", "ephemeral-storage")
@@ -103,8 +102,8 @@ def _count(value: str) -> int:
 
 
 def _amount(name: str, value: str) -> str:
-    if name not in _RESOURCES and "/" not in name:
-        known = ", ".join(("arch", "count", *_RESOURCES, "label.KEY", "feature"))
+    if name not in RESOURCES and "/" not in name:
+        known = ", ".join(("arch", "count", *RESOURCES, "label.KEY", "feature"))
         raise ValueError(f"{name}={value}: no such word; write {known}, or DOMAIN/NAME for an extended resource")
     if name not in _IN_PARTS and not value.isdecimal():
         raise ValueError(f"{name}={value}: write a whole number")

@@ -1,6 +1,7 @@
 """Quantities, durations, slots, timestamps, conditions, names, revisions."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ def test_memory(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1 Mi", "1mi", "0x10"])
 def test_bad_quantities_name_the_value(text: str) -> None:
-    with pytest.raises(ValueError, match="500m or 256Mi"):
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(text))} is not a quantity; write "):
         quantity.count_bytes(text)
 
 
@@ -48,7 +49,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "30", "s", "1d", "-1s", "1s "])
 def test_bad_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="1m30s"):
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(text))} is not a duration; write "):
         duration.seconds(text)
 
 

@@ -7,10 +7,14 @@ import pytest
 import yaml
 from tests.conftest import ROOT
 
-from starlink.api.habits import FIELDS, KINDS, TYPES, of_field, of_kind, with_habits
-from starlink.api.patterns import OURS, WORDS, in_words, with_words
+from starlink.api.habits import FIELDS, KINDS, TYPES, of_field, of_form, of_kind
+from starlink.api.kinds import STARLINK_KINDS
+from starlink.api.patterns import MEASURES, WORDS, in_words, is_met
+from starlink.apiserver.schema.compiled import StructuralSchema
 
 CRDS = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+TASK = next(crd for crd in CRDS if crd["spec"]["names"]["kind"] == "Task")
+TASK_SCHEMA = TASK["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
 def patterns(value: Any) -> set[str]:
@@ -25,15 +29,27 @@ def patterns(value: Any) -> set[str]:
 def test_quantities_and_durations_of_all_schemas_have_words() -> None:
     found = patterns(CRDS)
     assert found >= WORDS.keys()
-    assert {one for one in found if "Ki" in one or "ms" in one} == OURS.keys()
+    assert {one for one in found if "Ki" in one or "ms" in one} == MEASURES.keys()
 
 
 @pytest.mark.parametrize("pattern", sorted(WORDS))
-def test_words_keep_the_pattern_behind_them_and_are_said_once(pattern: str) -> None:
-    told = with_words(f"spec.x: Invalid value: \"?\": spec.x in body should match '{pattern}'")
-    assert "spec.x in body must " in told and told.endswith(f" (it should match '{pattern}')")
-    assert with_words(told) == told
-    assert in_words("^x$") == "should match '^x$'" == with_words("should match '^x$'")
+def test_words_stand_in_the_place_of_a_pattern(pattern: str) -> None:
+    said = in_words(pattern, "?")
+    assert said.startswith("must ") and "[0-9" not in said and "[a-z" not in said
+    assert not in_words("^x$", "?")
+
+
+@pytest.mark.parametrize("pattern", sorted(MEASURES))
+def test_the_example_of_a_measure_fits(pattern: str) -> None:
+    """What the words show as right is right, up to the most that they name."""
+    words = re.findall(r"(?:such as|or|most|,) ([0-9]+\w*)", in_words(pattern, "?"))
+    assert len(words) >= 2 and all(is_met(pattern, word) for word in words)
+
+
+def test_what_was_likely_meant_is_told_in_place_of_the_form() -> None:
+    quantity, duration = (next(one for one in MEASURES if unit in one) for unit in ("Ti", "ms"))
+    assert in_words(quantity, "12 GB") == "must be a quantity: write 12Gi or 12G"
+    assert in_words(duration, "5 minutes") == "must be a duration: write 5m"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +59,7 @@ def test_words_keep_the_pattern_behind_them_and_are_said_once(pattern: str) -> N
         ("spec.template.containers", "right below spec.template"),
         ("spec.template.resources.limits", "resources.requests"),
         ("spec.template.ports[0].containerPort", "write port"),
-        ("spec.template.env.LEVEL", "env is a list"),
+        ("spec.template.env.LEVEL", "env must be a list"),
         ("spec.template.spec", "has no spec"),
         ("spec.template.env[0].frob", ""),
         ("spec.frob", ""),
@@ -53,21 +69,33 @@ def test_a_field_of_another_system_has_ours_beside_it(path: str, words: str) -> 
     assert words in of_field(path) and bool(of_field(path)) == bool(words)
 
 
-def test_a_refusal_says_it_once_and_of_what_has_nothing_near_nothing() -> None:
-    plain = 'strict decoding error: unknown field "spec.template.image", unknown field "spec.frob"'
-    told = with_habits(plain)
-    assert told == plain.replace('image"', f'image" ({FIELDS["image"]})') and with_habits(told) == told
-    wrong = (
-        'spec.template.command: Invalid value: "string": spec.template.command in body must be of type array: "string"'
-    )
-    assert with_habits(wrong) == f"{wrong} ({TYPES['command']})"
-    assert of_kind("Deployment") and not of_kind("CronJob")
+def test_a_field_of_another_form_has_ours_wherever_a_template_has_it() -> None:
+    assert of_form("spec.template.command") == TYPES["command"] == of_form("spec.template.probes.startup.exec.command")
+    assert not of_form("spec.template.workingDir") and not of_form("spec.command")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "deployments", "CronJob", "Pods", "StatefulSet"])
+def test_a_kind_of_another_system_has_ours_in_its_place(kind: str) -> None:
+    assert of_kind(kind).startswith("in its place StarLink has a Task (apiVersion: starlink.dev/v1alpha1) with spec: {")
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "Foo", "", *(kind.kind for kind in STARLINK_KINDS)])
+def test_other_kinds_have_none(kind: str) -> None:
+    assert of_kind(kind) == ""
+
+
+@pytest.mark.parametrize("kind", sorted(kind for kind, words in KINDS.items() if " with spec: " in words))
+def test_a_task_in_the_place_of_a_kind_is_a_valid_one(kind: str) -> None:
+    spec = yaml.safe_load(KINDS[kind][KINDS[kind].index("{") : KINDS[kind].rindex("}") + 1])
+    task = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Task", "metadata": {"name": "web"}, "spec": spec}
+    schema = StructuralSchema(TASK_SCHEMA)
+    shaped, unknown = schema.conform(task, defaults=True)
+    assert not unknown and not schema.validate(shaped, None)
 
 
 def test_no_habit_is_a_field_that_a_task_has_there() -> None:
     """A field that is both would be told of where a person only put it into the wrong place."""
-    task = next(crd for crd in CRDS if crd["spec"]["names"]["kind"] == "Task")
-    spec = task["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec = TASK_SCHEMA["properties"]["spec"]["properties"]
     template = spec["template"]["properties"]
     assert not (FIELDS.keys() & spec.keys() or FIELDS.keys() & template.keys())
 

@@ -15,7 +15,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from starlink.api.kinds import POOL, SERVER, TASK, Kind
+from starlink.api.habits import KINDS
+from starlink.api.kinds import EVENT, POOL, SERVER, TASK, Kind
 from starlink.api.merge_patch import merge
 from starlink.api.meta import Object
 from starlink.api.pool import Pool
@@ -28,7 +29,11 @@ from starlink.cli.namespace import Namespace
 from starlink.cli.resources import Resources, Served
 
 VIEWS: dict[Kind, type[Object]] = {TASK: Task, POOL: Pool, SERVER: Server}
-SERVED = Resources([Served(kind, frozenset({kind.plural, kind.kind.lower()}), is_listed=True) for kind in VIEWS])
+OWN = "StarLink's own are of apiVersion starlink.dev/v1alpha1: Assignment, Pool, Server, Task"
+BESIDE = (EVENT, Kind("apps", "v1", "ControllerRevision", "controllerrevisions", True))
+SERVED = Resources(
+    [Served(kind, frozenset({kind.plural, kind.kind.lower()}), is_listed=True) for kind in (*BESIDE, *VIEWS)]
+)
 API = TASK.api_version
 
 
@@ -159,8 +164,15 @@ def test_what_is_wrong_is_named(tmp_path: Path, body: Any, said: str) -> None:
         ("starlink.dev/v1", "Task", "write apiVersion: starlink.dev/v1alpha1 and kind: Task"),
         (API, "task", "write apiVersion: starlink.dev/v1alpha1 and kind: Task"),
         (API, "tasks", "write apiVersion: starlink.dev/v1alpha1 and kind: Task"),
-        (API, "Job", "starlink.dev/v1alpha1 has Pool, Server, Task"),
-        ("batch/v1", "Job", "StarLink's own are of apiVersion starlink.dev/v1alpha1: Assignment, Pool, Server, Task"),
+        (API, "Taks", "write apiVersion: starlink.dev/v1alpha1 and kind: Task"),
+        ("starlink/v1", "Servr", "write apiVersion: starlink.dev/v1alpha1 and kind: Server"),
+        (API, "Job", f"in its place StarLink has {KINDS['Job']}"),
+        ("batch/v1", "Job", f"in its place StarLink has {KINDS['Job']}"),
+        ("apps/v1", "Deployment", f"in its place StarLink has {KINDS['Deployment']}"),
+        ("apps/v1", "deployments", f"in its place StarLink has {KINDS['Deployment']}"),
+        (API, "Foo", OWN),
+        ("v1", "EventSource", OWN),
+        ("networking.k8s.io/v1", "Ingress", OWN),
     ],
 )
 def test_what_is_not_served_is_told_with_what_is(api_version: str, kind: str, said: str) -> None:

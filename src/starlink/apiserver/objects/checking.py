@@ -7,6 +7,7 @@ from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.objects.advising import with_advice
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
@@ -39,7 +40,8 @@ def validate(write: Write, obj: Obj, old: Obj | None) -> None:
     wrong = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
     if wrong and not resource.custom:
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
-    raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), tuple(causes))
+    told = tuple(with_advice(resource, obj, causes))
+    raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), told)
 
 
 def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from starlink.api.habits import with_habits
-from starlink.api.kinds import GROUP
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MORE, MOST_CAUSES
+from starlink.apiserver.objects import advising
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
@@ -40,15 +39,16 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     options = write.options
     if not unknown and not options.body_warnings:
         return fitting, ()
-    told = (*options.body_warnings, *(f'unknown field "{path}"' for path in unknown))
-    if len(told) > MOST_CAUSES:
-        told = (*told[:MOST_CAUSES], MORE)
     if options.field_validation == "Strict":
-        why = f"strict decoding error: {', '.join(told)}"
-        if write.resource.group == GROUP:
-            why = with_habits(why)
-        raise undecodable(write, obj, why, unknown[:MOST_CAUSES])
-    return fitting, told if options.field_validation == "Warn" else ()
+        told = (*options.body_warnings, *advising.unknown_fields(write.resource, unknown))
+        raise undecodable(write, obj, f"strict decoding error: {', '.join(_first(told))}", unknown[:MOST_CAUSES])
+    if options.field_validation != "Warn":
+        return fitting, ()
+    return fitting, _first((*options.body_warnings, *(f'unknown field "{path}"' for path in unknown)))
+
+
+def _first(told: tuple[str, ...]) -> tuple[str, ...]:
+    return (*told[:MOST_CAUSES], MORE) if len(told) > MOST_CAUSES else told
 
 
 def tidy(obj: Obj) -> Obj:

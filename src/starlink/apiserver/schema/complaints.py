@@ -11,7 +11,6 @@ from typing import Any
 
 import jsonschema_rs
 
-from starlink.api import patterns
 from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.causes import NOWHERE, number, path_of
@@ -83,7 +82,7 @@ def _cause(schema: Schema, error: _Error, keyword: str, path: str) -> Cause:
         case "multipleOf":
             return _invalid(path, value, f"should be a multiple of {number(kind.multiple_of)}")
         case "pattern":
-            return _invalid(path, value, patterns.in_words(kind.pattern, patterns.OURS))
+            return _invalid(path, value, f"should match '{kind.pattern}'")
         case "minLength":
             return _invalid(path, value, f"should be at least {kind.limit} chars long")
         case "format":
