@@ -19,7 +19,7 @@ _STRICT = "strict decoding error: "
 _NEXT_FIELD = re.compile(r", (?=(?:unknown|duplicate) field )")
 _UNKNOWN = re.compile(r'unknown field "([^"]*)"')
 _UNCHECKED = "some validation rules were not checked"
-_UNEVALUATED = "failed evaluating rule"
+_UNEVALUATED = " evaluating rule: "
 """What follows from something else that is wrong."""
 _TYPE_ALONE = re.compile(r'Invalid value: "(?:object|array|string|integer|number|boolean)": ')
 _NOWHERE = ("", "<nil>")

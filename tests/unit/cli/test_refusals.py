@@ -66,6 +66,11 @@ LOST = (
 )
 RULE = ("spec", 'Invalid value: "object": String to Duration conversion failed evaluating rule: must be at least 12s')
 
+KUBERNETES_RULE = (
+    "spec",
+    f'{RULE[1].partition("String")[0]}type conversion error from "string" evaluating rule: must be',
+)
+
 
 def test_of_one_that_is_told_the_hint_stands_alone() -> None:
     said = told(invalid(COMMAND, UNCHECKED), {"template": {"command": "sleep 1"}})
@@ -74,7 +79,7 @@ def test_of_one_that_is_told_the_hint_stands_alone() -> None:
 
 
 def test_what_follows_from_others_is_left_out_and_a_line_is_said_once() -> None:
-    said = told(invalid(LOST, RULE, LOST), {"placement": {"lostAfter": "5 min"}})
+    said = told(invalid(LOST, RULE, KUBERNETES_RULE, LOST), {"placement": {"lostAfter": "5 min"}})
     assert said == ' spec.placement.lostAfter: "5 min" must be a duration: write 5m'
 
 
