@@ -1,13 +1,20 @@
 """A second `up` is the same server, and listens where the first one did."""
 
 import contextlib
-import json
+import os
+import re
+import shlex
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conftest import Starlink, _let_pass, eventually
+from tests.tools import KUBECTL
+
+from starlink.client.config import load
 
 TASK = {
     "apiVersion": "starlink.dev/v1alpha1",
@@ -20,7 +27,7 @@ TASK = {
 @pytest.fixture(scope="module")
 def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
     """A StarLink of which the tests stop and start `up`."""
-    folder = tmp_path_factory.mktemp("rack")
+    folder = tmp_path_factory.mktemp("a rack")
     _let_pass(folder)
     found = Starlink(folder)
     try:
@@ -74,12 +81,12 @@ def test_another_name_is_refused_while_instances_live(rack: Starlink) -> None:
     before = rack.settings
     done = rack.cli("up", "--detach", "--name", "rack2", check=False)
     assert (
-        done.returncode == 1 and "this server is rack1, and 1 of its instances are here (default/stays-" in done.stderr
+        done.returncode == 1 and "this server is rack1, and 1 of its instances is here (default/stays-" in done.stderr
     )
     for part in (
-        "nobody would look after them",
-        "Leave --name out",
-        "kubectl annotate server rack1 starlink.dev/gone=true",
+        "nobody would look after it",
+        "goes on under the old name",
+        "annotate server rack1 starlink.dev/gone=true",
     ):
         assert part in done.stderr
     assert rack.settings == before and rack.processes()
@@ -94,24 +101,61 @@ def test_another_name_is_refused_while_the_api_says_that_they_live(rack: Starlin
         done = rack.cli("up", "--detach", "--name", "rack2", check=False)
     finally:
         (rack.folder / "aside").rename(instances)
-    assert done.returncode == 1 and "this server is rack1, and 1 of its instances are here" in done.stderr
+    assert done.returncode == 1 and "this server is rack1, and 1 of its instances is here" in done.stderr
     assert rack.settings == before
 
 
-def test_it_is_renamed_as_the_refusal_says(rack: Starlink) -> None:
-    with running(rack):
-        rack.cli("apply", "-f", "-", stdin=json.dumps({
-            "apiVersion": "starlink.dev/v1alpha1", "kind": "Server",
-            "metadata": {"name": "rack1", "annotations": {"starlink.dev/gone": "true"}},
-        }))  # fmt: skip
-        eventually(lambda: not rack.items("assignments") and not rack.processes(), "nothing is on rack1 any more")
-    with running(rack, "--name", "rack2") as said:
-        assert "name: rack1 → rack2" in said.splitlines()
+def test_it_is_renamed_by_the_commands_of_the_refusal(rack: Starlink) -> None:
+    """As they are printed, while KUBECONFIG names another cluster."""
+    refusal = rack.cli("up", "--detach", "--name", "rack2", check=False).stderr
+    stay, give_up, look, stop, start, forget = re.findall(r"`([^`]+)`", refusal)
+    typed(rack, stay)
+    try:
+        typed(rack, give_up)
+        eventually(lambda: "rack1" not in typed(rack, look), "nothing is on rack1 any more")
+        typed(rack, stop)
+        assert "name: rack1 → rack2" in typed(rack, start).splitlines()
         eventually(lambda: rack.condition("task", "stays", "Ready") == "True", "the task is ready")
         (assignment,) = rack.items("assignments")
         assert assignment["spec"]["server"] == "rack2"
+        assert "server rack1 deleted" in typed(rack, forget)
+    finally:
+        rack.cli("down")
     with running(rack):
         assert rack.settings["name"] == "rack2"
+
+
+def typed(rack: Starlink, command: str) -> str:
+    """What a command prints in a shell where `starlink` and `kubectl` are found."""
+    folder = rack.folder / "bin"
+    folder.mkdir(exist_ok=True)
+    for name, target in (("starlink", Path(sys.executable).parent / "starlink"), ("kubectl", Path(KUBECTL.path()))):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "KUBECONFIG": "/nowhere"}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=90, env=env, check=False)
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout + done.stderr
+
+
+def test_who_joined_by_the_old_address_is_named_with_what_it_needs(rack: Starlink) -> None:
+    old, new = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    with running(rack, "--listen", old) as said:
+        assert "cut off" not in said  # rack2 is this machine's, and there is no other
+        rack.add_server("far")
+    with running(rack, "--listen", new) as said:
+        told = next(line for line in said.splitlines() if "cut off" in line)
+        assert told.startswith(f"far was joined while StarLink listened on {old}, and is cut off")
+        assert f"set `server` in the agent's kubeconfig to https://{new} and start the agent again" in told
+        assert "up --detach --listen 0.0.0.0:" in told and "rack2" not in told
+        anew = re.findall(r"`([^`]+-o far.kubeconfig)`", told)
+        typed(rack, f"cd {shlex.quote(str(rack.folder))} && {anew[0]}")
+        assert load(rack.folder / "far.kubeconfig").server == f"https://{new}"
+    for same in ((), ("--listen", f"0.0.0.0:{new.rpartition(':')[2]}")):
+        with running(rack, *same) as said:
+            assert "cut off" not in said  # who dials the old address is served
+    with running(rack, "--listen", ""):
+        rack.cli("delete", "server", "far")
 
 
 def test_a_taken_port_is_an_error_that_names_who_has_it(rack: Starlink) -> None:

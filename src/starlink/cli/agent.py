@@ -107,7 +107,8 @@ def _check(before: JoinedSettings | None, settings: JoinedSettings, place: Agent
         raise NotJoined(str(error)) from None
     folder.check(place.root, AGENT_MARKERS)
     places.check(settings, place.root)
-    renaming.check_journal(before.name if before else _of_token(place), settings.name, place.root)
+    old, new = before.name if before else _of_token(place), settings.name
+    renaming.check_journal(old, new, place.root, renaming.of_agent(place.root, new))
 
 
 def _of_token(place: AgentDir) -> str:

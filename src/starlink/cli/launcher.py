@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from starlink.cli import agent_tokens, renaming, settings, standing, swap
+from starlink.cli import agent_tokens, cutoff, renaming, settings, standing, swap
 from starlink.cli.child import Child, bound
 from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.listening import Listen
@@ -48,8 +48,8 @@ class Standalone:
     settings: UpSettings = field(default_factory=UpSettings)
     """They are kept once nothing refuses them."""
     agents: Sequence[LocalAgent] = ()
-    formerly: str = ""
-    """The name of this machine's server at the last start."""
+    before: UpSettings | None = None
+    """Those of the last start."""
     children: list[Child] = field(default_factory=list)
     url: str = ""
     notes: Sequence[str] = ()
@@ -74,18 +74,33 @@ class Standalone:
         apiserver = await self._start_child("apiserver", self._apiserver())
         client = Client(load(self.data.admin_kubeconfig))
         await self._ready(client, apiserver)
-        await renaming.check_api(client, self.formerly, self.settings.name)
+        await self._check_name(client)
         settings.save(self.data.settings, self.settings)
         leader = self._identity, await standing.beat_of_leader(client)
         await self._start_child("operator", self._operator())
         for agent in self.agents:
             await self.start_agent(client, agent)
-        self.notes = await standing.wait(client, self.children, leader, self._newcomers, STAND_SECONDS)
+        notes = await standing.wait(client, self.children, leader, self._newcomers, STAND_SECONDS)
+        self.notes = [*notes, *await self._cut_off(client)]
         client.close()
         self._note()
         self._keepers.append(asyncio.create_task(self._note_changes()))
         tokens = agent_tokens.keep(self.data.admin_kubeconfig, self._token_files, time.time)
         self._keepers.append(asyncio.create_task(tokens))
+
+    async def _check_name(self, client: Client) -> None:
+        """Raises NotRenamed, ClientError."""
+        name = self.settings.name
+        way_out = renaming.of_up(self.data, name)
+        await renaming.check_api(client, self.before.name if self.before else "", name, way_out)
+
+    async def _cut_off(self, client: Client) -> Sequence[str]:
+        """What a changed address takes from others. Raises ClientError."""
+        if self.before is None or not self.before.listen:
+            return ()
+        own = {agent.settings.name for agent in self.agents}
+        old, new = Listen.parse(self.before.listen), Listen.parse(self.settings.listen)
+        return await cutoff.notes(client, old, new, own, self.data.command)
 
     def _apiserver(self) -> Sequence[str]:
         told = self.settings

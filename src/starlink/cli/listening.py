@@ -46,6 +46,10 @@ class Listen:
         """Whether it is on all addresses of the machine."""
         return self.host in _EVERYWHERE
 
+    def serves(self, other: Self) -> bool:
+        """Whether all who reach the other reach this one too."""
+        return self.port == other.port and (self.host in (other.host, "") or self.host == _all_of_its_kind(other.host))
+
     @property
     def on_loopback(self) -> bool:
         """Whether other machines are shut out."""
@@ -83,6 +87,15 @@ class Listen:
         if error.errno == errno.EACCES:
             return "ports below 1024 need root; give another port"
         return f"{error.strerror}; give another address"
+
+
+def _all_of_its_kind(host: str) -> str:
+    """What means all addresses of the family of a host's; of a name that is not known."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return host
+    return "0.0.0.0" if version == 4 else "::"  # noqa: S104
 
 
 def is_loopback(host: str) -> bool:

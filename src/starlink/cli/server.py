@@ -1,10 +1,7 @@
 """`starlink server`: adds a server with the identity of its agent, lists servers, and removes them."""
 
-import asyncio
-import ipaddress
 import os
 import shlex
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +12,15 @@ import click
 from starlink.api import labels
 from starlink.api.kinds import POOL, SERVER
 from starlink.api.server import Server
-from starlink.cli import agent_tokens, completion, cordon, names, servers, uncordon
+from starlink.cli import agent_tokens, completion, cordon, names, reaching, servers, uncordon
 from starlink.cli.cluster import command_of, commands, with_client
 from starlink.cli.delete import Waiting, Wanted, carry_out, waiting_options
 from starlink.cli.describe import every
 from starlink.cli.hints import Command
-from starlink.cli.joining import Certificate, Machine, NotReached, Way, way
-from starlink.cli.listening import is_loopback
+from starlink.cli.joining import NotReached, Way
 from starlink.cli.screen import Screen
 from starlink.client.config import Config, render
-from starlink.client.errors import AlreadyExists, NotFound, Unreachable, why
-from starlink.client.http import CONNECT_SECONDS
+from starlink.client.errors import AlreadyExists, NotFound
 from starlink.client.kube import Client
 from starlink.files import durable
 
@@ -96,7 +91,7 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     """
 
     async def work(client: Client) -> str:
-        to = await _way(client.config, url, commands(ctx))
+        to = await reaching.way_of(client.config, commands(ctx), url)
         await _add(client, name, pool, wanted, commands(ctx))
         token = await agent_tokens.new(client, name)
         _say(to, output)
@@ -110,49 +105,6 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     except NotReached as error:
         raise click.ClickException(str(error)) from None
     _give(kubeconfig, output)
-
-
-async def _way(config: Config, url: str, command: Command) -> Way:
-    """How another machine reaches the API server of the configuration. Raises NotReached, Unreachable."""
-    from starlink.apiserver.http.addresses import machine_addresses, primary_address
-
-    certificate = await certificate_of(config)
-    own = [address for address in machine_addresses() if address in certificate.addresses]
-    answered = [address for address in own if await _answers(address, config.port)]
-    dialled = f"https://127.0.0.1:{config.port}" if await _on_loopback(config.host) else config.server
-    return way(dialled, certificate, Machine(socket.gethostname(), primary_address(), answered), command, url)
-
-
-async def certificate_of(config: Config) -> Certificate:
-    """Whom the API server's certificate names. Raises Unreachable."""
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(config.host, config.port, ssl=config.tls())
-    except (OSError, TimeoutError) as error:
-        raise Unreachable(f"{config.server} can't be reached: {why(error)}") from None
-    shown = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())
-    writer.close()
-    addresses = [str(ipaddress.ip_address(value)) for kind, value in shown if kind == "IP Address"]
-    return Certificate([value for kind, value in shown if kind == "DNS"], addresses)
-
-
-async def _on_loopback(host: str) -> bool:
-    """Also of a name: many machines call themselves 127.0.1.1."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return all(is_loopback(str(entry[4][0])) for entry in found)
-
-
-async def _answers(address: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(address, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
 
 
 def _say(to: Way, output: Path | None) -> None:

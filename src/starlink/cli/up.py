@@ -65,7 +65,7 @@ def command(ctx: click.Context, detach: bool, given: dict[str, Any]) -> None:
         logs.setup("info", "up", plain=sys.stderr.isatty())
         said = _to_say(before, settings, upgraded=not data.settings.exists())
         agents = (LocalAgent(data.agent, settings),)
-        asyncio.run(_run(Standalone(data, settings, agents, before.name if before else ""), said))
+        asyncio.run(_run(Standalone(data, settings, agents, before), said))
     except NotUsable as error:
         raise click.ClickException(f"--data-dir {data.root}: {error}") from None
     except _REFUSALS as error:
@@ -106,7 +106,7 @@ def _check(before: UpSettings | None, settings: UpSettings, data: DataDir) -> No
     data.check()
     places.check(settings, data.root)
     if before is not None:
-        renaming.check_journal(before.name, settings.name, data.agent)
+        renaming.check_journal(before.name, settings.name, data.agent, renaming.of_up(data, settings.name))
 
 
 async def _run(standalone: Standalone, changes: Iterable[str]) -> None:

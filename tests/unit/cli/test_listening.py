@@ -55,3 +55,24 @@ def test_an_address_of_another_machine_is_no_taken_port() -> None:
 def test_a_name_that_nobody_knows_is_said() -> None:
     with pytest.raises(NotHeard, match=r"nowhere\.invalid is no address and no name that this machine knows"):
         Listen("nowhere.invalid", 6443).bound()
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "serves"),
+    [
+        ("10.0.0.5:6443", "10.0.0.5:6443", True),
+        ("10.0.0.5:6443", "10.0.0.5:6444", False),
+        ("10.0.0.6:6443", "10.0.0.5:6443", False),
+        ("10.0.0.5:6443", "0.0.0.0:6443", False),
+        ("0.0.0.0:6443", "127.0.0.1:6443", True),
+        ("0.0.0.0:6443", "[::1]:6443", False),
+        ("[::]:6443", "[2001:db8::5]:6443", True),
+        ("[::]:6443", "10.0.0.5:6443", False),
+        (":6443", "[::]:6443", True),
+        (":6443", "star.example:6443", True),
+        ("0.0.0.0:6443", "star.example:6443", False),
+        ("0.0.0.0:6443", ":6443", False),
+    ],
+)
+def test_an_address_serves_those_of_another(new: str, old: str, serves: bool) -> None:
+    assert Listen.parse(new).serves(Listen.parse(old)) is serves
