@@ -10,8 +10,8 @@ import msgspec
 
 from starlink import interrupts
 from starlink.cli import options, places, renaming
-from starlink.cli.agent_tokens import server_of
-from starlink.cli.datadir import AGENT_MARKERS, AgentDir
+from starlink.cli.agent_tokens import kept_server, server_of
+from starlink.cli.datadir import AGENT_MARKERS, AgentDir, DataDir
 from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
 from starlink.client.config import BadConfig
@@ -55,7 +55,9 @@ def command(ctx: click.Context, given: dict[str, Any]) -> None:
         _check(before, settings, place)
         _keep(place, settings)
     except folder.NotUsable as error:
-        raise click.ClickException(f"--data-dir {place.root}: {error}") from None
+        of_a_starlink = "it is a StarLink's; name a directory of the agent's own"
+        why = of_a_starlink if DataDir(place.root).is_there else error
+        raise click.ClickException(f"--data-dir {place.root}: {why}") from None
     except (NotJoined, BadSettings, BadConfig, places.BadPlace, renaming.NotRenamed) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -107,16 +109,8 @@ def _check(before: JoinedSettings | None, settings: JoinedSettings, place: Agent
         raise NotJoined(str(error)) from None
     folder.check(place.root, AGENT_MARKERS)
     places.check(settings, place.root)
-    old, new = before.name if before else _of_token(place), settings.name
+    old, new = before.name if before else kept_server(place.token), settings.name
     renaming.check_journal(old, new, place.root, renaming.of_agent(place.root, new))
-
-
-def _of_token(place: AgentDir) -> str:
-    """The server whose token is kept there, "" for none."""
-    try:
-        return server_of(place.token.read_text().strip())
-    except (OSError, ValueError):
-        return ""
 
 
 def _keep(place: AgentDir, settings: JoinedSettings) -> None:
@@ -127,7 +121,7 @@ def _keep(place: AgentDir, settings: JoinedSettings) -> None:
         held = lock.take(place.lock)
     except BlockingIOError:
         raise NotJoined(f"another agent runs on {place.root}; stop it, or give another --data-dir") from None
-    if _of_token(place) not in ("", settings.name):
+    if kept_server(place.token) not in ("", settings.name):
         place.token.unlink()  # it would go before the kubeconfig's
     save(place.settings, settings)
     os.close(held)

@@ -54,6 +54,11 @@ def server_of(token: str) -> str:
     return account.removeprefix(_ACCOUNTS) if account.startswith(_ACCOUNTS) else ""
 
 
+def kept_server(file: Path) -> str:
+    """The server whose agent's token a file holds, "" for none."""
+    return server_of(_read(file))
+
+
 async def _add_account(client: Client, server: str) -> bool:
     """Whether the account was not there."""
     with contextlib.suppress(AlreadyExists):

@@ -16,6 +16,7 @@ from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE
 from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings
+from starlink.cli.tenant import stranger
 from starlink.store import backup
 from starlink.store.base import StoreRefused, StoreUnavailable
 from starlink.store.keyfile import KeyFile
@@ -32,6 +33,8 @@ def command(ctx: click.Context, file: Path | None) -> None:
     tasks keep on their servers, logs and artifacts are not in it.
     """
     data = data_dir_of(ctx)
+    if words := stranger(data):
+        raise click.ClickException(f"no backup was made: {words}")
     try:
         archive = take(data, time.time())
         check_seals(archive)

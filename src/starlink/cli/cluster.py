@@ -12,6 +12,7 @@ import click
 
 from starlink.cli.datadir import DataDir
 from starlink.cli.hints import Command, LogsOf, way_to_logs
+from starlink.cli.tenant import stranger
 from starlink.client.config import BadConfig, Config, load
 from starlink.client.errors import ClientError, Unreachable
 from starlink.client.kube import Client
@@ -48,6 +49,8 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
         raise click.ClickException(f"KUBECONFIG: {', '.join(map(str, named))} is not there")
     data = data_dir_of(ctx)
     if not _is_there(data.admin_kubeconfig):
+        if words := stranger(data):
+            raise click.ClickException(f"no cluster: {words}")
         raise click.ClickException(
             f"no cluster: give --kubeconfig, set KUBECONFIG, or start one with `{data.command('up --detach')}` "
             f"({data.admin_kubeconfig} is not there)"

@@ -14,6 +14,7 @@ from starlink.cli.datadir import AgentDir, DataDir
 from starlink.cli.datadir import command as command_of
 from starlink.cli.loglines import last_said
 from starlink.cli.parts import is_launcher
+from starlink.cli.tenant import nobodys, stranger
 
 WAIT_SECONDS = 40.0
 
@@ -31,10 +32,8 @@ def command(ctx: click.Context, tasks: bool) -> None:
         _stop_agent(data.root, tasks)
     elif data.is_there:
         _stop_standalone(data, tasks)
-    elif data.root.is_dir() and not os.access(data.root, os.X_OK):
-        raise click.ClickException(f"--data-dir {data.root}: you may not look into it; be its owner, or root")
     else:
-        raise click.ClickException(f"{data.root} is of no StarLink and of no agent; name the right --data-dir")
+        raise click.ClickException(stranger(data) or nobodys(data))
 
 
 def _stop_standalone(data: DataDir, tasks: bool) -> None:

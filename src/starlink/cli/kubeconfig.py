@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from starlink.cli.datadir import DataDir
+from starlink.cli.tenant import stranger
 
 
 @click.command()
@@ -25,6 +26,8 @@ def _found(data_dir: Path | None, kubeconfig: Path | None) -> Path:
     if kubeconfig and not data_dir:
         return kubeconfig
     data = DataDir.of(data_dir)
+    if not data.admin_kubeconfig.exists() and (words := stranger(data)):
+        raise click.ClickException(words)
     if not data.root.is_dir():
         raise click.ClickException(
             f"the data dir {data.root} does not exist; name that of a StarLink with --data-dir, or start one there: "

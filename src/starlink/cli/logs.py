@@ -13,11 +13,12 @@ import msgspec
 
 from starlink.api.alike import did_you_mean
 from starlink.cli import tail
-from starlink.cli.cluster import command_of, data_dir_of
+from starlink.cli.cluster import command_of, data_dir_of, has_config
 from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.tail import Tail
+from starlink.cli.tenant import nobodys, stranger
 
 POLL_SECONDS = 0.2
 
@@ -69,6 +70,8 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
     every = _instances(folders)
     found = [i for i in every if _meant(i.record, name, place) and slot in (None, i.record.slot)]
     if not found:
+        if not data.is_there and not data.is_an_agents and not has_config(ctx):
+            raise click.ClickException(stranger(data) or nobodys(data))
         raise click.ClickException(
             f"no instance of {place}/{name} on this machine (looked in {data.root}); "
             f"{did_you_mean(name, _known(every, place)) or _elsewhere(ctx, data, place)}"

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from starlink.api.timestamp import parse_time
-from starlink.cli import etcd_copy, settings, swap
+from starlink.cli import etcd_copy, settings, swap, tenant
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
 from starlink.cli.datadir import DataDir
@@ -67,7 +67,7 @@ def _held(data: DataDir) -> Iterator[None]:
     try:
         data.create()
     except NotUsable as error:
-        raise NotRestored(f"--data-dir {data.root}: {error}") from None
+        raise NotRestored(tenant.of_agent(data) or f"--data-dir {data.root}: {error}") from None
     with contextlib.ExitStack() as held:
         for path in (data.lock, lock_of(data.database)):
             if path.parent.exists():

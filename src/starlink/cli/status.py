@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
-from starlink.cli import next_steps, parts, tones, vitals
+from starlink.cli import next_steps, parts, tenant, tones, vitals
 from starlink.cli.cluster import config_of, data_dir_of
+from starlink.cli.datadir import DataDir
 from starlink.cli.description import wrapped
+from starlink.cli.down import holder
 from starlink.cli.get import fetch_table
 from starlink.cli.hints import Command, LogsOf, way_to_logs
 from starlink.cli.parts import Part
@@ -39,7 +41,7 @@ def command(ctx: click.Context) -> None:
     data = data_dir_of(ctx)
     state = data.read_state()
     if not state or not parts.is_launcher(state["pid"]):
-        raise click.ClickException(f"StarLink does not run on {data.root}; start it with `{data.command('up')}`")
+        raise click.ClickException(_not_up(data))
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
     sights, tables = asyncio.run(_looked(config_of(ctx), parts.of_state(state)))
     screen = Screen.of()
@@ -49,6 +51,15 @@ def command(ctx: click.Context) -> None:
         click.echo(f"\n{summary(kind, table, screen, data.command, logs_of)}", nl=False)
     if faulty := [f"{sight.part.name} {why}" for sight in sights if (why := vitals.verdict(sight))]:
         raise click.ClickException(f"{'; '.join(faulty)}; see {data.logs}")
+
+
+def _not_up(data: DataDir) -> str:
+    """Why there is nothing to show, and what to do."""
+    if words := tenant.stranger(data):
+        return words
+    if pid := holder(data.lock):
+        return f"StarLink is not up on {data.root} yet: process {pid} starts or restores it; look again when it has"
+    return f"StarLink does not run on {data.root}; start it with `{data.command('up')}`"
 
 
 async def _looked(config: Config, found: Sequence[Part]) -> tuple[Sequence[Sight], Sequence[tuple[Kind, Table]]]:

@@ -21,7 +21,7 @@ import msgspec
 
 from starlink import log as logs
 from starlink.assets import asset_dir
-from starlink.cli import extras, names, options, places, renaming
+from starlink.cli import extras, names, options, places, renaming, tenant
 from starlink.cli.child import LOG_BYTES
 from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.earlier import FIELDS, settings_of
@@ -67,7 +67,7 @@ def command(ctx: click.Context, detach: bool, given: dict[str, Any]) -> None:
         agents = (LocalAgent(data.agent, settings),)
         asyncio.run(_run(Standalone(data, settings, agents, before), said))
     except NotUsable as error:
-        raise click.ClickException(f"--data-dir {data.root}: {error}") from None
+        raise click.ClickException(tenant.of_agent(data) or f"--data-dir {data.root}: {error}") from None
     except _REFUSALS as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

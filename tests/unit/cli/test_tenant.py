@@ -56,7 +56,7 @@ def test_of_the_agent_of_a_starlink_it_names_that(tmp_path: Path, verb: str) -> 
     (tmp_path / "agent").mkdir()
     (tmp_path / "agent/agent.lock").touch()
     said = refused(tmp_path / "agent", *VERBS[verb])
-    assert f"is of the agent of the StarLink on {tmp_path}; name that with --data-dir" in said and "up" not in said
+    assert f"is of the agent of the StarLink on {tmp_path}; name that with --data-dir" in said and " up" not in said
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "up"])

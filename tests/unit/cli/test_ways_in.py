@@ -189,6 +189,6 @@ def test_an_agent_that_was_another_server_is_refused_while_instances_live(
     (data / "agent.token").write_text("e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c3Rhcmxpbmstc2VydmVyczpzMSJ9.c2ln")
     done = run("agent", "--kubeconfig", kubeconfig(tmp_path), "--data-dir", data)
     assert (
-        done.exit_code == 1 and f"--name s2: this server is s1, and 1 of its instances are here ({uid})" in done.output
+        done.exit_code == 1 and f"--name s2: this server is s1, and 1 of its instances is here ({uid})" in done.output
     )
     assert (data / "agent.token").exists() and started == []
