@@ -209,8 +209,11 @@ def _own_words(kind: Kind, found: Obj) -> str:
 
 
 def _holders(found: Obj) -> str:
-    """What an object that is going waits for: StarLink's own finalizers in words, others' by name; "" for none."""
-    held = [*found["metadata"].get("finalizers", ()), *found.get("spec", {}).get("finalizers", ())]
+    """What an object that is going waits for: StarLink's own finalizers in words, others' by name; "" for none. A
+    namespace has some in its spec, and what others call so there may be anything."""
+    spec = found.get("spec")
+    own = spec.get("finalizers") if isinstance(spec, dict) else None
+    held = [*map(str, found["metadata"].get("finalizers", ())), *map(str, own if isinstance(own, list) else ())]
     others = [one for one in held if one not in _HELD_BY_US]
     known = [words for finalizer, words in _HELD_BY_US.items() if finalizer in held]
     return "; ".join([*known, *([f"held by {some(others)}"] if others else [])])

@@ -32,7 +32,7 @@ def retold_object(value: Any, command: Command) -> Any:
 
 
 def way_to_logs(key: ObjectKey, servers: Sequence[str], command: Command, is_here: Callable[[str], bool]) -> str:
-    """The words for it: logs are read where they are, and `is_here` tells which of the servers is this machine."""
+    """How to read these logs, in words: where they are, and `is_here` tells of a server whether it is this machine."""
     words = f"logs {key.name} -n {key.namespace}"
     if any(map(is_here, servers)):
         return f"`{command(words)}`"

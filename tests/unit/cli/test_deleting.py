@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
+from starlink.api.kinds import ASSIGNMENT, NAMESPACE, POOL, SERVER, TASK
 from starlink.cli.deleting import Doomed, Instance, Wait, leaving, of_assignments, of_object, of_server, still_there
 
 PLAIN = "starlink {}".format
@@ -66,7 +66,10 @@ def test_what_is_being_deleted_says_what_holds_it_and_that_applying_does_not() -
     assert leaving(POOL, in_use) == f"it is being deleted, and held by 1 task{rest}"
     held = {"metadata": {**since, "finalizers": ["a/b", "c/d"]}}
     assert leaving(TASK, held) == f"it is being deleted: held by a/b, c/d{rest}"
-    assert leaving(TASK, {"metadata": since, "status": "nonsense"}) == f"it is being deleted{rest}"
+    for spec in ("nonsense", {"finalizers": "nonsense"}, None):
+        assert leaving(TASK, {"metadata": since, "status": "nonsense", "spec": spec}) == f"it is being deleted{rest}"
+    namespace = {"metadata": since, "spec": {"finalizers": ["kubernetes"]}}
+    assert leaving(NAMESPACE, namespace) == f"it is being deleted: held by kubernetes{rest}"
     assert leaving(POOL, ready("ServersReady", "all is well")) == ""
 
 
