@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import profiles
+from tests import command, durations, profiles
 from tests.durations import Durations
+from tests.meter import Metered
 from tests.reader import Reader
 from tests.tools import KUBECTL
 
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
 QUICK = ("conformance", "golden", "properties", "unit")
 """Folders whose tests wait for little."""
+UNKNOWN = 5.0
+"""The seconds that a file of another folder is taken for, where none are kept."""
 
 profiles.register()
 
@@ -32,13 +35,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("keep_durations", default=False) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Durations())
+    if config.getoption("keep_durations", default=False):
+        is_worker = hasattr(config, "workerinput")
+        if not is_worker:
+            config.pluginmanager.register(Durations())
+        if is_worker or not config.getoption("numprocesses", default=None):
+            config.pluginmanager.register(Metered())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits longest comes first, so that no worker is left alone with it in the end."""
-    items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] in QUICK)
+    """What takes longest comes first, so that no worker is left alone with it in the end: by the durations that are
+    kept, and files that have none before the quick ones."""
+    took = durations.kept()
+
+    def rank(item: pytest.Item) -> float:
+        file = item.path.relative_to(ROOT)
+        return -took.get(str(file), 0.0 if file.parts[1] in QUICK else UNKNOWN)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,15 +105,23 @@ class Starlink:
         self._reader = Reader(self.kubeconfig)
 
     def cli(self, *words: str, check: bool = True, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-        """Runs `starlink` on this data dir."""
-        env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-        done = subprocess.run(
-            [*self.within, self.python, "-m", "starlink.cli", "--data-dir", str(self.data), *words],
-            capture_output=True, text=True, input=stdin, timeout=90, env=env, check=False,
-        )  # fmt: skip
+        """Runs `starlink` on this data dir: in this process where nothing is lost by it."""
+        words = ("--data-dir", str(self.data), *words)
+        if not self.within and self.python == sys.executable and command.can_run_here(words):
+            done = command.run(words, stdin)
+        else:
+            done = self.process(*words, stdin=stdin)
         if check and done.returncode:
             pytest.fail(f"starlink {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
+
+    def process(self, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """`starlink WORDS` as a process of its own."""
+        env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        return subprocess.run(
+            [*self.within, self.python, "-m", "starlink.cli", *words],
+            capture_output=True, text=True, input=stdin, timeout=90, env=env, check=False,
+        )  # fmt: skip
 
     def up(self, name: str = "s1", *options: str) -> None:
         self.cli("up", "--detach", "--name", name, "--artifact-dir", str(self.artifacts), *options)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.attack.archives import PACKERS, TAR_FORMATS, Item, folder, gnu_sparse, link, pax_sparse, tar, zip_of
+from tests.profiles import tries
 
 from starlink.artifacts.errors import ArtifactError
 from starlink.artifacts.inspect import examine
@@ -20,7 +21,7 @@ from starlink.artifacts.limits import Limits
 from starlink.artifacts.unpack import unpack
 from starlink.files import tree
 
-SEEDS, ROUNDS = 4, 150
+SEEDS, ROUNDS = 4, tries(50)
 LIMITS = Limits(files=300, total_bytes=2 * 1024**2)
 REASONS = ("ArtifactCorrupt", "ArtifactUnsafePath", "ArtifactTooLarge")
 TARGET = "srv/agent/instances/uid/work"

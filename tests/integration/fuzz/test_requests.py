@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.integration.fuzz.requests import Maker
+from tests.profiles import tries
 
 from starlink.apiserver.handler import Api
 from starlink.apiserver.message import Request, Response, Stream, User
@@ -17,7 +18,7 @@ from starlink.manifest import load_all
 
 WORLD = Path(__file__).with_name("world.yaml")
 ADMIN = User("admin", ("system:masters",))
-REQUESTS = int(os.environ.get("STARLINK_FUZZ", "20000"))
+REQUESTS = tries(4_000)
 PARTS = 4
 
 

@@ -9,8 +9,9 @@ import ssl
 
 import pytest
 from tests.integration.conftest import Wire
+from tests.profiles import tries
 
-PAYLOADS = int(os.environ.get("STARLINK_FUZZ_WIRE", "600"))
+PAYLOADS = tries(200)
 SECONDS = 10.0
 
 GOOD = (

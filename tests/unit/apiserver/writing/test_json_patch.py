@@ -4,8 +4,9 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.writing import json_patch, nesting
@@ -243,7 +244,7 @@ def pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(st.dictionaries(st.text("ab~/", max_size=3), VALUES, max_size=4), st.text("ab~/", max_size=3), VALUES)
 def test_a_member_is_what_was_put_there(document: Obj, name: str, value: Any) -> None:
     at = pointer(name)
@@ -254,7 +255,7 @@ def test_a_member_is_what_was_put_there(document: Obj, name: str, value: Any) ->
     assert json_patch.apply(document, [add(at, value), remove(at), holds(at, None)]) == gone
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(LISTS, st.integers(-8, 8))
 def test_an_index_counts_from_either_end(entries: list[int], index: int) -> None:
     """As Python's own do, but that -1 is behind the last for `add`, and that nothing is beyond."""

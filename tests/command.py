@@ -1,0 +1,55 @@
+"""The `starlink` command in this process: most tests ask for what it says and does, and few for how it starts."""
+
+import asyncio
+import io
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from starlink.cli import faults
+from starlink.cli.main import cli
+
+LIVING = frozenset({"up", "demo", "agent"})
+"""Verbs that live on as processes."""
+
+
+def can_run_here(words: Sequence[str]) -> bool:
+    """Whether the command may run in this process now: it starts an event loop of its own, and handles signals."""
+    busy = asyncio._get_running_loop() is not None
+    return not busy and threading.current_thread() is threading.main_thread() and LIVING.isdisjoint(words)
+
+
+def run(words: Sequence[str], stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """Calls `starlink WORDS` with streams of its own and without KUBECONFIG; gives what a process would."""
+    before = signal.getsignal(signal.SIGINT)
+    given, out, err = _Stream((stdin or "").encode()), _Stream(), _Stream()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("KUBECONFIG", raising=False)
+        patched.setattr(sys, "argv", ["starlink", *words])
+        for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
+            patched.setattr(sys, name, stream)
+        try:
+            faults.run(cli)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return subprocess.CompletedProcess(("starlink", *words), status, out.written(), err.written())
+
+
+class _Stream(io.TextIOWrapper):
+    """UTF-8 in memory, which is no terminal and has no descriptor; it can be read when it is closed."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self._bytes = io.BytesIO(content)
+        super().__init__(self._bytes, encoding="utf-8", write_through=True)
+
+    def close(self) -> None:
+        """Closed streams of a process are read by who started it."""
+
+    def written(self) -> str:
+        return self._bytes.getvalue().decode()
