@@ -1,17 +1,20 @@
 """An API server in this process: over the memory store for the core, with TLS for the wire."""
 
 import datetime
+import functools
 import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from starlink.apiserver import encoding
+from starlink.apiserver import bootstrap, encoding
 from starlink.apiserver.__main__ import version
+from starlink.apiserver.access import roles
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
 from starlink.apiserver.http.server import HttpServer
@@ -24,6 +27,7 @@ from starlink.apiserver.message import Request, Response, Stream, User
 from starlink.apiserver.resource import Registry
 from starlink.client.config import Config
 from starlink.client.kube import Client
+from starlink.manifest import load
 from starlink.store.memory import MemoryStore
 
 ADMIN = User("admin", ("system:masters",))
@@ -90,13 +94,30 @@ async def api(pki: Pki) -> AsyncIterator[Api]:
     store, tokens = MemoryStore(), TokenIssuer(pki.token_key)
     authenticator = Authenticator(tokens, encoding.finder(store), time.time)
     made = Api(
-        store, Registry(builtin_resources()), tokens, authenticate=authenticator.of_token,
+        store, Registry(_builtin()), tokens, authenticate=authenticator.of_token,
         version=version(), now=time.time, clock=time.monotonic, rng=random.Random(1),
         sign=authority_signer(pki.ca, pki.folder / "ca.key"),
     )  # fmt: skip
-    await made.start()
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (bootstrap, roles):
+            patched.setattr(module, "load", _loaded)
+        await made.start()
     yield made
     await made.stop()
+
+
+_builtin = functools.cache(builtin_resources)
+"""They never change, and their schemas are compiled once in all tests."""
+
+
+def _loaded(path: Path) -> Any:
+    """What `load` gives of a file that ships with StarLink, for which the text is read once in all tests."""
+    return msgspec.json.decode(_document(path))
+
+
+@functools.cache
+def _document(path: Path) -> bytes:
+    return msgspec.json.encode(load(path))
 
 
 @pytest.fixture
