@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -23,12 +23,16 @@ def can_run_here(words: Sequence[str]) -> bool:
     return not busy and threading.current_thread() is threading.main_thread() and LIVING.isdisjoint(words)
 
 
-def run(words: Sequence[str], stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """Calls `starlink WORDS` with streams of its own and without KUBECONFIG; gives what a process would."""
+def run(
+    words: Sequence[str], stdin: str | None = None, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Calls `starlink WORDS` with streams of its own, without KUBECONFIG and with `env`; gives what a process would."""
     before = signal.getsignal(signal.SIGINT)
     given, out, err = _Stream((stdin or "").encode()), _Stream(), _Stream()
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("KUBECONFIG", raising=False)
+        for name, value in (env or {}).items():
+            patched.setenv(name, value)
         patched.setattr(sys, "argv", ["starlink", *words])
         for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
             patched.setattr(sys, name, stream)

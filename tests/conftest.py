@@ -18,6 +18,7 @@ from tests import command, durations, profiles
 from tests.durations import Durations
 from tests.meter import Metered
 from tests.reader import Reader
+from tests.shared import Shared
 from tests.tools import KUBECTL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,7 +147,14 @@ class Starlink:
         return self.data / "admin.kubeconfig"
 
     def get(self, *words: str) -> dict[str, Any]:
-        """What `starlink get … -o json` prints, {} when it is not there or the API is away."""
+        """What `starlink get … -o json` prints, {} when it is not there or the API is away; a status is {} until it is
+        told."""
+        found = self._read(*words)
+        for one in found.get("items", [found] if found else []):
+            one.setdefault("status", {})
+        return found
+
+    def _read(self, *words: str) -> dict[str, Any]:
         if self.within:  # this process can't reach it there
             done = self.cli("get", *words, "-o", "json", check=False)
             found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
@@ -189,29 +197,44 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _lives(thread: str) -> bool:
-    return _read(f"{thread}/stat").rpartition(b")")[2].split()[:1] not in ([], [b"Z"])
-
-
 def instances_below(folder: Path) -> dict[int, str]:
     """Living processes with STARLINK_RUN whose HOME is below `folder`."""
+    below = f"{folder}/".encode()
     found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        environ = _environ(pid)
+        if b"STARLINK_RUN=" not in environ:
             continue
-        threads = [path for path in (str(entry), *map(str, entry.glob("task/*"))) if _lives(path)]
-        environ = next(filter(None, (_read(f"{path}/environ") for path in threads)), b"")
-        parts = dict(p.split(b"=", 1) for p in environ.split(b"\0") if b"=" in p)
-        if b"STARLINK_RUN" in parts and parts.get(b"HOME", b"").startswith(str(folder).encode() + b"/"):
-            found[int(entry.name)] = parts[b"STARLINK_RUN"].decode()
+        parts = dict(part.split(b"=", 1) for part in environ.split(b"\0") if b"=" in part)
+        if b"STARLINK_RUN" in parts and parts.get(b"HOME", b"").startswith(below):
+            found[int(pid)] = parts[b"STARLINK_RUN"].decode()
     return found
 
 
+def _environ(pid: str) -> bytes:
+    """That of a process, b"" where it has ended; its main thread may have, while others live."""
+    environ = _read(f"/proc/{pid}/environ")
+    if environ or _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] != [b"Z"]:
+        return environ
+    with contextlib.suppress(OSError):
+        threads = os.listdir(f"/proc/{pid}/task")
+        return next(filter(None, (_read(f"/proc/{pid}/task/{thread}/environ") for thread in threads)), b"")
+    return b""
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """The StarLink that modules of this worker share."""
+    lender = Shared(lambda: standing(tmp_path_factory.mktemp("starlink")))
+    yield lender
+    lender.stop()
+
+
 @pytest.fixture(scope="module")
-def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
-    """A StarLink that is up, for a module's tests; they clean up what they apply."""
-    with standing(tmp_path_factory.mktemp("starlink")) as found:
-        yield found
+def starlink(shared: Shared) -> Iterator[Starlink]:
+    """A StarLink that is up, with nothing of other modules; a module that changes more than its objects costs a start."""
+    yield shared.lend()
+    shared.take_back()
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from rich.cells import cell_len
+from tests import command
 from tests.conftest import Starlink, eventually
 from tests.terminal import shown
 
@@ -291,12 +292,8 @@ def completed(starlink: Starlink, *words: str, kubeconfig: Path | None = None) -
     """What a shell is told of the last word."""
     meant = ["--kubeconfig", str(kubeconfig)] if kubeconfig else ["--data-dir", str(starlink.data)]
     told = ["starlink", *meant, *words]
-    given = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
     env = {"COMP_WORDS": " ".join(told), "COMP_CWORD": str(len(told) - 1), "_STARLINK_COMPLETE": "bash_complete"}
-    program = "import sys; sys.argv[0] = 'starlink'; from starlink.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={**given, **env}, capture_output=True, text=True, timeout=90, check=True
-    )
+    done = command.run((), env=env)
     assert done.stderr == ""
     return [line.partition(",")[2] for line in done.stdout.split()]
 
