@@ -27,6 +27,7 @@ from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
+from starlink.apiserver.reading.open_watches import OpenWatches
 from starlink.apiserver.reading.reads import Reads
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route, Router
@@ -76,8 +77,9 @@ class Api:
         self._certificates = CertificateController(self.objects, registry, sign, now)
         self._pages = Pages(registry, self.guard, self.metrics, lambda: store.problem, version, debugging=debugging)
         self._router = Router(registry)
-        self._definitions = Definitions(self.objects, registry)
-        self._reads = Reads(self.objects, now, rng)
+        watches = OpenWatches(registry)
+        self._definitions = Definitions(self.objects, registry, watches.end)
+        self._reads = Reads(self.objects, watches, now, rng)
         self._writes = Writes(self.objects, registry, self._definitions, tokens, self._admission, now)
         self._reviews = Reviews(registry, self.guard.authorizer, authenticate, (tokens.issuer,), now)
         self._background: list[asyncio.Task[None]] = []

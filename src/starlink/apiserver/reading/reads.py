@@ -11,6 +11,7 @@ from starlink.apiserver.objects import Objects
 from starlink.apiserver.reading import listing, partial, selectors
 from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.reading.frames import Frames, frame
+from starlink.apiserver.reading.open_watches import OpenWatches
 from starlink.apiserver.reading.tables import table
 from starlink.apiserver.reading.watching import Render, Watcher, WatchOptions
 from starlink.apiserver.resource import Resource
@@ -29,10 +30,12 @@ _MATCH, _INITIAL = "resourceVersionMatch", "sendInitialEvents"
 
 
 class Reads:
-    """Reading requests over one store. `now` is epoch seconds; `rng` spreads the ends of watches."""
+    """Reading requests over one store. `watches` are told of each that begins; `now` is epoch seconds; `rng` spreads
+    the ends of watches."""
 
-    def __init__(self, objects: Objects, now: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, objects: Objects, watches: OpenWatches, now: Callable[[], float], rng: random.Random) -> None:
         self._objects = objects
+        self._watches = watches
         self._store = objects.store
         self._now = now
         self._random = rng
@@ -140,11 +143,13 @@ class Reads:
         render, decodes = self._render(request, asked.resource), partial.wants_table(request)
         watcher = Watcher(self._store, asked.resource, wanted, self._frames, render, decodes=decodes)
         try:
-            return Stream(watcher.open(), JSON)
+            lines = watcher.open()
         except StatusError as error:
             if error.code != 410:
                 raise
             return Stream(_refusal(error), JSON)
+        self._watches.add(asked.resource, watcher)
+        return Stream(lines, JSON)
 
     def _render(self, request: Request, resource: Resource) -> Render | None:
         if partial.wants_table(request):

@@ -70,6 +70,14 @@ class Watcher:
             for path, value, equal in options.selector.field_terms
         ]
         self._seen = 0
+        self._subscription: Watch | None = None
+        self._ending = False
+
+    def end(self) -> None:
+        """Has the watch end once it has told what has happened until now."""
+        self._ending = True
+        if self._subscription is not None:
+            self._subscription.wake()
 
     def open(self) -> AsyncIterator[bytes]:
         """Starts to listen, then gives the lines. Raises StatusError 410 when it can't resume."""
@@ -83,6 +91,7 @@ class Watcher:
         except Expired as error:
             raise errors.expired(f"too old resource version: {since} ({error})") from None
         self._seen = since
+        self._subscription = subscription
         initial = self._store.list(self._resource.storage, options.namespace) if options.since is None else ()
         return self._lines(initial, subscription)
 
@@ -103,6 +112,8 @@ class Watcher:
                         await subscription.wait()
                 elif subscription.behind:
                     continue
+                elif self._ending:
+                    return
                 elif not alarm.is_due():
                     await subscription.wait()
                 elif self._options.bookmarks and not alarm.is_over:  # the end has a bookmark of its own

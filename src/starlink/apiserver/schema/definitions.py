@@ -24,11 +24,18 @@ _OWN_WRITE = WriteOptions(field_validation="Ignore", manager="kube-apiserver")
 
 
 class Definitions:
-    """Keeps the registry as the stored CRDs say."""
+    """Keeps the registry as the stored CRDs say. `withdrawn` is called with the group and the plural of each kind that
+    is served no more, or otherwise than before."""
 
-    def __init__(self, objects: Objects, registry: Registry) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        registry: Registry,
+        withdrawn: Callable[[str, str], None] = lambda group, plural: None,
+    ) -> None:
         self._objects = objects
         self._registry = registry
+        self._withdrawn = withdrawn
         self._ending: set[tuple[str, str]] = set()
         self._current: dict[str, int] = {}
 
@@ -180,6 +187,7 @@ class Definitions:
         """Serves a kind no more, and keeps nothing compiled of it but what those that follow it have too."""
         before = {one.schema for one in self._registry.all() if (one.group, one.plural) == (group, plural)}
         self._registry.remove(group, plural)
+        self._withdrawn(group, plural)
         for schema in before - {one.schema for one in followed_by}:
             if isinstance(schema, StoredSchema):
                 schema.let_go()
