@@ -27,7 +27,7 @@ from starlink_nodeagent.environment import PATH
 from starlink_nodeagent.eviction import BadLimit, limits
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.link import ServerDeleted
+from starlink_nodeagent.link import ServerDeleted, ServersUndefined
 from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.refusal import Refused
 from starlink_nodeagent.registration import NameTaken
@@ -36,7 +36,7 @@ from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
 
 log = logging.getLogger("starlink_nodeagent")
 
-BAD_USAGE, NAME_TAKEN, REFUSED, STILL_RUNNING = 2, 3, 4, 5
+BAD_USAGE, NAME_TAKEN, REFUSED, STILL_RUNNING, UNDEFINED = 2, 3, 4, 5, 6
 LOCK = "agent.lock"
 
 
@@ -68,6 +68,9 @@ def main() -> None:
     except StillRunning as error:
         log.error("%s", error)
         raise SystemExit(STILL_RUNNING) from None
+    except ServersUndefined as error:
+        log.warning("%s", error)
+        raise SystemExit(UNDEFINED) from None
     except ServerDeleted as error:
         log.warning("%s", error)
     except (BadConfig, BadRange, UnknownUser, machine.UnknownMachine, BlockingIOError) as error:

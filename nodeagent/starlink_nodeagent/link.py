@@ -9,13 +9,17 @@ from starlink.api.kinds import ASSIGNMENT, SERVER
 from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.kube import Client
-from starlink_nodeagent import heartbeat, identity
+from starlink_nodeagent import heartbeat, identity, registration
 
 log = logging.getLogger(__name__)
 
 
 class ServerDeleted(Exception):
     """The agent's Server has been deleted and has gone."""
+
+
+class ServersUndefined(ServerDeleted):
+    """It has gone with all others, for the definition of servers goes."""
 
 
 class Link:
@@ -44,7 +48,8 @@ class Link:
         return next(iter(self._server.objects.values()), None)
 
     async def run(self, uid: str) -> None:
-        """Until cancelled, or until the Server with this UID has gone: raises ServerDeleted then."""
+        """Until cancelled, or until the Server with this UID has gone: raises ServerDeleted then, or
+        ServersUndefined."""
         deleted = asyncio.Event()
 
         def changed(change: Change[Server]) -> None:
@@ -60,6 +65,11 @@ class Link:
             if (token_file := self._client.config.token_file) is not None:
                 group.create_task(identity.renew(self._client, self._name, token_file, self._now))
             await deleted.wait()
+            if not await registration.is_defined(self._client, self._name):
+                raise ServersUndefined(
+                    f"Server {self._name} went with the definition of servers (CRD {SERVER.plural}.{SERVER.group}); "
+                    "started again, this agent registers as soon as there is one"
+                )
             raise ServerDeleted(f"Server {self._name} was deleted; a restart of this agent registers it anew")
 
     async def _beat(self) -> None:

@@ -8,13 +8,16 @@ from typing import Any
 from starlink import __version__
 from starlink.api import labels
 from starlink.api.kinds import SERVER
-from starlink.client.errors import AlreadyExists, NotFound
+from starlink.client.errors import AlreadyExists, ApiError, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink_nodeagent.addresses import towards
 from starlink_nodeagent.machine import RUNTIMES, Machine
 from starlink_nodeagent.resources import quantities
 
 log = logging.getLogger(__name__)
+
+_UNDEFINED = (404, 405)
+"""The answers to a create while its kind is not served, and while its CRD is being deleted."""
 
 
 class NameTaken(Exception):
@@ -59,6 +62,19 @@ async def register(client: Client, name: str, machine: Machine) -> str:
     patch = {"metadata": {"uid": uid}, "status": status(machine, server.get("status") or {})}
     await client.patch_raw(SERVER, name, patch, subresource="status")
     return uid
+
+
+async def is_defined(client: Client, name: str) -> bool:
+    """Whether there may be Servers, of which the one with this name has gone: not while their CRD goes, or is away.
+    Where nobody answers there may be."""
+    server = {"apiVersion": SERVER.api_version, "kind": SERVER.kind, "metadata": {"name": name}, "spec": {}}
+    try:
+        await client.create_raw(SERVER, server, query={"dryRun": "All"})
+    except ApiError as error:
+        return error.code not in _UNDEFINED
+    except ClientError:
+        return True
+    return True
 
 
 def facts(machine: Machine) -> dict[str, str]:

@@ -44,6 +44,16 @@ def is_named_in_body(user: User, asked: Attributes) -> bool:
     return verdict(user, asked) is Verdict.DENY and verdict(user, replace(asked, name=server)) is not Verdict.DENY
 
 
+def may_ask(user: User, asked: Attributes) -> bool:
+    """Whether an agent could list, watch or create what is its own of a kind: where the kind is not served, it is told
+    so, and not that it may not."""
+    server = agent_server(user)
+    if server is None or asked.verb not in ("list", "watch", "create") or asked.name:
+        return False
+    own = replace(asked, name=server, fields=(("spec.server", server), ("metadata.name", server)))
+    return verdict(user, own) is not Verdict.DENY
+
+
 def verdict(user: User, asked: Attributes) -> Verdict | None:
     """The rule. None for who is no agent, and for paths that are no resources: RBAC decides these."""
     server = agent_server(user)

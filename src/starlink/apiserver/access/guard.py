@@ -64,7 +64,8 @@ class Guard:
         """Refuses a request before its body is read, where the rules already decide and are quickly looked through.
         `asked` is None for a path that is not served. Raises as `check`."""
         attributes = self._attributes(request, asked) if asked is not None else route.attributes(request)
-        if agent_access.is_named_in_body(request.user, attributes):
+        unknown = agent_access.is_named_in_body if asked is not None else agent_access.may_ask
+        if unknown(request.user, attributes):
             return
         decision = self.authorizer.at_once(request.user, attributes)
         if decision is not None and not decision.allowed:
@@ -77,7 +78,9 @@ class Guard:
     async def check_unserved(self, request: Request) -> None:
         """The same for what is not served, or not with this method: who may not ask for it is not told so.
         Raises as `check`."""
-        await self._demand(request.user, route.attributes(request))
+        attributes = route.attributes(request)
+        if not agent_access.may_ask(request.user, attributes):
+            await self._demand(request.user, attributes)
 
     async def check_grant(self, request: Request, asked: Route, obj: Obj, old: Obj | None) -> None:
         """Nobody gives more than they hold. Raises StatusError 403, 404 or 422."""

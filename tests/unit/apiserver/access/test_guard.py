@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.unit.apiserver.http.parsers import parser
 
 from starlink.apiserver.access.guard import Guard
@@ -99,10 +100,23 @@ async def test_who_may_not_ask_is_not_told_what_is_there(guard: Guard, method: s
 
 async def test_an_agent_may_ask_for_nothing_unknown(guard: Guard) -> None:
     agent = User("system:serviceaccount:starlink-servers:s1", ("system:authenticated",))
-    for path in ("/api/v1/nothings", f"{SERVERS}/s2/nothing", "/apis/starlink.dev/v1/servers"):
+    for path in ("/api/v1/nothings", f"{SERVERS}/s2/nothing", "/apis/starlink.dev/v1/servers/s2", "/apis/g/v1/servers"):
         with pytest.raises(StatusError) as refused:
             await guard.check_unserved(Request("GET", path, user=agent))
         assert refused.value.code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", SERVERS), ("POST", SERVERS), ("GET", "/apis/starlink.dev/v1alpha1/assignments"), ("GET", f"{SERVERS}/s1")],
+)
+async def test_an_agent_whose_kinds_are_away_is_told_so(guard: Guard, method: str, path: str) -> None:
+    """While CRDs are made anew: a 403 would have it give up for good."""
+    request = Request(method, path, user=User("system:serviceaccount:starlink-servers:s1", ("system:authenticated",)))
+    guard.check_head(request, None)
+    await guard.check_unserved(request)
+    with pytest.raises(StatusError):
+        await guard.check_unserved(replace(request, user=ROBOT))
 
 
 # Impersonation
