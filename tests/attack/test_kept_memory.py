@@ -195,11 +195,12 @@ def remembered_by(answer: Any) -> int:
 
 
 def test_long_words_are_not_remembered() -> None:
-    caches = (accepting._is_served, options._plain, fieldset._named, metadata._is_group_version)
+    caches = (accepting._is_served, accepting._is_media, options._plain, fieldset._named, metadata._is_group_version)
     before = [remembered_by(cache) for cache in caches]
     for number in range(20):
         word = f"{LONG}{number}"
-        accepting.check_accept(Request("GET", "/", headers={"accept": f"application/json;a={word}"}))
+        accepting._is_served(f"application/json;a={word}")
+        accepting._is_media(f"application/json;a={word}")
         options.write_options(Request("POST", "/", headers={"user-agent": word}))
         fieldset._named("type", word)
         assert metadata._is_group_version(word)

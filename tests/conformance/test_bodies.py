@@ -96,8 +96,23 @@ def test_unknown_media(http: Http, namespace: str) -> None:
     message = answer.fails(415, "UnsupportedMediaType")["message"]
     assert message.startswith("the body of the request was in an unknown format - accepted media types include: ")
     assert "application/json, application/yaml" in message
-    refused = http.get(configmaps(namespace), accept="application/xml").fails(406, "NotAcceptable")
-    assert refused["message"].startswith("only the following media types are accepted: application/json")
+
+
+def test_forms_that_cannot_be_answered(http: Http, namespace: str, crd: Crds) -> None:
+    """The real server routes requests for built-in kinds by their media type, and says so in its router's words."""
+    http.post(configmaps(namespace), configmap("a")).expect(201)
+    widgets = crd()
+    served = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    routed = f"406: Not Acceptable\n\nAvailable representations: {served}"
+    streamed = f"{routed}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    only = f"only the following media types are accepted: {served}"
+    for path, accept, words in (
+        (configmaps(namespace), "application/xml", streamed),
+        (configmaps(namespace, "a"), "text/html", routed),
+        (configmaps(namespace, "a"), "application/json;as=Picture;v=v1;g=meta.k8s.io", only),
+        (widgets.path(namespace), "application/xml", only),
+    ):
+        assert http.get(path, accept=accept).fails(406, "NotAcceptable")["message"] == words
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '"a"', "", '{"metadata": {"name": "a"}', "{'a': 1}"])

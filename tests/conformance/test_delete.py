@@ -234,7 +234,8 @@ def test_held_namespaces_say_why(http: Http, controllers: None) -> None:
         assert condition(found, "NamespaceContentRemaining") == "True"
         assert condition(found, "NamespaceDeletionContentFailure") == "False"
         told = {one["type"]: one["message"] for one in found["status"]["conditions"]}
-        assert told["NamespaceFinalizersRemaining"] == f"Some finalizers are remaining: {HOLD} in 1 resource instances"
+        words = f"Some content in the namespace has finalizers remaining: {HOLD} in 1 resource instances"
+        assert told["NamespaceFinalizersRemaining"] == words
         assert "configmaps. has 1 resource instances" in told["NamespaceContentRemaining"]
     finally:
         release(http, configmaps(namespace, "a"))

@@ -1,9 +1,10 @@
 """What is served, as clients discover it."""
 
+import json
 import re
 from typing import Any
 
-from tests.conformance.conftest import GROUP, Crds, Http
+from tests.conformance.conftest import GROUP, Answer, Crds, Http
 from tests.conftest import eventually
 
 Obj = dict[str, Any]
@@ -71,10 +72,41 @@ def test_core_resources(http: Http) -> None:
 
 
 def test_what_is_not_served(http: Http) -> None:
-    assert http.get("/apis/nothing.example.com").status == 404
-    assert http.get("/apis/nothing.example.com/v1").status == 404
-    refused = http.get("/api/v1/nothings").fails(404, "NotFound")
-    assert refused["message"] == "the server could not find the requested resource"
+    for path in ("/api/v1/nothings", "/apis/rbac.authorization.k8s.io/v1/nothings", "/api/v9", "/api/v1/configmaps/a"):
+        refused = http.get(path).fails(404, "NotFound")
+        assert refused["message"] == "the server could not find the requested resource"
+    for path in ("/apis/nothing.example.com", "/apis/nothing.example.com/v1", f"/apis/{GROUP}/v1/nothings", "/nothing"):
+        assert is_page_not_found(http.get(path)), path
+
+
+def test_what_custom_kinds_have_not(http: Http, namespace: str, crd: Crds) -> None:
+    """Where the path is none of theirs nobody answers; a subresource is looked for in their group."""
+    widgets = crd(subresources={"status": {}})
+    racks = crd(scope="Cluster")
+    http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    for path in (widgets.path(name="a"), widgets.path(namespace, version="v9"), racks.path(namespace)):
+        assert is_page_not_found(http.get(path)), path
+    assert is_page_not_found(http.post(widgets.path(), widgets.obj("b", metadata={"namespace": namespace})))
+    assert is_page_not_found(http.delete(widgets.path()))
+    below = http.get(widgets.path(namespace, "a", "scale")).fails(404, "NotFound")
+    assert below["message"] == f'{widgets.name} "a" not found'
+    assert below["details"] == {"name": "a", "group": GROUP, "kind": widgets.plural}
+    refused = http.delete(widgets.path(namespace, "a", "status")).fails(405, "MethodNotAllowed")
+    assert refused["message"] == f'delete is not supported on resources of kind "{widgets.name}"'
+    for method, path in (
+        ("POST", "/api/v1/configmaps"),
+        ("DELETE", "/api/v1/configmaps"),
+        ("PUT", "/api/v1/namespaces"),
+    ):
+        refused = http.request(method, path, {"metadata": {"name": "a", "namespace": namespace}}).fails(
+            405, "MethodNotAllowed"
+        )
+        assert refused["message"] == "the server does not allow this method on the requested resource"
+
+
+def is_page_not_found(answer: Answer) -> bool:
+    text = answer.headers["content-type"].startswith("text/plain")
+    return (answer.status, text, answer.body) == (404, True, b"404 page not found\n")
 
 
 def test_custom_resources_are_discovered(http: Http, crd: Crds) -> None:
@@ -130,8 +162,17 @@ def test_aggregated_is_cached_by_etag(http: Http) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
+def openapi_paths(http: Http) -> Obj:
+    """What the index lists, which the real server sends as text."""
+    answer = http.get("/openapi/v3")
+    answer.expect(200)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    found: Obj = json.loads(answer.body)["paths"]
+    return found
+
+
 def test_openapi_index_and_documents(http: Http) -> None:
-    paths = http.get("/openapi/v3").expect(200)["paths"]
+    paths = openapi_paths(http)
     url = paths["apis/apiextensions.k8s.io/v1"]["serverRelativeURL"]
     assert re.match(r"^/openapi/v3/apis/apiextensions.k8s.io/v1\?hash=\w+$", url)
     answer = http.get(url)
@@ -153,7 +194,7 @@ def test_openapi_without_a_hash_is_not_kept(http: Http) -> None:
 
 
 def test_openapi_with_an_old_hash_leads_to_the_new(http: Http) -> None:
-    url = http.get("/openapi/v3").expect(200)["paths"]["api/v1"]["serverRelativeURL"]
+    url = openapi_paths(http)["api/v1"]["serverRelativeURL"]
     answer = http.get("/openapi/v3/api/v1", hash="0" * 32)
     assert answer.status == 301
     assert answer.headers["location"] == url

@@ -92,6 +92,16 @@ def test_field_selectors_that_are_none(http: Http, namespace: str, base: str, cr
     assert refused["message"] == "field label not supported: spec.size"
 
 
+def test_no_namespace_is_selected_of_what_has_none(http: Http, crd: Crds) -> None:
+    racks = crd(scope="Cluster")
+    for path in (racks.path(), "/api/v1/namespaces", "/apis/certificates.k8s.io/v1/certificatesigningrequests"):
+        for query in ({}, {"watch": "true"}):
+            refused = http.get(path, fieldSelector="metadata.namespace=a", **query).fails(400, "BadRequest")
+            assert refused["message"] == "field label not supported: metadata.namespace"
+    listed = http.get("/apis/rbac.authorization.k8s.io/v1/clusterroles", fieldSelector="metadata.namespace=a")
+    assert listed.expect(200)["items"] == []
+
+
 def test_pages(http: Http, namespace: str, crd: Crds) -> None:
     widgets = crd()
     path = widgets.path(namespace)
@@ -103,10 +113,18 @@ def test_pages(http: Http, namespace: str, crd: Crds) -> None:
     assert (names(second), second["metadata"]["remainingItemCount"]) == (["c", "d"], 1)
     last = http.get(path, limit=2, **{"continue": second["metadata"]["continue"]}).expect(200)
     assert names(last) == ["e"]
-    assert not last["metadata"].get("continue")
     assert "remainingItemCount" not in last["metadata"]
     assert len({page["metadata"]["resourceVersion"] for page in (first, second, last)}) == 1
-    assert "continue" not in http.get(path, limit=5).expect(200)["metadata"]
+    assert [page["metadata"]["continue"] for page in (last, http.get(path, limit=5).expect(200))] == ["", ""]
+    for form in (TABLE, PARTIAL_LIST):
+        assert "continue" not in http.get(path, accept=form).expect(200)["metadata"]
+    assert "continue" not in http.get(configmaps(namespace)).expect(200)["metadata"]
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "-0", "+9", "-99"])
+def test_limits_below_one_are_none(http: Http, base: str, limit: str) -> None:
+    listed = http.get(base, limit=limit, timeoutSeconds=-1).expect(200)
+    assert names(listed) == ["a", "b", "c", "d"] and "continue" not in listed["metadata"]
 
 
 def test_pages_of_a_selection_do_not_count_the_rest(http: Http, base: str) -> None:
@@ -195,7 +213,9 @@ def test_list_options_that_do_not_go_together(http: Http, base: str, query: dict
     assert field in causes(refused)
 
 
-@pytest.mark.parametrize("query", [{"limit": "many"}, {"timeoutSeconds": "soon"}])
+@pytest.mark.parametrize(
+    "query", [{"limit": "many"}, {"limit": "1.5"}, {"limit": "9" * 20}, {"limit": "--1"}, {"timeoutSeconds": "soon"}]
+)
 def test_numbers_that_are_none(http: Http, base: str, query: dict[str, str]) -> None:
     http.get(base, **query).fails(400, "BadRequest")
 
@@ -312,7 +332,7 @@ def test_table_of_a_list(http: Http, base: str) -> None:
     assert (table["kind"], table["apiVersion"]) == ("Table", "meta.k8s.io/v1")
     assert table["metadata"]["resourceVersion"].isdigit()
     columns = [(column["name"], column["type"], column["priority"]) for column in table["columnDefinitions"]]
-    assert columns == [("Name", "string", 0), ("Data", "integer", 0), ("Age", "string", 0)]
+    assert columns == [("Name", "string", 0), ("Data", "string", 0), ("Age", "string", 0)]
     assert table["columnDefinitions"][0]["format"] == "name"
     assert [row["cells"][:2] for row in table["rows"]] == [["a", 1], ["b", 1], ["c", 1]]
     assert table["rows"][0]["cells"][2].endswith("s")

@@ -16,6 +16,7 @@ from starlink.store.seal import told
 log = logging.getLogger(__name__)
 
 JSON = {"content-type": "application/json"}
+TEXT = {"content-type": "text/plain; charset=utf-8"}
 _ORDER = ("apiVersion", "kind", "metadata")
 
 _decoder = msgspec.json.Decoder(dict[str, Any])

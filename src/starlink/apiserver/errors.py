@@ -35,6 +35,7 @@ class StatusError(Exception):
     continue_: str = ""  # a token to go on with a list, in spite of the refusal
     fields: tuple[str, ...] = ()  # what it is about, where no cause says so
     plain: bool = False  # whether its words show nothing of what is stored
+    bare: bool = False  # whether its message is all that is answered, as text
 
     def __str__(self) -> str:
         return self.message
@@ -102,8 +103,19 @@ def unknown_path() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource")
 
 
+def page_not_found() -> StatusError:
+    """What lies in no group of the built-in kinds, and is no custom resource: the real server answers it with text."""
+    return StatusError(404, "NotFound", "404 page not found", bare=True)
+
+
 def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def not_supported(verb: str, group: str, plural: str) -> StatusError:
+    """A method that a custom resource has not."""
+    message = f'{verb} is not supported on resources of kind "{qualified(group, plural)}"'
+    return StatusError(405, "MethodNotAllowed", message, group, plural)
 
 
 def already_exists(group: str, plural: str, name: str) -> StatusError:
@@ -136,8 +148,7 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> StatusError:
     return StatusError(415, "UnsupportedMediaType", message)
 
 
-def not_acceptable(accepted: tuple[str, ...]) -> StatusError:
-    message = f"only the following media types are accepted: {', '.join(accepted)}"
+def not_acceptable(message: str) -> StatusError:
     return StatusError(406, "NotAcceptable", message)
 
 

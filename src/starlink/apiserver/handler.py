@@ -17,7 +17,7 @@ from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.access.refusals import Refusals
 from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
-from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.encoding import JSON, TEXT, dump
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import impersonation
 from starlink.apiserver.identity.issuing import Signer
@@ -239,6 +239,8 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
 
 def status_response(error: StatusError) -> Response:
     """The refusal as an HTTP response."""
+    if error.bare:
+        return Response(error.code, f"{error.message}\n".encode(), {**TEXT, **error.headers})
     headers = {**JSON, **error.headers}
     if error.retry_after:
         headers["retry-after"] = str(error.retry_after)

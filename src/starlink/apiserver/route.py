@@ -12,6 +12,7 @@ _COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "delet
 _ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _ANY_ONE = {**_ONE, "POST": "create"}
 _ANY_COLLECTION = {**_ANY_ONE, **_COLLECTION}
+_ACROSS_NAMESPACES = ("list", "watch")
 _TRUE = ("true", "1")
 _NAMESPACES_OWN = ("status", "finalize")
 _MOST_KNOWN = 10_000
@@ -56,24 +57,44 @@ class Router:
 
 
 def route(registry: Registry, request: Request) -> Route:
-    """Raises StatusError 404 or 405."""
+    """Raises StatusError 404 or 405, in the words of that part of the real server that the path falls to."""
+    found = _find(registry, request)
+    if found is None:
+        raise errors.unknown_path() if _is_built_in(registry, request.path) else errors.page_not_found()
+    return found
+
+
+def _is_built_in(registry: Registry, path: str) -> bool:
+    """Whether a path lies where the built-in kinds do."""
+    root, group, *_ = *path.strip("/").split("/"), ""
+    if root == "apis":
+        return any(resource.group == group and not resource.custom for resource in registry.all())
+    return root == "api"
+
+
+def _find(registry: Registry, request: Request) -> Route | None:
+    """None where there is nothing. Raises StatusError 404 for a subresource, and 405."""
     parts = request.path.strip("/").split("/")
+    if not _names_resource(parts):
+        return None
     group, version, rest = _split(parts)
     namespace: str | None = None
     if rest[:1] == ["namespaces"] and len(rest) >= 3 and registry.get(group, version, rest[2]):
         namespace, rest = rest[1], rest[2:]
     if not rest or len(rest) > 3:
-        raise errors.unknown_path()
+        return None
     plural, name, subresource = (*rest, "", "")[:3]
     resource = registry.get(group, version, plural)
     if resource is None or not resource.verbs or (namespace is not None and not resource.namespaced):
-        raise errors.unknown_path()
-    if name and resource.namespaced and namespace is None:
-        raise errors.unknown_path()
-    _check_subresource(resource, subresource)
+        return None
+    everywhere = resource.namespaced and namespace is None
+    if (name and everywhere) or not _has(resource, name, subresource):
+        return None
     verb = _verb(request, name, subresource)
-    if verb not in resource.verbs:
-        raise errors.method_not_allowed()
+    if everywhere and verb not in _ACROSS_NAMESPACES and (resource.custom or not resource.persistent):
+        return None
+    if verb not in resource.verbs or (everywhere and verb not in _ACROSS_NAMESPACES):
+        raise _not_allowed(request, resource, name)
     return Route(verb, resource, namespace, name, subresource)
 
 
@@ -83,10 +104,10 @@ def attributes(request: Request) -> Attributes:
 
     Source: https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/request/requestinfo.go
     """
-    try:
-        group, version, rest = _split(request.path.strip("/").split("/"))
-    except StatusError:
+    parts = request.path.strip("/").split("/")
+    if not _names_resource(parts):
         return path_attributes(request)
+    group, version, rest = _split(parts)
     namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 1 else ""
     if namespace and len(rest) > 2 and rest[2] not in _NAMESPACES_OWN:
         rest = rest[2:]
@@ -101,28 +122,31 @@ def path_attributes(request: Request) -> Attributes:
     return Attributes(request.method.lower().replace("head", "get"), path=request.path)
 
 
+def _names_resource(parts: list[str]) -> bool:
+    return len(parts) >= {"api": 3, "apis": 4}.get(parts[0], len(parts) + 1)
+
+
 def _split(parts: list[str]) -> tuple[str, str, list[str]]:
-    if parts[0] == "api" and len(parts) >= 3:
+    if parts[0] == "api":
         return "", parts[1], parts[2:]
-    if parts[0] == "apis" and len(parts) >= 4:
-        return parts[1], parts[2], parts[3:]
-    raise errors.unknown_path()
+    return parts[1], parts[2], parts[3:]
 
 
-def _check_subresource(resource: Resource, subresource: str) -> None:
-    if not subresource:
-        return
-    known = set()
+def _has(resource: Resource, name: str, subresource: str) -> bool:
+    """Whether there is such a subresource, or none is asked for. Raises StatusError 404 where the kind is custom, in
+    the words for an object."""
+    known = {"", *resource.subresources}
     if resource.status:
         known.add("status")
     if resource.scale:
         known.add("scale")
-    known.update(resource.subresources)
-    if subresource not in known:
-        raise errors.unknown_path()
+    if subresource not in known and resource.custom:
+        raise errors.not_found(resource.group, resource.plural, name)
+    return subresource in known
 
 
 def _verb(request: Request, name: str, subresource: str) -> str:
+    """ "" where the method is none of what is asked for."""
     if subresource == "token":
         verbs = {"POST": "create"}
     elif subresource == "finalize":
@@ -131,10 +155,15 @@ def _verb(request: Request, name: str, subresource: str) -> str:
         verbs = {method: verb for method, verb in _ONE.items() if method != "DELETE"}
     else:
         verbs = _ONE if name else _COLLECTION
-    verb = verbs.get(request.method)
-    if verb is None:
-        raise errors.method_not_allowed()
+    verb = verbs.get(request.method, "")
     return "watch" if verb == "list" and _is_watch(request) else verb
+
+
+def _not_allowed(request: Request, resource: Resource, name: str) -> StatusError:
+    if not resource.custom:
+        return errors.method_not_allowed()
+    asked = (_ANY_ONE if name else _ANY_COLLECTION).get(request.method, "")
+    return errors.not_supported(asked, resource.group, resource.plural)
 
 
 def _is_watch(request: Request) -> bool:

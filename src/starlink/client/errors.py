@@ -94,6 +94,8 @@ def from_status(code: int, status: Any) -> ApiError:
     """The error that a failed answer means; `status` is its decoded body, whatever that is."""
     body = status if isinstance(status, dict) else {}
     reason, message = str(body.get("reason", "")), str(body.get("message", ""))
+    if code == 404 and not reason:  # text, with which API servers answer for kinds that they don't know
+        message = "the server could not find the requested resource"
     kind = _BY_CODE.get(code, ApiError)
     if code == 409 and reason == "AlreadyExists":
         kind = AlreadyExists

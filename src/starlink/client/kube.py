@@ -248,7 +248,7 @@ def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return {"message": body[:500].decode(errors="replace")}
+        return {"message": body[:500].decode(errors="replace").strip()}
 
 
 def _event(line: bytes) -> WatchEvent:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ async def is_gone(client: Client, plural: str) -> None:
                 await asyncio.sleep(0.05)
 
 
+def holds(cache: Cache[Server], count: int) -> bool:
+    return len(cache.objects) == count
+
+
 async def release(client: Client) -> None:
     """As the operator does once the server is empty."""
     await client.patch(SERVER, "s2", {"metadata": {"finalizers": None}})
@@ -118,12 +123,12 @@ async def test_a_cache_goes_on_without_a_list_when_its_crd_changes(client: Clien
     cache = Cache(client, SERVER, Server, now=time.monotonic, jitter=lambda: 1.0)
     following = asyncio.create_task(cache.run())
     await cache.synced()
-    for number in range(3):
+    for count in (1, 2, 3):
         crd = await client.get(CRD, "servers.starlink.dev")
-        column = {"name": f"X{number}", "type": "string", "jsonPath": ".x"}
+        column = {"name": f"X{count}", "type": "string", "jsonPath": ".x"}
         crd["spec"]["versions"][0]["additionalPrinterColumns"].append(column)
         await client.replace(CRD, crd)
-        await client.create(SERVER, {"metadata": {"name": f"s{number}"}, "spec": {}})
-        await soon(lambda count=number + 1: len(cache.objects) == count, "what follows is heard")
+        await client.create(SERVER, {"metadata": {"name": f"s{count}"}, "spec": {}})
+        await soon(partial(holds, cache, count), "what follows is heard")
     assert cache.lists == 1
     following.cancel()

@@ -9,16 +9,16 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from starlink.apiserver.encoding import TEXT
 from starlink.apiserver.message import Response
 
-_TEXT = {"content-type": "text/plain; charset=utf-8"}
 _MOST_TYPES = 40
 
 
 def response(path: str) -> Response | None:
     """The page of a path below /debug; None for one that there is not."""
     page = _PAGES.get(path)
-    return Response(200, page().encode(), _TEXT) if page else None
+    return Response(200, page().encode(), TEXT) if page else None
 
 
 def _index() -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import starlink
 from starlink.apiserver import aside, kinds
-from starlink.apiserver.encoding import JSON, dump
+from starlink.apiserver.encoding import JSON, TEXT, dump
 from starlink.apiserver.memo import Recent
 from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
@@ -40,7 +40,7 @@ class OpenApi:
         """The answer for a path below /openapi/v3, None for any other."""
         if path.rstrip("/") == "/openapi/v3":
             await self._follow()
-            return Response(200, _index(self._digests), JSON)
+            return Response(200, _index(self._digests), TEXT)
         if not path.startswith("/openapi/v3/"):
             return None
         await self._follow()

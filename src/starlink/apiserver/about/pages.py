@@ -8,15 +8,14 @@ from starlink.apiserver.about.metrics import MEDIA, Metrics
 from starlink.apiserver.about.openapi import OpenApi
 from starlink.apiserver.about.swagger import Swagger
 from starlink.apiserver.access.guard import Guard
-from starlink.apiserver.encoding import JSON, Obj, dump
+from starlink.apiserver.encoding import JSON, TEXT, Obj, dump
 from starlink.apiserver.message import ANONYMOUS, Request, Response
 from starlink.apiserver.resource import Registry
 
 _HEALTH = ("/healthz", "/livez")
 _READY = "/readyz"
 _VERSION = "/version"
-_TEXT = {"content-type": "text/plain; charset=utf-8"}
-_OK = Response(200, b"ok", _TEXT)
+_OK = Response(200, b"ok", TEXT)
 
 
 class Pages:
@@ -74,7 +73,7 @@ class Pages:
         if not problem:
             return _OK
         why = "reason withheld" if request.user is ANONYMOUS else problem
-        return Response(500, f"[-]store failed: {why}\nreadyz check failed\n".encode(), _TEXT)
+        return Response(500, f"[-]store failed: {why}\nreadyz check failed\n".encode(), TEXT)
 
 
 def _version_info(version: str) -> Obj:

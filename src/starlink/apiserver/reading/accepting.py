@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-represent
 from starlink.apiserver import errors
 from starlink.apiserver.memo import remembered
 from starlink.apiserver.message import Request
+from starlink.apiserver.route import Route
 
 _SERVED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 """What the real server serves; to all of them the answer is JSON, which is YAML, and which clients of protobuf read."""
@@ -14,11 +15,24 @@ _ANYTHING = ("*/*", "application/*")
 _FORMS = ("", "Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
-def check_accept(request: Request) -> None:
+_STREAMED = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+
+
+def check_accept(request: Request, asked: Route) -> None:
     """Raises StatusError 406."""
     accept = request.headers.get("accept")
-    if accept and not _is_served(accept):
-        raise errors.not_acceptable(_SERVED)
+    if not accept or _is_served(accept):
+        return
+    if asked.resource.custom or _is_media(accept):
+        raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(_SERVED)}")
+    offered = (*_SERVED, *_STREAMED) if asked.verb in ("list", "watch") else _SERVED
+    raise errors.not_acceptable(f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}")
+
+
+@remembered(256)
+def _is_media(accept: str) -> bool:
+    """Whether it names a media type that is served, whatever the form in which it wants the object."""
+    return any(_media(clause) in (*_SERVED, *_ANYTHING) for clause in accept.split(","))
 
 
 @remembered(256)
@@ -27,6 +41,9 @@ def _is_served(accept: str) -> bool:
 
 
 def _fits(clause: str) -> bool:
-    media, *parameters = (part.strip() for part in clause.split(";"))
-    wanted = dict(parameter.partition("=")[::2] for parameter in parameters)
-    return media.lower() in (*_SERVED, *_ANYTHING) and wanted.get("as", "") in _FORMS
+    wanted = dict(parameter.strip().partition("=")[::2] for parameter in clause.split(";")[1:])
+    return _media(clause) in (*_SERVED, *_ANYTHING) and wanted.get("as", "") in _FORMS
+
+
+def _media(clause: str) -> str:
+    return clause.partition(";")[0].strip().lower()

@@ -107,7 +107,7 @@ def body(resource: Resource, part: Page) -> bytes:
         {
             "apiVersion": resource.api_version,
             "kind": resource.list_kind or f"{resource.kind}List",
-            "metadata": list_meta(part),
+            "metadata": {"continue": "", **list_meta(part)} if resource.custom else list_meta(part),
         }
     )
     return encoding.list_to_wire(part.records, resource, head[:-1] + b',"items":[', b"]}")

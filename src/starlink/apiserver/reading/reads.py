@@ -53,7 +53,7 @@ class Reads:
 
     def get(self, request: Request, asked: Route) -> Response:
         """One object, its Scale or a Table of it. Raises StatusError 404 or 406."""
-        check_accept(request)
+        check_accept(request, asked)
         record = self._objects.record(asked.resource, asked.namespace or "", asked.name)
         if asked.subresource == "scale":
             assert asked.resource.scale is not None
@@ -67,9 +67,9 @@ class Reads:
 
     async def list(self, request: Request, asked: Route) -> Response:
         """A page of objects. Raises StatusError 400, 406 or 410."""
-        check_accept(request)
+        check_accept(request, asked)
         _check_list(request)
-        limit = options.whole_number(request, "limit", MAX_LIST_LIMIT)
+        limit = options.limit(request, "limit", MAX_LIST_LIMIT)
         taken, selector = self._taken(request, asked, limit), self._selector(request, asked)
 
         def rendered(taken: listing.Taken) -> Response:
@@ -126,7 +126,7 @@ class Reads:
 
     def watch(self, request: Request, asked: Route) -> Stream:
         """A stream of events; of a version that is too old, one that says so. Raises StatusError 400, 406 or 504."""
-        check_accept(request)
+        check_accept(request, asked)
         _check_watch(request)
         version = request.query.get("resourceVersion", "")
         initial = options.flag(request, "sendInitialEvents")
@@ -204,7 +204,7 @@ def _is_exact(request: Request, version: int, limit: int) -> bool:
 
 def _check_list(request: Request) -> None:
     """Whether the options of a list go together, as ListOptions are validated. Raises StatusError 400 or 422."""
-    options.whole_number(request, "timeoutSeconds")
+    options.limit(request, "timeoutSeconds", 0)
     match = request.query.get("resourceVersionMatch", "")
     version = request.query.get("resourceVersion", "")
     causes = []

@@ -171,11 +171,13 @@ def _field_term(resource: Resource, part: str) -> tuple[str, str, bool]:
     else:
         raise errors.bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     path, value = path.strip(), value.strip().replace("\\,", ",").replace("\\=", "=")
-    supported = ("metadata.name", "metadata.namespace", *resource.selectable_fields)
-    if (resource.group, resource.plural) == ("", "namespaces"):
-        supported += ("status.phase",)
+    own = ("status.phase",) if (resource.group, resource.plural) == ("", "namespaces") else resource.selectable_fields
+    is_strict = resource.custom or bool(own)
+    supported = ("metadata.name", *own) if is_strict else ("metadata.name", "metadata.namespace")
+    if is_strict and resource.namespaced:
+        supported += ("metadata.namespace",)
     if path not in supported:
-        if resource.custom or len(supported) > 2:
+        if is_strict:
             raise errors.bad_request(f"field label not supported: {path}")
         raise errors.bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return path, value, operator != "!="

@@ -60,7 +60,7 @@ def _definition(column: Column, *, custom: bool) -> Obj:
     return {
         "name": column.name,
         "type": shown_as,
-        "format": column.format,
+        "format": "" if column.format == "date-time" and not custom else column.format,
         "description": column.description or usual,
         "priority": column.priority,
     }

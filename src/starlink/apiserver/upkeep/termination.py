@@ -58,5 +58,6 @@ def _wrong(type_: str, left: Remains) -> tuple[str, str] | None:
         return "SomeResourcesRemain", f"Some resources are remaining: {', '.join(counted)}"
     if type_ == "NamespaceFinalizersRemaining" and left.finalizers:
         counted = sorted(f"{name} in {count} resource instances" for name, count in left.finalizers.items())
-        return "SomeFinalizerRemain", f"Some finalizers are remaining: {', '.join(counted)}"
+        told = f"Some content in the namespace has finalizers remaining: {', '.join(counted)}"
+        return "SomeFinalizersRemain", told
     return None

@@ -51,12 +51,3 @@ def _another_kind(resource: Resource, obj: Obj) -> errors.StatusError:
     name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
     cause = Cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {resource.kind}', "kind")
     return errors.invalid(resource.group, str(kind), name, (cause,))
-
-
-def namespace_of(obj: Obj) -> str:
-    """The namespace in the body, for a create that has none in its URL. Raises StatusError 400."""
-    meta = obj.get("metadata")
-    namespace = meta.get("namespace") if isinstance(meta, dict) else None
-    if not isinstance(namespace, str) or not namespace:
-        raise errors.bad_request("an empty namespace may not be set during creation")
-    return namespace

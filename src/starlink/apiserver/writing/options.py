@@ -143,11 +143,24 @@ def flag(request: Request, name: str) -> bool:
     return value in TRUE
 
 
-def whole_number(request: Request, name: str, most: int | None = None) -> int:
-    """A number of at least 0, which it is when absent; what is above `most` is `most`."""
+def limit(request: Request, name: str, most: int) -> int:
+    """A bound: 0 for none, as what is below 0 means too; what is above `most` is `most`."""
+    text = request.query.get(name, "")
+    digits = text.lstrip("+-")
+    if text[: len(text) - len(digits)] not in ("", "+", "-") or (text and not _is_digits(digits)):
+        raise errors.bad_request(f"{name}: {text!r} is not a whole number")
+    return min(max(int(text or 0), 0), most)
+
+
+def whole_number(request: Request, name: str) -> int:
+    """A number of at least 0, which it is when absent."""
     text = request.query.get(name, "")
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
+    if not _is_digits(text):
         raise errors.bad_request(f"{name}: {text!r} is not a whole number of at least 0")
-    return min(int(text), most) if most is not None else int(text)
+    return int(text)
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 19

@@ -19,7 +19,7 @@ from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
-from starlink.apiserver.writing.envelope import check_envelope, namespace_of
+from starlink.apiserver.writing.envelope import check_envelope
 from starlink.store.base import Key, Record
 
 MAX_WARNINGS = 4 * 1024
@@ -53,7 +53,7 @@ class Writes:
 
     async def create(self, request: Request, asked: Route) -> Response:
         """POST to a collection, or for a ServiceAccount's token."""
-        check_accept(request)
+        check_accept(request, asked)
         if asked.subresource == "token":
             return await self._token(request, asked)
         return await self._create(request, asked, *await self._read(request))
@@ -80,7 +80,6 @@ class Writes:
     async def _create(self, request: Request, asked: Route, obj: Obj, wanted: options.WriteOptions) -> Response:
         namespace = asked.namespace or ""
         if asked.resource.namespaced:
-            namespace = namespace or namespace_of(obj)
             self._check_namespace(asked.resource, namespace, obj)
         meta = obj.get("metadata")
         if isinstance(meta, dict) and meta.get("resourceVersion"):
@@ -115,7 +114,7 @@ class Writes:
 
     async def update(self, request: Request, asked: Route) -> Response:
         """PUT of an object or a subresource."""
-        check_accept(request)
+        check_accept(request, asked)
         obj, wanted = await self._read(request)
         if asked.subresource == "scale":
             return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
@@ -129,7 +128,7 @@ class Writes:
 
     async def patch(self, request: Request, asked: Route) -> Response:
         """PATCH by any of the patch formats that the resource takes."""
-        check_accept(request)
+        check_accept(request, asked)
         media = bodies.media_type(request)
         accepted = patches.accepted(asked.resource)
         if media not in accepted:
@@ -188,8 +187,6 @@ class Writes:
 
         https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go (DeleteCollection)
         """
-        if asked.resource.namespaced and asked.namespace is None:
-            raise errors.method_not_allowed()
         wanted = await self._delete_options(request)
         admission = self._admission_of(request, asked, wanted.dry_run)
 

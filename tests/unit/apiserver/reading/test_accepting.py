@@ -2,9 +2,19 @@
 
 import pytest
 
+from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.message import Request
 from starlink.apiserver.reading.accepting import check_accept
+from starlink.apiserver.resource import Registry
+from starlink.apiserver.route import route
+
+REGISTRY = Registry(builtin_resources())
+
+
+def check(accept: str) -> None:
+    request = Request("GET", "/api/v1/configmaps", {}, {"accept": accept})
+    check_accept(request, route(REGISTRY, request))
 
 
 @pytest.mark.parametrize(
@@ -20,12 +30,19 @@ from starlink.apiserver.reading.accepting import check_accept
     ],
 )
 def test_served(accept: str) -> None:
-    check_accept(Request("GET", "/", {}, {"accept": accept}))
+    check(accept)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;as=Picture"])
-def test_not_served(accept: str) -> None:
+@pytest.mark.parametrize(
+    ("accept", "words"),
+    [
+        ("text/html", "406: Not Acceptable\n\nAvailable representations: application/json"),
+        ("application/xml", "406: Not Acceptable\n\nAvailable representations: application/json"),
+        ("application/json;as=Picture", "only the following media types are accepted: application/json"),
+    ],
+)
+def test_not_served(accept: str, words: str) -> None:
     with pytest.raises(StatusError) as refused:
-        check_accept(Request("GET", "/", {}, {"accept": accept}))
+        check(accept)
     assert (refused.value.code, refused.value.reason) == (406, "NotAcceptable")
-    assert refused.value.message.startswith("only the following media types are accepted: application/json")
+    assert refused.value.message.startswith(words)

@@ -17,7 +17,8 @@ def test_what_is_left() -> None:
         "Some resources are remaining: configmaps. has 2 resource instances, tasks.starlink.dev has 1 resource instances"
     )
     assert (
-        told["NamespaceFinalizersRemaining"]["message"] == "Some finalizers are remaining: a/b in 2 resource instances"
+        told["NamespaceFinalizersRemaining"]["message"]
+        == "Some content in the namespace has finalizers remaining: a/b in 2 resource instances"
     )
     assert told["NamespaceDeletionContentFailure"]["message"] == (
         "Failed to delete all resource types, 1 remaining: tasks.starlink.dev: denied"
