@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 RECORD = "record.json"
 UNREADABLE = "record.unreadable"
+REMOVED = "record.removed"
+"""What a record becomes once its instance is being removed, and the last of it that goes: by it the next agent knows
+that nothing was lost."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 _THREADS = 4
 _LARGEST = 16 * 1024 * 1024  # an object of 1.5 MB, each character of it escaped
@@ -81,11 +84,16 @@ class Journal:
             try:
                 loaded.records.append(_read(directory))
             except (OSError, ValueError, RecursionError) as error:
-                extra = {"uid": directory.name, "why": said(error)}
-                log.warning("the record of an instance can't be read; it is kept until that is known", extra=extra)
                 loaded.unknown.append(directory.name)
+                if not _is_half_removed(directory):
+                    extra = {"uid": directory.name, "why": said(error)}
+                    log.warning("the record of an instance can't be read; it is kept until that is known", extra=extra)
         self._unreadable.update(loaded.unknown)
         return loaded
+
+    def is_half_removed(self, uid: str) -> bool:
+        """Whether an agent went while it removed the instance, which then goes on, or before it had made anything."""
+        return _is_half_removed(self.directory(uid))
 
     async def make_way(self, uid: str) -> None:
         """Before anything of an instance is made: what could not be read in its place is kept under another name, for
@@ -106,13 +114,14 @@ class Journal:
             self._writing = asyncio.get_running_loop().create_task(self._write_all())
 
     async def forget(self, uid: str) -> None:
-        """Removes the record first, then all else of the instance. Raises OSError when something is left."""
+        """Marks the record as removed first, and then removes all of the instance, the mark last. Raises OSError when
+        something is left."""
         async with self._lock(uid):
             self._unwritten.pop(uid, None)
             self._unreadable.discard(uid)
-            await self._in_thread(_remove, self.directory(uid) / RECORD)
+            await self._in_thread(_mark_removed, self.directory(uid))
         self._locks.pop(uid, None)
-        await threads.run(_remove, self.directory(uid))
+        await threads.run(_remove_all, self.directory(uid))
 
     def close(self) -> None:
         """Writes once more what is unwritten, and what can't be written is left to the next agent to find."""
@@ -202,6 +211,30 @@ def _remove(path: Path) -> None:
     """Raises OSError, but not for what is not there."""
     with contextlib.suppress(NotADirectoryError):
         tree.remove(path)
+
+
+def _is_half_removed(directory: Path) -> bool:
+    """Whether it holds a mark in place of a record, or nothing at all."""
+    try:
+        names = {path.name for path in directory.iterdir()}
+    except OSError:
+        return False
+    return not directory.is_symlink() and (not names or (REMOVED in names and RECORD not in names))
+
+
+def _mark_removed(directory: Path) -> None:
+    if directory.is_symlink() or not os.path.lexists(directory / RECORD):
+        return
+    _remove(directory / REMOVED)
+    (directory / RECORD).rename(directory / REMOVED)
+
+
+def _remove_all(directory: Path) -> None:
+    """Raises OSError, but not for what is not there."""
+    if not directory.is_symlink() and directory.is_dir():
+        for path in sorted(directory.iterdir(), key=lambda path: path.name == REMOVED):
+            _remove(path)
+    _remove(directory)
 
 
 def _set_aside(directory: Path) -> None:

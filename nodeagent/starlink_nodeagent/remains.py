@@ -143,7 +143,10 @@ class Remains:
 
     async def _remove(self, uid: str) -> None:
         """Raises OSError, NotYet."""
-        log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
+        if self._host.journal.is_half_removed(uid):
+            log.info("the removal of an instance goes on", extra={"uid": uid})
+        else:
+            log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
         await self._host.release_user(uid, self._owner(uid))
         await self._host.journal.forget(uid)
         self._unknown.discard(uid)
