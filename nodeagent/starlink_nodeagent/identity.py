@@ -50,9 +50,10 @@ async def tell(client: Client, server: str, uid: str) -> None:
     while True:
         until = expiry(client.config)
         if until and until != told:
-            patch = {"metadata": {"uid": uid}, "status": {"tokenExpires": until}}
             try:
-                await client.patch_raw(SERVER, server, patch, subresource="status")
+                known = await client.get(SERVER, server)
+                if known["metadata"]["uid"] == uid:
+                    await client.patch_status(SERVER, known, {"tokenExpires": until})
                 told = until
             except ClientError as error:
                 log.info("until when the token is good could not be told yet: %s", error)

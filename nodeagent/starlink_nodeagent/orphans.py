@@ -29,8 +29,9 @@ class Orphans:
         """Says so in the status of the Server with this UID; `known` is the Server as it was last heard of."""
         if known is None or known.status.orphans == self._names:
             return
-        patch = {"metadata": {"uid": uid}, "status": {"orphans": list(self._names) or None}}
         try:
-            await self._client.patch_raw(SERVER, self._server, patch, subresource="status")
+            server = await self._client.get(SERVER, self._server)
+            if server["metadata"]["uid"] == uid:
+                await self._client.patch_status(SERVER, server, {"orphans": list(self._names) or None})
         except ClientError as error:
             log.warning("the orphans could not be reported: %s", error)

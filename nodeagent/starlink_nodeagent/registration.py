@@ -58,9 +58,8 @@ async def register(client: Client, name: str, machine: Machine) -> str:
     uid = str(server["metadata"]["uid"])
     known_labels = server["metadata"].get("labels") or {}
     if missing := {key: value for key, value in facts(machine).items() if key not in known_labels}:
-        await client.patch_raw(SERVER, name, {"metadata": {"uid": uid, "labels": missing}})
-    patch = {"metadata": {"uid": uid}, "status": status(machine, server.get("status") or {})}
-    await client.patch_raw(SERVER, name, patch, subresource="status")
+        server = await client.patch(SERVER, name, {"metadata": {"uid": uid, "labels": missing}})
+    await client.patch_status(SERVER, server, status(machine, server.get("status") or {}))
     return uid
 
 

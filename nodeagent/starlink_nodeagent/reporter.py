@@ -1,12 +1,18 @@
-"""Reports: the latest status of each Assignment, sent until it is heard. News of what is gone is dropped."""
+"""Reports: the latest status of each Assignment, sent until it is heard. News of what is gone is dropped.
+
+An Assignment that is made anew bears the name of the old one. The API does not look at a UID in a patch of a status, so
+each report says of which version of the object it is, and a version is of one UID alone.
+"""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 
+import msgspec
+
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
-from starlink.api.meta import ObjectKey
+from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
 from starlink.client.errors import ApiError, ClientError, Conflict, NotFound
@@ -22,6 +28,19 @@ MOST_MESSAGE = 1024
 """Characters of an Event's message, as events.k8s.io has it; the status says it whole."""
 
 
+class _Written(msgspec.Struct):
+    """What is read of the answer to a report."""
+
+    metadata: Metadata
+
+
+_decoder = msgspec.json.Decoder(_Written)
+
+
+class _MadeAnew(Exception):
+    """Another Assignment bears the name now."""
+
+
 class Reporter:
     """`tell` never waits; `run` sends. `now` is epoch seconds."""
 
@@ -31,24 +50,27 @@ class Reporter:
         self._now = now
         self._wanted: dict[str, tuple[ObjectKey, Status]] = {}
         self._told: dict[str, Status] = {}
+        self._versions: dict[str, str] = {}
         self._sending: set[str] = set()
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, uid: str, key: ObjectKey, status: Status) -> None:
-        """The Assignment's status as it is now."""
+    def tell(self, uid: str, key: ObjectKey, status: Status, version: str = "") -> None:
+        """The Assignment's status as it is now; `version` is the resourceVersion at which it was last heard of."""
+        self._heard(uid, version)
         told = self._told.get(uid)
         if not same(told, status):
             self._told[uid] = keep_transitions(told, status)
             self._wanted[uid] = (key, self._told[uid])
             self._wake.set()
 
-    def again(self, uid: str, key: ObjectKey) -> bool:
+    def again(self, uid: str, key: ObjectKey, version: str) -> bool:
         """Says once more what was said last of the Assignment, for another has written over it; False if nothing
-        was."""
+        was. `version` as for `tell`."""
         if uid not in self._told:
             return False
+        self._heard(uid, version)
         self._wanted[uid] = (key, self._told[uid])
         self._wake.set()
         return True
@@ -57,6 +79,13 @@ class Reporter:
         """The Assignment is gone."""
         self._wanted.pop(uid, None)
         self._told.pop(uid, None)
+        self._versions.pop(uid, None)
+
+    def _heard(self, uid: str, version: str) -> None:
+        """Keeps the newest version that is known. It is what is tried first: an older one costs another request."""
+        known = self._versions.get(uid, "")
+        if version and not (known.isdecimal() and version.isdecimal() and int(known) > int(version)):
+            self._versions[uid] = version
 
     def event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
         """An Event, tried once."""
@@ -80,16 +109,18 @@ class Reporter:
         pause = FIRST_PAUSE
         try:
             while (wanted := self._wanted.get(uid)) is not None:
-                key, status = wanted
+                surmised = uid in self._versions
                 try:
                     async with self._slots:
-                        await self._patch(uid, key, status)
-                except (NotFound, Conflict):  # deleted, or made anew under the same name: nobody asks any more
+                        await self._patch(uid, *wanted)
+                except (NotFound, _MadeAnew):  # nobody asks any more
                     self.forget(uid)
                     return
                 except ClientError as error:
+                    if isinstance(error, Conflict) and surmised:
+                        continue  # it has changed since: now it is looked at
                     if isinstance(error, ApiError) and not error.retryable:
-                        log.error("a report was refused: %s", error, extra={"assignment": str(key)})
+                        log.error("a report was refused: %s", error, extra={"assignment": str(wanted[0])})
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
@@ -101,8 +132,19 @@ class Reporter:
                 self._wake.set()
 
     async def _patch(self, uid: str, key: ObjectKey, status: Status) -> None:
-        patch = {"metadata": {"uid": uid}, "status": status}
-        await self._client.patch_raw(ASSIGNMENT, key.name, patch, key.namespace, subresource="status")
+        """Raises _MadeAnew, and Conflict for an object that has changed since its version was heard."""
+        version = self._versions.pop(uid, "") or await self._look(uid, key)
+        patch = {"metadata": {"resourceVersion": version}, "status": status}
+        written = await self._client.patch_raw(ASSIGNMENT, key.name, patch, key.namespace, subresource="status")
+        if uid in self._told:
+            self._heard(uid, _decoder.decode(written).metadata.resource_version)
+
+    async def _look(self, uid: str, key: ObjectKey) -> str:
+        """The version at which the Assignment is now. Raises _MadeAnew."""
+        metadata = (await self._client.get(ASSIGNMENT, key.name, key.namespace))["metadata"]
+        if metadata["uid"] != uid:
+            raise _MadeAnew
+        return str(metadata["resourceVersion"])
 
     async def _send_event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
         now = format_time(self._now())

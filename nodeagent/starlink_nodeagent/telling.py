@@ -38,13 +38,14 @@ class Teller:
 
     def tell(self, record: Record) -> None:
         """Its status alone."""
-        assignment, unread = self._declared.get(record.key), ""
+        assignment, unread, version = self._declared.get(record.key), "", ""
         if assignment is not None and assignment.uid == record.uid:
             record.generation = assignment.metadata.generation
+            version = assignment.metadata.resource_version
             unread = trouble(assignment)
         if record.stopping and not record.finished:
             record.phase, record.ready = "Stopping", False
-        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now(), unread))
+        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now(), unread), version)
 
     def tell_of(self, assignment: Assignment, phase: Phase, reason: str, message: str) -> None:
         """Tells of one that has no instance."""
@@ -65,9 +66,9 @@ class Teller:
         """Says of all that can't be read and have no instance why nothing is begun with them, once for each reason."""
         before, self._left = self._left, {a.uid: why for a, why in assignments}
         for assignment, why in assignments:
-            uid, key = assignment.uid, assignment.key
+            uid, key, version = assignment.uid, assignment.key, assignment.metadata.resource_version
             if before.get(uid) != why:
-                self._reporter.tell(uid, key, status_of_unread(assignment, why, self._now()))
+                self._reporter.tell(uid, key, status_of_unread(assignment, why, self._now()), version)
                 self._reporter.event(ASSIGNMENT, key, uid, "Warning", UNREADABLE, told(why))
         for uid in before.keys() - self._left.keys():
             self.forget(uid)
@@ -87,7 +88,7 @@ class Teller:
         foreign = record is not None and has_foreign_phase(assignment.status)
         if (
             (assignment.doubted or foreign)
-            and not self._reporter.again(assignment.uid, assignment.key)
+            and not self._reporter.again(assignment.uid, assignment.key, assignment.metadata.resource_version)
             and record is not None
         ):
             self.tell(record)

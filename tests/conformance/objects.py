@@ -25,5 +25,5 @@ def gone(http: Http, path: str) -> bool:
 
 def condition(obj: Obj, type_: str) -> str:
     """The status of a condition, "" when it is not there."""
-    found = obj.get("status", {}).get("conditions", [])
+    found = obj.get("status", {}).get("conditions") or ()
     return next((one["status"] for one in found if one["type"] == type_), "")

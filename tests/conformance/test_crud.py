@@ -215,3 +215,49 @@ def test_methods_that_are_not_there(http: Http, namespace: str) -> None:
     http.put(configmaps(namespace), configmap("a")).fails(405, "MethodNotAllowed")
     http.post(configmaps(namespace, "a"), configmap("a")).fails(405, "MethodNotAllowed")
     http.delete("/api/v1/configmaps").fails(405, "MethodNotAllowed")
+
+
+def test_a_patch_of_a_status_is_of_a_version_and_not_of_a_uid(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd(subresources={"status": {}})
+    made = http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    path, other = widgets.path(namespace, "a", "status"), str(uuid.uuid4())
+    http.patch(path, {"metadata": {"uid": other}, "status": {"phase": "one"}}).expect(200)
+    stale = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "status": {"phase": "two"}}
+    http.patch(path, stale).fails(409, "Conflict")
+    told = http.apply(path, widgets.obj("a", metadata={"uid": other}, status={"phase": "three"}), force=True)
+    assert told.expect(200)["metadata"]["uid"] == made["metadata"]["uid"]
+    version = http.get(path).expect(200)["metadata"]["resourceVersion"]
+    replaced = widgets.obj("a", metadata={"uid": other, "resourceVersion": version}, status={"phase": "four"})
+    http.put(path, replaced).fails(409, "Conflict")
+    assert http.get(path).expect(200)["status"] == {"phase": "three"}
+
+
+@pytest.mark.parametrize("version", ["", "0"])
+def test_a_patch_that_names_no_version(http: Http, namespace: str, crd: Crds, version: str) -> None:
+    """Is refused of a custom kind, and changes whatever is there of most built-in ones."""
+    widgets = crd()
+    http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    patch = {"metadata": {"resourceVersion": version, "labels": {"a": "b"}}}
+    refused = http.patch(widgets.path(namespace, "a"), patch).fails(422, "Invalid")
+    assert causes(refused) == {"metadata.resourceVersion": "Invalid value: 0x0: must be specified for an update"}
+    http.post(configmaps(namespace), configmap("a")).expect(201)
+    assert http.patch(configmaps(namespace, "a"), patch).expect(200)["metadata"]["labels"] == {"a": "b"}
+
+
+def test_a_new_object_has_no_version(http: Http, namespace: str) -> None:
+    """One that can't be a version is passed over, and so is any in a dry run."""
+    http.post(configmaps(namespace), configmap("a", resourceVersion="1"), dryRun="All").expect(201)
+    assert http.post(configmaps(namespace), configmap("a", resourceVersion="1")).status in (400, 500)
+    for version in ("0", "x"):
+        made = http.post(configmaps(namespace), configmap(f"a{version}", resourceVersion=version)).expect(201)
+        assert made["metadata"]["resourceVersion"] != version
+
+
+def test_what_lasts_of_metadata(http: Http, namespace: str) -> None:
+    http.post(configmaps(namespace), configmap("a")).expect(201)
+    for field, value in (("uid", str(uuid.uuid4())), ("deletionGracePeriodSeconds", 5)):
+        refused = http.patch(configmaps(namespace, "a"), {"metadata": {field: value}}).fails(422, "Invalid")
+        assert causes(refused)[f"metadata.{field}"].endswith(": field is immutable")
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", field: value}}
+        refused = http.apply(configmaps(namespace, "a"), config).fails(422, "Invalid")
+        assert causes(refused)[f"metadata.{field}"].endswith(": field is immutable")

@@ -16,7 +16,10 @@ CREATED_BY_UPDATE = (
 """Kinds of which a PUT makes what is not there."""
 
 REPLACED_BY_VERSION = ("coordination.k8s.io/leases", CRDS)
-"""Built-in kinds of which a PUT must name the resourceVersion that it replaces, as it must of all custom ones."""
+"""Built-in kinds of which a write must name the resourceVersion that it replaces, as it must of all custom ones."""
+
+NO_VERSION = "0"
+"""The resourceVersion of a write that names none."""
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

@@ -148,7 +148,8 @@ class Client:
         subresource: str = "",
         query: Mapping[str, str] | None = None,
     ) -> Obj:
-        """A merge patch; with `metadata.uid` or `resourceVersion` in it only on that very object."""
+        """A merge patch; with `metadata.resourceVersion` in it only on that very object, and with `uid` if it is of no
+        subresource."""
         path = url(kind, namespace, name, subresource)
         return await self._object("PATCH", path, body=patch, headers=_MERGE, query=query)
 
@@ -164,6 +165,13 @@ class Client:
     ) -> bytes:
         """As `patch`; the JSON of what was written."""
         return await self.raw("PATCH", url(kind, namespace, name, subresource), body=patch, headers=_MERGE, query=query)
+
+    async def patch_status(self, kind: Kind, seen: Obj, status: Obj) -> None:
+        """A merge patch of the status of the very object that was `seen`, as it was then. Raises Conflict of one that
+        has changed, or was made anew: the API looks at no UID in such a patch."""
+        meta = seen["metadata"]
+        patch = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": status}
+        await self.patch_raw(kind, meta["name"], patch, meta.get("namespace", ""), subresource="status")
 
     async def delete(self, kind: Kind, name: str, namespace: str = "", *, uid: str = "", propagation: str = "") -> Obj:
         options: Obj = {"kind": "DeleteOptions", "apiVersion": "v1"}

@@ -63,7 +63,7 @@ async def apply_over(backing: Backing, write: Write, current: Record, config: Ob
 def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> Replacement:
     resource = write.resource
     old = encoding.to_object(current, resource)
-    check_preconditions(write, old, config["metadata"])
+    check_preconditions(write, old, {**old["metadata"], **config["metadata"]}, patch=True)
     kept = managed.stored(old["metadata"]) or ()
     wanted, entries = managed.applied(
         resource.schema.node,

@@ -6,13 +6,14 @@ from itertools import islice
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MOST_CAUSES, Cause
-from starlink.apiserver.names import NAMESPACES
+from starlink.apiserver.names import NAMESPACES, NO_VERSION, REPLACED_BY_VERSION
 from starlink.apiserver.objects.advising import with_advice
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
+from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.schema.correlation import same_but_for_metadata
 from starlink.apiserver.writing import metadata, strategies, values
 from starlink.apiserver.writing.options import DeleteOptions
@@ -82,29 +83,41 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in sorted(names))
 
 
-def check_preconditions(write: Write, old: Obj, meta: Obj) -> None:
-    """Whether the writer means this very object. Raises StatusError 409 or 422.
+def check_preconditions(write: Write, old: Obj, meta: Obj, *, patch: bool) -> None:
+    """Whether the writer means this very object; `meta` is what it says of it. A patch of a subresource says so by the
+    resourceVersion alone. Raises StatusError 409 or 422.
 
-    A patch of a subresource that names another uid is a conflict here; the real server passes over its metadata.
+    https://github.com/kubernetes/apiserver/blob/release-1.32/pkg/registry/generic/registry/store.go (Update)
     """
-    resource, was = write.resource, old["metadata"]
-    if meta.get("resourceVersion") and meta["resourceVersion"] != was["resourceVersion"]:
-        raise errors.conflict(resource.group, resource.plural, was["name"], MODIFIED)
-    if meta.get("deletionTimestamp") and not was.get("deletionTimestamp"):
-        raise _immutable(resource, was, "deletionTimestamp", meta["deletionTimestamp"])
-    uid = meta.get("uid")
-    if uid and uid != was["uid"]:
-        if write.options.patch and not write.subresource:
-            raise _immutable(resource, was, "uid", uid)
+    resource, was, uid = write.resource, old["metadata"], meta.get("uid")
+    _check_version(resource, was, meta.get("resourceVersion"))
+    if uid and uid != was["uid"] and not patch:
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was['uid']}"
         refused = errors.conflict(resource.group, resource.plural, was["name"], why)
         refused.fields = ("metadata.uid",)
         raise refused
+    if write.subresource:
+        return
+    for field in _LASTING:
+        if meta.get(field) and meta[field] != was.get(field):
+            cause = invalid(f"metadata.{field}", meta[field], "field is immutable")
+            raise errors.invalid(resource.group, resource.kind, was["name"], (cause,))
 
 
-def _immutable(resource: Resource, was: Obj, field: str, value: object) -> errors.StatusError:
-    cause = Cause("FieldValueInvalid", f'Invalid value: "{value}": field is immutable', f"metadata.{field}")
-    return errors.invalid(resource.group, resource.kind, was["name"], (cause,))
+_LASTING = ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def _check_version(resource: Resource, was: Obj, version: str | None) -> None:
+    """Some kinds are not replaced blindly. Raises StatusError 409 or 422."""
+    if version and version != NO_VERSION:
+        if version != was["resourceVersion"]:
+            raise errors.conflict(resource.group, resource.plural, was["name"], MODIFIED)
+    elif resource.custom or resource.storage in REPLACED_BY_VERSION:
+        cause = Cause("FieldValueInvalid", _UNVERSIONED, "metadata.resourceVersion", has_value=False)
+        raise errors.invalid(resource.group, resource.plural, was["name"], (cause,))
+
+
+_UNVERSIONED = "Invalid value: 0x0: must be specified for an update"
 
 
 def check_deletion(resource: Resource, meta: Obj, options: DeleteOptions) -> None:

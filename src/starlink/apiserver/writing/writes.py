@@ -10,7 +10,7 @@ from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity.serviceaccounts import TOKEN_REQUEST, request_token
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.message import Request, Response
-from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, PROTECTED_NAMESPACES, REPLACED_BY_VERSION
+from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, NO_VERSION, PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Admission, Change, Objects, Written
 from starlink.apiserver.objects.many import for_each
 from starlink.apiserver.reading import listing
@@ -81,8 +81,7 @@ class Writes:
         namespace = asked.namespace or ""
         if asked.resource.namespaced:
             self._check_namespace(asked.resource, namespace, obj)
-        meta = obj.get("metadata")
-        if isinstance(meta, dict) and meta.get("resourceVersion"):
+        if not wanted.dry_run and _is_versioned(obj.get("metadata")):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         self._definitions.check_creation(asked.resource)
         admission = self._admission(request, asked, namespace, wanted.dry_run)
@@ -122,8 +121,6 @@ class Writes:
         missing = not self._objects.exists(asked.resource, asked.namespace or "", asked.name)
         if missing and not asked.subresource and asked.resource.storage in CREATED_BY_UPDATE:
             return await self._create(request, asked, obj, wanted)
-        if not missing:
-            _check_versioned(asked, obj["metadata"])
         return await self._change(request, asked, lambda _: {**obj, "metadata": dict(obj["metadata"])}, wanted)
 
     async def patch(self, request: Request, asked: Route) -> Response:
@@ -250,17 +247,10 @@ def _of_body(wanted: options.WriteOptions, request: Request, value: object) -> o
     return replace(wanted, body_warnings=warnings) if warnings else wanted
 
 
-def _check_versioned(asked: Route, meta: Obj) -> None:
-    """Some kinds are not replaced blindly. Raises StatusError 422.
-
-    https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go (Update)
-    """
-    resource = asked.resource
-    if meta.get("resourceVersion") or not (resource.custom or resource.storage in REPLACED_BY_VERSION):
-        return
-    why = "Invalid value: 0: must be specified for an update"
-    cause = errors.Cause("FieldValueInvalid", why, "metadata.resourceVersion")
-    raise errors.invalid(resource.group, resource.plural, asked.name, (cause,))
+def _is_versioned(meta: object) -> bool:
+    """Whether metadata names a version of an object that is there already. One that can't be any names none."""
+    version = meta.get("resourceVersion") if isinstance(meta, dict) else None
+    return isinstance(version, str) and version.isdecimal() and version.strip(NO_VERSION) != ""
 
 
 def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
