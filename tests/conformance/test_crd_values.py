@@ -10,6 +10,10 @@ TEXT: Obj = {"type": "string"}
 NUMBER: Obj = {"type": "integer"}
 
 
+_SHOWN = [f'Duplicate value: {shown}{{"name":"a"}}' for shown in ("", "map[string]interface {}")]
+"""Until 1.32 the real server shows an object as Go, later as JSON."""
+
+
 def with_spec(**properties: Obj) -> Obj:
     return obj_of(spec=obj_of(**properties))
 
@@ -83,7 +87,8 @@ def test_list_maps_and_sets_have_no_twins(http: Http, namespace: str, crd: Crds)
         tags={"type": "array", "items": TEXT, "x-kubernetes-list-type": "set"},
     ))  # fmt: skip
     told = refused(http, namespace, widgets, spec={"ports": [{"name": "a"}, {"name": "a"}], "tags": ["x", "y", "x"]})
-    assert told == {"spec.ports[1]": 'Duplicate value: {"name":"a"}', "spec.tags[2]": 'Duplicate value: "x"'}
+    assert told.pop("spec.ports[1]") in _SHOWN
+    assert told == {"spec.tags[2]": 'Duplicate value: "x"'}
 
 
 def test_logical_schemas(http: Http, namespace: str, crd: Crds) -> None:
@@ -98,3 +103,12 @@ def test_logical_schemas(http: Http, namespace: str, crd: Crds) -> None:
     assert told == {"<nil>": f'Invalid value: "": {one}Found 2 valid alternatives'}
     told = refused(http, namespace, widgets, spec={"a": 13})
     assert told == {"<nil>": 'Invalid value: "": "spec" must not validate the schema (not)'}
+
+
+def test_the_formats_of_numbers_bound_nothing(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd(with_spec(f={"type": "integer", "format": "int32"}, g={"type": "number", "format": "float"}))
+    body = widgets.obj("a", spec={"f": 2**40, "g": 1e300})
+    assert http.post(widgets.path(namespace), body).expect(201)["spec"] == {"f": 2**40, "g": 1e300}
+    refused = http.post(widgets.path(namespace), widgets.obj("b", spec={"f": 1.5, "g": "x"})).fails(422, "Invalid")
+    assert causes(refused)["spec.f"] == 'Invalid value: "number": spec.f in body must be of type integer: "number"'
+    assert causes(refused)["spec.g"] == 'Invalid value: "string": spec.g in body must be of type number: "string"'

@@ -50,7 +50,7 @@ def test_labels_and_annotations(http: Http, namespace: str) -> None:
 def test_owner_references(http: Http, namespace: str) -> None:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "", "uid": "u"}
     refused = http.post(configmaps(namespace), configmap("a", ownerReferences=[owner])).fails(422, "Invalid")
-    assert causes(refused) == {"metadata.ownerReferences[0].name": "Required value: must not be empty"}
+    assert causes(refused) == {"metadata.ownerReferences.name": 'Invalid value: "": name must not be empty'}
     owners = [{**owner, "name": name, "uid": name, "controller": True} for name in ("b", "c")]
     refused = http.post(configmaps(namespace), configmap("a", ownerReferences=owners)).fails(422, "Invalid")
     assert "Only one reference can have Controller set to true" in causes(refused)["metadata.ownerReferences"]

@@ -15,7 +15,7 @@ from starlink.apiserver.objects.refusals import undeclared
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
 from starlink.apiserver.objects.updating import Replacement, replace
 from starlink.apiserver.objects.veil import veiled
-from starlink.apiserver.writing import managed
+from starlink.apiserver.writing import managed, metadata
 from starlink.apiserver.writing.envelope import check_envelope
 from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Record
@@ -23,7 +23,9 @@ from starlink.store.base import Record
 
 def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
     """The configuration as it can be applied. Raises StatusError 400."""
-    resource = write.resource
+    resource, given = write.resource, config.get("metadata")
+    if isinstance(given, dict | None):  # who names nothing means the object of the URL
+        config["metadata"] = {"name": name, **(given or {})}
     check_envelope(resource, namespace, name, config)
     meta = config["metadata"]
     if isinstance(meta, dict) and meta.get("managedFields"):
@@ -42,14 +44,15 @@ async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj)
         raise errors.conflict(resource.group, resource.plural, meta["name"], why)
     writer = backing.writer(write, managed.APPLY)
 
-    def fitted() -> tuple[Obj, Sequence[Entry]]:
+    def fitted() -> tuple[Obj, Sequence[Entry], tuple[str, ...]]:
         obj, entries = managed.applied(
             resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
         )
         obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
-        return tidy(obj), entries
+        warnings = metadata.finalizer_warnings(obj["metadata"]) if resource.custom else ()
+        return tidy(obj), entries, warnings
 
-    return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted), ())
+    return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted))
 
 
 async def apply_over(backing: Backing, write: Write, current: Record, config: Obj) -> Written:

@@ -6,7 +6,7 @@ from itertools import islice
 from starlink.apiserver import encoding, errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MOST_CAUSES, Cause
-from starlink.apiserver.names import NAMESPACES, NO_VERSION, REPLACED_BY_VERSION
+from starlink.apiserver.names import CRDS, NAMESPACES, NO_VERSION, REPLACED_BY_VERSION
 from starlink.apiserver.objects.advising import with_advice
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
@@ -48,6 +48,8 @@ def validate(write: Write, obj: Obj, old: Obj | None) -> None:
 def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
     resource = write.resource
     causes = metadata.check(obj["metadata"], resource.name_rule, old["metadata"] if old is not None else {})
+    if not resource.custom and resource.storage != CRDS:
+        causes += metadata.check_standard(obj["metadata"], old["metadata"] if old is not None else {})
     lasting = old is not None and (bool(write.subresource) or same_but_for_metadata(obj, old))
     misshapen = resource.schema.validate(obj, old, subresource=write.subresource)
     if not misshapen and old is not None and not lasting and strategies.judges(resource):

@@ -8,7 +8,7 @@ from starlink.apiserver.objects import advising
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing import metadata
+from starlink.apiserver.writing import metadata, metadata_types
 
 _NOTHING: Obj = {}
 _OURS = (
@@ -27,12 +27,16 @@ def shaped(write: Write, obj: Obj, old: Obj = _NOTHING) -> tuple[Obj, tuple[str,
     """The object pruned and with defaults, and warnings about what was pruned. What is `old`'s very own is as it must
     be already. Raises StatusError as `conformed`."""
     fitting, warnings = conformed(write, obj, old, defaults=True)
-    return tidy(fitting), warnings
+    meta, before = tidy(fitting)["metadata"], old.get("metadata", _NOTHING)
+    warnings += metadata.prepare(meta, before)
+    if write.resource.custom and not write.subresource:
+        warnings += metadata.finalizer_warnings(meta, before)
+    return fitting, warnings
 
 
 def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj, tuple[str, ...]]:
     """The object pruned, and warnings about it. Raises StatusError 400, of a patch 422."""
-    wrong = metadata.check_types(obj.get("metadata"))
+    wrong = metadata_types.check(obj.get("metadata"), old.get("metadata"))
     if wrong:
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)

@@ -52,9 +52,9 @@ def _changed(backing: Backing, write: Write, current: Record, change: Change) ->
     old = encoding.to_object(current, resource)
     wanted = change(old)
     check_envelope(resource, current.key.namespace, current.key.name, wanted)
+    fitting, warnings = shaped(write, wanted, old)
     check_preconditions(write, old, wanted["metadata"], patch=write.options.patch)
     entries = managed.given(wanted["metadata"], old["metadata"])
-    fitting, warnings = shaped(write, wanted, old)
     new = merged(resource, old, fitting, write.subresource)
     prepare(write, new, old)
 

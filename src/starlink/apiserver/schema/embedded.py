@@ -12,7 +12,7 @@ from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.correlation import ABSENT, counterparts, same
 from starlink.apiserver.schema.structure import Node
-from starlink.apiserver.writing import metadata
+from starlink.apiserver.writing import metadata, metadata_types
 
 Obj = dict[str, Any]
 _UNNAMED = "fakename"
@@ -61,7 +61,7 @@ def _kind_errors(kind: str) -> list[str]:
 
 
 def _check_metadata(meta: Any, path: str) -> Iterator[Cause]:
-    found = metadata.check_types(meta)
+    found = metadata_types.check(meta)
     if not found:
         found = metadata.check({**meta, "name": meta.get("name") or _UNNAMED}, "path")
     yield from (replace(cause, field=f"{path}.{cause.field}") for cause in found)

@@ -11,6 +11,10 @@ Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
+_OF_GO = "x-protobuf"
+"""Says that one of Go's types holds the value, as of built-in kinds. Of custom kinds the formats of numbers say nothing:
+https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apiserver/validation/formats.go"""
+
 _KEPT = (
     "type", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "uniqueItems",
@@ -76,14 +80,15 @@ def _bound(schema: Schema) -> None:
 def _format(schema: Schema, openapi: Mapping[str, Any]) -> None:
     named, kind = openapi.get("format"), schema.get("type", "string")
     of_text = kind == "string" and (named == "date-time" or named in string_formats.CHECKS)
-    if of_text or (isinstance(kind, str) and named in _NUMBERS.get(kind, ())):
+    of_go = _OF_GO in openapi and isinstance(kind, str) and named in _NUMBERS.get(kind, ())
+    if of_text or of_go:
         schema["format"] = named
     if kind == "integer":
         _within(schema, schema.get("format", "int64"))
 
 
 def _within(schema: Schema, name: str) -> None:
-    """An integer is one that its format holds, whatever further bounds it has; without a format it has 64 bits.
+    """An integer is one that its type holds, whatever further bounds it has; without a format that has 64 bits.
 
     https://github.com/kubernetes/kube-openapi/blob/master/pkg/validation/validate/values.go, IsValueValidAgainstRange
     """

@@ -122,8 +122,8 @@ def _additional(schema: Any, made: dict[int, Node], *, built_in: bool) -> Node |
 
 @cache
 def metadata() -> Node:
-    """The tree of ObjectMeta."""
-    return build(kinds.part("ObjectMeta"))
+    """The tree of ObjectMeta, in whose lists an entry may come twice."""
+    return replace(build(kinds.part("ObjectMeta")), keyed=False)
 
 
 def child(node: Node, name: str) -> Node | None:

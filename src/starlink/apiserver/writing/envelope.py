@@ -23,8 +23,11 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
     if name and (meta.get("name") or name) != name:
         why = f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         raise errors.bad_request(why, "metadata.name")
-    if name:
-        meta["name"] = name
+    if name and not meta.get("name"):
+        why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(why, "metadata.name")
+    if not resource.namespaced:
+        meta.pop("namespace", None)
     if meta.get("namespace") and meta["namespace"] != namespace:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",

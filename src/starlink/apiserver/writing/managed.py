@@ -4,8 +4,6 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 import contextlib
-import datetime
-import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -17,6 +15,7 @@ from starlink.apiserver.errors import MOST_CAUSES, Cause, StatusError
 from starlink.apiserver.schema.structure import Node, child
 from starlink.apiserver.writing import fieldset
 from starlink.apiserver.writing.fieldset import Tree
+from starlink.apiserver.writing.metadata_types import is_time
 
 APPLY, UPDATE = "Apply", "Update"
 BEFORE_FIRST_APPLY = "before-first-apply"
@@ -26,7 +25,6 @@ KUBECTL = "kubectl"
 Obj = dict[str, Any]
 
 _LOOSE = Node(preserve=True)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _OF_THE_SERVER = (
     "name", "namespace", "generateName", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
@@ -115,7 +113,7 @@ def _read(entry: Any, index: int) -> Entry:
         texts = (writer.api_version, writer.subresource, writer.time)
         if writer.operation not in (APPLY, UPDATE) or not isinstance(fields, dict) or not all(map(_is_text, texts)):
             raise TypeError
-        if writer.time and not _is_time(writer.time):
+        if writer.time and not is_time(writer.time):
             raise TypeError
     except (KeyError, TypeError, AttributeError):
         cause = Cause(
@@ -130,17 +128,6 @@ def _read(entry: Any, index: int) -> Entry:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def _is_time(text: str) -> bool:
-    """Whether clients in Go can read it: https://www.rfc-editor.org/rfc/rfc3339"""
-    if not _TIME.fullmatch(text):
-        return False
-    try:
-        datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def written(entries: Sequence[Entry]) -> list[Obj]:

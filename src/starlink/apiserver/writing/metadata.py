@@ -1,4 +1,5 @@
-"""The rules of metadata that hold for every kind, pure.
+"""The rules of metadata that hold for every kind, pure. Whether it is of the right types at all is looked at before, by
+`metadata_types`.
 
 Formats: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and
 https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set; the words are those
@@ -6,6 +7,7 @@ of https://github.com/kubernetes/apimachinery/blob/release-1.32/pkg/util/validat
 https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/objectmeta.go
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -55,43 +57,52 @@ def check(metadata: Obj, name_rule: str = "subdomain", old: Obj = _NOTHING) -> l
     return causes
 
 
-def check_types(metadata: Any) -> list[Cause]:
-    """Why the metadata is not even of the right types."""
-    if not isinstance(metadata, dict):
-        return [_invalid("metadata", metadata, "must be an object")]
-    causes = []
-    for field, value in metadata.items():
-        kind, word = _TYPES.get(field, _ANY)
-        if value is not None and not isinstance(value, kind):
-            causes.append(_invalid(f"metadata.{field}", value, f"must be {word}"))
-        elif value and isinstance(value, dict):
-            causes += [
-                _invalid(f"metadata.{field}[{key}]", part, "must be a string; put it in quotes")
-                for key, part in value.items()
-                if part is not None and not isinstance(part, str)  # null is read as empty text
-            ]
-    finalizers = metadata.get("finalizers")
-    if isinstance(finalizers, list) and not all(isinstance(f, str) for f in finalizers):
-        causes.append(_invalid("metadata.finalizers", finalizers, "must be a list of strings"))
-    return causes
+def check_standard(metadata: Obj, old: Obj = _NOTHING) -> list[Cause]:
+    """Why the metadata of most built-in kinds is refused beyond that: who holds them by a finalizer names a domain."""
+    finalizers, known = metadata.get("finalizers") or (), old.get("finalizers") or ()
+    why = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        _invalid(f"metadata.finalizers[{index}]", name, why)
+        for index, name in enumerate(finalizers)
+        if "/" not in name and name not in _STANDARD_FINALIZERS and name not in known
+    ]
 
 
-_ANY = (object, "")
-_STRING = (str, "a string")
-_MAP = (dict, "a map of strings")
-_TYPES: dict[str, tuple[type, str]] = {
-    "name": _STRING,
-    "generateName": _STRING,
-    "namespace": _STRING,
-    "uid": _STRING,
-    "resourceVersion": _STRING,
-    "selfLink": _STRING,
-    "finalizers": (list, "a list of strings"),
-    "ownerReferences": (list, "a list"),
-    "managedFields": (list, "a list"),
-    "labels": _MAP,
-    "annotations": _MAP,
-}
+_STANDARD_FINALIZERS = ("kubernetes", FOREGROUND, ORPHAN)
+
+
+def prepare(metadata: Obj, old: Obj = _NOTHING) -> tuple[str, ...]:
+    """Names each owner once; gives warnings.
+
+    https://github.com/kubernetes/apiserver/blob/release-1.32/pkg/endpoints/handlers/create.go (dedupOwnerReferences)
+    """
+    owners = metadata.get("ownerReferences")
+    if not owners or owners == old.get("ownerReferences"):
+        return ()
+    keys = [msgspec.json.encode(owner, order="deterministic") for owner in owners]
+    once = dict(zip(keys, owners, strict=True))
+    if len(once) == len(owners):
+        return ()
+    metadata["ownerReferences"] = list(once.values())
+    twins = [once[key].get("uid") or "" for key, count in Counter(keys).items() if count > 1]
+    return (f"{_OWNERS_TWICE}; duplicate UID(s) observed: {', '.join(twins)}",)
+
+
+_OWNERS_TWICE = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, "
+    "and may reject such requests as early as 1.24; please fix your requests"
+)
+
+
+def finalizer_warnings(metadata: Obj, old: Obj = _NOTHING) -> tuple[str, ...]:
+    """Of new finalizers of a custom kind, which may hold any name."""
+    finalizers, known = metadata.get("finalizers") or (), old.get("finalizers") or ()
+    return tuple(
+        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name to avoid accidental conflicts with '
+        "other finalizer writers"
+        for name in finalizers
+        if "/" not in name and name not in _STANDARD_FINALIZERS and name not in known
+    )
 
 
 def _check_labels(labels: dict[str, str], old: Any) -> Iterator[Cause]:
@@ -131,15 +142,14 @@ def _check_finalizers(finalizers: list[str], old: Any) -> Iterator[Cause]:
         yield _invalid("metadata.finalizers", finalizers, why)
 
 
-def _check_owners(owners: list[Any], old: Any) -> Iterator[Cause]:
+def _check_owners(owners: list[Obj], old: Any) -> Iterator[Cause]:
     first = shown = ""
     known = {msgspec.json.encode(owner) for owner in old}
-    for index, owner in enumerate(owners):
-        told = owner if isinstance(owner, dict) else {}
+    for owner in owners:
         if msgspec.json.encode(owner) not in known:
-            yield from _check_owner(told, f"metadata.ownerReferences[{index}]")
-        if told.get("controller") is True:
-            named = f"{told.get('kind')}/{told.get('name')}"
+            yield from _check_owner(owner)
+        if owner.get("controller") is True:
+            named = f"{owner.get('kind')}/{owner.get('name')}"
             if first:
                 shown = shown or _shown(owners)
                 why = (
@@ -150,22 +160,14 @@ def _check_owners(owners: list[Any], old: Any) -> Iterator[Cause]:
             first = first or named
 
 
-def _check_owner(owner: Obj, place: str) -> Iterator[Cause]:
-    for field in ("apiVersion", "kind", "name", "uid"):
-        if not isinstance(owner.get(field), str) or not owner[field]:
-            yield Cause("FieldValueRequired", "Required value: must not be empty", f"{place}.{field}")
-    for field in ("blockOwnerDeletion", "controller"):
-        if not isinstance(owner.get(field), bool | None):
-            yield _invalid(f"{place}.{field}", owner[field], "must be true or false")
-    version = owner.get("apiVersion")
-    if isinstance(version, str) and version and not _is_group_version(version):
-        yield _invalid(f"{place}.apiVersion", version, "must be <group>/<version> or <version>")
+def _check_owner(owner: Obj) -> Iterator[Cause]:
+    version = owner.get("apiVersion") or ""
+    given = {**owner, "version": version.rpartition("/")[2] if version.count("/") <= 1 else ""}
+    for word, field in (("version", "apiVersion"), ("kind", "kind"), ("name", "name"), ("uid", "uid")):
+        if not given.get(word):
+            yield _invalid(f"metadata.ownerReferences.{field}", owner.get(field) or "", f"{word} must not be empty")
     if (version, owner.get("kind")) == ("v1", "Event"):
-        yield _invalid(place, owner, "/v1, Kind=Event is disallowed from being an owner")
-
-
-def _is_group_version(text: str) -> bool:
-    return text.count("/") <= 1 and not text.endswith("/")
+        yield _invalid("metadata.ownerReferences", owner, "/v1, Kind=Event is disallowed from being an owner")
 
 
 _CHECKS: tuple[tuple[str, Callable[[Any, Any], Iterator[Cause]]], ...] = (

@@ -4,15 +4,18 @@ from starlink.apiserver import errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry, Resource
-from starlink.apiserver.writing import bodies, metadata
+from starlink.apiserver.writing import bodies, metadata_types
 from starlink.apiserver.writing.envelope import check_envelope
 
 
 def read(request: Request, registry: Registry, resource: Resource, namespace: str, name: str = "") -> Obj:
     """The body, which fits its URL and the schema of `resource`. Raises StatusError 400, 415 or 422."""
     obj = bodies.read(request, registry)
+    given = obj.get("metadata")
+    if name and isinstance(given, dict | None):
+        obj["metadata"] = {"name": name, **(given or {})}
     check_envelope(resource, namespace, name, obj)
-    causes = (*metadata.check_types(obj["metadata"]), *resource.schema.validate(obj, None))
+    causes = (*metadata_types.check(obj["metadata"]), *resource.schema.validate(obj, None))
     if causes:
         raise errors.invalid(resource.group, resource.kind, name, causes)
     return obj

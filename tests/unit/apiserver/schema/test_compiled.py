@@ -9,6 +9,7 @@ from starlink.apiserver.schema.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 NUMBER: Obj = {"type": "integer"}
+INT32: Obj = {**NUMBER, "format": "int32", "x-protobuf": 1}
 ANY: Obj = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -28,13 +29,13 @@ def told(schema: Obj, value: Any) -> list[tuple[str, str]]:
 
 WRONG: dict[str, tuple[Obj, Any, list[tuple[str, str]]]] = {
     "fraction": (NUMBER, 1.5, [("f", 'Invalid value: "number": f in body must be of type integer: "number"')]),
-    "fraction of a format": ({**NUMBER, "format": "int32"}, 1.5, [("f", 'Invalid value: "double": f in body must be of type int32: "double"')]),
-    "too large for its format, which has a least value too": ({**NUMBER, "format": "int32", "minimum": 0}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
-    "too large for its format and for the schema": ({**NUMBER, "format": "int32", "maximum": 9}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f'), ("f", "Invalid value: 2147483648: f in body should be less than or equal to 9")]),
-    "no integer, for Go reads it as a float": ({**NUMBER, "format": "int32"}, 1e30, [("f", 'Invalid value: "double": f in body must be of type int32: "double"'), ("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
+    "fraction of a format": ({**INT32}, 1.5, [("f", 'Invalid value: "double": f in body must be of type int32: "double"')]),
+    "too large for its format, which has a least value too": ({**INT32, "minimum": 0}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
+    "too large for its format and for the schema": ({**INT32, "maximum": 9}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f'), ("f", "Invalid value: 2147483648: f in body should be less than or equal to 9")]),
+    "no integer, for Go reads it as a float": ({**INT32}, 1e30, [("f", 'Invalid value: "double": f in body must be of type int32: "double"'), ("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
     "no integer of 64 bits": (NUMBER, 2**63, [("f", 'Invalid value: "number": f in body must be of type integer: "number"'), ("<nil>", 'Invalid value: "": Checked value must be of type integer (default format) in f')]),
     "neither integer nor string": ({"x-kubernetes-int-or-string": True}, 1e99, [("f", 'Invalid value: "number": f in body must be of type integer,string: "number"')]),
-    "too large for its format": ({**NUMBER, "format": "int32"}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
+    "too large for its format": ({**INT32}, 2**31, [("<nil>", 'Invalid value: "": Checked value must be of type integer with format int32 in f')]),
     "bound of a number": ({"type": "number", "minimum": 2.0}, 0.5, [("f", "Invalid value: 0.5: f in body should be greater than or equal to 2")]),
     "null": (NUMBER, None, [("f", 'Invalid value: "null": f in body must be of type integer: "null"')]),
     "enum of numbers": ({**NUMBER, "enum": [1, 2]}, 3, [("f", 'Unsupported value: 3: supported values: "1", "2"')]),
