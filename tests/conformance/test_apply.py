@@ -254,3 +254,73 @@ def test_preconditions(http: Http, namespace: str) -> None:
     other = configmap("b", uid=str(uuid.uuid4()))
     refused = http.apply(configmaps(namespace, "b"), other).fails(409, "Conflict")
     assert "uid mismatch: the provided object specified uid" in refused["message"]
+
+
+FEATURED = obj_of(
+    spec=obj_of(
+        replicas={"type": "integer"},
+        with_default={"type": "integer", "default": 7},
+        nullable={"type": "string", "nullable": True},
+        template=obj_of(a={"type": "string"}),
+        ports={
+            "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            "items": {**obj_of(name={"type": "string"}, port={"type": "integer"}), "required": ["name"]},
+        },
+        tags={"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "kind"),
+    [
+        ({"replicas": None}, "spec.replicas", "integer"),
+        ({"template": None}, "spec.template", "object"),
+        ({"template": {"a": None}}, "spec.template.a", "string"),
+        ({"ports": None}, "spec.ports", "array"),
+    ],
+)
+def test_null_is_not_absent(http: Http, namespace: str, crd: Crds, spec: Obj, field: str, kind: str) -> None:
+    widgets = crd(FEATURED)
+    why = f'Invalid value: "null": {field} in body must be of type {kind}: "null"'
+    http.post(widgets.path(namespace), widgets.obj("a", spec={})).expect(201)
+    for name in ("a", "b"):
+        refused = http.apply(widgets.path(namespace, name), widgets.obj(name, spec=spec), force=True)
+        assert causes(refused.fails(422, "Invalid"))[field] == why
+    assert http.get(widgets.path(namespace, "a")).expect(200)["spec"] == {"with_default": 7}
+
+
+def test_null_says_nothing_of_what_has_owners_of_its_parts(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd(FEATURED)
+    spec = {"ports": [{"name": "a", "port": 1}], "template": {"a": "x"}, "tags": ["x"], "with_default": 1}
+    http.post(widgets.path(namespace), widgets.obj("a", spec=spec)).expect(201)
+    nothing = {"ports": None, "template": None, "tags": None, "nullable": None}
+    told = http.apply(widgets.path(namespace, "a"), widgets.obj("a", spec=nothing)).expect(200)
+    assert told["spec"] == {**spec, "nullable": None}
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"spec": {"ports": [{"name": "a"}, {"name": "a"}]}}, '.spec.ports: duplicate entries for key [name="a"]'),
+        ({"spec": {"tags": ["x", "y", "x"]}}, '.spec.tags: duplicate entries for key [="x"]'),
+        (
+            {"metadata": {"finalizers": ["example.com/a", "example.com/a"]}},
+            '.metadata.finalizers: duplicate entries for key [="example.com/a"]',
+        ),
+        ({"spec": {"unknown": 1}}, ".spec.unknown: field not declared in schema"),
+    ],
+)
+def test_what_nobody_can_own(http: Http, namespace: str, crd: Crds, config: Obj, why: str) -> None:
+    """Whatever fieldValidation says, and whether there is an object or not."""
+    widgets = crd(FEATURED)
+    http.post(widgets.path(namespace), widgets.obj("a")).expect(201)
+    for name in ("a", "b"):
+        body = {**widgets.obj(name), **config}
+        body["metadata"] = {**config.get("metadata", {}), "name": name}
+        for validation in ("Ignore", "Warn", "Strict"):
+            refused = http.apply(widgets.path(namespace, name), body, fieldValidation=validation)
+            assert refused.status in (400, 500) and refused.json["message"].endswith(f"): {why}")
+    assert http.get(widgets.path(namespace, "b")).status == 404

@@ -4,18 +4,25 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 
 from starlink.apiserver import aside, encoding, errors
 from starlink.apiserver.encoding import Obj
+from starlink.apiserver.errors import MOST_CAUSES
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_preconditions, prepare
 from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.objects.creating import create_shaped
-from starlink.apiserver.objects.refusals import undeclared
+from starlink.apiserver.objects.refusals import untypable
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
-from starlink.apiserver.objects.updating import Replacement, replace
+from starlink.apiserver.objects.updating import Replacement
+from starlink.apiserver.objects.updating import replace as replaced
 from starlink.apiserver.objects.veil import veiled
-from starlink.apiserver.writing import managed, metadata
+from starlink.apiserver.resource import Resource
+from starlink.apiserver.schema import causes, structure
+from starlink.apiserver.schema.structure import Node
+from starlink.apiserver.writing import fieldset, managed, metadata
 from starlink.apiserver.writing.envelope import check_envelope
 from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Record
@@ -30,10 +37,30 @@ def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
     meta = config["metadata"]
     if isinstance(meta, dict) and meta.get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
-    config, warnings = conformed(write, config, {}, defaults=False)
+    strict = replace(write, options=replace(write.options, field_validation="Warn"))  # whatever the request asks for
+    config, warnings = conformed(strict, config, {}, defaults=False)
     if warnings:
-        raise undeclared(resource, namespace, name, warnings[0])
+        path = warnings[0].removeprefix('unknown field "').removesuffix('"')
+        raise untypable(resource, namespace, name, f".{path}", "field not declared in schema")
+    for path, entry in fieldset.twins(resource.schema.node, config):
+        raise untypable(resource, namespace, name, path, f"duplicate entries for key {entry}")
     return config
+
+
+def _check_nulls(resource: Resource, applied: Obj) -> None:
+    """A custom kind does not take null for absent from who applies it. Raises StatusError 422."""
+    if not resource.custom:
+        return
+    nulls = islice(structure.misplaced_nulls(resource.schema.node, applied), MOST_CAUSES + 1)
+    wrong = tuple(
+        causes.wrong_type(path, None, f'{path} in body must be of type {_type(node)}: "null"') for path, node in nulls
+    )
+    if wrong:
+        raise errors.invalid(resource.group, resource.kind, applied["metadata"].get("name", ""), wrong)
+
+
+def _type(node: Node) -> str:
+    return "integer,string" if node.schema.get("x-kubernetes-int-or-string") else str(node.schema.get("type", ""))
 
 
 async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj) -> Written:
@@ -48,6 +75,7 @@ async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj)
         obj, entries = managed.applied(
             resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
         )
+        _check_nulls(resource, obj)
         obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
         warnings = metadata.finalizer_warnings(obj["metadata"]) if resource.custom else ()
         return tidy(obj), entries, warnings
@@ -60,7 +88,7 @@ async def apply_over(backing: Backing, write: Write, current: Record, config: Ob
     another manager owns."""
     with veiled(write, current.key.name):
         step = await aside.run(write.weight(current), lambda: _laid_over(backing, write, current, config))
-        return await replace(backing, write, step)
+        return await replaced(backing, write, step)
 
 
 def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> Replacement:
@@ -77,6 +105,7 @@ def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> 
         force=write.options.force,
         status=resource.status,
     )
+    _check_nulls(resource, wanted)
     wanted, _ = resource.schema.conform(wanted, defaults=True)
     new = merged(resource, old, tidy(wanted), write.subresource)
     prepare(write, new, old)

@@ -45,10 +45,9 @@ def _shown(resource: Resource, obj: Obj) -> str:
     return msgspec.json.encode(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…").decode()
 
 
-def undeclared(resource: Resource, namespace: str, name: str, warning: str) -> StatusError:
-    """Nobody can own a field that the schema has not."""
-    path = warning.removeprefix('unknown field "').removesuffix('"')
+def untypable(resource: Resource, namespace: str, name: str, path: str, why: str) -> StatusError:
+    """Of a configuration of which nobody can own what is at the path. The real server says so with a 500."""
     return errors.bad_request(
         f"failed to create typed patch object ({namespace}/{name}; {resource.api_version}, Kind={resource.kind}): "
-        f".{path}: field not declared in schema"
+        f"{path}: {why}"
     )

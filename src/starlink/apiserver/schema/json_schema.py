@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
 _OF_GO = "x-protobuf"
-"""Says that one of Go's types holds the value, as of built-in kinds. Of custom kinds the formats of numbers say nothing:
+"""Says that one of Go's types holds a value, as in built-in kinds. In custom ones the formats of numbers say nothing:
 https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apiserver/validation/formats.go"""
 
 _KEPT = (

@@ -193,6 +193,23 @@ def _conform_object(node: Node, value: _Obj, defaults: bool, unknown: list[str],
     return kept
 
 
+def misplaced_nulls(node: Node, value: Any, path: str = "") -> Iterator[tuple[str, Node]]:
+    """The places that hold null, may not, and have no default in its stead; at the root without metadata."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            below = child(node, name)
+            if below is None or (not path and name == "metadata"):
+                continue
+            here = path_of_child(node, path, name)
+            if part is None and not below.nullable and not below.has_default and below.schema:
+                yield here, below
+            elif isinstance(part, dict | list):
+                yield from misplaced_nulls(below, part, here)
+    elif isinstance(value, list) and node.items is not None:
+        for index, part in enumerate(value):
+            yield from misplaced_nulls(node.items, part, f"{path}[{index}]")
+
+
 def unknown_paths(node: Node, value: Any, path: str = "", old: Any = None) -> Iterator[str]:
     """Paths of unknown fields, in the order of the object; `old` as for `conform`."""
     if isinstance(value, dict):

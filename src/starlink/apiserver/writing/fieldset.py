@@ -37,6 +37,29 @@ def _claim(node: Node, name: str, tree: Tree) -> Tree:
     return tree if name in node.properties else _member(tree)
 
 
+def twins(node: Node, value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each list with owners of its entries that has one twice, and what tells that entry from others."""
+    if not granular(node, value):
+        return
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from twins(child(node, name) or _LOOSE, part, f"{path}.{name}")
+        return
+    seen = set()
+    for item in value:
+        known = element(node, item)
+        if known in seen:
+            yield path, _key(known)
+        seen.add(known)
+        yield from twins(node.items or _LOOSE, item, f"{path}{_key(known)}")
+
+
+def _key(known: str) -> str:
+    kind, _, text = known.partition(":")
+    keys = msgspec.json.decode(text) if kind == "k" else {"": msgspec.Raw(text.encode())}
+    return f"[{','.join(f'{name}={msgspec.json.encode(part).decode()}' for name, part in keys.items())}]"
+
+
 def compare(node: Node, old: Any, new: Any) -> tuple[Tree, Tree]:
     """The fields of two objects that were changed or added, and those that were removed."""
     changed, removed = (None, None) if _same(old, new) else _compare(node, old, new)

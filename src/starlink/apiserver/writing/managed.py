@@ -213,7 +213,9 @@ def applied(
 
 
 def _merge(node: Node, live: Any, config: Any) -> Any:
-    """`config` laid over `live`, entry by entry where the schema says so."""
+    """`config` laid over `live`, entry by entry where the schema says so; null says nothing of parts with owners."""
+    if config is None and isinstance(live, dict | list) and fieldset.granular(node, live):
+        return live
     if type(live) is not type(config) or not fieldset.granular(node, config):
         return config
     if isinstance(config, dict):
