@@ -60,6 +60,45 @@ def test_scale(http: Http, namespace: str, crd: Crds) -> None:
     assert http.get(widgets.path(namespace, "a")).expect(200)["metadata"]["generation"] == 3
 
 
+def test_what_is_no_scale_of_the_object(http: Http, namespace: str, crd: Crds) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    widgets = crd(subresources={"status": {}, "scale": scale})
+    http.post(widgets.path(namespace), widgets.obj("a", spec={"replicas": 2})).expect(201)
+    path, spec = widgets.path(namespace, "a", "scale"), {"replicas": 3}
+    before = http.get(path).expect(200)
+    for wrong, code in (
+        ({"metadata": {"name": "other"}, "spec": spec}, 400),
+        ({"metadata": {"namespace": "other"}, "spec": spec}, 400),
+        ({"metadata": None, "spec": spec}, 400),
+        ({"metadata": 1, "spec": spec}, 422),
+        ({"metadata": {"creationTimestamp": "no"}, "spec": spec}, 422),
+        ({"metadata": {"labels": {"a": 1}}, "spec": spec}, 422),
+        ({"kind": "Other", "spec": spec}, 422),
+        ({"apiVersion": "v1", "spec": spec}, 422),
+        ({"spec": {"replicas": 2**31}}, 422),
+        ({"spec": {"replicas": "x"}}, 422),
+        ({"spec": 1}, 422),
+    ):
+        assert http.patch(path, wrong).status == code, wrong
+    http.put(path, {**before, "metadata": {"name": "other"}}).fails(400, "BadRequest")
+    stranger = {**before["metadata"], "uid": "other"}
+    http.put(path, {**before, "metadata": stranger}).fails(409, "Conflict")
+    assert http.get(path).expect(200) == before
+    assert http.patch(path, {"spec": None}).expect(200)["spec"] == {}
+
+
+def test_replicas_that_no_scale_holds(http: Http, namespace: str, crd: Crds) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    widgets = crd(subresources={"status": {}, "scale": scale})
+    for replicas, why in (
+        (-1, "should be a non-negative integer"),
+        (2**31, "should be less than or equal to 2147483647"),
+    ):
+        body = widgets.obj("a", spec={"replicas": replicas})
+        refused = causes(http.post(widgets.path(namespace), body).fails(422, "Invalid"))
+        assert refused[".spec.replicas"] == f"Invalid value: {replicas}: {why}"
+
+
 def test_columns(http: Http, namespace: str, crd: Crds) -> None:
     widgets = crd(additionalPrinterColumns=[
         {"name": "Size", "type": "integer", "jsonPath": ".spec.size", "description": "How large it is."},

@@ -15,7 +15,7 @@ from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.schema.correlation import same_but_for_metadata
-from starlink.apiserver.writing import metadata, strategies, values
+from starlink.apiserver.writing import metadata, scale, strategies, values
 from starlink.apiserver.writing.options import DeleteOptions
 
 MAX_OBJECT = 1_500_000
@@ -55,6 +55,8 @@ def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
     if not misshapen and old is not None and not lasting and strategies.judges(resource):
         misshapen = resource.schema.validate(obj, None)  # its kind reads it whole
     causes += misshapen or islice(_unfit(resource, obj, old, lasting=lasting), MOST_CAUSES + 1)
+    if resource.scale is not None:
+        causes += scale.check(resource.scale, obj, old)
     if old is not None and obj["metadata"].get("deletionTimestamp"):
         causes += _check_no_new_finalizers(obj, old)
     return causes

@@ -20,6 +20,11 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
         raise errors.bad_request(
             f"metadata of the {resource.kind} must be an object, not {type(meta).__name__}", "metadata"
         )
+    check_place(resource, namespace, name, meta)
+
+
+def check_place(resource: Resource, namespace: str, name: str, meta: Obj) -> None:
+    """Refuses metadata that names another place than the URL with a 400, and drops a namespace of what lies in none."""
     if name and (meta.get("name") or name) != name:
         why = f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         raise errors.bad_request(why, "metadata.name")

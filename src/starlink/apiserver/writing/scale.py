@@ -1,42 +1,87 @@
 """The scale subresource: an autoscaling/v1 Scale made from an object, and written back to it. Pure."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 from starlink.apiserver import errors
+from starlink.apiserver.errors import Cause
 from starlink.apiserver.resource import Resource, Scale
+from starlink.apiserver.schema.causes import invalid
+from starlink.apiserver.writing import metadata_types
+from starlink.apiserver.writing.envelope import check_place
 
 Obj = dict[str, Any]
+
+REPLICAS = range(2**31)
+"""What a Scale can hold."""
+
+_KIND, _VERSION = "Scale", "autoscaling/v1"
 
 
 def read(scale: Scale, obj: Obj) -> Obj:
     """The Scale of an object."""
     meta = obj["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    replicas = _get(obj, scale.spec_replicas)
     status: Obj = {"replicas": _get(obj, scale.status_replicas) or 0}
     if scale.label_selector and _get(obj, scale.label_selector):
         status["selector"] = _get(obj, scale.label_selector)
     return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
+        "kind": _KIND,
+        "apiVersion": _VERSION,
         "metadata": {field: meta[field] for field in kept if field in meta},
-        "spec": {"replicas": _get(obj, scale.spec_replicas) or 0},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 
 
 def write(resource: Resource, scale: Scale, obj: Obj, wanted: Obj) -> Obj:
-    """The object with the replicas that the Scale `wanted` asks for. Raises StatusError 422."""
-    spec = wanted.get("spec")
-    replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
-    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
-        why = f"Invalid value: {replicas}: must be an integer greater than or equal to 0"
-        cause = errors.Cause("FieldValueInvalid", why, "spec.replicas")
-        raise errors.invalid("autoscaling", "Scale", obj["metadata"]["name"], (cause,))
+    """The object with the replicas that the Scale `wanted` asks for, and with what that says of the object itself. Raises
+    StatusError 400 or 422."""
+    said = _metadata(resource, obj, wanted)
+    spec = wanted.get("spec") or {}
+    if not isinstance(spec, dict):
+        _refuse(obj, invalid("spec", spec, "must be an object"))
+    replicas = spec.get("replicas") or 0
+    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas not in REPLICAS:
+        _refuse(obj, invalid("spec.replicas", replicas, f"must be an integer from 0 to {REPLICAS[-1]}"))
     new = _set(obj, scale.spec_replicas.strip(".").split("."), replicas)
-    version = (wanted.get("metadata") or {}).get("resourceVersion")
-    if version:
-        new["metadata"] = {**new["metadata"], "resourceVersion": version}
-    return new
+    meant = {field: said[field] for field in ("resourceVersion", "uid") if said.get(field)}
+    return {**new, "metadata": {**new["metadata"], **meant}}
+
+
+def _metadata(resource: Resource, obj: Obj, wanted: Obj) -> Obj:
+    """The metadata of a Scale of `obj`. Raises StatusError 400 or 422."""
+    for field, value in (("apiVersion", _VERSION), ("kind", _KIND)):
+        if wanted.get(field, value) != value:
+            _refuse(obj, invalid(field, wanted[field], f"must be {value}"))
+    meta, place = wanted.get("metadata") or {}, obj["metadata"]
+    wrong = metadata_types.check(meta)
+    if wrong:
+        _refuse(obj, *wrong)
+    check_place(resource, place.get("namespace", ""), place["name"], meta)
+    return meta
+
+
+def _refuse(obj: Obj, *causes: Cause) -> NoReturn:
+    raise errors.invalid("autoscaling", _KIND, obj["metadata"]["name"], causes)
+
+
+def check(scale: Scale, obj: Obj, old: Obj | None) -> Iterator[Cause]:
+    """Why the replicas of an object are none that a Scale can hold, but for those that were so before.
+
+    https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/registry/customresource/validator.go
+    """
+    for path in (scale.spec_replicas, scale.status_replicas):
+        value = _get(obj, path)
+        if value is None or (old is not None and value == _get(old, path)):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            yield invalid(path, value, "must be an integer")
+        elif value < 0:
+            yield invalid(path, value, "should be a non-negative integer")
+        elif value not in REPLICAS:
+            yield invalid(path, value, f"should be less than or equal to {REPLICAS[-1]}")
 
 
 def _get(obj: Obj, path: str) -> Any:
