@@ -18,8 +18,12 @@ import time
 from pathlib import Path
 
 from starlink import log as logs
-from starlink.client.config import BadConfig, load
+from starlink.api import namespaces
+from starlink.api.labels import SERVER_NAMESPACE
+from starlink.client import reach
+from starlink.client.errors import BadConfig
 from starlink.client.kube import Client
+from starlink.client.rights import Missing
 from starlink.files import folder
 from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent
@@ -90,7 +94,16 @@ class _PeoplesOption(argparse.Action):
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="starlink agent", description="Run this server's node agent.")
     parser.add_argument("command", nargs="?", choices=["run", "stop-instances"], default="run", help=argparse.SUPPRESS)
-    parser.add_argument("--kubeconfig", type=Path, help="how to reach the API, from `starlink server add`")
+    parser.add_argument(
+        "--kubeconfig", type=Path, help="how to reach the API, from `starlink server add` [as a pod does]"
+    )
+    parser.add_argument("--context", default="", help="the context of the kubeconfig [its current-context]")
+    parser.add_argument(
+        "--server-namespace",
+        type=namespaces.named,
+        default=os.environ.get(namespaces.SERVERS_VARIABLE, ""),
+        help=f"where the Leases of servers lie [${namespaces.SERVERS_VARIABLE}, else {SERVER_NAMESPACE}]",
+    )
     parser.add_argument("--name", help="the server's name")
     parser.add_argument("--data-dir", type=Path, required=True, help="journal, instances and artifact cache")
     parser.add_argument("--artifact-dir", type=Path, help="where artifacts named file:NAME lie")
@@ -118,8 +131,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     arguments = parser.parse_args(argv)
-    if arguments.command == "run" and not (arguments.kubeconfig and arguments.name):
-        parser.error("--kubeconfig and --name are needed")
+    if arguments.command == "run" and not arguments.name:
+        parser.error("--name is needed")
     try:
         arguments.resource = resources.declared(arguments.resource)
         arguments.cache_limits = limits(arguments.cache_size, arguments.cache_age)
@@ -143,6 +156,7 @@ def _lock(data_dir: Path) -> int:
 async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> None:
     host = Host(
         server=arguments.name,
+        server_namespace=arguments.server_namespace or SERVER_NAMESPACE,
         journal=Journal(data_dir / "instances"),
         cache=data_dir / "artifacts",
         artifact_dir=arguments.artifact_dir,
@@ -152,7 +166,11 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
         allow_local_artifacts=arguments.allow_local_artifacts,
         cache_limits=arguments.cache_limits,
     )
-    client = Client(identity.with_token_file(load(arguments.kubeconfig), data_dir / "agent.token"))
+    config = reach.of_agent(arguments.kubeconfig, arguments.context, os.environ)
+    if config.warning:
+        log.warning("%s", config.warning)
+    missing = Missing(log)
+    client = Client(identity.with_token_file(config, data_dir / "agent.token"), refused=missing.note)
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
     agent = Agent(client, host, facts, _elapsed, _jitter)
     gc.collect()

@@ -10,7 +10,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import SERVER
 from starlink.api.meta import ObjectKey
 from starlink.client.cache import Change
-from starlink.client.errors import ClientError
+from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
 from starlink.groups import cause
 from starlink_nodeagent import admission, refusal, strangers, unreadable
@@ -51,7 +51,7 @@ class Agent:
         self._host = host
         self._machine = machine
         self._instances: dict[str, Instance] = {}
-        self._link = Link(client, host.server, host.now, elapsed, jitter)
+        self._link = Link(client, host.server, host.now, elapsed, jitter, host.server_namespace)
         self._assignments = self._link.assignments
         self._reporter = Reporter(client, host.server, host.now)
         self._address = machine.address
@@ -112,13 +112,16 @@ class Agent:
 
     async def _connect(self, group: asyncio.TaskGroup) -> None:
         """Registers, however long it takes, and then follows the API."""
+        told = ""
         while True:
             try:
                 self._uid, self._address = await join(self._client, self._host.server, self._machine)
                 break
             except ClientError as error:
                 self._give_up(refusal.reason(error, self._host.server))
-                log.warning("could not register yet: %s", error)
+                before, told = told, refusal.in_words(error)
+                if told != before or not isinstance(error, Forbidden | NotFound):  # which stay so for long
+                    log.warning("could not register yet: %s", told)
                 await asyncio.sleep(RETRY_SECONDS)
         self._tell_of_strangers()
         group.create_task(self._link.run(self._uid))

@@ -31,12 +31,13 @@ async def beat(
     now: Callable[[], float],
     elapsed: Callable[[], float],
     catch_up: Callable[[], Awaitable[None]],
+    namespace: str = SERVER_NAMESPACE,
 ) -> None:
     """Renews the Lease until cancelled. After a beat that was not answered, or that came late, the agent catches up
     with what is declared before it says again that it is there. `now` is epoch seconds; `elapsed` are seconds that go
     on while the machine sleeps.
     """
-    answered = elapsed()
+    answered, told = elapsed(), ""
     while True:
         try:
             begun = elapsed()
@@ -44,25 +45,26 @@ async def beat(
                 await catch_up()
                 begun = elapsed()
             async with asyncio.timeout(ANSWER_SECONDS):
-                await renew(client, server, now())
+                await renew(client, server, now(), namespace)
             if answered < 0:
                 log.info("the heartbeat gets through again")
-            answered = begun
+            answered, why = begun, ""
         except ClientError as error:
-            answered = float("-inf")
-            log.warning("the heartbeat did not get through: %s", refusal.reason(error, server) or error)
+            answered, why = float("-inf"), refusal.reason(error, server) or str(error)
         except TimeoutError:
-            answered = float("-inf")
-            log.warning("the heartbeat did not get through: no answer within %g s", ANSWER_SECONDS)
+            answered, why = float("-inf"), f"no answer within {ANSWER_SECONDS:g} s"
+        if why and why != told:
+            log.warning("the heartbeat did not get through: %s", why)
+        told = why
         await asyncio.sleep(RENEW_SECONDS)
 
 
-async def renew(client: Client, server: str, now: float) -> None:
+async def renew(client: Client, server: str, now: float, namespace: str = SERVER_NAMESPACE) -> None:
     """One beat. Raises ClientError."""
     spec = {"holderIdentity": server, "leaseDurationSeconds": DURATION_SECONDS, "renewTime": format_micro_time(now)}
     try:
-        await client.patch_raw(LEASE, server, {"spec": spec}, SERVER_NAMESPACE)
+        await client.patch_raw(LEASE, server, {"spec": spec}, namespace)
     except NotFound:
         lease = {"metadata": {"name": server}, "spec": spec}
         with contextlib.suppress(AlreadyExists):
-            await client.create_raw(LEASE, lease, SERVER_NAMESPACE)
+            await client.create_raw(LEASE, lease, namespace)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.template import Artifact
 from starlink.files import tree
 from starlink_nodeagent import threads
@@ -55,6 +56,8 @@ class Host:
     keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
     allow_local_artifacts: bool = False
     cache_limits: Limits = field(default_factory=Limits)
+    server_namespace: str = SERVER_NAMESPACE
+    """Where the server's Lease lies."""
     fetches: Lanes = field(default_factory=Lanes)
     unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
     _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)

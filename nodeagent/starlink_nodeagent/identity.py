@@ -8,11 +8,12 @@ from pathlib import Path
 
 from starlink.api.kinds import SERVER
 from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.meta import ObjectKey
 from starlink.api.timestamp import format_time
 from starlink.client.config import BadConfig, Config
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, lifetime
+from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, is_of_pod, lifetime, subject
 from starlink.files import durable
 
 log = logging.getLogger(__name__)
@@ -69,18 +70,28 @@ def expiry(config: Config) -> str:
         return ""
 
 
-async def renew(client: Client, server: str, file: Path, now: Callable[[], float]) -> None:
-    """Renews the token in the file, until cancelled. `now` is epoch seconds."""
+async def renew(
+    client: Client, server: str, file: Path, now: Callable[[], float], namespace: str = SERVER_NAMESPACE
+) -> None:
+    """Renews the token in the file, until cancelled, while it is that of the server's own account and no kubelet
+    renews it. `now` is epoch seconds."""
     while True:
-        if not is_due(_read(file), now()):
+        token = _read(file)
+        if not (is_own(token, ObjectKey(namespace, server)) and is_due(token, now())):
             await asyncio.sleep(LOOK_SECONDS)
             continue
         try:
-            token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
+            token, _ = await client.request_token(namespace, server, LIFE_SECONDS)
             await asyncio.to_thread(write, file, token)
         except (ClientError, OSError) as error:
             log.warning("the token could not be renewed: %s", error)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def is_own(token: str, account: ObjectKey) -> bool:
+    """Whether a token is the account's, or can't be read, and is not a pod's, whose kubelet renews it."""
+    whose = subject(token)
+    return whose in ("", f"system:serviceaccount:{account.namespace}:{account.name}") and not is_of_pod(token)
 
 
 def _read(file: Path) -> str:

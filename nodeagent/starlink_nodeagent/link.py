@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, SERVER
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.server import Server
 from starlink.client.cache import Cache, Change
 from starlink.client.kube import Client
@@ -24,7 +25,7 @@ class ServersUndefined(ServerDeleted):
 
 class Link:
     """Follows what is declared for a server, its Assignments and itself. `now` is epoch seconds; `elapsed` are seconds
-    that go on while the machine sleeps; `jitter` is for the caches."""
+    that go on while the machine sleeps; `jitter` is for the caches; the server's Lease lies in `namespace`."""
 
     def __init__(
         self,
@@ -33,9 +34,11 @@ class Link:
         now: Callable[[], float],
         elapsed: Callable[[], float],
         jitter: Callable[[], float],
+        namespace: str = SERVER_NAMESPACE,
     ) -> None:
         self._client = client
         self._name = name
+        self._namespace = namespace
         self._now, self._elapsed = now, elapsed
         self.assignments = Cache(
             client, ASSIGNMENT, Assignment, now=elapsed, jitter=jitter, field_selector=f"spec.server={name}"
@@ -63,7 +66,8 @@ class Link:
             group.create_task(self._beat())
             group.create_task(identity.tell(self._client, self._name, uid))
             if (token_file := self._client.config.token_file) is not None:
-                group.create_task(identity.renew(self._client, self._name, token_file, self._now))
+                renewing = identity.renew(self._client, self._name, token_file, self._now, self._namespace)
+                group.create_task(renewing)
             await deleted.wait()
             if not await registration.is_defined(self._client, self._name):
                 raise ServersUndefined(
@@ -76,7 +80,8 @@ class Link:
         """Says that this server is there, once it knows what it is to do."""
         await self._server.synced()
         await self.assignments.synced()
-        await heartbeat.beat(self._client, self._name, self._now, self._elapsed, self._catch_up)
+        told = self._now, self._elapsed, self._catch_up
+        await heartbeat.beat(self._client, self._name, *told, self._namespace)
 
     async def _catch_up(self) -> None:
         """Waits until what is declared is heard again."""

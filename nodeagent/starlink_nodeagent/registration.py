@@ -27,10 +27,10 @@ class NameTaken(Exception):
 async def join(client: Client, name: str, machine: Machine) -> tuple[str, str]:
     """Registers the machine, at the address from which the API is dialled unless it has one; gives the Server's UID and
     the address. Raises NameTaken, ClientError."""
-    address = machine.address or await towards(client.config.host, client.config.port)
+    address = machine.address or await towards(*client.config.dialled)
     while True:
         uid = await register(client, name, replace(machine, address=address))
-        found = machine.address or await towards(client.config.host, client.config.port)
+        found = machine.address or await towards(*client.config.dialled)
         if found == address:
             return uid, address
         address = found  # the network came up in between

@@ -16,15 +16,21 @@ import random
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlink import log as logs
-from starlink.client.config import BadConfig, load
-from starlink.client.errors import ClientError
+from starlink.api import namespaces
+from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.meta import ObjectKey
+from starlink.client import reach
+from starlink.client.errors import BadConfig, ClientError
 from starlink.client.kube import Client
+from starlink.client.rights import Missing, Right
 from starlink.groups import cause
-from starlink_operator import apply, handlers, telling
-from starlink_operator.leadership import REQUEST_SECONDS, Leadership, LeadershipLost
+from starlink_operator import apply, fitness, handlers, rights, telling
+from starlink_operator.fitness import Unfit
+from starlink_operator.leadership import DEFAULT, REQUEST_SECONDS, Leadership, LeadershipLost
 from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer
@@ -32,13 +38,32 @@ from starlink_operator.writer import Writer
 log = logging.getLogger("starlink_operator")
 
 CONNECTIONS = apply.AT_ONCE + telling.AT_ONCE
+UNFIT = 3
+"""The exit status where a person has to change something of the cluster first."""
 KOPF_SECONDS = 3.0
 """In which kopf ends its watches by itself."""
+_NAMES = (
+    ("server-namespace", SERVER_NAMESPACE, "where the Leases of servers lie"),
+    ("lease-namespace", DEFAULT.namespace, "where the Lease lies that the leading operator holds"),
+    ("lease-name", DEFAULT.name, "the name of that Lease"),
+)
+"""Options of a name, each with its default."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="starlink_operator")
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="how to reach the API")
+    parser.add_argument(
+        "--kubeconfig", type=Path, help="how to reach the API [those of $KUBECONFIG, else as a pod does]"
+    )
+    parser.add_argument("--context", default="", help="the context of the kubeconfig [its current-context]")
+    for option, default, what in _NAMES:
+        variable = f"STARLINK_{option.upper().replace('-', '_')}"
+        parser.add_argument(
+            f"--{option}",
+            type=namespaces.named,
+            default=os.environ.get(variable) or default,
+            help=f"{what} [${variable}, else {default}]",
+        )
     parser.add_argument(
         "--identity",
         default=f"{socket.gethostname()}-{os.getpid()}",
@@ -58,19 +83,29 @@ def main() -> None:
     except BadConfig as error:
         log.error("the operator can't start: %s", error)
         raise SystemExit(2) from None
+    except Unfit as error:
+        log.error("the operator can't work in this cluster: %s", error)
+        raise SystemExit(UNFIT) from None
     except LeadershipLost as error:
         log.error("the leadership is lost: %s", error)
         raise SystemExit(1) from None
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    config = load(arguments.kubeconfig)
-    client = Client(config, timeout=REQUEST_SECONDS, connections=CONNECTIONS)
-    beats = Client(config, timeout=REQUEST_SECONDS, connections=1)  # so that no write delays a renewal
-    leadership = Leadership(beats, arguments.identity, time.monotonic, time.time)
-    observed = Observed(client, time.monotonic, time.time, _jitter)
+    config = reach.find(arguments.kubeconfig, arguments.context, os.environ)
+    if config.warning:
+        log.warning("%s", config.warning)
+    missing = Missing(log)
+    client = Client(config, timeout=REQUEST_SECONDS, connections=CONNECTIONS, refused=missing.note)
+    beats = Client(config, timeout=REQUEST_SECONDS, connections=1, refused=missing.note)  # no write delays a renewal
+    lease = ObjectKey(arguments.lease_namespace, arguments.lease_name)
+    leadership = Leadership(beats, arguments.identity, time.monotonic, time.time, lease)
+    observed = Observed(client, time.monotonic, time.time, _jitter, arguments.server_namespace)
     stop = asyncio.Event()
-    running = asyncio.create_task(_lead(client, leadership, observed, stop, arguments.allow_local_artifacts))
+    writer = Writer(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
+    reconciler = Reconciler(observed, writer, time.monotonic, allow_local=arguments.allow_local_artifacts)
+    needed = rights.needed(arguments.server_namespace, lease)
+    running = asyncio.create_task(_lead(client, leadership, observed, reconciler, needed, missing))
     spawned, others = await handlers.spawn(config, observed, stop)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):  # in place of kopf's, which would let the rest run on for a while
@@ -94,32 +129,44 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 async def _lead(
-    client: Client, leadership: Leadership, observed: Observed, stop: asyncio.Event, allow_local: bool
+    client: Client,
+    leadership: Leadership,
+    observed: Observed,
+    reconciler: Reconciler,
+    needed: Sequence[Right],
+    missing: Missing,
 ) -> None:
-    """Follows, syncs, and reconciles while leading."""
-    writer = Writer(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
-    reconciler = Reconciler(observed, writer, time.monotonic, allow_local=allow_local)
+    """Follows, syncs, and reconciles while leading, where the cluster can hold this StarLink. Raises LeadershipLost,
+    Unfit."""
     try:
         async with asyncio.TaskGroup() as group:
+            await fitness.check_version(client)
+            if not await rights.are_there(client, needed, missing):
+                group.create_task(rights.look(client, needed, missing))
+            await fitness.check_crds(client)
             group.create_task(observed.run())
+            dead = await fitness.demand_alone(client, leadership.lease, time.monotonic)
             await leadership.acquire()
             group.create_task(leadership.hold())
+            await fitness.demand_alone(client, leadership.lease, time.monotonic, dead)  # or two that begin at once
             await _sync(observed)
             gc.collect()
             gc.freeze()
             group.create_task(reconciler.run())
     except BaseExceptionGroup as errors:
-        raise cause(errors, LeadershipLost) from None
+        raise cause(errors, LeadershipLost, Unfit) from None
 
 
 async def _sync(observed: Observed) -> None:
+    told = ""
     while True:
         try:
             await observed.synced()
             log.info("synced", extra={"tasks": len(observed.tasks.objects), "servers": len(observed.servers.objects)})
             return
         except ClientError as error:
-            log.warning("could not sync yet: %s", error)
+            if told != (told := str(error)):
+                log.warning("could not sync yet: %s", error)
             await asyncio.sleep(1.0)
 
 

@@ -13,22 +13,27 @@ import msgspec
 
 from starlink.api.kinds import GROUP, VERSION
 from starlink.client.config import Config
+from starlink.client.credentials import Credentials
+from starlink.client.errors import ClientError
 from starlink_operator.observed import Observed
+from starlink_operator.session import session
+
+LOGIN_SECONDS = 5.0
+"""Between two tries of kopf's to log in."""
 
 
 def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
     """The handlers, for `kopf.operator`."""
     handlers = kopf.OperatorRegistry()
+    credentials = Credentials(config)
 
     @kopf.on.login(registry=handlers)
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(
-            server=config.server,
-            ca_data=config.ca,
-            certificate_data=config.certificate,
-            private_key_data=config.key,
-            token=config.bearer() or None,
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        try:
+            made = await session(config, credentials)
+        except ClientError as error:
+            raise kopf.TemporaryError(str(error), delay=LOGIN_SECONDS) from None
+        return kopf.AiohttpSession(server=config.server, aiohttp_session=made)
 
     @kopf.on.event(GROUP, VERSION, "pools", registry=handlers)
     async def pool(event: kopf.RawEvent, **_: Any) -> None:

@@ -10,16 +10,21 @@ from typing import Any
 import msgspec
 
 from starlink.api.kinds import LEASE
+from starlink.api.labels import LEADER_LABEL
 from starlink.api.lease import LeaseSpec
+from starlink.api.meta import ObjectKey
 from starlink.api.timestamp import format_micro_time
-from starlink.client.errors import AlreadyExists, ClientError, Conflict, NotFound
+from starlink.client.errors import AlreadyExists, ClientError, Conflict, Forbidden, NotFound
 from starlink.client.kube import Client
 
 log = logging.getLogger(__name__)
 
 NAME, NAMESPACE = "starlink-operator", "kube-system"
+DEFAULT = ObjectKey(NAMESPACE, NAME)
 LEASE_SECONDS = 15
 RENEW_SECONDS = 3.0
+LOOK_SECONDS, LONGEST_PAUSE = 1.0, 30.0
+"""Between two tries to lead; the longer one after refusals for good."""
 REQUEST_SECONDS = 5.0
 """The longest that a write may be under way: the leader sends nothing in the last part of its lease."""
 
@@ -55,15 +60,21 @@ def may_write(renewed: float, now: float) -> bool:
 
 
 class Leadership:
-    """`monotonic` decides, `wall` is only written down."""
+    """`monotonic` decides, `wall` is only written down; `lease` is the Lease that leaders hold."""
 
     def __init__(
-        self, client: Client, identity: str, monotonic: Callable[[], float], wall: Callable[[], float]
+        self,
+        client: Client,
+        identity: str,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        lease: ObjectKey = DEFAULT,
     ) -> None:
         self._client = client
         self._identity = identity
         self._monotonic = monotonic
         self._wall = wall
+        self.lease = lease
         self._renewed = float("-inf")
         self._version = ""
 
@@ -75,7 +86,7 @@ class Leadership:
     async def acquire(self) -> None:
         """Waits until we lead."""
         seen = Observation("", "", self._monotonic())
-        told = ""
+        told, pause = "", LOOK_SECONDS
         while True:
             try:
                 seen = await self._look(seen)
@@ -83,20 +94,26 @@ class Leadership:
                     await self._renew()
                     log.info("leading", extra={"identity": self._identity})
                     return
+                pause = LOOK_SECONDS
                 if told != seen.holder:
                     told = seen.holder
                     log.info("another operator leads; waiting", extra={"holder": seen.holder})
-            except (ClientError, Conflict) as error:
-                log.info("leadership is not to be had yet: %s", error)
-            await asyncio.sleep(1.0)
+            except ClientError as error:
+                if told != str(error):
+                    told = str(error)
+                    log.info("leadership is not to be had yet: %s", error)
+                if isinstance(error, Forbidden | NotFound):  # a person has to do something first
+                    pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
 
     async def _look(self, seen: Observation) -> Observation:
         try:
-            lease = await self._client.get(LEASE, NAME, NAMESPACE)
+            lease = await self._client.get(LEASE, self.lease.name, self.lease.namespace)
         except NotFound:
             with contextlib.suppress(AlreadyExists):
-                await self._client.create(LEASE, {"metadata": {"name": NAME}, "spec": {}}, NAMESPACE)
-            lease = await self._client.get(LEASE, NAME, NAMESPACE)
+                made = {"metadata": {"name": self.lease.name}, "spec": {}}
+                await self._client.create(LEASE, made, self.lease.namespace)
+            lease = await self._client.get(LEASE, self.lease.name, self.lease.namespace)
         self._version = lease["metadata"]["resourceVersion"]
         if self._version == seen.version:
             return seen
@@ -106,8 +123,9 @@ class Leadership:
         started = self._monotonic()
         now = format_micro_time(self._wall())
         spec = {"holderIdentity": self._identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}
-        patch = {"metadata": {"resourceVersion": self._version}, "spec": spec}
-        lease = await self._client.patch(LEASE, NAME, patch, NAMESPACE)
+        metadata = {"resourceVersion": self._version, "labels": {LEADER_LABEL: "true"}}
+        patch = {"metadata": metadata, "spec": spec}
+        lease = await self._client.patch(LEASE, self.lease.name, patch, self.lease.namespace)
         self._version = lease["metadata"]["resourceVersion"]
         self._renewed = started
 
@@ -132,7 +150,7 @@ class Leadership:
         """
         while True:
             try:
-                lease = await self._client.get(LEASE, NAME, NAMESPACE)
+                lease = await self._client.get(LEASE, self.lease.name, self.lease.namespace)
                 if problem := lost_to(_holder(lease), self._identity):
                     raise LeadershipLost(problem)
                 self._version = lease["metadata"]["resourceVersion"]
@@ -147,7 +165,7 @@ class Leadership:
         """Lets the next one lead at once."""
         patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
         with contextlib.suppress(ClientError):
-            await self._client.patch(LEASE, NAME, patch, NAMESPACE)
+            await self._client.patch(LEASE, self.lease.name, patch, self.lease.namespace)
 
 
 def _holder(lease: dict[str, Any]) -> str:

@@ -30,7 +30,8 @@ LISTEN_SECONDS = 0.5
 
 
 class Observed:
-    """Caches that follow what is many themselves; Pools are brought by kopf."""
+    """Caches that follow what is many themselves; Pools are brought by kopf. The Leases of servers are in
+    `server_namespace`."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Observed:
         monotonic: Callable[[], float],
         wall: Callable[[], float],
         jitter: Callable[[], float],
+        server_namespace: str = SERVER_NAMESPACE,
     ) -> None:
         self._monotonic = monotonic
         self._wall = wall
@@ -47,7 +49,7 @@ class Observed:
         self.assignments = Cache(
             client, ASSIGNMENT, Assignment, now=monotonic, jitter=jitter, decoder=AssignmentDecoder()
         )
-        self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=SERVER_NAMESPACE)
+        self._leases = Cache(client, LEASE, Lease, now=monotonic, jitter=jitter, namespace=server_namespace)
         self._followed = (self.tasks, self.servers, self.assignments, self._leases)
         self._heartbeats = Heartbeats()
         self._on_return: list[Callable[[str], None]] = []

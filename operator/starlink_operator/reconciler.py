@@ -14,7 +14,8 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.cache import Change
-from starlink.client.errors import ClientError, Invalid
+from starlink.client.errors import ClientError, Forbidden, Invalid
+from starlink.client.rights import denial
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_round
 from starlink.planning.health import SUSPECT_AFTER
@@ -200,7 +201,7 @@ class Reconciler:
             self._retries.forget((plan.kind, plan.subject))
         except NotLeading:
             self._timers.hasten(plan.subject, RETRY_SECONDS)
-        except Invalid as error:
+        except (Invalid, Forbidden) as error:
             self._refused((plan.kind, plan.subject), error)
         except ClientError as error:
             log.info("a plan was overtaken: %s", error, extra={"subject": str(plan.subject)})
@@ -209,19 +210,20 @@ class Reconciler:
             log.exception("a plan could not be applied", extra={"subject": str(plan.subject)})
             self._retry((plan.kind, plan.subject))
 
-    def _refused(self, subject: Subject, error: Invalid) -> None:
+    def _refused(self, subject: Subject, error: Invalid | Forbidden) -> None:
         """The same plan would be refused again, so it is tried ever more seldom; the object is told by an Event, for
         its status may be what is refused."""
         kind, key = subject
         seconds = self._refusals.refused(subject)
-        log.warning("a plan was refused: %s", error, extra={"subject": str(key), "next_try_seconds": seconds})
+        level = logging.DEBUG if denial(error) else logging.WARNING  # a missing right is told once for all objects
+        log.log(level, "a plan was refused: %s", error, extra={"subject": str(key), "next_try_seconds": seconds})
         known = self._observed.cache(kind).objects.get(key)
         if known is not None:
             told = RecordEvent(kind, key, known.uid, "Warning", PLAN_REFUSED, f"the API refuses its plan: {error}")
             self._teller.tell(Plan(kind, key, (told,)))
 
     def _not_told(self, subject: Subject, error: Exception) -> None:
-        if isinstance(error, Invalid):
+        if isinstance(error, Invalid | Forbidden):
             self._refused(subject, error)
         elif isinstance(error, NotLeading):
             self._look_again(subject)

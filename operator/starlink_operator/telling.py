@@ -10,6 +10,7 @@ from typing import Protocol
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
 from starlink.client.errors import ClientError
+from starlink.client.rights import denial
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
 from starlink_operator.writer import NotLeading
 
@@ -107,7 +108,8 @@ class Teller:
             self._failed(subject, error)
             await asyncio.sleep(PAUSE)  # or all that waits would fail in one turn of the loop
         except ClientError as error:
-            log.info("not told: %s", error, extra={"subject": str(subject[1])})
+            level = logging.DEBUG if denial(error) else logging.INFO
+            log.log(level, "not told: %s", error, extra={"subject": str(subject[1])})
             self._failed(subject, error)
         except Exception as error:
             log.exception("could not be told", extra={"subject": str(subject[1])})

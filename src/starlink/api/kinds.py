@@ -36,4 +36,6 @@ EVENT = Kind("", "v1", "Event", "events", True)
 SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts", True)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", True)
 
+CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
+
 STARLINK_KINDS = (SERVER, POOL, TASK, ASSIGNMENT)

@@ -22,6 +22,9 @@ GONE_ANNOTATION = "starlink.dev/gone"
 """`true` on a Server declares it gone: its assignments are replaced and no longer charged, whatever
 the storm brake says, and it gets no work until the annotation is taken away."""
 
+LEADER_LABEL = "starlink.dev/leader"
+"""On the Lease that a leading operator holds, so that another StarLink in the cluster finds it."""
+
 SERVER_NAMESPACE = "starlink-servers"
 """Where the agents' Leases and ServiceAccounts lie."""
 

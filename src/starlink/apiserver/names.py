@@ -1,5 +1,7 @@
 """Names that several parts of the API server must agree on."""
 
+from starlink.api.labels import SERVER_NAMESPACE
+
 NAMESPACES = "/namespaces"
 SERVICE_ACCOUNTS = "/serviceaccounts"
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
@@ -25,4 +27,4 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
-PROTECTED_NAMESPACES = ("default", "kube-system", "starlink-servers")
+PROTECTED_NAMESPACES = ("default", "kube-system", SERVER_NAMESPACE)

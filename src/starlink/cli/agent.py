@@ -9,13 +9,14 @@ import click
 import msgspec
 
 from starlink import interrupts
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.cli import options, places, renaming
 from starlink.cli.agent_tokens import kept_server, server_of
 from starlink.cli.datadir import AGENT_MARKERS, AgentDir, DataDir
 from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
-from starlink.client.config import BadConfig
-from starlink.client.config import load as load_kubeconfig
+from starlink.client import reach
+from starlink.client.errors import BadConfig
 from starlink.files import folder
 from starlink.store import lock
 
@@ -70,20 +71,21 @@ def command(ctx: click.Context, given: dict[str, Any]) -> None:
 
 
 def _with_group(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """With a --kubeconfig that stands before the verb. Raises UsageError for two that differ."""
-    path = ctx.obj["kubeconfig"]
-    before = {"kubeconfig": str(path.absolute())} if path else {}
-    if path and given.get("kubeconfig", before["kubeconfig"]) != before["kubeconfig"]:
-        raise click.UsageError(f"--kubeconfig is given twice, as {path} and as {given['kubeconfig']}; give it once")
+    """With a --kubeconfig and a --context that stand before the verb. Raises UsageError for two that differ."""
+    path, context = ctx.obj["kubeconfig"], ctx.obj["context"]
+    before = ({"kubeconfig": str(path.absolute())} if path else {}) | ({"context": context} if context else {})
+    for field, value in before.items():
+        if given.get(field, value) != value:
+            raise click.UsageError(f"--{field} is given twice, as {ctx.obj[field]} and as {given[field]}; give it once")
     return {**before, **given}
 
 
 def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:
     """What holds now; the name is that of the token. Raises NotJoined, BadConfig."""
     settings = merged(before, given)
-    if not settings.kubeconfig:
-        raise NotJoined("--kubeconfig is needed; take one of `starlink server add NAME`, where StarLink runs")
-    server = server_of(load_kubeconfig(Path(settings.kubeconfig)).bearer())
+    kubeconfig = Path(settings.kubeconfig) if settings.kubeconfig else None
+    config = reach.of_agent(kubeconfig, settings.context, os.environ)
+    server = server_of(config.bearer(), settings.server_namespace or SERVER_NAMESPACE)
     wanted = given.get("name", "")
     if server and wanted and wanted != server:
         raise NotJoined(
@@ -93,7 +95,8 @@ def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:
     name = server or settings.name
     if not name:
         raise NotJoined(
-            f"--name is needed: {settings.kubeconfig} holds no token of a server's agent, which would tell it"
+            f"--name is needed: {settings.kubeconfig or 'this pod'} has no token of a server's agent, "
+            "which would tell it"
         )
     return msgspec.structs.replace(settings, name=name)
 
@@ -109,8 +112,12 @@ def _check(before: JoinedSettings | None, settings: JoinedSettings, place: Agent
         raise NotJoined(str(error)) from None
     folder.check(place.root, AGENT_MARKERS)
     places.check(settings, place.root)
-    old, new = before.name if before else kept_server(place.token), settings.name
+    old, new = before.name if before else _kept_server(place, settings), settings.name
     renaming.check_journal(old, new, place.root, renaming.of_agent(place.root, new))
+
+
+def _kept_server(place: AgentDir, settings: JoinedSettings) -> str:
+    return kept_server(place.token, settings.server_namespace or SERVER_NAMESPACE)
 
 
 def _keep(place: AgentDir, settings: JoinedSettings) -> None:
@@ -121,7 +128,7 @@ def _keep(place: AgentDir, settings: JoinedSettings) -> None:
         held = lock.take(place.lock)
     except BlockingIOError:
         raise NotJoined(f"another agent runs on {place.root}; stop it, or give another --data-dir") from None
-    if kept_server(place.token) not in ("", settings.name):
+    if _kept_server(place, settings) not in ("", settings.name):
         place.token.unlink()  # it would go before the kubeconfig's
     save(place.settings, settings)
     os.close(held)

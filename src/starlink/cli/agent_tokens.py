@@ -19,7 +19,7 @@ from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, subject
 
 log = logging.getLogger("starlink.up")
 
-_ACCOUNTS = f"system:serviceaccount:{SERVER_NAMESPACE}:"
+_ACCOUNTS = "system:serviceaccount:"
 
 
 async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
@@ -42,29 +42,29 @@ async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
     return token_file
 
 
-async def new(client: Client, server: str) -> str:
+async def new(client: Client, server: str, namespace: str = SERVER_NAMESPACE) -> str:
     """A token of the server's ServiceAccount, which is made when it is not there. Raises ClientError."""
-    await _add_account(client, server)
-    return await _requested(client, server)
+    await _add_account(client, server, namespace)
+    return await _requested(client, server, namespace)
 
 
-def server_of(token: str) -> str:
+def server_of(token: str, namespace: str = SERVER_NAMESPACE) -> str:
     """The server whose agent's the token is, "" when it is no agent's. Nothing proves it but the API server."""
-    account = subject(token)
-    return account.removeprefix(_ACCOUNTS) if account.startswith(_ACCOUNTS) else ""
+    account, prefix = subject(token), f"{_ACCOUNTS}{namespace}:"
+    return account.removeprefix(prefix) if account.startswith(prefix) else ""
 
 
-def kept_server(file: Path) -> str:
+def kept_server(file: Path, namespace: str = SERVER_NAMESPACE) -> str:
     """The server whose agent's token a file holds, "" for none."""
-    return server_of(_read(file))
+    return server_of(_read(file), namespace)
 
 
-async def _add_account(client: Client, server: str) -> bool:
+async def _add_account(client: Client, server: str, namespace: str = SERVER_NAMESPACE) -> bool:
     """Whether the account was not there."""
     with contextlib.suppress(AlreadyExists):
-        await client.create(NAMESPACE, {"metadata": {"name": SERVER_NAMESPACE}})
+        await client.create(NAMESPACE, {"metadata": {"name": namespace}})
     try:
-        await client.create(SERVICE_ACCOUNT, {"metadata": {"name": server}}, SERVER_NAMESPACE)
+        await client.create(SERVICE_ACCOUNT, {"metadata": {"name": server}}, namespace)
     except AlreadyExists:
         return False
     return True
@@ -78,8 +78,8 @@ async def _is_there(client: Client, server: str) -> bool:
     return True
 
 
-async def _requested(client: Client, server: str) -> str:
-    token, _ = await client.request_token(SERVER_NAMESPACE, server, LIFE_SECONDS)
+async def _requested(client: Client, server: str, namespace: str = SERVER_NAMESPACE) -> str:
+    token, _ = await client.request_token(namespace, server, LIFE_SECONDS)
     return token
 
 

@@ -13,42 +13,52 @@ import click
 from starlink.cli.datadir import DataDir
 from starlink.cli.hints import Command, LogsOf, way_to_logs
 from starlink.cli.tenant import stranger
+from starlink.client import reach
 from starlink.client.config import BadConfig, Config, load
 from starlink.client.errors import ClientError, Unreachable
 from starlink.client.kube import Client
+from starlink.client.rights import explained
 
 T = TypeVar("T")
 
 _OF_A_MACHINE = ("up", "down", "status", "logs")
 """Verbs that take no kubeconfig: they are run where StarLink is."""
+_WARNED = "warned"
 
 
 def config_of(ctx: click.Context) -> Config:
-    """The cluster's configuration. Raises ClickException."""
+    """The cluster's configuration; a warning of it is told once. Raises ClickException."""
+    paths, context = _kubeconfigs(ctx), ctx.obj.get("context") or ""
     try:
-        return load(*_kubeconfigs(ctx))
+        config = load(*paths, context=context) if paths else reach.of_pod(os.environ, context=context)
     except BadConfig as error:
         raise click.ClickException(str(error)) from None
+    if config.warning and not ctx.obj.get(_WARNED):
+        ctx.obj[_WARNED] = True
+        click.echo(f"warning: {config.warning}", err=True)
+    return config
 
 
 def has_config(ctx: click.Context) -> bool:
     """Whether there is a kubeconfig, be it a good one."""
     given = ctx.obj["kubeconfig"]
     named = [given] if given else _of_environment(ctx) or [data_dir_of(ctx).admin_kubeconfig]
-    return any(map(_is_there, named))
+    return any(map(reach.is_there, named)) or (not given and _is_pod(ctx))
 
 
 def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
-    """That of --kubeconfig, else of --data-dir, else those of $KUBECONFIG, else of the usual data dir; from nowhere
-    else. Raises ClickException when none is there."""
+    """That of --kubeconfig, else of --data-dir, else those of $KUBECONFIG, else of the usual data dir; none where that
+    is not there and this is a pod; from nowhere else. Raises ClickException when none is there."""
     if given := ctx.obj["kubeconfig"]:
         return [given]
     if named := _of_environment(ctx):
-        if there := [path for path in named if _is_there(path)]:
+        if there := [path for path in named if reach.is_there(path)]:
             return there
         raise click.ClickException(f"KUBECONFIG: {', '.join(map(str, named))} is not there")
     data = data_dir_of(ctx)
-    if not _is_there(data.admin_kubeconfig):
+    if not reach.is_there(data.admin_kubeconfig):
+        if _is_pod(ctx):
+            return []
         if words := stranger(data):
             raise click.ClickException(f"no cluster: {words}")
         raise click.ClickException(
@@ -61,6 +71,8 @@ def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
 def command_of(ctx: click.Context, words: str) -> str:
     """`starlink WORDS` for the same cluster, as a person repeats it with the same $KUBECONFIG."""
     given, of_a_machine = ctx.obj["kubeconfig"], words.split()[0] in _OF_A_MACHINE
+    if (context := ctx.obj.get("context")) and not of_a_machine:
+        words = f"--context {shlex.quote(context)} {words}"
     if given:
         return f"starlink {words}" if of_a_machine else f"starlink --kubeconfig {shlex.quote(str(given))} {words}"
     return f"starlink {words}" if _of_environment(ctx) and not of_a_machine else data_dir_of(ctx).command(words)
@@ -91,19 +103,12 @@ def _way_out(ctx: click.Context) -> str:
 
 def _of_environment(ctx: click.Context) -> Sequence[Path]:
     """What $KUBECONFIG lists, as kubectl reads it; a data dir that somebody names comes before it."""
-    words = "" if ctx.obj["data_dir"] else os.environ.get("KUBECONFIG", "")
-    return [Path(word) for word in dict.fromkeys(words.split(os.pathsep)) if word]
+    return [] if ctx.obj["data_dir"] else reach.named_in(os.environ)
 
 
-def _is_there(path: Path) -> bool:
-    """Also where one may not look: whoever reads it will say why not."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
+def _is_pod(ctx: click.Context) -> bool:
+    """Whether this pod's own cluster is meant, where there is no kubeconfig."""
+    return not ctx.obj["data_dir"] and reach.is_pod(os.environ)
 
 
 def data_dir_of(ctx: click.Context) -> DataDir:
@@ -127,5 +132,7 @@ def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T
         return asyncio.run(run())
     except Unreachable as error:
         raise click.ClickException(f"{error}{_way_out(ctx)}") from None
-    except (ClientError, BadConfig) as error:
+    except ClientError as error:
+        raise click.ClickException(explained(error)) from None
+    except BadConfig as error:
         raise click.ClickException(str(error)) from None

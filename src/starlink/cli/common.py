@@ -30,6 +30,18 @@ class _Named(click.Path):
         return super().convert(value, param, ctx)
 
 
+class _Word(click.ParamType[str]):
+    """A name; "" names none."""
+
+    def __init__(self, noun: str) -> None:
+        self.name = noun
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "":
+            self.fail(f"'' names no {self.name}; give one, or leave the option out", param, ctx)
+        return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """One of these options, and how it is declared."""
@@ -85,13 +97,16 @@ DATA_DIR = Common(
 KUBECONFIG = Common(
     "kubeconfig", ("--kubeconfig",), "The cluster to use [that of --data-dir, else of $KUBECONFIG].", _Named("file")
 )
+CONTEXT = Common(
+    "context", ("--context",), "The context of the kubeconfig to use [its current-context].", _Word("context")
+)
 NAMESPACE = Common(
     "namespace",
     ("-n", "--namespace"),
     "The namespace, for what names none [that of the kubeconfig's context, else default].",
     complete=_namespaces,
 )
-ALL = (KUBECONFIG, DATA_DIR, NAMESPACE)
+ALL = (KUBECONFIG, CONTEXT, DATA_DIR, NAMESPACE)
 
 
 def give(command: click.Command, options: tuple[Common, ...]) -> None:

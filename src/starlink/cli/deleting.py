@@ -157,7 +157,7 @@ async def _on_server(client: Client, doomed: Doomed) -> Sequence[Instance] | Non
 def of_server(found: Obj, on_it: Sequence[Instance], command: Command) -> Wait:
     """What a server waits for that is being deleted: the operator's words, and until it has some the instances that
     are left on it. Pure."""
-    if not on_it or _own_words(found):
+    if not on_it or _own_words(SERVER, found):
         return of_object(SERVER, found, command)
     names = some((one.name for one in on_it), 3)
     several = "instance moves" if len(on_it) == 1 else "instances move"

@@ -30,12 +30,13 @@ COMMANDS = {
 }
 
 
-_TAKE_BOTH = (common.KUBECONFIG, common.DATA_DIR)
+_TAKE_ALL = (common.KUBECONFIG, common.CONTEXT, common.DATA_DIR)
 _TAKES: dict[str, tuple[common.Common, ...]] = {
     "demo": (),
+    "kubeconfig": (common.KUBECONFIG, common.DATA_DIR),
     **dict.fromkeys(("up", "down", "status", "backup", "restore", "agent"), (common.DATA_DIR,)),
 }
-"""Which of the common options mean something to a verb, where that is not both; -n is declared by who takes it."""
+"""Which of the common options mean something to a verb, where that is not all; -n is declared by who takes it."""
 
 
 class Lazy(click.Group):
@@ -49,7 +50,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"starlink.cli.{cmd_name}").command
-        common.give(command, _TAKES.get(cmd_name, _TAKE_BOTH))
+        common.give(command, _TAKES.get(cmd_name, _TAKE_ALL))
         return command
 
     def resolve_command(

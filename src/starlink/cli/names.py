@@ -1,8 +1,10 @@
-"""The names of servers: what they may be, and what is proposed in the place of one that they may not be."""
+"""The names of servers and namespaces: what they may be, and what is proposed in the place of one that can't be."""
 
 import re
 
 import click
+
+from starlink.api import namespaces
 
 LONGEST = 253
 _PART = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -26,3 +28,11 @@ def of_server(_ctx: click.Context, _parameter: click.Parameter, name: str | None
         f"part between dots must begin and end with a letter or a digit, and it has at most {LONGEST} characters; "
         f"such as {proposed(name)}"
     )
+
+
+def of_namespace(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    """For click: a namespace as it is, "" and None too. Raises BadParameter."""
+    try:
+        return namespaces.named(name) if name else name
+    except namespaces.BadName as error:
+        raise click.BadParameter(str(error)) from None

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from starlink import log as logs
+from starlink.api import namespaces
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.cli import names
 from starlink.cli.etcd import EtcdOptions, etcd_options
 from starlink.cli.settings import AgentSettings
@@ -68,9 +70,11 @@ def _plain(value: Any) -> Any:
     return tuple(filter(None, value)) if isinstance(value, tuple) else value
 
 
-def _text(field: str, words: str, default: str, help_: str, metavar: str = "TEXT", check: Any = None) -> Option:
-    flag = f"--{field.replace('_', '-')}"
-    declare = click.option(flag, field, metavar=metavar, callback=check, help=f"{help_} [{default}].")
+def _text(
+    field: str, words: str, default: str, help_: str, metavar: str = "TEXT", check: Any = None, variable: str = ""
+) -> Option:
+    flag, text = f"--{field.replace('_', '-')}", f"{help_} [{default}]."
+    declare = click.option(flag, field, metavar=metavar, callback=check, envvar=variable or None, help=text)
     return Option(field, words, default, declare)
 
 
@@ -215,8 +219,13 @@ UP = (
 
 AGENT = (
     _text(
-        "kubeconfig", "kubeconfig", "none",
+        "kubeconfig", "kubeconfig", "in a pod, the pod's own",
         "How to reach the API, from `starlink server add`", "FILE", _file,
+    ),
+    _text("context", "context", "its current-context", "The context of the kubeconfig", "NAME"),
+    _text(
+        "server_namespace", "server namespace", f"${namespaces.SERVERS_VARIABLE}, else {SERVER_NAMESPACE}",
+        "Where the Leases of servers lie", "NAMESPACE", names.of_namespace, namespaces.SERVERS_VARIABLE,
     ),
     _OF_TOKEN,
     *_OF_EVERY_AGENT,

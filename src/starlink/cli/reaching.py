@@ -28,7 +28,10 @@ async def _certificate_of(config: Config) -> Certificate:
     """Whom the API server's certificate names. Raises Unreachable."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(config.host, config.port, ssl=config.tls())
+            tls, name = config.tls(), config.server_name or config.host
+            _, writer = await asyncio.open_connection(
+                config.host, config.port, ssl=tls, server_hostname=name if tls else None
+            )
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"{config.server} can't be reached: {why(error)}") from None
     shown = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from starlink.api import labels
+from starlink.api import labels, namespaces
 from starlink.api.kinds import POOL, SERVER
 from starlink.api.server import Server
 from starlink.cli import agent_tokens, completion, cordon, names, reaching, servers, uncordon
@@ -82,8 +82,19 @@ def remove(ctx: click.Context, names: tuple[str, ...], wait: bool, timeout: floa
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it there, mode 0600."
 )
+@click.option(
+    "--server-namespace",
+    "namespace",
+    default=labels.SERVER_NAMESPACE,
+    envvar=namespaces.SERVERS_VARIABLE,
+    callback=names.of_namespace,
+    metavar="NAMESPACE",
+    help=f"Where the ServiceAccounts of servers lie [${namespaces.SERVERS_VARIABLE}, else {labels.SERVER_NAMESPACE}].",
+)
 @click.pass_context
-def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, str], output: Path | None) -> None:
+def add(
+    ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, str], output: Path | None, namespace: str
+) -> None:  # fmt: skip
     """Make server NAME and the identity of its agent, and print its kubeconfig, for `starlink agent` there.
 
     It holds an address that the other machine can reach, or is refused. A server that is there is left as it is: given
@@ -93,9 +104,9 @@ def add(ctx: click.Context, name: str, url: str, pool: str, wanted: dict[str, st
     async def work(client: Client) -> str:
         to = await reaching.way_of(client.config, commands(ctx), url)
         await _add(client, name, pool, wanted, commands(ctx))
-        token = await agent_tokens.new(client, name)
+        token = await agent_tokens.new(client, name, namespace)
         _say(to, output)
-        return render(Config(to.url, client.config.ca, token=token), f"starlink-servers-{name}")
+        return render(Config(to.url, client.config.ca, token=token), f"{namespace}-{name}")
 
     folder = (output or Path("-")).absolute().parent
     if output is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):

@@ -54,10 +54,20 @@ class JoinedSettings(AgentSettings, frozen=True, kw_only=True, forbid_unknown_fi
     """What `starlink agent` is told."""
 
     kubeconfig: str = ""
+    context: str = ""
+    server_namespace: str = ""
     log_level: str = "info"
 
     def arguments(self) -> Iterator[str]:
-        yield from ("--kubeconfig", self.kubeconfig, "--log-level", self.log_level)
+        told = {
+            "--kubeconfig": self.kubeconfig,
+            "--context": self.context,
+            "--server-namespace": self.server_namespace,
+            "--log-level": self.log_level,
+        }
+        for option, value in told.items():
+            if value:
+                yield from (option, value)
         yield from super().arguments()
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.cli.agent_tokens import kept_server
 from starlink.cli.datadir import MARKERS, AgentDir, DataDir, command
 from starlink.cli.settings import BadSettings, JoinedSettings, load
@@ -58,4 +59,4 @@ def _joined(place: AgentDir) -> tuple[str, str]:
         url = load_kubeconfig(Path(kept.kubeconfig)).server if kept.kubeconfig else ""
     except BadConfig:
         url = ""
-    return kept.name or kept_server(place.token), url
+    return kept.name or kept_server(place.token, kept.server_namespace or SERVER_NAMESPACE), url

@@ -17,8 +17,9 @@ import msgspec
 from starlink.api.kinds import Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.reading import TROUBLE, Decoder, completed, read
-from starlink.client.errors import ApiError, ClientError, Gone
+from starlink.client.errors import ApiError, ClientError, Forbidden, Gone, NotFound
 from starlink.client.kube import Client
+from starlink.client.rights import denial
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ SILENCE_SLACK = 1.0
 RELIST_SECONDS = 900.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+LONGEST_REFUSED_PAUSE = 30.0
+"""Of what a person has to change first: rights, or a kind that is not there."""
 
 T = TypeVar("T", bound=Object)
 
@@ -78,6 +81,7 @@ class Cache(Generic[T]):
         self._resource_version = ""
         self._relist_at = 0.0
         self._following: asyncio.Timeout | None = None  # what `run` is at, which `anew` ends
+        self._told = ""  # the refusal that was logged last, while there is one
         self.last_heard = now()
         self.lists = 0
 
@@ -141,9 +145,11 @@ class Cache(Generic[T]):
     async def _follow(self) -> None:
         pause = FIRST_PAUSE
         while True:
+            longest = LONGEST_PAUSE
             try:
                 if not self._resource_version or self._now() >= self._relist_at:
                     await self._list()
+                self._told = ""
                 await self._watch(self._relist_at)
                 pause = FIRST_PAUSE
                 continue
@@ -151,15 +157,26 @@ class Cache(Generic[T]):
                 self._resource_version = ""
                 continue
             except ApiError as error:
-                log.warning("the watch of %s was refused: %s", self._kind.plural, error)
+                self._log_refusal(error)
                 self._resource_version = ""
+                longest = LONGEST_REFUSED_PAUSE if isinstance(error, Forbidden | NotFound) else LONGEST_PAUSE
             except ClientError as error:
                 log.info("the watch of %s broke: %s", self._kind.plural, error)
             except msgspec.MsgspecError as error:
                 log.error("the watch of %s said what can't be read: %s", self._kind.plural, error)
                 self._resource_version = ""
             await asyncio.sleep(pause * self._jitter())
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, longest)
+
+    def _log_refusal(self, error: ApiError) -> None:
+        """Once, as long as the words are the same."""
+        if str(error) == self._told:
+            return
+        self._told = str(error)
+        kind = self._kind
+        way = f"; is the CRD {kind.plural}.{kind.group} there?" if isinstance(error, NotFound) and kind.group else ""
+        level = logging.DEBUG if denial(error) else logging.WARNING  # a missing right is told by its name
+        log.log(level, "the watch of %s was refused: %s%s", kind.plural, error, way)
 
     async def _list(self) -> None:
         found: dict[ObjectKey, T] = {}

@@ -1,37 +1,45 @@
-"""Kubeconfigs: where a cluster is and who we are to it."""
+"""Where a cluster is and who we are to it, as kubeconfigs say it."""
 
 import base64
-import binascii
 import json
 import os
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from starlink.client import plugin, proxy
+from starlink.client.errors import BadConfig as BadConfig
+from starlink.client.kubeconfig import Section, choose
+from starlink.client.plugin import Plugin
+from starlink.client.proxy import Proxy
 
 _TOKEN = re.compile(r"[!-~]{1,16384}")
-
-
-class BadConfig(ValueError):
-    """A kubeconfig that can't be used; the message names file and field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """One cluster, one identity, and the namespace of the context, "" when it names none. PEM as bytes; `token_file` is
-    read anew when it changes."""
+    read anew when it changes; `server_name` is whom the certificate must name, "" for the host of `server`."""
 
     server: str
     ca: bytes | None = None
     certificate: bytes | None = None
-    key: bytes | None = None
-    token: str = ""
+    key: bytes | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
     token_file: Path | None = None
     namespace: str = ""
+    server_name: str = ""
+    insecure: bool = False
+    """Whether whoever answers is believed."""
+    proxy: Proxy | None = None
+    plugin: Plugin | None = None
+    """The program that gives token or certificate."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Which each request bears."""
 
     @property
     def host(self) -> str:
@@ -41,6 +49,21 @@ class Config:
     def port(self) -> int:
         parts = urlsplit(self.server)
         return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def dialled(self) -> tuple[str, int]:
+        """The host and port to which the connection goes: the proxy's, where there is one."""
+        return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
+
+    @property
+    def warning(self) -> str:
+        """What a person should be told once, "" for nothing."""
+        if not self.insecure:
+            return ""
+        return (
+            f"insecure-skip-tls-verify is set for {self.server}: whoever answers there is believed, and can read and "
+            "change all that is sent; give the cluster's certificate-authority in its place"
+        )
 
     def bearer(self) -> str:
         """The token to send, "" for none. Raises BadConfig when its file can't be read."""
@@ -65,11 +88,13 @@ class Config:
         except (ValueError, ssl.SSLError):
             raise BadConfig("the kubeconfig's certificate-authority holds no certificate in PEM") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.certificate and self.key:
             try:
                 with _private_files(self.certificate, self.key) as (certificate, key):
-                    context.load_cert_chain(certificate, key)
-            except ssl.SSLError:
+                    context.load_cert_chain(certificate, key, password="")
+            except (ssl.SSLError, ValueError):
                 raise BadConfig(
                     "the kubeconfig's client-certificate and client-key are no certificate in PEM and its key"
                 ) from None
@@ -92,107 +117,65 @@ def _private_files(*contents: bytes) -> Iterator[list[str]]:
         yield paths
 
 
-def load(*paths: Path) -> Config:
-    """The current context of kubeconfigs in JSON or YAML. They are merged as kubectl does: the first to name a context,
-    cluster, user or current context decides it, and what a file names is beside that file. Raises BadConfig."""
-    files = [(path, _document(path)) for path in paths]
-    _, context = _entry(files, "contexts", _current(files), "context")
-    at, cluster = _entry(files, "clusters", context.get("cluster"), "cluster")
-    by, user = _entry(files, "users", context.get("user"), "user")
-    namespace = context.get("namespace") or ""
+def load(*paths: Path, context: str = "", environment: Mapping[str, str] = os.environ) -> Config:
+    """The context of that name, else the current one, of kubeconfigs, merged as kubectl does. Raises BadConfig."""
+    chosen = choose(paths, context)
+    cluster, user = chosen.cluster, chosen.user
+    namespace = chosen.context.fields.get("namespace") or ""
     if not isinstance(namespace, str):
-        raise BadConfig(f"{at}: contexts[].context.namespace is {namespace!r}; it must be the name of a namespace")
-    token_file = _text(by, user, "tokenFile")
+        raise chosen.context.wrong("namespace", f"is {namespace!r}; it must be the name of a namespace")
+    server = cluster.url("server", ("http", "https"), "https://127.0.0.1:6443")
+    ca, insecure = cluster.pem("certificate-authority"), cluster.flag("insecure-skip-tls-verify")
+    if ca and insecure:
+        raise cluster.wrong(
+            "insecure-skip-tls-verify", "and certificate-authority exclude each other; leave the first one out"
+        )
+    _refuse(user)
+    token, token_file = user.text("token"), user.file("tokenFile")
     return Config(
-        _url(at, cluster),
-        _data(at, cluster, "certificate-authority"),
-        _data(by, user, "client-certificate"),
-        _data(by, user, "client-key"),
-        _text(by, user, "token"),
-        by.parent / token_file if token_file else None,
+        server,
+        ca,
+        user.pem("client-certificate"),
+        user.pem("client-key"),
+        token,
+        token_file,
         namespace,
+        cluster.text("tls-server-name"),
+        insecure,
+        _proxy(cluster, server, environment),
+        None if token or token_file else plugin.of_user(user, cluster),
+        _impersonation(user),
     )
 
 
-_Files = Sequence[tuple[Path, dict[str, Any]]]
+def _refuse(user: Section) -> None:
+    """What Kubernetes has given up. Raises BadConfig."""
+    instead = "give token, tokenFile, client-certificate or exec"
+    if user.text("username") or user.fields.get("password"):
+        raise user.wrong("username", f"and password: Kubernetes takes no passwords since 1.19; {instead}")
+    if user.mapping("auth-provider") is not None:
+        raise user.wrong("auth-provider", f"is not known since Kubernetes 1.26; {instead}")
 
 
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise BadConfig(f"{path}: the kubeconfig can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadConfig(f"{path}: this is no kubeconfig: it is no text") from None
-    try:
-        document = json.loads(text)
-    except ValueError:
-        from starlink.manifest import BadManifest, load_all  # YAML is heavy, and our own kubeconfigs are JSON
-
-        try:
-            documents = load_all(text, str(path))
-        except BadManifest as error:
-            raise BadConfig(str(error)) from None
-        document = documents[0] if documents else None
-    if not isinstance(document, dict):
-        raise BadConfig(f"{path}: this is no kubeconfig")
-    return document
+def _proxy(cluster: Section, server: str, environment: Mapping[str, str]) -> Proxy | None:
+    if cluster.fields.get("proxy-url"):
+        return Proxy(cluster.url("proxy-url", proxy.SCHEMES, proxy.EXAMPLE))
+    return proxy.of_environment(server, environment)
 
 
-def _current(files: _Files) -> Any:
-    """The name of the current context."""
-    for _, document in files:
-        if name := document.get("current-context"):
-            return name
-    raise BadConfig(f"{_shown(files)}: current-context is not set; set it with: kubectl config use-context NAME")
-
-
-def _entry(files: _Files, section: str, name: Any, field: str) -> tuple[Path, dict[str, Any]]:
-    """The first of the name, and the file that it is in."""
-    for path, document in files:
-        entries = document.get(section) or ()
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(field), dict):
-                return path, entry[field]
-    raise BadConfig(f"{_shown(files)}: {section} has no entry {name!r}")
-
-
-def _shown(files: _Files) -> str:
-    return ", ".join(str(path) for path, _ in files)
-
-
-def _url(path: Path, cluster: dict[str, Any]) -> str:
-    server = cluster.get("server")
-    try:
-        parts = urlsplit(server) if isinstance(server, str) else urlsplit("")
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # such as a port that is no number
-        usable = False
-    if not usable:
-        raise BadConfig(
-            f"{path}: clusters[].cluster.server is {server!r}; it must be a URL such as https://127.0.0.1:6443"
-        )
-    return str(server).rstrip("/")
-
-
-def _text(path: Path, section: dict[str, Any], field: str) -> str:
-    value = section.get(field) or ""
-    if not isinstance(value, str) or not value.isprintable():
-        raise BadConfig(f"{path}: {field} must be one line of text")
-    return value
-
-
-def _data(path: Path, section: dict[str, Any], field: str) -> bytes | None:
-    """A PEM given inline (`field-data`, base64) or as a file beside the kubeconfig."""
-    inline, file = section.get(f"{field}-data"), _text(path, section, field)
-    try:
-        if inline:
-            return base64.b64decode(inline, validate=True)
-        return (path.parent / file).read_bytes() if file else None
-    except (binascii.Error, ValueError, TypeError):
-        raise BadConfig(f"{path}: {field}-data is not base64") from None
-    except OSError as error:
-        raise BadConfig(f"{path}: {field} {file!r} can't be read: {error.strerror}") from None
+def _impersonation(user: Section) -> tuple[tuple[str, str], ...]:
+    """The headers by which a user acts as another."""
+    whom, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
+    extra = user.inside("as-user-extra")
+    found = [("Impersonate-User", whom)] if whom else []
+    found += [("Impersonate-Uid", uid)] if uid else []
+    found += [("Impersonate-Group", group) for group in groups]
+    for name in extra.fields:
+        header = f"Impersonate-Extra-{quote(name.lower(), safe='')}"
+        found += [(header, value) for value in extra.texts(name)]
+    if found and not whom:
+        raise user.wrong("as", "is not given, though as-groups, as-uid or as-user-extra is; say as whom")
+    return tuple(found)
 
 
 def render(config: Config, user: str) -> str:
@@ -209,12 +192,15 @@ def render(config: Config, user: str) -> str:
         identity["token"] = config.token
     if config.token_file:
         identity["tokenFile"] = str(config.token_file)
+    cluster: dict[str, object] = {"server": config.server, **encoded("certificate-authority", config.ca)}
+    if config.server_name:
+        cluster["tls-server-name"] = config.server_name
+    if config.insecure:
+        cluster["insecure-skip-tls-verify"] = True
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "starlink", "cluster": {"server": config.server, **encoded("certificate-authority", config.ca)}}
-        ],
+        "clusters": [{"name": "starlink", "cluster": cluster}],
         "users": [{"name": user, "user": identity}],
         "contexts": [{"name": "starlink", "context": {"cluster": "starlink", "user": user}}],
         "current-context": "starlink",

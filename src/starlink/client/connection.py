@@ -61,6 +61,7 @@ class Connection(Wire):
 
     def __init__(self, tls: ssl.SSLContext | None, host: str, room: memoryview) -> None:
         super().__init__(tls, host, room)
+        self.tls = tls
         self.pool: Pool | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._reply: Reply | None = None

@@ -6,6 +6,10 @@ import ssl
 from typing import Any
 
 
+class BadConfig(ValueError):
+    """A kubeconfig, or what stands in its place, that can't be used; the message names file and field."""
+
+
 class ClientError(Exception):
     """The base of all."""
 

@@ -9,17 +9,20 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlencode
 
-from starlink.client.config import BadConfig, Config
+from starlink.client.config import Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
-from starlink.client.errors import Unreachable, Untrusted, why
+from starlink.client.credentials import Credentials
+from starlink.client.errors import BadConfig, Unreachable, Untrusted, why
+from starlink.client.request import encode
+from starlink.client.tunnel import through
 from starlink.client.wire import ROOM, is_untrusted
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
 MOST_BODY = 256 * 1024 * 1024
 """Bytes of a whole answer: more than a page of the largest objects that are common, and less than fills a machine."""
+UNAUTHORIZED = 401
 
 
 class _Exchange(Reply):
@@ -76,8 +79,10 @@ class Http:
 
     def __init__(self, config: Config, connections: int = MAX_CONNECTIONS) -> None:
         self._config = config
+        self._credentials = Credentials(config)
         self._host = config.host
         self._port = config.port
+        self._who: Config | None = None  # as whom connections are opened
         self._tls: ssl.SSLContext | None = None
         self._room = memoryview(bytearray(ROOM))
         self._most = connections
@@ -89,9 +94,34 @@ class Http:
     async def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, seconds: float
     ) -> Answer:
-        """One whole answer within `seconds`. Raises Unreachable."""
+        """One whole answer within `seconds`. A plugin whose credential is refused is asked once more. Raises
+        Unreachable."""
+        until = asyncio.get_running_loop().time() + seconds
+        who = self._credentials.at_hand() or await self._asked(seconds)
+        answer = await self._exchange(who, encode(who, method, path, query, headers, body), seconds)
+        if answer.status == UNAUTHORIZED and self._credentials.refused(who):
+            left = until - asyncio.get_running_loop().time()
+            who = await self._asked(left)
+            answer = await self._exchange(who, encode(who, method, path, query, headers, body), left)
+        return answer
+
+    async def authenticate(self) -> None:
+        """Has a plugin asked, where there is one, in the time that it takes: it may have to ask a person. Raises
+        Unreachable."""
+        await self._credentials.get()
+
+    async def _asked(self, seconds: float) -> Config:
+        """Who we are, as a plugin says, which goes on when this waits no more."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._credentials.get()
+        except TimeoutError:
+            raise Unreachable(f"exec has given no credential within {seconds:g} s") from None
+
+    async def _exchange(self, who: Config, request: bytes, seconds: float) -> Answer:
+        self._become(who)
         loop = asyncio.get_running_loop()
-        exchange = _Exchange(self, self._encode(method, path, query, headers, body), loop.create_future())
+        exchange = _Exchange(self, request, loop.create_future())
         limit = loop.call_later(seconds, self._expire, exchange, seconds)
         self._waiting.append(exchange)
         self._serve()
@@ -162,8 +192,11 @@ class Http:
         self._serve()
 
     def freed(self, connection: Connection) -> None:
-        """A connection may take the next request."""
-        self._idle.append(connection)
+        """A connection may take the next request, unless it was opened as somebody that we are no more."""
+        if connection.tls is self._tls:
+            self._idle.append(connection)
+        else:
+            connection.close()
         self._serve()
 
     def gone(self, connection: Connection) -> None:
@@ -178,30 +211,41 @@ class Http:
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
     ) -> AsyncIterator[tuple[int, Parts]]:
         """A status and the body's parts as they come, on a connection of its own. `seconds` bounds only the
-        wait for the status. Raises Unreachable."""
-        connection = await self._connect()
+        wait for the status. A plugin whose credential is refused is asked once more. Raises Unreachable."""
+        who = self._credentials.at_hand() or await self._asked(seconds)
+        connection, status, parts = await self._begun(who, path, query, headers, seconds)
+        if status == UNAUTHORIZED and self._credentials.refused(who):
+            connection.close()
+            who = await self._asked(seconds)
+            connection, status, parts = await self._begun(who, path, query, headers, seconds)
         try:
-            parts = Parts(connection)
-            connection.send(self._encode("GET", path, query, headers, b""), parts)
-            try:
-                async with asyncio.timeout(seconds):
-                    status = await parts.status
-            except TimeoutError:
-                raise self._silent(seconds) from None
             yield status, parts
         finally:
             connection.close()
 
+    async def _begun(
+        self, who: Config, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+    ) -> tuple[Connection, int, Parts]:
+        self._become(who)
+        request = encode(who, "GET", path, query, headers, b"")
+        connection = await self._connect()
+        try:
+            parts = Parts(connection)
+            connection.send(request, parts)
+            async with asyncio.timeout(seconds):
+                return connection, await parts.status, parts
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, TimeoutError):
+                raise self._silent(seconds) from None
+            raise
+
     async def _connect(self) -> Connection:
-        if self._tls is None:
-            self._tls = self._secured()
-        tls, host = self._tls, self._host
         connection: Connection | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(tls, host, self._room), host, self._port
-                )
+                connection = Connection(self._tls, self._config.server_name or self._host, self._room)
+                await self._dial(connection)
                 await connection.settled
         except BaseException as error:
             if connection is not None:
@@ -212,31 +256,24 @@ class Http:
             raise
         return connection
 
-    def _secured(self) -> ssl.SSLContext | None:
-        """Raises Unreachable: whoever waits for the connection is told."""
-        try:
-            return self._config.tls()
-        except BadConfig as error:
-            raise Unreachable(str(error)) from None
+    async def _dial(self, connection: Connection) -> None:
+        proxy = self._config.proxy
+        if proxy is None:
+            await asyncio.get_running_loop().create_connection(lambda: connection, self._host, self._port)
+        else:
+            await through(proxy, self._host, self._port, connection)
 
-    def _encode(
-        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
-    ) -> bytes:
-        target = f"{path}?{urlencode(query)}" if query else path
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        if bearer := self._bearer():
-            lines.append(f"Authorization: Bearer {bearer}")
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if body or method != "GET":  # which means nothing by a body (RFC 9110, section 9.3.1)
-            lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-    def _bearer(self) -> str:
-        """The token as its file has it now. Raises Unreachable: the file may be good again at the next try."""
-        try:
-            return self._config.bearer()
-        except BadConfig as error:
-            raise Unreachable(str(error)) from None
+    def _become(self, who: Config) -> None:
+        """Connects with another certificate from now on, where we have become another. Raises Unreachable."""
+        if who is self._who:
+            return
+        if self._who is None or (who.certificate, who.key) != (self._who.certificate, self._who.key):
+            try:
+                self._tls = who.tls()
+            except BadConfig as error:
+                raise Unreachable(str(error)) from None
+            self.close()
+        self._who = who
 
     def close(self) -> None:
         """Closes the idle connections. Where one gives no answer, the others may have lost the server as well."""

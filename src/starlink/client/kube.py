@@ -11,7 +11,7 @@ import msgspec
 
 from starlink.api.kinds import SERVICE_ACCOUNT, Kind
 from starlink.client.config import Config
-from starlink.client.errors import Unreachable, from_status
+from starlink.client.errors import ApiError, Unreachable, from_status
 from starlink.client.http import MAX_CONNECTIONS, Http
 
 TIMEOUT_SECONDS = 15.0
@@ -56,12 +56,23 @@ _event_decoder = msgspec.json.Decoder(WatchEvent)
 class Client:
     """One cluster's API. Raises `errors.ClientError`; every request has an end."""
 
-    def __init__(self, config: Config, *, timeout: float = TIMEOUT_SECONDS, connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        connections: int = MAX_CONNECTIONS,
+        refused: Callable[[ApiError], object] = lambda _error: None,
+    ) -> None:
+        """`refused` is told of each refusal before it is raised."""
         self.config = config
+        self._refused = refused
         self._http = Http(config, connections)
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
+        """With a plugin's credential, which may take longer than any request may. Raises ClientError."""
+        await self._http.authenticate()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -84,8 +95,13 @@ class Client:
         content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
         answer = await self._http.request(method, path, query or {}, headers, content, self._timeout)
         if answer.status >= 400:
-            raise from_status(answer.status, _decoded(answer.body))
+            raise self._error(answer.status, answer.body)
         return answer.body
+
+    def _error(self, status: int, body: bytes) -> ApiError:
+        error = from_status(status, _decoded(body))
+        self._refused(error)
+        return error
 
     async def _object(self, method: str, path: str, **options: Any) -> Obj:
         return msgspec.json.decode(await self.raw(method, path, **options), type=Obj)
@@ -220,7 +236,7 @@ class Client:
         }
         async with self._http.stream(url(kind, namespace), query, headers, self._timeout) as (status, parts):
             if status >= 400:
-                raise from_status(status, _decoded(await parts.rest()))
+                raise self._error(status, await parts.rest())
             answered()
             rest = b""
             while part := await parts.take():

@@ -26,7 +26,16 @@ class _Subject(msgspec.Struct):
     sub: str
 
 
+class _Bound(msgspec.Struct):
+    pod: msgspec.Raw = msgspec.Raw()
+
+
+class _Kubernetes(msgspec.Struct):
+    bound: _Bound = msgspec.field(name="kubernetes.io")
+
+
 _times, _subject = msgspec.json.Decoder(_Times), msgspec.json.Decoder(_Subject)
+_kubernetes = msgspec.json.Decoder(_Kubernetes)
 C = TypeVar("C")
 
 
@@ -40,6 +49,12 @@ def subject(token: str) -> str:
     """Whose a token is, "" when it does not say so."""
     found = _claims(token, _subject)
     return found.sub if found else ""
+
+
+def is_of_pod(token: str) -> bool:
+    """Whether a token is bound to a pod, and so renewed by the pod's kubelet."""
+    found = _claims(token, _kubernetes)
+    return found is not None and bytes(found.bound.pod) not in (b"", b"null")
 
 
 def _claims(token: str, decoder: msgspec.json.Decoder[C]) -> C | None:

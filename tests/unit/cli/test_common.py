@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from starlink.cli import main
-from starlink.cli.cluster import command_of, config_of
+from starlink.cli.cluster import command_of, config_of, has_config
 from starlink.cli.main import COMMANDS, cli
+from starlink.client import reach
 from starlink.client.config import BadConfig, Config, load, render
 
 
@@ -41,6 +42,7 @@ def test_each_command_takes_what_means_something_to_it() -> None:
         taken = {parameter.name for parameter in command.params}
         assert ("data_dir" in taken) is (main._TAKES.get(words[0]) != ()), words
         assert not (words[0] in OF_A_CLUSTER and "kubeconfig" not in taken), words
+        assert ("context" in taken) is ("kubeconfig" in taken and words != ("kubeconfig",)), words
     for verb in ("apply", "get", "delete", "plan", "logs"):
         assert "namespace" in {parameter.name for parameter in LEAVES[verb,].params}
 
@@ -121,8 +123,9 @@ def test_files_that_a_kubeconfig_names_are_beside_it(tmp_path: Path) -> None:
     assert load(tmp_path / "b/config", tmp_path / "a/config").bearer() == "token-of-b"
 
 
-def context(data_dir: Path | None = None, kubeconfig: Path | None = None) -> click.Context:
-    return click.Context(cli, obj={"kubeconfig": kubeconfig, "data_dir": data_dir, "namespace": None})
+def context(data_dir: Path | None = None, kubeconfig: Path | None = None, named: str | None = None) -> click.Context:
+    told = {"kubeconfig": kubeconfig, "data_dir": data_dir, "namespace": None, "context": named}
+    return click.Context(cli, obj=told)
 
 
 def test_the_environments_kubeconfigs_are_merged_and_missing_ones_skipped(
@@ -162,3 +165,50 @@ def test_a_command_is_told_for_the_cluster_that_is_meant(tmp_path: Path, monkeyp
     assert command_of(of_file, "up") == "starlink up"
     monkeypatch.setenv("KUBECONFIG", str(tmp_path))
     assert command_of(context(), "get tasks") == "starlink get tasks"
+
+
+def test_a_context_is_chosen_and_told_in_the_words_of_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kubeconfig(tmp_path / "one", server="https://one:1", context="c one", namespace="n")
+    two = kubeconfig(tmp_path / "two", context="two", namespace="other")
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join((str(one), str(two))))
+    assert config_of(context()).namespace == "n" and config_of(context(named="two")).namespace == "other"
+    assert command_of(context(named="c one"), "get tasks") == "starlink --context 'c one' get tasks"
+    assert command_of(context(kubeconfig=one, named="two"), "get tasks").endswith("/one --context two get tasks")
+    assert command_of(context(kubeconfig=one, named="two"), "up") == "starlink up"
+    done = run("--context", "gone", "get", "tasks")
+    assert done.exit_code == 1 and "contexts has no entry 'gone'; there are c one, two" in done.output
+    done = run("--context", "", "get", "tasks")
+    assert done.exit_code == 2 and "'' names no context" in done.output
+    done = run("--context", "two", "kubeconfig")
+    assert done.exit_code == 2 and "--context means nothing to `kubeconfig`" in done.output
+
+
+def test_a_pod_reaches_its_own_cluster_where_no_kubeconfig_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = tmp_path / "serviceaccount"
+    pod.mkdir()
+    for name in ("token", "ca.crt"):
+        (pod / name).write_text(name)
+    monkeypatch.setattr(reach.is_pod, "__defaults__", (pod,))
+    monkeypatch.setattr(reach.of_pod, "__defaults__", (pod, ""))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert config_of(context()).server == "https://10.96.0.1:443" and has_config(context())
+    with pytest.raises(click.ClickException, match="no cluster"):
+        config_of(context(data_dir=tmp_path / "data"))
+    monkeypatch.setenv(
+        "KUBECONFIG", str(kubeconfig(tmp_path / "k", server="https://one:1", context="c", namespace="n"))
+    )
+    assert config_of(context()).server == "https://one:1"
+
+
+def test_an_insecure_way_is_warned_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "k"
+    file.write_text(render(Config("https://one:1", insecure=True), "main"))
+    asked = context(kubeconfig=file)
+    assert config_of(asked).insecure and config_of(asked).insecure
+    assert capsys.readouterr().err.count("insecure-skip-tls-verify is set for https://one:1") == 1

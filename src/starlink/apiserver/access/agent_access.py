@@ -9,10 +9,10 @@ from enum import Enum
 
 from msgspec.structs import replace
 
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.message import User
 
-SERVER_NAMESPACE = "starlink-servers"
 CLUSTER_IDENTITY = "kube-system"
 REFUSED = "an agent may only do what is its own server's"
 _AGENT = f"system:serviceaccount:{SERVER_NAMESPACE}:"

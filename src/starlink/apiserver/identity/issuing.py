@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from starlink.apiserver.access.agent_access import SERVER_NAMESPACE
+from starlink.api.labels import SERVER_NAMESPACE
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import certificates
 from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER

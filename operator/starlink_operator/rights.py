@@ -1,0 +1,101 @@
+"""The rights that the operator needs, and a look at which of them are missing."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from starlink.api.kinds import ASSIGNMENT, CRD, EVENT, LEASE, POOL, SERVER, TASK, Kind
+from starlink.api.meta import ObjectKey
+from starlink.client.errors import ClientError
+from starlink.client.kube import Client
+from starlink.client.rights import Missing, Right, shown
+
+FIRST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
+"""Between two looks while something is missing."""
+_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_FOLLOWS = ("list", "watch")
+
+
+def needed(servers: str, lease: ObjectKey) -> Sequence[Right]:
+    """All that it does, with the namespace of the servers' Leases and the Lease of the leader."""
+    return [
+        *_of(TASK, *_FOLLOWS, "patch"),
+        *_of(TASK, "patch", sub="status"),
+        *_of(POOL, *_FOLLOWS, "patch"),
+        *_of(POOL, "patch", sub="status"),
+        *_of(SERVER, *_FOLLOWS, "patch"),
+        *_of(SERVER, "patch", sub="status"),
+        *_of(ASSIGNMENT, *_FOLLOWS, "get", "create", "patch", "delete"),
+        *_of(ASSIGNMENT, "patch", sub="status"),
+        *_of(EVENT, "create", "get", "patch"),
+        *_of(LEASE, "list"),
+        *_of(CRD, "get"),
+        *_of(LEASE, *_FOLLOWS, namespace=servers),
+        *_of(LEASE, "get", "create", "patch", namespace=lease.namespace),
+    ]
+
+
+def _of(kind: Kind, *verbs: str, sub: str = "", namespace: str = "") -> Sequence[Right]:
+    resource = f"{kind.plural}/{sub}" if sub else kind.plural
+    return [Right(verb, kind.group, resource, namespace) for verb in verbs]
+
+
+async def are_there(client: Client, rights: Sequence[Right], missing: Missing) -> bool:
+    """Whether all rights are there; tells of those that are missing."""
+    try:
+        lacking = await _lacking(client, rights)
+        missing.tell(await _who(client), lacking)
+    except ClientError:  # who may not even ask learns of each right by its refusal
+        return False
+    return not lacking
+
+
+async def look(client: Client, rights: Sequence[Right], missing: Missing) -> None:
+    """Looks again and again, ever more seldom, until all are there."""
+    pause = FIRST_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        if await are_there(client, rights, missing):
+            return
+        pause = min(pause * 2, LONGEST_SECONDS)
+
+
+async def _lacking(client: Client, rights: Sequence[Right]) -> Sequence[Right]:
+    allowed = await asyncio.gather(*(_allowed(client, right) for right in rights))
+    return [right for right, has in zip(rights, allowed, strict=True) if not has]
+
+
+class _Verdict(msgspec.Struct):
+    allowed: bool
+
+
+class _Review(msgspec.Struct):
+    status: _Verdict
+
+
+_review = msgspec.json.Decoder(_Review)
+
+
+async def _allowed(client: Client, right: Right) -> bool:
+    resource, _, sub = right.resource.partition("/")
+    asked = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": sub}
+    body = {"spec": {"resourceAttributes": {**asked, "namespace": right.namespace}}}
+    answer = await client.raw(
+        "POST", _REVIEW, body={**_kind("authorization.k8s.io/v1", "SelfSubjectAccessReview"), **body}
+    )
+    return _review.decode(answer).status.allowed
+
+
+async def _who(client: Client) -> str:
+    """Who one is, as people write it in a binding."""
+    try:
+        answer = await client.raw("POST", _WHO, body=_kind("authentication.k8s.io/v1", "SelfSubjectReview"))
+        return shown(msgspec.json.decode(answer)["status"]["userInfo"]["username"])
+    except (ClientError, KeyError, TypeError):
+        return "the operator"
+
+
+def _kind(api_version: str, kind: str) -> dict[str, str]:
+    return {"apiVersion": api_version, "kind": kind}

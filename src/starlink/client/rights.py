@@ -1,0 +1,121 @@
+"""Rights that are missing, as the API says it, and the rule that gives them. Pure but for the log passed in."""
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlink.client.errors import ClientError, Forbidden
+
+_DENIAL = re.compile(
+    r'User "(?P<user>(?:[^"\\]|\\.)+)" cannot (?P<verb>\w+) resource "(?P<resource>[\w./-]+)" '
+    r'in API group "(?P<group>[\w.-]*)"(?: in the namespace "(?P<namespace>[\w.-]+)"| at the cluster scope)'
+    r"(?:: RBAC: .*)?$",
+    re.DOTALL,
+)
+_ACCOUNT = "system:serviceaccount:"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """To do something with a resource, such as `tasks/status`; in all namespaces where `namespace` is ""."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        name, slash, sub = self.resource.partition("/")
+        where = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
+        return f"{self.verb} {name}{f'.{self.group}' if self.group else ''}{slash}{sub} {where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Who has not got which right."""
+
+    user: str
+    right: Right
+
+    def __str__(self) -> str:
+        """What is missing, and the rule to add and where."""
+        return f"{shown(self.user)} may not {self.right}; {remedy([self.right])}"
+
+
+def denial(error: ClientError) -> Denial | None:
+    """What an error says of a right that a role could give; None where it is another matter, such as a rule of
+    admission or of an agent's own."""
+    found = _DENIAL.search(str(error)) if isinstance(error, Forbidden) else None
+    if found is None:
+        return None
+    right = Right(found["verb"], found["group"], found["resource"], found["namespace"] or "")
+    return Denial(found["user"], right)
+
+
+def remedy(rights: Iterable[Right]) -> str:
+    """Which rules are to be added to which roles, as YAML that can be pasted."""
+    namespaces: dict[str, list[Right]] = {}
+    for right in sorted(rights):
+        namespaces.setdefault(right.namespace, []).append(right)
+    return "; ".join(
+        f"add to {f'a Role in namespace {name}' if name else 'a ClusterRole'} that is bound to it: {_rules(found)}"
+        for name, found in namespaces.items()
+    )
+
+
+def _rules(rights: Iterable[Right]) -> str:
+    """The fewest rules that give these rights of one namespace and no others."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for right in rights:
+        verbs.setdefault((right.group, right.resource), []).append(right.verb)
+    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (group, resource), found in verbs.items():
+        resources.setdefault((group, tuple(found)), []).append(resource)
+    return " ".join(
+        f'- {{apiGroups: ["{group}"], resources: [{", ".join(names)}], verbs: [{", ".join(found)}]}}'
+        for (group, found), names in resources.items()
+    )
+
+
+def explained(error: ClientError) -> str:
+    """An error in words, with the rule to add where a right is missing."""
+    missing = denial(error)
+    return f"{error}; {remedy([missing.right])}" if missing else str(error)
+
+
+class Missing:
+    """Tells of each missing right once, until it has been had."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._told: set[Right] = set()
+
+    def note(self, error: ClientError) -> bool:
+        """Takes note of an error; whether that tells all that there is to it."""
+        found = denial(error)
+        if found is None:
+            return False
+        if found.right not in self._told:
+            self._told.add(found.right)
+            self._log.error("a right is missing: %s", found, extra={"right": str(found.right)})
+        return True
+
+    def tell(self, user: str, rights: Iterable[Right]) -> None:
+        """Tells at once of all that are missing of those that are needed, unless it has just done so; what is no more
+        among them, and is taken away again, is told again."""
+        found = set(rights)
+        if found - self._told:
+            names = sorted(map(str, found))
+            self._log.error("rights are missing: %s may not %s; %s", user, ", ".join(names), remedy(found))
+        elif self._told - found:
+            self._log.info("rights that were missing are there", extra={"rights": sorted(map(str, self._told - found))})
+        self._told = found
+
+
+def shown(user: str) -> str:
+    """Who somebody is, as people write it in a binding."""
+    if user.startswith(_ACCOUNT):
+        namespace, _, name = user.removeprefix(_ACCOUNT).partition(":")
+        return f"ServiceAccount {name} of namespace {namespace}"
+    return f"User {user}"

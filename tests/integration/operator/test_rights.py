@@ -1,0 +1,139 @@
+"""An operator's rights: those of its table suffice, and what is missing is said once while it goes on."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import soon
+from tests.integration.conftest import Wire
+
+from starlink.api.kinds import EVENT, LEASE, TASK, Kind
+from starlink.client.config import render
+from starlink.client.errors import NotFound
+from starlink.client.kube import Client
+from starlink.client.rights import Right
+from starlink_operator import rights
+from starlink_operator.leadership import DEFAULT
+
+USER = "op"
+RBAC = "rbac.authorization.k8s.io"
+NEEDED = rights.needed("starlink-servers", DEFAULT)
+
+
+@dataclass
+class Running:
+    """An operator's process, and where it logs."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
+
+    def said(self, words: str) -> list[str]:
+        return [line["msg"] for line in self.lines() if words in line["msg"]]
+
+
+@contextlib.asynccontextmanager
+async def operator(wire: Wire, folder: Path, *words: str) -> AsyncIterator[Running]:
+    kubeconfig, log = folder / "kubeconfig", folder / "log"
+    kubeconfig.write_text(render(wire.config(USER, ()), USER))
+    arguments = ["-m", "starlink_operator", "--kubeconfig", str(kubeconfig), "--identity", "t", *words]
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=file)
+    try:
+        yield Running(process, log)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        async with asyncio.timeout(60):
+            await process.wait()
+
+
+async def grant(client: Client, given: Sequence[Right], name: str = USER) -> None:
+    """Roles that give just these rights, bound to the user."""
+    for namespace in sorted({right.namespace for right in given}):
+        kind = "Role" if namespace else "ClusterRole"
+        rules = [
+            {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
+            for right in given
+            if right.namespace == namespace
+        ]
+        plural = f"{kind.lower()}s"
+        await client.create(
+            Kind(RBAC, "v1", kind, plural, bool(namespace)), {"metadata": {"name": name}, "rules": rules}, namespace
+        )
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": USER}],
+        }
+        await client.create(
+            Kind(RBAC, "v1", f"{kind}Binding", f"{kind.lower()}bindings", bool(namespace)), binding, namespace
+        )
+
+
+async def leader(client: Client) -> str:
+    try:
+        return str((await client.get(LEASE, DEFAULT.name, DEFAULT.namespace))["spec"].get("holderIdentity"))
+    except NotFound:
+        return ""
+
+
+async def placed(client: Client) -> Any:
+    """What the task's status says."""
+    return ((await client.get(TASK, "web", "default")).get("status") or {}).get("conditions")
+
+
+async def until(ask: Any, what: str) -> Any:
+    """As `soon`, of what is asked of the API."""
+    async with asyncio.timeout(60):
+        while not (found := await ask()):
+            await asyncio.sleep(0.05)
+    assert found, what
+    return found
+
+
+async def test_the_rights_of_the_table_are_all_that_an_operator_needs(
+    wire: Wire, client: Client, tmp_path: Path
+) -> None:
+    await grant(client, NEEDED)
+    spec = {"template": {"command": ["run"]}}
+    async with operator(wire, tmp_path) as running:
+        await client.create(TASK, {"metadata": {"name": "web"}, "spec": spec}, "default")
+        await until(lambda: placed(client), "the task's status")
+        await until(lambda: events(client), "an Event")
+        assert await leader(client) == "t" and running.said("missing") == []
+    assert running.process.returncode == 0 and running.said("forbidden") == []
+
+
+async def events(client: Client) -> Any:
+    return (await client.list(EVENT, "default")).items
+
+
+async def test_what_is_missing_is_said_once_and_had_as_soon_as_it_is_given(
+    wire: Wire, client: Client, tmp_path: Path
+) -> None:
+    without = [right for right in NEEDED if right.resource not in ("leases", "tasks/status")]
+    await grant(client, without)
+    async with operator(wire, tmp_path) as running:
+        (told,) = await soon(lambda: running.said("rights are missing"), "it says what is missing")
+        assert told.startswith(
+            "rights are missing: User op may not create leases.coordination.k8s.io in namespace kube-system"
+        )
+        assert '- {apiGroups: ["starlink.dev"], resources: [tasks/status], verbs: [patch]}' in told
+        await soon(lambda: running.said("leadership is not to be had yet"), "it can't lead yet")
+        before = len(running.lines())
+        await grant(client, [right for right in NEEDED if right not in without], "more")
+        await soon(lambda: running.said("rights that were missing are there"), "it has looked again")
+        await until(lambda: is_led(client), "it leads")
+        assert len(running.said("missing:")) == 1 and before < 20, running.lines()
+
+
+async def is_led(client: Client) -> bool:
+    return await leader(client) == "t"
