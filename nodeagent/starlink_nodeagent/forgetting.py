@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from starlink.foreign import said
 from starlink_nodeagent.host import Host
 from starlink_nodeagent.instance import Instance
 
@@ -52,6 +53,6 @@ class Forgetting:
                 await self._host.journal.forget(record.uid)
                 return
             except Exception as error:  # nobody else would go on with it
-                log.warning("an instance could not be removed yet: %s", error, extra={"uid": record.uid})
+                log.warning("an instance could not be removed yet: %s", said(error), extra={"uid": record.uid})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

@@ -5,11 +5,25 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 
 from starlink.foreign import said
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 LEVELS = ("debug", "info", "warning", "error")
+
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class PlainFormatter(logging.Formatter):
+    """For a person who looks on; of an exception it tells no more than `JsonFormatter`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s: %(message)s")
+
+    def formatException(self, ei: _ExcInfo) -> str:
+        return _places(ei[1]) if ei[1] is not None else ""
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,8 +58,7 @@ def setup(level: str, component: str, *, plain: bool = False) -> None:
     """Sends all logs of the process to standard error. `level` is one of LEVELS; `plain` is for a person who looks on,
     in place of JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(levelname)s: %(message)s") if plain else None
-    handler.setFormatter(formatter or JsonFormatter(component))
+    handler.setFormatter(PlainFormatter() if plain else JsonFormatter(component))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -13,6 +13,7 @@ from starlink.store import backup
 from starlink.store.base import REVISION_STEP, Expired, Key, StoreRefused
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import Durability
+from starlink.store.sqlite_rows import Contents, Rows
 
 
 async def test_a_damaged_page_is_found_and_left_alone(tmp_path: Path) -> None:
@@ -126,3 +127,18 @@ async def test_a_lost_wal_is_refused_until_its_loss_is_accepted(tmp_path: Path, 
             store.watch(None, None, told)
         await store.put(A, b"a", expect=0)
     assert set(files(path)) == {"s.db", "s.db.lock", "s.db.mark"}
+
+
+async def test_what_a_row_holds_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's words of a value that it can't use are that value."""
+    path = tmp_path / "s.db"
+    async with opened(path) as store:
+        await store.put(A, b"x", expect=0)
+
+    def read(rows: Rows, connection: sqlite3.Connection) -> Contents:
+        raise ValueError("invalid literal for int(): 'hunter2'")
+
+    monkeypatch.setattr(Rows, "read", read)
+    with pytest.raises(StoreRefused, match=r"a row holds what no row does \(ValueError\)") as refused:
+        await SqliteStore(path).open()
+    assert "hunter2" not in str(refused.value)

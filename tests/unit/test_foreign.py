@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from starlink.foreign import said
-from starlink.log import JsonFormatter
+from starlink.log import JsonFormatter, PlainFormatter
 from starlink.manifest import BadManifest
 
 
@@ -33,3 +33,6 @@ def test_what_is_told(error: Exception, told: str) -> None:
     line = JsonFormatter("agent").format(record)
     assert "hunter2" not in line and json.loads(line)["error"].startswith(f"{told}:\n")
     assert "test_what_is_told" in line
+    record.exc_text = None
+    plain = PlainFormatter().format(record)
+    assert "hunter2" not in plain and plain.startswith(f"ERROR: it failed\n{told}:\n")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from starlink.api.kinds import NAMESPACE, SERVER, SERVICE_ACCOUNT
 from starlink.api.labels import SERVER_NAMESPACE
-from starlink.client.config import Config, load, render
+from starlink.client.config import BadConfig, Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, subject
+from starlink.foreign import said
 
 log = logging.getLogger("starlink.up")
 
@@ -105,8 +106,10 @@ async def renew(admin: Path, server: str, file: Path) -> str:
         async with Client(load(admin)) as client:
             token = await _requested(client, server)
         write_private(file, token.encode() + b"\n")
-    except (ClientError, OSError, ValueError) as error:
+    except (ClientError, BadConfig) as error:
         return str(error)
+    except (OSError, ValueError) as error:
+        return said(error)
     return ""
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from starlink.cli import extras
+from starlink.foreign import said
 
 INTERRUPTED = 130
 """As shells count what SIGINT ends."""
@@ -57,7 +58,7 @@ def in_words(error: Exception) -> str:
         return os_error(error)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _OF_STARLINK in frame.filename]
     where = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return f"this is a fault of StarLink's own, please report it: {type(error).__name__}{where}: {error}"
+    return f"this is a fault of StarLink's own, please report it: {said(error)}{where}"
 
 
 def os_error(error: OSError) -> str:

@@ -18,6 +18,10 @@ from starlink.store.seal import Seal, told
 _MOST_ROWS = 64
 
 
+class UnsoundRow(ValueError):
+    """The message says which, and shows nothing of what it holds."""
+
+
 class _ObjectRow(msgspec.Struct, frozen=True, gc=False):
     """An object as it is stored."""
 
@@ -117,7 +121,7 @@ class Rows:
 
     def _checked(self, row: R) -> R:
         if self._summed and row.checksum != _sum_of(row):
-            raise ValueError(f"{row} is not as it was written: its checksum is another")
+            raise UnsoundRow(f"{row} is not as it was written: its checksum is another")
         return row
 
     def _event(self, row: _LogRow) -> Event:
@@ -130,16 +134,16 @@ class Rows:
     def _opened(self, row: _ObjectRow | _LogRow, stored: bytes) -> bytes:
         body = self._seal.unseal(row.key, stored)
         if not self._summed and not self._legible(row.key, body):
-            raise ValueError(f"{row} is not as it was written: it can't be read")
+            raise UnsoundRow(f"{row} is not as it was written: it can't be read")
         return body
 
     def _floor(self, connection: sqlite3.Connection) -> int:
         rows = connection.execute(self._sql.floor).fetchall()
         if len(rows) != 1:
-            raise ValueError(f"it says {len(rows)} times where its log begins")
+            raise UnsoundRow(f"it says {len(rows)} times where its log begins")
         floor: int = rows[0][0]
         if self._summed and rows[0][1] != checksum.of_number(floor):
-            raise ValueError("where its log begins is not as it was written: its checksum is another")
+            raise UnsoundRow("where its log begins is not as it was written: its checksum is another")
         return floor
 
     def _is_stale(self, row: _LogRow) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from starlink.files import durable
+from starlink.foreign import said
 from starlink.store import sqlite_highwater, sqlite_marker
 from starlink.store import sqlite_statements as sql
 from starlink.store.base import Key, Record, StoreRefused, anything
 from starlink.store.consistency import missing_event
 from starlink.store.seal import MARK, AsStored, Seal, key_id, told
 from starlink.store.sqlite_errors import damaged, refused
-from starlink.store.sqlite_rows import Contents, Rows
+from starlink.store.sqlite_rows import Contents, Rows, UnsoundRow
 
 SCHEMA_VERSION = 2
 SUMMED_SINCE = 2
@@ -117,8 +118,10 @@ def load(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool] = anythin
             sqlite_highwater.refuse_unmarked(path, was_open, marked)
         try:
             contents = _rows(connection, path, seal, legible).read(connection)
-        except (ValueError, TypeError, AttributeError) as error:  # rows that hold what no row does
+        except UnsoundRow as error:
             raise damaged(path, str(error)) from error
+        except (ValueError, TypeError, AttributeError) as error:  # their words may hold what the row does
+            raise damaged(path, f"a row holds what no row does ({said(error)})") from error
     missing = missing_event(contents.records, contents.events, contents.floor)
     if missing is not None:
         raise damaged(path, f"its log lacks a write of {told(missing)}")

@@ -276,5 +276,6 @@ def test_a_fault_of_our_own_is_told_as_one() -> None:
     except AttributeError as error:
         told = faults.in_words(error)
     assert told.startswith("this is a fault of StarLink's own, please report it: AttributeError at extras.py:")
+    assert "hunter2" not in faults.in_words(KeyError("hunter2"))
     assert faults.in_words(PermissionError(13, "Permission denied", "/a")) == "/a: Permission denied"
     assert "pip install" in faults.in_words(ModuleNotFoundError("x", name="numpy"))

@@ -83,8 +83,8 @@ class Authorities:
             authority, fault = _vouching(certificate, self.certificates)
             vouched = (authority, *_period(authority)) if authority else ()
             return _Finding(*_period(certificate), named(certificate), fault or _usage_fault(certificate), *vouched)
-        except ValueError as error:
-            return _Finding(-math.inf, math.inf, None, f"x509: malformed certificate: {error}")
+        except ValueError:
+            return _Finding(-math.inf, math.inf, None, "x509: malformed certificate")
 
 
 def read_authorities(path: Path) -> Authorities:
@@ -93,8 +93,8 @@ def read_authorities(path: Path) -> Authorities:
         found = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise AuthoritiesRefused(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise AuthoritiesRefused(f"{path}: it must hold certificates in PEM, one after another: {error}") from None
+    except ValueError:
+        raise AuthoritiesRefused(f"{path}: it must hold certificates in PEM, one after another") from None
     if leaf := next((certificate for certificate in found if not is_authority(certificate)), None):
         raise AuthoritiesRefused(f"{path}: {leaf.subject.rfc4514_string()} is no certificate authority; remove it")
     return Authorities(found)

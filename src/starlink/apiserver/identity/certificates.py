@@ -91,8 +91,8 @@ def parse(text: str) -> x509.CertificateSigningRequest:
         request = x509.load_pem_x509_csr(pem)
         signed = request.is_signature_valid
         _ = request.subject, list(request.extensions)
-    except _UNREADABLE as error:
-        raise ValueError(f"can't be read as a PKCS#10 request: {str(error).splitlines()[0][:200]}") from None
+    except _UNREADABLE:
+        raise ValueError("can't be read as a PKCS#10 request; make one with `openssl req -new`") from None
     if not signed:
         raise ValueError("x509: the request's signature is not that of its key")
     return request

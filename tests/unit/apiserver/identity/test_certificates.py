@@ -177,3 +177,10 @@ def aged(kind: str = "", certificate: str = "") -> dict[str, Any]:
 def test_what_is_done_is_swept_away(found: dict[str, Any], kept: int) -> None:
     assert not signing.is_done(found, NOW + kept - 1)
     assert signing.is_done(found, NOW + kept + 1)
+
+
+def test_a_request_that_is_none_is_told_in_our_words() -> None:
+    """A library's may hold a part of what it was given."""
+    pem = b"-----BEGIN CERTIFICATE REQUEST-----\naHVudGVyMg==\n-----END CERTIFICATE REQUEST-----\n"
+    with pytest.raises(ValueError, match=r"^can't be read as a PKCS#10 request; make one with `openssl req -new`$"):
+        certificates.parse(base64.b64encode(pem).decode())
