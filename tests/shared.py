@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 """In which what a module left must go; else its StarLink goes."""
-_TOLD = {"leases"}
+_BEATS = "leases"
 """What the parts write all the time."""
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 Held = Mapping[str, Any]
 """What an API has, by path: all of it but status and what is written with each change."""
 
@@ -84,9 +85,10 @@ async def _held(client: Client) -> Held:
     groups = (await _get(client, "/apis"))["groups"]
     for base in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
         for resource in (await _get(client, base))["resources"]:
-            if {"list", "delete"} <= {*resource["verbs"]} and resource["name"] not in _TOLD:
+            if {"list", "delete"} <= {*resource["verbs"]} and resource["name"] != _BEATS:
                 listed = await _get(client, f"{base}/{resource['name']}")
-                found |= {_path(base, resource, obj["metadata"]): _lasting(obj) for obj in listed["items"]}
+                lasting = _nothing if resource["name"] == "events" else _lasting
+                found |= {_path(base, resource, obj["metadata"]): lasting(obj) for obj in listed["items"]}
     return found
 
 
@@ -99,6 +101,16 @@ def _path(base: str, resource: Mapping[str, Any], meta: Mapping[str, Any]) -> st
     return f"{base}{within}/{resource['name']}/{meta['name']}"
 
 
+def _nothing(_: dict[str, Any]) -> str:
+    """An Event is told again and again."""
+    return ""
+
+
 def _lasting(obj: dict[str, Any]) -> str:
-    meta = {key: obj["metadata"].get(key) for key in ("uid", "labels", "annotations", "finalizers")}
-    return json.dumps([{key: value for key, value in obj.items() if key not in ("metadata", "status")}, meta])
+    """What a module may not change for the next. A field that is empty is as one that is not there."""
+    meta = {key: obj["metadata"].get(key) for key in ("uid", "labels", "finalizers")}
+    notes = {key: value for key, value in obj["metadata"].get("annotations", {}).items() if key != _APPLIED}
+    rest = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata", "status")}
+    if isinstance(spec := obj.get("spec"), dict):
+        rest["spec"] = {key: value for key, value in spec.items() if value}
+    return json.dumps([rest, meta, notes], sort_keys=True)

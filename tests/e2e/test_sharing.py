@@ -26,8 +26,9 @@ def test_what_a_module_made_is_gone_and_its_starlink_goes_on(shared: Shared) -> 
     shared.take_back()
     again = shared.lend()
     assert again is first and again.state == parts and not again.processes()
-    for kind in ("tasks", "assignments", "pools", "events"):
+    for kind in ("tasks", "assignments", "pools"):
         assert again.items(kind, "-A") == []
+    assert "Task" not in {event["involvedObject"]["kind"] for event in again.items("events", "-A")}
     assert again.get("configmap", "note") == again.get("namespace", "team") == {}
     shared.take_back()
 
