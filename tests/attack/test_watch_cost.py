@@ -130,7 +130,8 @@ async def test_a_selectable_field_is_read_once_an_event(core: Core, monkeypatch:
     monkeypatch.setattr("starlink.apiserver.reading.watching.reader", counting)
     spec = {"server": "s1", "task": "t", "attempt": 1, "slot": "1", "template": {"command": ["true"]}}
     async with watched(core, "", path=ASSIGNMENTS, fieldSelector="spec.server!=a,spec.server!=b") as tasks:
-        made = await core("POST", ASSIGNMENTS, {"metadata": {"name": "s"}, "spec": spec})
+        kind = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Assignment"}
+        made = await core("POST", ASSIGNMENTS, {**kind, "metadata": {"name": "s"}, "spec": spec})
         assert made.status == 201, made.body
         await asyncio.wait_for(asyncio.gather(*tasks), 30)
     assert decoded == {"spec.server": 1}

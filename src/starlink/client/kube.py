@@ -141,13 +141,14 @@ class Client:
         return _page_decoder.decode(await self.raw("GET", url(kind, namespace), query=query))
 
     async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:
-        return await self._object("POST", url(kind, namespace), body=obj, query=query)
+        """Of an object that need not say what kind it is of."""
+        return await self._object("POST", url(kind, namespace), body=_typed(kind, obj), query=query)
 
     async def create_raw(
         self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None
     ) -> bytes:
         """As `create`; the JSON of what was created."""
-        return await self.raw("POST", url(kind, namespace), body=obj, query=query)
+        return await self.raw("POST", url(kind, namespace), body=_typed(kind, obj), query=query)
 
     async def replace(self, kind: Kind, obj: Obj, subresource: str = "") -> Obj:
         meta = obj["metadata"]
@@ -245,6 +246,10 @@ class Client:
                     yield _event(line)
                 if len(rest) > _MAX_LINE:
                     raise Unreachable(f"a line of the watch has more than {_MAX_LINE} bytes")
+
+
+def _typed(kind: Kind, obj: Obj) -> Obj:
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
 
 
 def url(kind: Kind, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -12,6 +12,10 @@ from starlink.apiserver.message import ANONYMOUS
 STRICT: Any = {"fieldValidation": "Strict"}
 
 
+def named(kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": "starlink.dev/v1alpha1", "kind": kind, "metadata": {"name": name}}
+
+
 async def test_create_fills_in_and_get_gives_it_back(core: Core) -> None:
     made = await core("POST", TASKS, task("web", replicas=2, junk=1))
     assert made.status == 201 and made.headers["warning"] == '299 - "unknown field \\"spec.junk\\""'
@@ -228,8 +232,10 @@ async def test_a_crd_of_ones_own(core: Core) -> None:
     made = await core("POST", crds, crd)
     assert {c["type"] for c in made.body["status"]["conditions"]} == {"NamesAccepted", "Established"}
     boxes = "/apis/example.com/v1/namespaces/default/boxes"
-    assert (await core("POST", boxes, {"metadata": {"name": "b"}, "spec": {}})).body["spec"]["size"] == 3
-    assert "too big" in (await core("POST", boxes, {"metadata": {"name": "c"}, "spec": {"size": 11}})).body["message"]
+    box = {"apiVersion": "example.com/v1", "kind": "Box"}
+    assert (await core("POST", boxes, box | {"metadata": {"name": "b"}, "spec": {}})).body["spec"]["size"] == 3
+    refused = await core("POST", boxes, box | {"metadata": {"name": "c"}, "spec": {"size": 11}})
+    assert "too big" in refused.body["message"]
     schema["x-kubernetes-validations"] = [{"rule": "self.spec.("}]
     broken = await core.merge(f"{crds}/boxes.example.com", {"spec": crd["spec"]})
     assert (broken.status, broken.body["reason"]) == (422, "Invalid")
@@ -245,8 +251,8 @@ async def test_agents_do_only_what_is_theirs(core: Core) -> None:
     )
     assignments = "/apis/starlink.dev/v1alpha1/namespaces/default/assignments"
     me, other = agent("s1"), agent("s2")
-    assert (await core("POST", servers, {"metadata": {"name": "s1"}}, user=me)).status == 201
-    assert (await core("POST", servers, {"metadata": {"name": "s3"}}, user=me)).status == 403
+    assert (await core("POST", servers, named("Server", "s1"), user=me)).status == 201
+    assert (await core("POST", servers, named("Server", "s3"), user=me)).status == 403
     assert (await core.merge(f"{servers}/s1/status", {"status": {"architecture": "amd64"}}, user=me)).status == 200
     for path, patch in ((f"{servers}/s1/status", {"status": {}}), (f"{servers}/s1", {"spec": {"pool": "x"}})):
         assert (await core.merge(path, patch, user=other)).status == 403
@@ -254,7 +260,7 @@ async def test_agents_do_only_what_is_theirs(core: Core) -> None:
     assert (await core("POST", leases, {"metadata": {"name": "s1"}}, user=me)).status == 201
     assert (await core("POST", leases, {"metadata": {"name": "s2"}}, user=me)).status == 403
     body = {
-        "metadata": {"name": "a"},
+        **named("Assignment", "a"),
         "spec": {"server": "s1", "slot": "0", "attempt": 1, "template": {"command": ["x"]}},
     }
     assert (await core("POST", assignments, body, user=me)).status == 403
@@ -291,7 +297,7 @@ async def test_strangers_see_health_version_and_discovery(core: Core) -> None:
 async def test_an_assignment_never_moves(core: Core) -> None:
     path = "/apis/starlink.dev/v1alpha1/namespaces/default/assignments"
     body = {
-        "metadata": {"name": "a"},
+        **named("Assignment", "a"),
         "spec": {"server": "s1", "slot": "0", "attempt": 1, "template": {"command": ["x"]}},
     }
     await core("POST", path, body)

@@ -23,7 +23,7 @@ from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
 from starlink.apiserver.writing import fieldset, managed, metadata
-from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing.envelope import check_envelope, check_typed
 from starlink.apiserver.writing.managed import Entry
 from starlink.store.base import Record
 
@@ -31,6 +31,7 @@ from starlink.store.base import Record
 def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
     """The configuration as it can be applied. Raises StatusError 400."""
     resource, given = write.resource, config.get("metadata")
+    check_typed(resource, config)
     if isinstance(given, dict | None):  # who names nothing means the object of the URL
         config["metadata"] = {"name": name, **(given or {})}
     check_envelope(resource, namespace, name, config)

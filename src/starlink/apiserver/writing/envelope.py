@@ -7,8 +7,10 @@ from starlink.apiserver.resource import Resource
 
 
 def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> None:
-    """Fills in an absent apiVersion, kind and metadata; refuses what does not fit the URL with a 400, a custom
-    object of another kind with a 422."""
+    """Fills in absent metadata, and of a built-in kind an absent apiVersion and kind; refuses what does not fit the URL
+    with a 400, a custom object of another kind with a 422."""
+    if resource.custom:
+        check_typed(resource, obj)
     obj.setdefault("apiVersion", resource.api_version)
     obj.setdefault("kind", resource.kind)
     if obj.get("metadata") is None:
@@ -38,6 +40,17 @@ def check_place(resource: Resource, namespace: str, name: str, meta: Obj) -> Non
             "the namespace of the provided object does not match the namespace sent on the request",
             "metadata.namespace",
         )
+
+
+def check_typed(resource: Resource, obj: Obj) -> None:
+    """Refuses an object that does not say what it is with a 400: custom ones, and what is applied."""
+    for field, word in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if not obj.get(field):
+            why = f"the object provided is unrecognized (must be of type {resource.kind}): Object '{word}' is missing"
+            raise errors.bad_request(f"{why}; write {field}: {getattr(resource, _SAID[field])}", field)
+
+
+_SAID = {"kind": "kind", "apiVersion": "api_version"}
 
 
 def _another_kind(resource: Resource, obj: Obj) -> errors.StatusError:
