@@ -37,6 +37,7 @@ BAD_POLICIES: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown name": (validation(expression="nosuch == 1"), "spec.validations[0].expression", "undeclared reference to 'nosuch'"),
     "not a bool": (validation(expression="'text'"), "spec.validations[0].expression", "must evaluate to bool"),
     "message not a string": (validation(messageExpression="1"), "spec.validations[0].messageExpression", "must evaluate to string"),
+    "reason of another layer": (validation(reason="Unauthorized"), "spec.validations[0].reason", "Unsupported value"),
     "unknown reason": (validation(reason="Whim"), "spec.validations[0].reason", "Unsupported value"),
     "params without a kind": (validation(expression="params.a == 1"), "spec.validations[0].expression", "undeclared reference to 'params'"),
     "bad variable": ({"variables": [{"name": "a", "expression": "nosuch"}]}, "spec.variables[0].expression", "undeclared reference to 'nosuch'"),

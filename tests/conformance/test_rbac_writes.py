@@ -130,7 +130,6 @@ def test_a_rule_is_for_resources_or_for_paths(http: Http) -> None:
 
 
 BAD_BINDINGS: dict[str, tuple[dict[str, Any], str]] = {
-    "account without namespace": ({"subjects": [{"kind": "ServiceAccount", "name": "a"}]}, "subjects[0].namespace"),
     "unknown kind of subject": ({"subjects": [{"kind": "Robot", "name": "a"}]}, "subjects[0].kind"),
     "user of another group": ({"subjects": [{"kind": "User", "name": "a", "apiGroup": "x.y"}]}, "subjects[0].apiGroup"),
     "subject without a name": ({"subjects": [{"kind": "User", "name": ""}]}, "subjects[0].name"),
@@ -182,3 +181,28 @@ def test_aggregation_is_for_administrators(http_as: As, grant: Grants) -> None:
     body = {"metadata": {"name": unique("conformance")}, "aggregationRule": selector}
     refused = http_as(user).post(f"{RBAC}/clusterroles", body).fails(403, "Forbidden")
     assert "must have cluster-admin privileges to use the aggregationRule" in refused["message"]
+
+
+def test_a_service_account_of_a_bindings_own_namespace(http: Http, http_as: As, namespace: str) -> None:
+    """It needs no namespace of its own there, and where a binding is of no namespace it does."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    reader = {"rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]}
+    http.post(f"{rbac}/namespaces/{namespace}/roles", {"metadata": {"name": "reader"}, **reader}).expect(201)
+    ref: dict[str, Any] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    body: dict[str, Any] = {
+        "metadata": {"name": "b"},
+        "roleRef": ref,
+        "subjects": [{"kind": "ServiceAccount", "name": "a"}],
+    }
+    http.post(f"{rbac}/namespaces/{namespace}/rolebindings", body).expect(201)
+    account = http_as(f"system:serviceaccount:{namespace}:a", ["system:authenticated"])
+    account.get(f"/api/v1/namespaces/{namespace}/configmaps").expect(200)
+    http_as("system:serviceaccount::a", ["system:authenticated"]).get(
+        f"/api/v1/namespaces/{namespace}/configmaps"
+    ).fails(403, "Forbidden")
+    wide = {**body, "metadata": {"generateName": "conformance-"}, "roleRef": {**ref, "kind": "ClusterRole"}}
+    refused = http.post(f"{rbac}/clusterrolebindings", wide).fails(422, "Invalid")
+    assert causes(refused) == {"subjects[0].namespace": "Required value"}
+    misnamed = {**body, "metadata": {"name": "c"}, "subjects": [{"kind": "ServiceAccount", "name": "a b"}]}
+    refused = http.post(f"{rbac}/namespaces/{namespace}/rolebindings", misnamed).fails(422, "Invalid")
+    assert "lowercase RFC 1123 subdomain" in causes(refused)["subjects[0].name"]

@@ -8,6 +8,8 @@ from typing import Any
 
 from starlink.apiserver.access.rbac import GROUP, quoted
 from starlink.apiserver.errors import Cause
+from starlink.apiserver.schema.causes import invalid
+from starlink.apiserver.schema.formats import subdomain_faults
 
 Obj = dict[str, Any]
 
@@ -56,7 +58,7 @@ def _rule_causes(rule: Obj, field: str, *, namespaced: bool) -> Iterator[Cause]:
 def check_role_binding(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
     """Why a RoleBinding is refused."""
     for place, subject in enumerate(obj.get("subjects") or ()):
-        yield from _subject_causes(subject, f"subjects[{place}]")
+        yield from _subject_causes(subject, f"subjects[{place}]", namespaced=True)
 
 
 def check_cluster_role_binding(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
@@ -65,16 +67,21 @@ def check_cluster_role_binding(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
     if kind != "ClusterRole":
         yield _unsupported("roleRef.kind", kind, "ClusterRole")
     for place, subject in enumerate(obj.get("subjects") or ()):
-        yield from _subject_causes(subject, f"subjects[{place}]")
+        yield from _subject_causes(subject, f"subjects[{place}]", namespaced=False)
 
 
-def _subject_causes(subject: Obj, field: str) -> Iterator[Cause]:
+def _subject_causes(subject: Obj, field: str, *, namespaced: bool) -> Iterator[Cause]:
+    """`namespaced`: of a binding in a namespace, to which a ServiceAccount belongs that names none."""
     kind, group = subject.get("kind"), subject.get("apiGroup") or ""
     wanted = _SUBJECT_GROUPS.get(kind or "")
     if wanted is not None and group != wanted:
         yield _unsupported(f"{field}.apiGroup", group, wanted)
-    if kind == "ServiceAccount" and not subject.get("namespace"):
+    if kind != "ServiceAccount":
+        return
+    if not subject.get("namespace") and not namespaced:
         yield _required(f"{field}.namespace", "")
+    if name := subject.get("name") or "":
+        yield from (invalid(f"{field}.name", name, why) for why in subdomain_faults(name))
 
 
 def _required(field: str, why: str) -> Cause:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from starlink.apiserver import errors
-from starlink.apiserver.writing import json_pointer, nesting, values
+from starlink.apiserver.writing import json_pointer, json_text, nesting, values
 from starlink.apiserver.writing.json_pointer import Holder, Misfit
 
 MAX_OPERATIONS = 10_000
@@ -48,6 +48,26 @@ def apply(obj: Obj, patch: Any) -> Obj:
     if not isinstance(patching.document, dict):
         raise _unfit("it leaves a list, and not an object")
     return nesting.checked(patching.document, "the patched object")
+
+
+def with_texts(patch: Any, body: bytes) -> Any:
+    """The patch that was read from a body, with the text of each value that is tested beside it."""
+    if not isinstance(patch, list) or not any(isinstance(op, dict) and op.get("op") == "test" for op in patch):
+        return patch
+    try:
+        texts = _texts.decode(body)
+    except msgspec.ValidationError:  # what is no operation is refused when the patch is applied
+        return patch
+    return [
+        {**op, _TEXT: bytes(text["value"])}
+        if isinstance(op, dict) and isinstance(text, dict) and op.get("op") == "test" and "value" in text
+        else op
+        for op, text in zip(patch, texts, strict=True)
+    ]
+
+
+_TEXT = "text of value"
+_texts = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 
 
 def uses_stored(patch: Any) -> bool:
@@ -92,6 +112,7 @@ class _Patching:
 
     def __init__(self, document: Holder) -> None:
         self.document = document
+        self._changed = False
         self._copied = 0
         self._values = 0
         self._moved = 0
@@ -112,6 +133,7 @@ class _Patching:
                 self._test(operation)
             case kind:
                 raise Misfit(f'Unexpected kind: "{kind}"' if kind else "operation missing op field")
+        self._changed = self._changed or operation["op"] != "test"
 
     def _replace(self, operation: Obj) -> None:
         value = _brought(operation)
@@ -137,8 +159,13 @@ class _Patching:
     def _test(self, operation: Obj) -> None:
         path = operation.get("path")
         found = self.document if path == "" else json_pointer.get(*self._place(operation, "path"))
-        if not _is_same(found, operation.get("value")):
+        if not _is_same(found, operation.get("value")) or not self._is_written_so(found, operation):
             raise Misfit(f'testing value "{path}" failed: test failed')
+
+    def _is_written_so(self, found: Any, operation: Obj) -> bool:
+        """Whether a stored value has the text that is tested. What the patch itself has put there has its own text, and
+        is not told from the rest: after a change, values alone count."""
+        return self._changed or _TEXT not in operation or json_text.says(operation[_TEXT], found)
 
     def _place(self, operation: Obj, field: str) -> tuple[Holder, str]:
         """What holds the part that a field of an operation names, and its key there."""

@@ -40,6 +40,8 @@ def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
     """The patched object; `obj` is left as it is. Raises StatusError 400, 413 or 422."""
     if media_type == JSON_PATCH:
         return json_patch.apply(obj, patch)
+    if patch is None and media_type == STRATEGIC:
+        return obj
     if not isinstance(patch, dict):
         raise errors.bad_request(
             f"a merge patch must be a JSON object, not {dump(patch)[:60].decode(errors='replace')}"

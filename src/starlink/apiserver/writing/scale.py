@@ -36,7 +36,7 @@ def read(scale: Scale, obj: Obj) -> Obj:
 
 
 def write(resource: Resource, scale: Scale, obj: Obj, wanted: Obj) -> Obj:
-    """The object with the replicas that the Scale `wanted` asks for, and with what that says of the object itself.
+    """The object with the replicas that the Scale `wanted` asks for, and with the version and UID that it names.
     Raises StatusError 400 or 422."""
     said = _metadata(resource, obj, wanted)
     spec = wanted.get("spec") or {}

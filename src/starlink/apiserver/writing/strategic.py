@@ -23,19 +23,16 @@ def merge(target: Any, patch: Any, schema: Schema) -> Any:
     """The patched value; `schema` is the OpenAPI schema of this place. Raises StatusError 400."""
     if not isinstance(patch, dict):
         return patch
-    if patch.get(_DIRECTIVE) == "replace":
-        return {key: value for key, value in patch.items() if key != _DIRECTIVE}
-    if patch.get(_DIRECTIVE) == "delete":
-        return {}
+    if _DIRECTIVE in patch:
+        return _directed(patch)
     merged = dict(target) if isinstance(target, dict) else {}
-    retained = patch.get(_RETAIN)
-    if isinstance(retained, list):
-        names = {name for name in retained if isinstance(name, str)}
+    if _RETAIN in patch:
+        names = _retained(patch)
         merged = {key: value for key, value in merged.items() if key in names}
     for key, value in patch.items():
         if key.startswith(_DELETE):
             _drop(merged, key.removeprefix(_DELETE), value)
-        elif key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):
+        elif key == _RETAIN or key.startswith(_ORDER):
             continue
         elif value is None:
             merged.pop(key, None)
@@ -43,8 +40,31 @@ def merge(target: Any, patch: Any, schema: Schema) -> Any:
             merged[key] = _merged(merged.get(key), value, _below(schema, key))
     for key, order in patch.items():
         if key.startswith(_ORDER):
-            _sort(merged, key.removeprefix(_ORDER), order, schema)
+            _sort(merged, key.removeprefix(_ORDER), order, patch, schema)
     return merged
+
+
+def _directed(patch: dict[str, Any]) -> dict[str, Any]:
+    """What takes the place of a map by a directive. Raises StatusError 400."""
+    if patch[_DIRECTIVE] == "replace":
+        return {key: value for key, value in patch.items() if key != _DIRECTIVE}
+    if patch[_DIRECTIVE] == "delete":
+        return {}
+    raise _unknown(patch[_DIRECTIVE])
+
+
+def _unknown(directive: Any) -> errors.StatusError:
+    return errors.bad_request(f"unknown patch type: {_shown(directive)} in map; known are replace and delete")
+
+
+def _retained(patch: dict[str, Any]) -> frozenset[str]:
+    """The fields that are kept, which are also all that the patch may set. Raises StatusError 400."""
+    names = patch[_RETAIN]
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        kept = frozenset(names)
+        if all(key in kept for key in patch if key != _RETAIN):
+            return kept
+    raise errors.bad_request(f"invalid patch format of retainKeys: {_RETAIN} lists all fields that the patch sets")
 
 
 def _below(schema: Schema, key: str) -> Schema:
@@ -77,8 +97,8 @@ def _union(old: list[Any], new: list[Any]) -> list[Any]:
 
 def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[Any]:
     """Entries with the same value of `key` are merged, others are added."""
-    if any(isinstance(item, dict) and item == {_DIRECTIVE: "replace"} for item in new):
-        return [item for item in new if item != {_DIRECTIVE: "replace"}]
+    if any(_directive(item) == "replace" for item in new):
+        return [item for item in new if _directive(item) != "replace"]
     merged = list(old)
     places: dict[bytes, list[int]] = {}
     for place, item in enumerate(old):
@@ -88,7 +108,7 @@ def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[An
         if not isinstance(item, dict) or key not in item:
             raise errors.bad_request(f"map: {_shown(item)} does not contain declared merge key: {key}")
         identity = _identity(item[key])
-        if item.get(_DIRECTIVE) == "delete":
+        if _directive(item) == "delete":
             for place in places.pop(identity, ()):
                 merged[place] = _GONE
         elif identity in places:
@@ -98,6 +118,10 @@ def _by_key(old: list[Any], new: list[Any], key: str, schema: Schema) -> list[An
             places[identity] = [len(merged)]
             merged.append(merge({}, item, schema))
     return [item for item in merged if item is not _GONE]
+
+
+def _directive(item: Any) -> Any:
+    return item.get(_DIRECTIVE) if isinstance(item, dict) else None
 
 
 _GONE = object()
@@ -117,10 +141,13 @@ def _drop(merged: dict[str, Any], field: str, gone: Any) -> None:
         merged[field] = [item for item in merged[field] if _identity(item) not in left_out]
 
 
-def _sort(merged: dict[str, Any], field: str, order: Any, schema: Schema) -> None:
-    """Puts what `order` names into that order; what it does not name keeps its place at the end."""
-    items = merged.get(field)
-    if not isinstance(items, list) or not isinstance(order, list):
+def _sort(merged: dict[str, Any], field: str, order: Any, patch: dict[str, Any], schema: Schema) -> None:
+    """Puts what `order` names into that order; what it does not name keeps its place at the end. Raises StatusError 400
+    for an order that lacks what the patch brings."""
+    if not isinstance(order, list):
+        raise errors.bad_request(f"{_ORDER}{field} must be a list")
+    items, brought = merged.get(field), patch.get(field)
+    if not isinstance(items, list):
         return
     key = _below(schema, field).get("x-kubernetes-patch-merge-key")
 
@@ -128,4 +155,7 @@ def _sort(merged: dict[str, Any], field: str, order: Any, schema: Schema) -> Non
         return _identity(item.get(key) if key and isinstance(item, dict) else item)
 
     wanted = {identity(item): place for place, item in reversed(list(enumerate(order)))}
+    for item in brought if isinstance(brought, list) else ():
+        if _directive(item) is None and identity(item) not in wanted:
+            raise errors.bad_request(f"The order in patch list doesn't match $setElementOrder list: {_shown(item)}")
     merged[field] = sorted(items, key=lambda item: wanted.get(identity(item), len(order)))

@@ -225,10 +225,13 @@ def _read_patch(request: Request) -> tuple[Any, options.WriteOptions]:
     """A patch, and how what it makes is to be written: by a copy, a few bytes can make many. Raises StatusError 400."""
     patch = bodies.read_json(request.body)
     wanted = _of_body(options.write_options(request), request, patch)
-    if bodies.media_type(request) == patches.JSON_PATCH and json_patch.uses_stored(patch):
+    if bodies.media_type(request) != patches.JSON_PATCH:
+        return patch, replace(wanted, brought=patch)
+    if json_patch.uses_stored(patch):
         wanted = _weighed(replace(wanted, brought=options.NOTHING), json_patch.MAX_COPIED)
-        return patch, wanted
-    return patch, replace(wanted, brought=patch)
+    else:
+        wanted = replace(wanted, brought=patch)
+    return json_patch.with_texts(patch, request.body), wanted
 
 
 def _weighed(wanted: options.WriteOptions, weight: int) -> options.WriteOptions:
