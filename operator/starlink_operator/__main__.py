@@ -24,9 +24,10 @@ from starlink.api import namespaces
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.meta import ObjectKey
 from starlink.client import reach
+from starlink.client.config import Config
 from starlink.client.errors import BadConfig, ClientError
 from starlink.client.kube import Client
-from starlink.client.rights import Missing, Right
+from starlink.client.rights import Missing, Right, denial
 from starlink.groups import cause
 from starlink_operator import apply, fitness, handlers, rights, telling
 from starlink_operator.fitness import Unfit
@@ -40,6 +41,8 @@ log = logging.getLogger("starlink_operator")
 CONNECTIONS = apply.AT_ONCE + telling.AT_ONCE
 UNFIT = 3
 """The exit status where a person has to change something of the cluster first."""
+SYNC_SECONDS = 2.0
+"""Between two tries to read everything for the first time."""
 KOPF_SECONDS = 3.0
 """In which kopf ends its watches by itself."""
 _NAMES = (
@@ -106,11 +109,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     reconciler = Reconciler(observed, writer, time.monotonic, allow_local=arguments.allow_local_artifacts)
     needed = rights.needed(arguments.server_namespace, lease)
     running = asyncio.create_task(_lead(client, leadership, observed, reconciler, needed, missing))
-    spawned, others = await handlers.spawn(config, observed, stop)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):  # in place of kopf's, which would let the rest run on for a while
-        loop.add_signal_handler(number, stop.set)
-    kopf_running = asyncio.create_task(handlers.run(spawned, others))
+    _heed_signals(stop)
+    kopf_running = asyncio.create_task(_run_kopf(config, client, observed, stop))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((running, kopf_running, stopped), return_when=asyncio.FIRST_COMPLETED)
     over = running.done()
@@ -126,6 +126,18 @@ async def _run(arguments: argparse.Namespace) -> None:
     if over and isinstance(results[0], BaseException):
         raise results[0]
     log.info("stopped")
+
+
+async def _run_kopf(config: Config, client: Client, observed: Observed, stop: asyncio.Event) -> None:
+    await rights.given(client, rights.FOLLOW_POOLS)
+    spawned, others = await handlers.spawn(config, observed, stop)
+    _heed_signals(stop)  # in place of kopf's, which would let the rest run on for a while
+    await handlers.run(spawned, others)
+
+
+def _heed_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _lead(
@@ -165,9 +177,9 @@ async def _sync(observed: Observed) -> None:
             log.info("synced", extra={"tasks": len(observed.tasks.objects), "servers": len(observed.servers.objects)})
             return
         except ClientError as error:
-            if told != (told := str(error)):
+            if told != (told := str(error)) and not denial(error):
                 log.warning("could not sync yet: %s", error)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(SYNC_SECONDS)
 
 
 def _jitter() -> float:

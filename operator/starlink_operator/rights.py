@@ -7,7 +7,7 @@ import msgspec
 
 from starlink.api.kinds import ASSIGNMENT, CRD, EVENT, LEASE, POOL, SERVER, TASK, Kind
 from starlink.api.meta import ObjectKey
-from starlink.client.errors import ClientError
+from starlink.client.errors import ApiError, ClientError
 from starlink.client.kube import Client
 from starlink.client.rights import Missing, Right, shown
 
@@ -23,7 +23,8 @@ def needed(servers: str, lease: ObjectKey) -> Sequence[Right]:
     return [
         *_of(TASK, *_FOLLOWS, "patch"),
         *_of(TASK, "patch", sub="status"),
-        *_of(POOL, *_FOLLOWS, "patch"),
+        *FOLLOW_POOLS,
+        *_of(POOL, "patch"),
         *_of(POOL, "patch", sub="status"),
         *_of(SERVER, *_FOLLOWS, "patch"),
         *_of(SERVER, "patch", sub="status"),
@@ -42,6 +43,10 @@ def _of(kind: Kind, *verbs: str, sub: str = "", namespace: str = "") -> Sequence
     return [Right(verb, kind.group, resource, namespace) for verb in verbs]
 
 
+FOLLOW_POOLS = _of(POOL, *_FOLLOWS)
+"""What kopf needs: it ends the process without."""
+
+
 async def are_there(client: Client, rights: Sequence[Right], missing: Missing) -> bool:
     """Whether all rights are there; tells of those that are missing."""
     try:
@@ -50,6 +55,21 @@ async def are_there(client: Client, rights: Sequence[Right], missing: Missing) -
     except ClientError:  # who may not even ask learns of each right by its refusal
         return False
     return not lacking
+
+
+async def given(client: Client, rights: Sequence[Right]) -> None:
+    """Waits until all these are there."""
+    pause = FIRST_SECONDS
+    while True:
+        try:
+            if not await _lacking(client, rights):
+                return
+        except ApiError:  # who may not even ask tries what it may
+            return
+        except ClientError:
+            pause = FIRST_SECONDS
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_SECONDS)
 
 
 async def look(client: Client, rights: Sequence[Right], missing: Missing) -> None:

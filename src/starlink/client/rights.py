@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlink.client.errors import ClientError, Forbidden
 
@@ -89,28 +89,30 @@ class Missing:
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._told: set[Right] = set()
+        self._lacking: set[Right] = set()
+        self._noted: set[Right] = set()
 
-    def note(self, error: ClientError) -> bool:
-        """Takes note of an error; whether that tells all that there is to it."""
+    def note(self, error: ClientError) -> None:
+        """Takes note of a refusal."""
         found = denial(error)
         if found is None:
-            return False
-        if found.right not in self._told:
-            self._told.add(found.right)
+            return
+        known = self._lacking | self._noted
+        if found.right not in known and replace(found.right, namespace="") not in known:
+            self._noted.add(found.right)
             self._log.error("a right is missing: %s", found, extra={"right": str(found.right)})
-        return True
 
     def tell(self, user: str, rights: Iterable[Right]) -> None:
-        """Tells at once of all that are missing of those that are needed, unless it has just done so; what is no more
-        among them, and is taken away again, is told again."""
-        found = set(rights)
-        if found - self._told:
-            names = sorted(map(str, found))
-            self._log.error("rights are missing: %s may not %s; %s", user, ", ".join(names), remedy(found))
-        elif self._told - found:
-            self._log.info("rights that were missing are there", extra={"rights": sorted(map(str, self._told - found))})
-        self._told = found
+        """Tells at once of all that are missing of those that are needed, where some are new, and of those that have
+        come."""
+        found, before = set(rights), self._lacking
+        self._lacking = found
+        if found - before:
+            names = ", ".join(sorted(map(str, found)))
+            self._log.error("rights are missing: %s may not %s; %s", user, names, remedy(found))
+        elif come := before - found:
+            self._noted.clear()  # should one be taken away again, that is told again
+            self._log.info("rights that were missing are there", extra={"rights": sorted(map(str, come))})
 
 
 def shown(user: str) -> str:

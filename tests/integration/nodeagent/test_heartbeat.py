@@ -13,7 +13,7 @@ from tests.conftest import soon
 from tests.contract.proxy import Proxy
 from tests.integration.operator.conftest import Clock, client_through
 
-from starlink.api.kinds import ASSIGNMENT
+from starlink.api.kinds import ASSIGNMENT, LEASE, NAMESPACE
 from starlink.apiserver.handler import Api
 from starlink.apiserver.http.dispatch import Handle
 from starlink.apiserver.identity.pki import Pki
@@ -131,3 +131,11 @@ def withdrawn() -> dict[str, object]:
     spec = {"server": "s1", "slot": "0", "attempt": 1, "desired": "Stopped", "template": {"command": ["run"]}}
     metadata = {"name": "web-0"}
     return {"apiVersion": ASSIGNMENT.api_version, "kind": ASSIGNMENT.kind, "metadata": metadata, "spec": spec}
+
+
+async def test_the_lease_may_lie_in_another_namespace(client: Client) -> None:
+    await client.create(NAMESPACE, {"metadata": {"name": "edge"}})
+    for moment in (1.0, 2.0):
+        await heartbeat.renew(client, "s1", moment, "edge")
+    lease = await client.get(LEASE, "s1", "edge")
+    assert lease["spec"]["renewTime"].startswith("1970-01-01T00:00:02")

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import json
+import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.conftest import soon
 from tests.integration.conftest import Wire
 
-from starlink.api.kinds import EVENT, LEASE, TASK, Kind
+from starlink.api.kinds import EVENT, LEASE, POOL, TASK, Kind
+from starlink.api.task import Task
+from starlink.client.cache import Cache
 from starlink.client.config import render
-from starlink.client.errors import NotFound
+from starlink.client.errors import AlreadyExists, NotFound
 from starlink.client.kube import Client
 from starlink.client.rights import Right
 from starlink_operator import rights
@@ -119,7 +124,7 @@ async def events(client: Client) -> Any:
 async def test_what_is_missing_is_said_once_and_had_as_soon_as_it_is_given(
     wire: Wire, client: Client, tmp_path: Path
 ) -> None:
-    without = [right for right in NEEDED if right.resource not in ("leases", "tasks/status")]
+    without = [right for right in NEEDED if right.resource not in ("leases", "pools", "tasks/status")]
     await grant(client, without)
     async with operator(wire, tmp_path) as running:
         (told,) = await soon(lambda: running.said("rights are missing"), "it says what is missing")
@@ -132,8 +137,28 @@ async def test_what_is_missing_is_said_once_and_had_as_soon_as_it_is_given(
         await grant(client, [right for right in NEEDED if right not in without], "more")
         await soon(lambda: running.said("rights that were missing are there"), "it has looked again")
         await until(lambda: is_led(client), "it leads")
+        await until(lambda: heard(client), "kopf follows pools")
         assert len(running.said("missing:")) == 1 and before < 20, running.lines()
+        assert running.said("Request attempt") == [] and running.process.returncode is None
+
+
+async def heard(client: Client) -> bool:
+    """Whether a pool that comes is told of."""
+    with contextlib.suppress(AlreadyExists):
+        await client.create(POOL, {"metadata": {"name": "edge"}, "spec": {}})
+    return bool((await client.get(POOL, "edge")).get("status", {}).get("conditions"))
 
 
 async def is_led(client: Client) -> bool:
     return await leader(client) == "t"
+
+
+async def test_a_watch_that_is_refused_is_not_logged_at_each_try(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    refusals: list[Exception] = []
+    async with Client(wire.config(USER, ()), refused=refusals.append) as client:
+        cache = Cache(client, TASK, Task, now=time.monotonic, jitter=lambda: 0.01)
+        following = asyncio.create_task(cache.run())
+        await soon(lambda: len(refusals) > 5, "several tries")
+        following.cancel()
+    assert caplog.text.count("the watch of tasks was refused") == 1

@@ -212,3 +212,17 @@ def test_an_insecure_way_is_warned_of_once(tmp_path: Path, capsys: pytest.Captur
     asked = context(kubeconfig=file)
     assert config_of(asked).insecure and config_of(asked).insecure
     assert capsys.readouterr().err.count("insecure-skip-tls-verify is set for https://one:1") == 1
+
+
+@pytest.mark.parametrize("words", [("agent",), ("server", "add", "s1")])
+def test_the_namespace_of_servers_is_checked_wherever_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    done = run(*words, "--server-namespace", "Bad_One")
+    assert done.exit_code == 2 and "'Bad_One' can't be the name of a namespace" in done.output
+    monkeypatch.setenv("STARLINK_SERVER_NAMESPACE", "also bad")
+    done = run(*words)
+    assert done.exit_code == 2 and "'also bad' can't be the name of a namespace" in done.output
+    monkeypatch.setenv("STARLINK_SERVER_NAMESPACE", "edge")
+    done = run("--data-dir", tmp_path / "data", *words)
+    assert done.exit_code == 1 and "can't be the name" not in done.output, done.output

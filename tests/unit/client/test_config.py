@@ -1,10 +1,13 @@
 """What a kubeconfig says of the way to a cluster, and what is refused of it, in words."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.unit.client.kubeconfigs import SERVER, kubeconfig, plugin
 
 from starlink.client.config import BadConfig, load
@@ -94,3 +97,24 @@ def test_what_cant_be_used_is_named_with_what_would_be_right(
     with pytest.raises(BadConfig, match=said) as told:
         load(file, environment=NONE)
     assert str(file) in str(told.value) and "SECRET" not in str(told.value)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sets(st.sampled_from("abc"), min_size=1), min_size=1, max_size=4), st.sampled_from("abc"))
+def test_the_first_file_that_names_something_decides_it(tmp_path: Path, files: list[set[str]], wanted: str) -> None:
+    paths = []
+    for number, names in enumerate(files):
+        path = tmp_path / str(number)
+        entries = {
+            "clusters": [{"name": name, "cluster": {"server": SERVER}} for name in names],
+            "users": [{"name": name, "user": {"token": f"{name}-{number}"}} for name in names],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in names],
+        }
+        path.write_text(json.dumps(entries))
+        paths.append(path)
+    first = next((number for number, names in enumerate(files) if wanted in names), None)
+    if first is None:
+        with pytest.raises(BadConfig, match=f"contexts has no entry '{wanted}'"):
+            load(*paths, context=wanted, environment=NONE)
+    else:
+        assert load(*paths, context=wanted, environment=NONE).token == f"{wanted}-{first}"
