@@ -76,6 +76,15 @@ def is_running(starlink: Starlink, name: str) -> Callable[[], bool]:
     return lambda: status(starlink, name).get("phase") == "Running"
 
 
+def delete(starlink: Starlink, *names: str) -> None:
+    """Deletes assignments until the agent has forgotten them, and so gives what they took to others."""
+    uids = [starlink.get("assignment", name)["metadata"]["uid"] for name in names]
+    kept = [starlink.data / "agent" / "instances" / uid for uid in uids]
+    assert all(folder.exists() for folder in kept)
+    starlink.cli("delete", "assignment", *names)
+    eventually(lambda: not any(folder.exists() for folder in kept), f"the agent has forgotten {', '.join(names)}")
+
+
 def test_the_server_tells_what_it_has(limited: Starlink) -> None:
     told = limited.get("server", "s1")["status"]
     for amounts in (told["capacity"], told["allocatable"]):
@@ -135,8 +144,7 @@ def test_what_would_overcommit_is_refused_and_what_runs_stays(by_hand: Starlink)
     eventually(is_running(by_hand, "fits"), "what fits runs")
     assert before.items() <= by_hand.processes().items()
 
-    by_hand.cli("delete", "assignment", "older", "fits")
-    eventually(lambda: not by_hand.processes(), "there is room")
+    delete(by_hand, "older", "fits")
     os.kill(by_hand.state["children"]["agent"], signal.SIGKILL)
     by_hand.apply(assignment("later", "exec sleep 100000", **most))
     eventually(is_running(by_hand, "later"), "the later runs")
@@ -152,8 +160,7 @@ def test_a_fixed_port_belongs_to_one(by_hand: Starlink) -> None:
     other = in_phase(by_hand, "other", "Failed")
     assert other["reason"] == "PortTaken" and str(number) in other["message"] and "default/owner" in other["message"]
     assert status(by_hand, "owner")["phase"] == "Running"
-    by_hand.cli("delete", "assignment", "owner")
-    eventually(lambda: not by_hand.processes(), "the owner is gone")
+    delete(by_hand, "owner")
     by_hand.apply(assignment("third", "exec sleep 100000", **port))
     eventually(is_running(by_hand, "third"), "the port is free again")
 

@@ -113,6 +113,8 @@ def test_it_is_renamed_by_the_commands_of_the_refusal(rack: Starlink) -> None:
     try:
         typed(rack, give_up)
         eventually(lambda: "rack1" not in typed(rack, look), "nothing is on rack1 any more")
+        instances = rack.data / "agent" / "instances"
+        eventually(lambda: not [*instances.iterdir()], "its agent has forgotten it")
         typed(rack, stop)
         assert "name: rack1 → rack2" in typed(rack, start).splitlines()
         eventually(lambda: rack.condition("task", "stays", "Ready") == "True", "the task is ready")
