@@ -1,4 +1,7 @@
-"""An API server in this process: over the memory store for the core, with TLS for the wire."""
+"""An API server in this process: over the memory store for the core, with TLS for the wire.
+
+Tests that are marked `on_both` go over the wire to this one and to a real Kubernetes.
+"""
 
 import datetime
 import functools
@@ -11,7 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.kube.control_plane import ControlPlane
+from tests.kube.installed import clear
+from tests.turns import KUBERNETES
 
+from starlink.api.kinds import Kind
 from starlink.apiserver import bootstrap, encoding
 from starlink.apiserver.__main__ import version
 from starlink.apiserver.access import roles
@@ -32,6 +39,15 @@ from starlink.store.memory import MemoryStore
 
 ADMIN = User("admin", ("system:masters",))
 TASKS = "/apis/starlink.dev/v1alpha1/namespaces/default/tasks"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on_both: asks StarLink's API server and a real Kubernetes over the wire")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("on_both"):
+        metafunc.parametrize("elsewhere", ("starlink", KUBERNETES), indirect=True)
 
 
 def agent(server: str) -> User:
@@ -82,6 +98,11 @@ class Core:
 def task(name: str, **spec: Any) -> dict[str, Any]:
     spec.setdefault("template", {"command": ["run"]})
     return {"apiVersion": "starlink.dev/v1alpha1", "kind": "Task", "metadata": {"name": name}, "spec": spec}
+
+
+def obj_of(kind: Kind, name: str, **parts: Any) -> dict[str, Any]:
+    """An object of a kind, cluster-scoped or of the namespace of the request's path."""
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, **parts}
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +162,20 @@ class Wire:
 
 
 @pytest.fixture
-async def wire(api: Api, pki: Pki) -> AsyncIterator[Wire]:
+def elsewhere(request: pytest.FixtureRequest) -> ControlPlane | None:
+    """The Kubernetes that the test asks in place of the API server in this process."""
+    asked = getattr(request, "param", "") == KUBERNETES
+    return request.getfixturevalue("starlink_on_kubernetes") if asked else None
+
+
+@pytest.fixture
+async def wire(api: Api, pki: Pki, elsewhere: ControlPlane | None) -> AsyncIterator[Wire]:
+    if elsewhere is not None:
+        there = Wire(elsewhere.port, elsewhere.pki)
+        yield there
+        async with Client(there.config()) as client:
+            await clear(client)
+        return
     certificate, key = pki.server(["127.0.0.1"])
     tokens = TokenIssuer(pki.token_key)
     server = HttpServer(api.handle, Authenticator(tokens, encoding.finder(api.store), time.time), precheck=api.precheck)

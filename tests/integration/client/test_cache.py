@@ -13,9 +13,11 @@ from tests.integration.conftest import Wire, task
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
+from starlink.apiserver.handler import Api
 from starlink.client.cache import Cache, Change
 from starlink.client.kube import Client
 
+pytestmark = pytest.mark.on_both
 KEY = ObjectKey("default", "web")
 
 
@@ -61,6 +63,22 @@ async def test_what_it_missed_it_learns_from_a_list(client: Client, cache: Cache
     cache._objects.clear()  # as if the watch had been dead
     await cache.refresh()
     assert KEY in cache.objects and len(told) == 1
+
+
+async def test_what_is_too_old_to_resume_is_listed_anew(api: Api, client: Client) -> None:
+    """As after a long time away: the server has forgotten what came since."""
+    cache = Cache(client, TASK, Task, now=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+    await client.create(TASK, task("web"), "default")
+    await cache.refresh()
+    await client.delete(TASK, "web", "default")
+    await client.create(TASK, task("other"), "default")
+    api.store._state.history.start_at(cache.resource_version)  # type: ignore[attr-defined]
+    cache._resource_version = "1"
+    running = asyncio.create_task(cache.run())
+    await soon(lambda: list(cache.objects) == [ObjectKey("default", "other")], "what came since is known")
+    assert cache.lists == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_an_object_that_cannot_be_read_stalls_nothing(client: Client, cache: Cache[Task]) -> None:

@@ -95,6 +95,7 @@ async def _clear(journal: Journal) -> None:
                     os.kill(pid, 9)
 
 
+@pytest.mark.on_both
 async def test_heartbeats_get_through_while_a_hundred_stop(site: Site) -> None:
     names = [f"many-{number}" for number in range(MANY)]
     await asyncio.gather(*(site.client.create(ASSIGNMENT, assignment(name), "default") for name in names))
@@ -171,6 +172,7 @@ async def test_what_an_earlier_agent_started_of_it_is_ended(host: Host) -> None:
     assert await host.processes.members(Marker(f"{known.uid}/{known.run}", known.user.uid), None) == []
 
 
+@pytest.mark.on_both
 async def test_it_answers_at_once_when_its_instances_are_called_unknown(site: Site) -> None:
     await site.client.create(ASSIGNMENT, assignment("well"), "default")
     await site.client.create(ASSIGNMENT, assignment("gone", command=["false"], restart={"policy": "Never"}), "default")
@@ -189,6 +191,7 @@ async def test_it_answers_at_once_when_its_instances_are_called_unknown(site: Si
             assert after[name].get(field) == before[name].get(field)
 
 
+@pytest.mark.on_both
 async def test_nothing_is_remembered_of_what_was_stopped_before_it_started(site: Site) -> None:
     names = [f"unstarted-{number}" for number in range(10)]
     for name in names:
@@ -253,6 +256,7 @@ async def test_what_a_file_artifact_holds_is_told_by_name_and_not_started(site: 
     assert found == {f"{name}-{number}": reason for name, (_, reason) in wanted.items() for number in range(3)}
 
 
+@pytest.mark.on_both
 async def test_which_task_an_instance_is_of_is_learned_where_an_earlier_agent_wrote_its_name(
     client: Client, host: Host, tmp_path: Path
 ) -> None:

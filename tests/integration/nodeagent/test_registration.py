@@ -7,7 +7,7 @@ import click
 import msgspec
 import pytest
 from tests.integration.apiserver.test_revocation import acting, add_account, token_of
-from tests.integration.conftest import Wire
+from tests.integration.conftest import Wire, obj_of
 
 from starlink.api.kinds import EVENT, POOL, SERVER
 from starlink.api.meta import ObjectKey
@@ -21,11 +21,12 @@ from starlink_nodeagent.reporter import Reporter
 
 @pytest.fixture
 async def gold(client: Client) -> str:
-    await client.create(POOL, {"metadata": {"name": "gold"}, "spec": {}})
+    await client.create(POOL, obj_of(POOL, "gold", spec={}))
     return "gold"
 
 
 PLAIN = "starlink {}".format
+on_both = pytest.mark.on_both
 
 
 async def joined(wire: Wire, client: Client, folder: Path, name: str = "s2") -> dict[str, Any]:
@@ -36,6 +37,7 @@ async def joined(wire: Wire, client: Client, folder: Path, name: str = "s2") -> 
     return await client.get(SERVER, name)
 
 
+@on_both
 async def test_an_agent_adopts_what_was_added(wire: Wire, client: Client, gold: str, tmp_path: Path) -> None:
     await adding._add(client, "s2", gold, {"zone": "hall-2"}, PLAIN)
     found = await joined(wire, client, tmp_path)
@@ -46,11 +48,13 @@ async def test_an_agent_adopts_what_was_added(wire: Wire, client: Client, gold: 
     assert found["status"]["machineID"]
 
 
+@on_both
 async def test_an_agent_registers_where_nobody_was(wire: Wire, client: Client, tmp_path: Path) -> None:
     found = await joined(wire, client, tmp_path)
     assert len(found["metadata"]["labels"]) == 3 and not found["spec"].get("pool")
 
 
+@on_both
 async def test_adding_again_changes_nothing(client: Client, gold: str) -> None:
     await adding._add(client, "s2", gold, {"zone": "hall-2"}, PLAIN)
     before = await client.get(SERVER, "s2")
@@ -59,8 +63,9 @@ async def test_adding_again_changes_nothing(client: Client, gold: str) -> None:
     assert await client.get(SERVER, "s2") == before
 
 
+@on_both
 async def test_what_is_otherwise_is_refused_with_the_way(client: Client, gold: str) -> None:
-    await client.create(POOL, {"metadata": {"name": "silver"}, "spec": {}})
+    await client.create(POOL, obj_of(POOL, "silver", spec={}))
     await adding._add(client, "s2", gold, {"zone": "a"}, PLAIN)
     for pool, labels, told in (
         ("silver", {}, "in pool gold; to move it: starlink pool move s2 silver"),
@@ -84,9 +89,10 @@ def test_the_agent_takes_no_label(capsys: pytest.CaptureFixture[str]) -> None:
     assert "starlink server add NAME --label KEY=VALUE" in capsys.readouterr().err
 
 
+@on_both
 async def test_an_agents_own_events_are_taken(wire: Wire, client: Client) -> None:
     await add_account(client, "s2")
-    server = await client.create(SERVER, {"metadata": {"name": "s2"}})
+    server = await client.create(SERVER, obj_of(SERVER, "s2"))
     async with acting(wire, token=await token_of(client, "s2")) as agent:
         reporter = Reporter(agent, "s2", lambda: 1_900_000_000.0)
         await reporter._send_event(

@@ -3,40 +3,42 @@
 import time
 from typing import Any
 
-from tests.integration.conftest import Core
+import msgspec
+import pytest
 
-from starlink.api.kinds import TASK
+from starlink.api.kinds import EVENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.client.kube import Client
 from starlink.planning.plan import RecordEvent
 from starlink_operator.observed import Observed
 from starlink_operator.writer import Writer
 
+pytestmark = pytest.mark.on_both
 KEY = ObjectKey("default", "web")
 
 
-async def told(client: Client, core: Core, *events: RecordEvent) -> list[tuple[Any, ...]]:
+async def told(client: Client, *events: RecordEvent) -> list[tuple[Any, ...]]:
     writer = Writer(client, Observed(client, time.monotonic, time.time, lambda: 1.0), time.time, lambda: True)
     for event in events:
         await writer.write(event)
-    found = await core("GET", "/api/v1/namespaces/default/events")
-    return sorted((one["reason"], one["message"], one["count"]) for one in found.body["items"])
+    found = [msgspec.json.decode(item) for item in (await client.list(EVENT, "default")).items]
+    return sorted((one["reason"], one["message"], one["count"]) for one in found)
 
 
-async def test_a_state_has_one_event_that_says_the_latest(client: Client, core: Core) -> None:
+async def test_a_state_has_one_event_that_says_the_latest(client: Client) -> None:
     def lacks(what: str) -> RecordEvent:
         return RecordEvent(TASK, KEY, "uid", "Warning", "Unplaceable", what, lasting=True)
 
-    assert await told(client, core, lacks("4 lack cpu"), lacks("5 lack cpu"), lacks("5 lack memory")) == [
+    assert await told(client, lacks("4 lack cpu"), lacks("5 lack cpu"), lacks("5 lack memory")) == [
         ("Unplaceable", "5 lack memory", 3)
     ]
 
 
-async def test_each_deed_has_an_event_of_its_own(client: Client, core: Core) -> None:
+async def test_each_deed_has_an_event_of_its_own(client: Client) -> None:
     def placed(what: str) -> RecordEvent:
         return RecordEvent(TASK, KEY, "uid", "Normal", "Placed", what)
 
-    assert await told(client, core, placed("placed 1 on s1"), placed("placed 1 on s2"), placed("placed 1 on s1")) == [
+    assert await told(client, placed("placed 1 on s1"), placed("placed 1 on s2"), placed("placed 1 on s1")) == [
         ("Placed", "placed 1 on s1", 2),
         ("Placed", "placed 1 on s2", 1),
     ]

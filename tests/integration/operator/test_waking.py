@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import soon
-from tests.integration.conftest import Wire
+from tests.integration.conftest import Wire, obj_of
 
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
 from starlink.client.kube import Client
@@ -17,6 +17,7 @@ from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer
 
+pytestmark = pytest.mark.on_both
 ROOM = {"cpu": "4", "memory": "8Gi"}
 
 
@@ -31,8 +32,9 @@ class Site:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
-        labels = {"zone": "a"}
-        await self.client.create(SERVER, {"metadata": {"name": "s1", "labels": labels}, "spec": {}})
+        server = obj_of(SERVER, "s1", spec={})
+        server["metadata"]["labels"] = {"zone": "a"}
+        await self.client.create(SERVER, server)
         told = {"architecture": "amd64", "capacity": ROOM, "allocatable": ROOM, "runtimes": ["Process"]}
         await self.client.patch(SERVER, "s1", {"status": told}, subresource="status")
         await renew(self.client, "s1", time.time())
@@ -58,14 +60,15 @@ class Site:
             await asyncio.sleep(0.05)
 
     async def apply(self, name: str, labels: dict[str, str] | None = None, **spec: Any) -> None:
-        manifest = {"metadata": {"name": name, "labels": labels or {}}, "spec": {**spec, "template": template()}}
+        manifest = obj_of(TASK, name, spec={**spec, "template": template()})
+        manifest["metadata"]["labels"] = labels or {}
         await self.client.create(TASK, manifest, "default")
 
     async def change(self, name: str, **body: Any) -> None:
         await self.client.patch(TASK, name, body, "default")
 
     async def pool(self, name: str, **spec: Any) -> None:
-        await self.client.create(POOL, {"metadata": {"name": name}, "spec": spec})
+        await self.client.create(POOL, obj_of(POOL, name, spec=spec))
         await self.observed.pools.refresh()
 
     def running(self, name: str) -> int:
