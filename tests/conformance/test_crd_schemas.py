@@ -105,7 +105,8 @@ def test_embedded_resources(http: Http, namespace: str, crd: Crds) -> None:
     told = causes(
         http.post(widgets.path(namespace), widgets.obj("b", spec={"template": {"k": 1}})).fails(422, "Invalid")
     )
-    assert told == {"spec.template.apiVersion": "Required value", "spec.template.kind": "Required value"}
+    why = "Required value: must not be empty"
+    assert told == {"spec.template.apiVersion": why, "spec.template.kind": why}
     wrong = {**template, "metadata": {"labels": {"a": "not so"}}}
     told = causes(http.post(widgets.path(namespace), widgets.obj("b", spec={"template": wrong})).fails(422, "Invalid"))
     assert set(told) == {"spec.template.metadata.labels"}

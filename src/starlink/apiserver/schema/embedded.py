@@ -40,7 +40,7 @@ def _check_object(obj: Obj, path: str) -> Iterator[Cause]:
     for field, rule in (("apiVersion", _version_errors), ("kind", _kind_errors)):
         here = f"{path}.{field}"
         if field not in obj:
-            yield causes.required(here)
+            yield causes.required(here, "must not be empty")
         elif not isinstance(obj[field], str):
             yield causes.invalid(here, obj[field], "must be a string")
         elif not obj[field]:
