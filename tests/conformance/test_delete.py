@@ -163,7 +163,8 @@ def test_propagation_policies_that_are_none(http: Http, namespace: str, owner: O
         )
     both = {"propagationPolicy": "Orphan", "orphanDependents": True}
     assert "propagationPolicy" in causes(http.delete(configmaps(namespace, "owner"), both).fails(422, "Invalid"))
-    http.delete(configmaps(namespace, "owner"), "{").fails(400, "BadRequest")
+    assert http.delete(configmaps(namespace, "owner"), "{").status in (400, 500)  # the real server fails at it
+    assert not gone(http, configmaps(namespace, "owner"))
 
 
 def test_delete_collection(http: Http, namespace: str) -> None:
@@ -190,6 +191,10 @@ def test_delete_collection_marks_what_is_held(http: Http, namespace: str, crd: C
     assert gone(http, widgets.path(namespace, "a"))
 
 
+def is_marked(http: Http, path: str) -> bool:
+    return "deletionTimestamp" in http.get(path).expect(200)["metadata"]
+
+
 def test_namespaces_end_with_all_that_is_in_them(http: Http, crd: Crds, controllers: None) -> None:
     widgets = crd()
     namespace = http.post("/api/v1/namespaces", {"metadata": {"generateName": "conformance-"}}).expect(201)["metadata"][
@@ -211,7 +216,7 @@ def test_namespaces_end_with_all_that_is_in_them(http: Http, crd: Crds, controll
     assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
     assert cause["message"] == f"namespace {namespace} is being terminated"
     eventually(lambda: gone(http, widgets.path(namespace, "b")), "the contents gone", SECONDS)
-    assert http.get(configmaps(namespace, "a")).expect(200)["metadata"]["deletionTimestamp"]
+    eventually(lambda: is_marked(http, configmaps(namespace, "a")), "what is held marked", SECONDS)  # in any order
     assert http.get(path).expect(200)["status"]["phase"] == "Terminating"
     release(http, configmaps(namespace, "a"))
     eventually(lambda: gone(http, path), "the namespace gone", SECONDS)
