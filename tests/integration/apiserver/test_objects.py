@@ -36,7 +36,9 @@ async def test_refusals_say_what_and_where(core: Core) -> None:
     )
     bad = await core("POST", TASKS, task("Web_1", replicas=-1))
     assert (bad.status, bad.body["reason"]) == (422, "Invalid")
-    assert {cause["field"] for cause in bad.body["details"]["causes"]} == {"metadata.name", "spec.replicas"}
+    assert {cause["field"] for cause in bad.body["details"]["causes"]} == {
+        "metadata.name", "spec.replicas", ".spec.replicas",
+    }  # fmt: skip
     elsewhere = await core("POST", TASKS.replace("default", "nowhere"), task("web"))
     assert elsewhere.body["message"] == 'namespaces "nowhere" not found'
     for body, status in ((b"{", 400), (b"[]", 400), (b"\xff", 400), (task("a") | {"kind": "Pool"}, 422)):
