@@ -21,7 +21,7 @@ from tests.kube.installed import install
 from tests.meter import Metered
 from tests.reader import Reader
 from tests.shared import Shared
-from tests.tools import KUBECTL
+from tests.tools import IN_CI, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL
 from tests.turns import Turns, asks_kubernetes
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
@@ -49,9 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(Metered())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What asks Kubernetes comes first, then what takes longest, so that no worker is left alone with it in the end: by
-    the durations that are kept, and files that have none before the quick ones."""
+    the durations that are kept, and files that have none before the quick ones. What asks a Kubernetes that is not
+    there is left out, unless nothing may be missing."""
+    if _without_kubernetes():
+        config.hook.pytest_deselected(items=[item for item in items if asks_kubernetes(item.nodeid)])
+        items[:] = [item for item in items if not asks_kubernetes(item.nodeid)]
     took = durations.kept()
 
     def turn(item: pytest.Item) -> tuple[bool, float]:
@@ -60,6 +64,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return not asks_kubernetes(item.nodeid), -seconds
 
     items.sort(key=turn)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _without_kubernetes():
+        wanted = KUBE_APISERVER.wanted
+        terminalreporter.write_line(f"tests that ask a real Kubernetes are left out: it must be {wanted}")
+
+
+def _without_kubernetes() -> bool:
+    return not IN_CI and not (KUBE_APISERVER.find() and KUBE_CONTROLLER_MANAGER.find())
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
