@@ -95,6 +95,7 @@ class Channel(asyncio.BufferedProtocol, ABC):
         self.closing = True
         self._out.clear()
         self.lost()
+        self.session.release()
         if not channels.open:
             channels.empty.set()
 

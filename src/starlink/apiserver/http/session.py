@@ -49,7 +49,7 @@ class TlsSession:
     )
 
     def __init__(self, context: SSL.Context, room: Any) -> None:
-        self._ssl = SSL.Connection(context, None)
+        self._ssl: Any = SSL.Connection(context, None)
         self._ssl.set_accept_state()
         self._handle, self._into, self._from = self._ssl._ssl, self._ssl._into_ssl, self._ssl._from_ssl
         self._room, self._view = room, ffi.buffer(room)
@@ -145,6 +145,12 @@ class TlsSession:
         except SSL.Error:
             return b""
         return self.output()
+
+    def release(self) -> None:
+        """Gives back what OpenSSL holds, some 40 KB, when the connection is gone: the collector of cycles, which would
+        find the connection in the end, does not know how much that is. Nothing but `peer` may be asked after it."""
+        self._peer = self.peer
+        self._ssl = self._handle = self._into = self._from = None
 
     @property
     def peer(self) -> bytes:
