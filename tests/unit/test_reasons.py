@@ -21,8 +21,10 @@ PHASES = {"Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", 
 NO_REASONS = {
     *("Ready", "Reconciling", "Stalled", "Scheduled", "Available", "InstanceFailure", "QuotaAvailable"),  # conditions
     *("True", "False", "Unknown", "Normal", "Warning", "Degraded", "Status"),  # what they and objects say
-    *("Event", "Instance", "Task"),  # kinds
+    *("Event", "Instance", "SelfSubjectAccessReview", "SelfSubjectReview", "Task"),  # kinds
     *(
+        "All",
+        "Authorization",
         "NoExecute",
         "DoNotSchedule",
         "Never",

@@ -143,7 +143,7 @@ def test_what_is_no_task(kind: Kind, status: dict[str, Any], state: str) -> None
 def test_what_is_being_deleted_has_failed() -> None:
     obj = {"metadata": {"name": "x", "deletionTimestamp": "2026-11-30T00:00:00Z", "finalizers": ["a/b"]}}
     found = outcome(CONFIG_MAP, obj)
-    assert found.state == "failed" and found.words.startswith("it is being deleted, held by a/b; applying it does not")
+    assert found.state == "failed" and found.words.startswith("it is being deleted: held by a/b; applying it does not")
 
 
 class Terminal(io.StringIO):

@@ -38,7 +38,8 @@ def test_subjects_get_their_group() -> None:
 
 def test_subjects() -> None:
     homeless = {"subjects": [{"kind": "ServiceAccount", "name": "a"}], "roleRef": {"kind": "ClusterRole", "name": "a"}}
-    assert [cause.field for cause in rbac_kinds.check_role_binding(homeless, None)] == ["subjects[0].namespace"]
+    assert [cause.field for cause in rbac_kinds.check_cluster_role_binding(homeless, None)] == ["subjects[0].namespace"]
+    assert not list(rbac_kinds.check_role_binding(homeless, None)), "it is of the binding's namespace"
     foreign = {"subjects": [{"kind": "User", "name": "a", "apiGroup": "x"}], "roleRef": {"kind": "Role", "name": "a"}}
     (cause,) = rbac_kinds.check_role_binding(foreign, None)
     assert cause.field == "subjects[0].apiGroup" and 'supported values: "rbac.authorization.k8s.io"' in cause.message
