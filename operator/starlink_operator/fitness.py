@@ -11,13 +11,13 @@ from typing import TypeVar
 import msgspec
 
 from starlink.api import schema
-from starlink.api.kinds import CRD, LEASE
+from starlink.api.kinds import CRD, LEASE, NAMESPACE, Kind
 from starlink.api.labels import LEADER_LABEL
 from starlink.api.lease import Lease
-from starlink.api.meta import ObjectKey
+from starlink.api.meta import Object, ObjectKey
 from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
-from starlink_operator.leadership import LEASE_SECONDS
+from starlink_operator.leadership import DEFAULT, LEASE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,24 @@ def rival(lease: Lease, own: ObjectKey) -> str:
 
 
 async def _leaders(client: Client, own: ObjectKey) -> list[Lease]:
-    """The Leases that other leaders hold."""
-    found = await _asked(lambda: client.list(LEASE, label_selector=f"{LEADER_LABEL}=true"))
-    leases = [msgspec.json.decode(item, type=Lease) for item in found.items] if found is not None else []
-    return [lease for lease in leases if lease.key != own and lease.spec.holder_identity]
+    """The Leases that other leaders hold.
+
+    Who may write Leases in a namespace of his own, as an agent may and many a user, must not stop the operator by one
+    that says that it is a leader's. So a Lease counts in the usual namespace, in the operator's own, and in those which
+    an administrator has labelled.
+    """
+    leases = [msgspec.json.decode(item, type=Lease) for item in await _labelled(client, LEASE)]
+    rivals = [lease for lease in leases if lease.key != own and lease.spec.holder_identity]
+    if not rivals:
+        return []
+    homes = [msgspec.json.decode(item, type=Object).metadata.name for item in await _labelled(client, NAMESPACE)]
+    return [lease for lease in rivals if lease.key.namespace in (DEFAULT.namespace, own.namespace, *homes)]
+
+
+async def _labelled(client: Client, kind: Kind) -> Sequence[msgspec.Raw]:
+    """The objects of a kind that are labelled as a leader's; none where one may not look."""
+    found = await _asked(lambda: client.list(kind, label_selector=f"{LEADER_LABEL}=true"))
+    return found.items if found is not None else ()
 
 
 async def _asked(ask: Callable[[], Awaitable[T]]) -> T | None:

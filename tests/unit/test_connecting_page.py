@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.tools import KUBECTL
 
 from starlink.api import schema
-from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.labels import LEADER_LABEL, SERVER_NAMESPACE
 from starlink.client.config import load
 from starlink.client.proxy import Proxy
 from starlink.client.rights import Right
@@ -20,7 +20,7 @@ from starlink_operator.leadership import DEFAULT
 
 PAGE = (ROOT / "docs" / "connecting.md").read_text()
 KUBECONFIG, ROLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = re.findall(r"^    (kubectl .*)$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^    (kubectl config .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
@@ -58,6 +58,10 @@ def test_the_commands_write_what_is_read(kubeconfig: Path) -> None:
     lab, far = load(kubeconfig, environment={}), load(kubeconfig, context="far", environment={})
     assert lab.server_name == "kubernetes" and lab.plugin is not None and lab.plugin.command == "my-login"
     assert far.proxy == Proxy("http://proxy.example.com:3128")
+
+
+def test_the_namespace_of_a_lease_elsewhere_is_labelled_as_the_operator_looks_for_it() -> None:
+    assert re.findall(r"^    kubectl label namespace \S+ (.*)$", PAGE, re.MULTILINE) == [f"{LEADER_LABEL}=true"]
 
 
 def test_the_roles_give_what_the_operator_needs_and_no_more() -> None:

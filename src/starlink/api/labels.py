@@ -23,7 +23,8 @@ GONE_ANNOTATION = "starlink.dev/gone"
 the storm brake says, and it gets no work until the annotation is taken away."""
 
 LEADER_LABEL = "starlink.dev/leader"
-"""On the Lease that a leading operator holds, so that another StarLink in the cluster finds it."""
+"""`true` on the Lease that a leading operator holds, so that another StarLink in the cluster finds it; and on its
+namespace, which only an administrator labels, where that is not the usual one."""
 
 SERVER_NAMESPACE = "starlink-servers"
 """Where the agents' Leases and ServiceAccounts lie."""

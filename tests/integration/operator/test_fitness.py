@@ -70,10 +70,11 @@ async def test_who_may_not_look_goes_on(wire: Wire) -> None:
         assert await fitness.demand_alone(client, DEFAULT, time.monotonic) == []
 
 
-async def held(client: Client, key: ObjectKey, holder: str = "another") -> None:
-    """A Lease as a leader holds it."""
+async def held(client: Client, key: ObjectKey, holder: str = "another", *, labelled: bool = True) -> None:
+    """A Lease as a leader holds it, in a namespace that an administrator has labelled, or not."""
+    labels = {LEADER_LABEL: "true"} if labelled else {}
     with contextlib.suppress(AlreadyExists):
-        await client.create(NAMESPACE, {"metadata": {"name": key.namespace}})
+        await client.create(NAMESPACE, {"metadata": {"name": key.namespace, "labels": labels}})
     lease = {"metadata": {"name": key.name, "labels": {LEADER_LABEL: "true"}}, "spec": {"holderIdentity": holder}}
     await client.create(LEASE, lease, key.namespace)
 
@@ -98,6 +99,12 @@ async def test_another_starlink_that_leads_is_told_with_the_ways_out(client: Cli
         with pytest.raises(Unfit, match=r"another StarLink leads.* Lease is team/other, held by another") as told:
             await fitness.demand_alone(client, DEFAULT, time.monotonic)
     assert "--lease-namespace team --lease-name other" in str(told.value)
+
+
+async def test_a_lease_of_whoever_may_write_one_somewhere_stops_no_operator(client: Client) -> None:
+    await held(client, OTHER, labelled=False)
+    async with renewed(client, OTHER):
+        assert await fitness.demand_alone(client, DEFAULT, time.monotonic) == []
 
 
 async def test_a_lease_that_nobody_renews_is_waited_for_once(client: Client) -> None:
