@@ -84,6 +84,7 @@ class AgentSite:
                 [
                     sys.executable, "-m", "starlink_nodeagent", "--kubeconfig", str(self._kubeconfig), "--name", self.name,
                     "--data-dir", str(self.data), "--artifact-dir", str(self.artifacts), "--address", "127.0.0.1",
+                    "--cache-size", "1Gi",  # a tenth of so small a disk would hold next to nothing
                 ],
                 stdout=log, stderr=log, env={**os.environ, **self.environment},
             )  # fmt: skip

@@ -178,8 +178,8 @@ async def test_logs_keep_to_their_bounds_where_nothing_can_be_copied(site: Agent
     uid = await site.create("talks", "while :; do head -c 20000 /dev/zero; sleep 0.05; done", logs={"maxSize": "64Ki"})
     await site.until("talks", phase="Running")
     folder = site.data / "instances" / uid / "logs"
-    site.disk.fill()
     await soon(lambda: (folder / "current.log").stat().st_size > 0, "it has said something", WAIT)
+    site.disk.fill()
     site.disk.free()
     await soon(lambda: (folder / "1.log").exists(), "it was rotated", WAIT)
     assert (folder / "1.log").stat().st_size <= 64 * 1024 * 5 / 4
