@@ -18,6 +18,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 MERGE = "application/merge-patch+json"
 Obj = dict[str, Any]
+POOL: Obj = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Pool", "spec": {}}
 
 
 def maps(namespace: str = "team") -> str:
@@ -107,7 +108,7 @@ async def test_an_owner_elsewhere_is_none_and_is_told(api: Api) -> None:
     good = await made(api, maps(), "good")
     await made(api, maps(), "one", refers(foreign))
     await made(api, maps(), "two", refers(foreign), refers(good))
-    await made(api, POOLS, "pool", refers(good), spec={})
+    await made(api, POOLS, "pool", refers(good), **POOL)
     await collected(api)
     assert not await there(api, f"{maps()}/one")
     assert (await ask(api, "GET", f"{maps()}/two"))[1]["metadata"]["ownerReferences"] == [refers(good)]
@@ -123,7 +124,7 @@ async def test_an_owner_elsewhere_is_none_and_is_told(api: Api) -> None:
 
 @pytest.mark.parametrize("propagation", ["Foreground", "Orphan"])
 async def test_a_stranger_neither_holds_an_object_nor_goes_with_it(api: Api, propagation: str) -> None:
-    pool = await made(api, POOLS, "pool", spec={})
+    pool = await made(api, POOLS, "pool", **POOL)
     secret = await made(api, "/api/v1/namespaces/other/secrets", "s")
     for number, owner in enumerate(
         (
@@ -140,7 +141,7 @@ async def test_a_stranger_neither_holds_an_object_nor_goes_with_it(api: Api, pro
 
 
 async def test_who_may_not_hold_an_owner_may_not_say_that_it_is_held(api: Api) -> None:
-    pool = await made(api, POOLS, "pool", spec={})
+    pool = await made(api, POOLS, "pool", **POOL)
     blocking = refers(pool, blockOwnerDeletion=True)
     status, told = await ask(api, "POST", maps(), {"metadata": {"name": "m", "ownerReferences": [blocking]}}, EVE)
     assert status == 403 and "cannot set blockOwnerDeletion" in told["message"]

@@ -193,7 +193,7 @@ async def test_lists_are_merged_as_before(api: Api) -> None:
     await make(api, case.SERVICE_ACCOUNTS, account)
     patch = {
         "secrets": [{"name": "a", "$patch": "delete"}, {"name": "d"}, {"name": "b"}],
-        "$setElementOrder/secrets": [{"name": "d"}, {"name": "c"}],
+        "$setElementOrder/secrets": [{"name": "d"}, {"name": "c"}, {"name": "b"}],
     }
     status, told = await ask(api, send("PATCH", f"{case.SERVICE_ACCOUNTS}/x", patch, STRATEGIC))
     assert status == 200 and [one["name"] for one in told["secrets"]] == ["d", "c", "b"]
