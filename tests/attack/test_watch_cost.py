@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -14,10 +15,11 @@ from tests.integration.apiserver.test_policies import MAPS, config
 from tests.integration.conftest import ADMIN, Core
 
 from starlink.apiserver import encoding
+from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.message import Request, Stream
 from starlink.apiserver.reading import frames, tables, topics
 from starlink.apiserver.reading.frames import Frames, Recent
-from starlink.store.base import Key, Record
+from starlink.store.base import Change, Event, Key, Record
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -200,6 +202,18 @@ def test_what_is_kept_of_events_is_bounded_in_bytes() -> None:
     for number in range(1_000):
         kept.get(number, bytes)
     assert len(kept._kept) == 512
+
+
+def test_a_line_is_not_shown_once_the_kind_is_served_otherwise() -> None:
+    """What an earlier schema had and a later one has not."""
+    lines, before = Frames(), next(iter(builtin_resources()))
+    after = dataclasses.replace(before, since=7)
+    record = Record(Key(before.storage, "default", "a"), 5, b'{"metadata":{"name":"a"}}')
+    assert lines.made(record, "ADDED", before, (), lambda: b"old") == b"old"
+    assert lines.made(record, "ADDED", after, (), lambda: b"new") == b"new"
+    events = [Event(Change.PUT, record, None)] * 2
+    lines._batches.get((5, 5, 2, before.api_version, before.since), lambda: b"old")
+    assert lines.batch(events, after) != b"old"
 
 
 def test_large_lines_of_events_are_not_kept_for_good() -> None:

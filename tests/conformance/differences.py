@@ -8,7 +8,6 @@ KNOWN: dict[str, str] = {
     "test_crd_versions.py::test_stored_versions": "of a stored version that goes it is said why it must stay",
     "test_openapi_v2.py::test_both_media_say_the_same_as_v3": "parameters are not shared in OpenAPI v2",
     "test_openapi_v2.py::test_each_reference_leads_to_a_definition": "parameters are not shared in OpenAPI v2",
-    "test_protobuf.py::test_custom_kinds_have_no_protobuf": "protobuf of a custom kind is a 415 and no broken connection",
 }
 """Why they differ, by the test that holds StarLink's way: `file.py::test`, with its parameters where only some do."""
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.conformance.conftest import TABLE, Crds, Http, causes, obj_of
+import pytest
+from tests.conformance.conftest import OPEN, TABLE, Crds, Http, causes, obj_of
 
 Obj = dict[str, Any]
 NUMBER: Obj = {"type": "integer"}
@@ -97,6 +98,17 @@ def test_replicas_that_no_scale_holds(http: Http, namespace: str, crd: Crds) -> 
         body = widgets.obj("a", spec={"replicas": replicas})
         refused = causes(http.post(widgets.path(namespace), body).fails(422, "Invalid"))
         assert refused[".spec.replicas"] == f"Invalid value: {replicas}: {why}"
+
+
+@pytest.mark.parametrize("spec", [{"of": "text"}, {"of": [1]}])
+def test_no_scale_is_written_into_what_is_no_object(http: Http, namespace: str, crd: Crds, spec: Obj) -> None:
+    widgets = crd(
+        OPEN, subresources={"scale": {"specReplicasPath": ".spec.of.replicas", "statusReplicasPath": ".status.n"}}
+    )
+    http.post(widgets.path(namespace), widgets.obj("a", spec=spec)).expect(201)
+    answer = http.patch(widgets.path(namespace, "a", "scale"), {"spec": {"replicas": 3}})
+    assert answer.status in (422, 500)  # the real server takes the fault upon itself
+    assert http.get(widgets.path(namespace, "a")).expect(200)["spec"] == spec
 
 
 def test_columns(http: Http, namespace: str, crd: Crds) -> None:

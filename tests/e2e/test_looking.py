@@ -149,13 +149,17 @@ def test_a_terminal_gets_marks_and_colour_within_its_width(busy: Starlink) -> No
         for words in (("get", "tasks,assignments"), ("get", "tasks", "-o", "wide"), ("get", "events", "-A"),
                       ("describe", "task", "bad"), ("describe", "server", "s1"), ("server", "list")):  # fmt: skip
             text, code = on_terminal(busy, *words, columns=columns)
-            lines = [
-                line for line in ESCAPE.sub("", text).splitlines() if not line.startswith("columns that do not fit")
-            ]
+            lines = [line for line in ESCAPE.sub("", text).splitlines() if not is_remark(line)]
             assert code == 0 and text != ESCAPE.sub("", text)
             assert max(map(cell_len, lines)) <= columns, "\n".join(lines)
     text, _ = on_terminal(busy, "get", "tasks")
-    assert [line[:5] for line in ESCAPE.sub("", text).splitlines()] == ["  NAM", "✗ bad", "✗ hug", "✓ web"]
+    rows = [line[:5] for line in ESCAPE.sub("", text).splitlines() if not is_remark(line)]
+    assert rows == ["  NAM", "✗ bad", "✗ hug", "✓ web"]
+
+
+def is_remark(line: str) -> bool:
+    """What stands below a table on standard error: a command there is in one piece, to be copied."""
+    return line.startswith("columns that do not fit") or "`starlink" in line
 
 
 def test_who_wants_no_colour_and_has_no_unicode_gets_none(busy: Starlink) -> None:

@@ -12,6 +12,8 @@ Fits = Callable[[str], object]
 """Gives something true for a text that can be read."""
 
 _LONGEST = 40
+_MOST_TERMS = 4
+"""In a text, such as the three of `1 hour, 5 minutes and 3 s`: each term may have two readings, and all are tried."""
 _DIGITS = 15
 _THOUSANDTH = Decimal("0.001")
 _NUMBER = rf"[0-9]{{1,{_DIGITS}}}(?:\.[0-9]{{0,{_DIGITS}}})?|\.[0-9]{{1,{_DIGITS}}}"
@@ -93,9 +95,10 @@ def _plain(value: object) -> str:
 
 def _read(text: str, units: Units) -> list[str]:
     """The text with each word as a unit, in every way that there is; a number without a word stands alone."""
-    terms, end = [], 0
+    terms: list[list[str]] = []
+    end = 0
     while end < len(text):
-        term = _TERM.match(text, end)
+        term = _TERM.match(text, end) if len(terms) < _MOST_TERMS else None
         if term is None or (not term[2] and term[0] != text):
             return []
         terms.append([f"{_number(Decimal(term[1]) * factor)}{unit}" for factor, unit in units.get(term[2].lower(), ())])

@@ -24,11 +24,16 @@ RESOURCES = (CPU, "memory", "ephemeral-storage", "gpu")
 """Those with names of StarLink's own; what else servers report is called DOMAIN/NAME."""
 MOST = 2**61
 """Of what `amount` counts: sums of some of them still are integers of 64 bits."""
+LONGEST = 64
+"""Characters of a quantity: what is longer is none."""
 _IN_BYTES = frozenset({"memory", "ephemeral-storage", "storage"})
 
 
 def _parse(value: Quantity) -> Decimal:
-    match = _FORM.match(str(value))
+    text = str(value)
+    if len(text) > LONGEST:
+        raise ValueError(f"{len(text)} characters are no quantity; write at most {LONGEST}, such as 500m or 256Mi")
+    match = _FORM.match(text)
     if match is None:
         meant = write_such(value, QUANTITIES, _FORM.match)
         right = meant or "write a number with an optional unit, such as 500m or 256Mi"

@@ -127,8 +127,9 @@ class Plan:
     """What to do for one object, in order, and why.
 
     Order: a status that remembers what is about to go (attempt counters, completed slots) before
-    the deletions and releases that lose it; those before creations; a status that only tells
-    before events, both last.
+    the deletions and releases that lose it; doubts, which are of the version that was seen, before all
+    else that writes the same object; deletions before creations; a status that only tells before events,
+    both last.
     """
 
     kind: Kind

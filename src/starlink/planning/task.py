@@ -147,7 +147,7 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     clear = (a for a in observed.active.values() if a not in observed.unclear)
     doubted = doubts((*clear, *observed.lost), health, world.now)
     loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
-    acts = [*removals, *creations, *doubted]
+    acts = [*doubted, *removals, *creations]
     actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
     recheck = decision.recheck_after
     if decision.more and not placement.refusal:
@@ -172,7 +172,7 @@ def releases(assignments: Sequence[Assignment], health: Health) -> list[ReleaseF
 def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
     """The plan for assignments whose task is gone."""
     going = (a for a in assignments if a.metadata.deleting and not unclear(a))
-    actions = (*_stray_actions(assignments, health), *doubts(going, health, now))
+    actions = (*doubts(going, health, now), *_stray_actions(assignments, health))
     return Plan(TASK, key, actions, "the task is gone")
 
 

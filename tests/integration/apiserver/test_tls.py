@@ -58,6 +58,24 @@ async def test_bad_certificates_get_a_status_that_says_why(tmp_path: Path) -> No
                 assert "invalid bearer token" in both.json["message"]
 
 
+async def test_a_certificate_that_openssl_takes_and_nobody_else_is_refused_in_words(tmp_path: Path) -> None:
+    """Of a version that there is not."""
+    async with serving(tmp_path) as server:
+        certificate, key = server.pki.client("jane")
+        der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+        assert der.count(b"\xa0\x03\x02\x01\x02") == 1
+        odd = tmp_path / "odd.crt"
+        odd.write_text(ssl.DER_cert_to_PEM_cert(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")))
+        failures: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["message"]))
+        answer = await server.ask((odd, key))
+        assert (answer.status, answer.json["reason"]) == (401, "Unauthorized")
+        async with server.talk((odd, key)):
+            pass
+        assert (await server.ask(server.pki.client("joe"))).status == 200
+    assert not failures
+
+
 async def test_a_connection_that_is_gone_gives_its_tls_back_at_once(tmp_path: Path) -> None:
     """And not when cycles are collected, which is seldom: it is 40 KB of which the collector does not know."""
 

@@ -32,7 +32,7 @@ SPECS: dict[Kind, Obj] = {
     SERVER: {"pool": "p"},
 }
 CASES = [
-    (TASK, "spec", {"replicas": "three"}), (TASK, "status", {"completedSlots": 7}),
+    (TASK, "spec", {"servers": 7}), (TASK, "status", {"completedSlots": 7}),
     (ASSIGNMENT, "spec", {"template": {"command": 7}}), (ASSIGNMENT, "status", {"phase": []}),
     (POOL, "spec", {"selector": "all"}), (POOL, "status", {"servers": "many"}),
     (SERVER, "spec", {"taints": 7}), (SERVER, "status", {"allocatable": "much"}),

@@ -70,6 +70,9 @@ async def is_refused(api: Api, request: Request, told: str) -> bool:
     assert answer.status < 500 or answer.status in (503, 504), f"{told}: {answer.status} for {request}: {answer.body!r}"
     if answer.status < 400:
         return False
+    if answer.headers["content-type"].startswith("text/plain"):  # of a path that there is not, as the real server
+        assert (answer.status, answer.body) == (404, b"404 page not found\n"), told
+        return True
     status = msgspec.json.decode(answer.body)
     assert (status["kind"], status["code"], status["status"]) == ("Status", answer.status, "Failure"), told
     assert status["message"] and "Traceback" not in status["message"], told

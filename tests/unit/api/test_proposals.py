@@ -14,6 +14,20 @@ IN_T = next(pattern for pattern in MEASURES if "Ti" in pattern)
 IN_TIME = next(pattern for pattern in MEASURES if "ms" in pattern)
 
 
+def test_many_terms_cost_nothing() -> None:
+    """Each may be read in two ways."""
+    tried: list[str] = []
+    assert proposed("1g" * 20, QUANTITIES, tried.append) == []
+    assert len(tried) <= 2
+
+
+@pytest.mark.parametrize("digits", [65, 1_000_000])
+def test_a_text_of_any_length_is_no_quantity_and_not_shown(digits: int) -> None:
+    with pytest.raises(ValueError, match=rf"^{digits} characters are no quantity; write at most 64") as refused:
+        quantity.amount("memory", "9" * digits)
+    assert len(str(refused.value)) < 200
+
+
 @pytest.mark.parametrize(
     ("value", "meant"),
     [

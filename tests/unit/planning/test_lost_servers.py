@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.world import Cluster
 
-from starlink.planning.plan import Action, CreateAssignment, StopAssignment
+from starlink.planning.plan import Action, CreateAssignment, Doubt, StopAssignment
 
 
 def running(cluster: Cluster) -> dict[str, str]:
@@ -61,6 +61,8 @@ def test_a_replacement_is_created_before_the_lost_attempt_is_told() -> None:
     (create,) = (n for n, action in enumerate(plan.actions) if isinstance(action, CreateAssignment))
     (stop,) = (n for n, action in enumerate(plan.actions) if isinstance(action, StopAssignment))
     assert create < stop
+    (doubt,) = (n for n, action in enumerate(plan.actions) if isinstance(action, Doubt))
+    assert doubt < stop, "it is of the version that was seen, which the other write changes"
     assert [event.message for event in cluster.events if event.reason == "ServerLost"] == [
         "web-1e0b285e-1-1 is given up: server s2 was lost, and it has been replaced"
     ]

@@ -238,6 +238,8 @@ class Channel(asyncio.BufferedProtocol, ABC):
             self._encrypt(data[:_PIECE])
 
     def _encrypt(self, data: bytes | memoryview) -> None:
+        if self._transport.is_closing():
+            return
         try:
             encrypted = self.session.encrypt(data)
         except SessionFailed as failure:

@@ -6,8 +6,7 @@ allocations and checks: that halves what TLS costs.
 
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 
 _HANDSHAKE = 0x16
@@ -156,8 +155,8 @@ class TlsSession:
     def peer(self) -> bytes:
         """The client's certificate in DER; b"" when it has shown none."""
         if self._peer is None:
-            certificate = self._ssl.get_peer_certificate(as_cryptography=True)
-            self._peer = certificate.public_bytes(Encoding.DER) if certificate else b""
+            certificate = self._ssl.get_peer_certificate()  # as OpenSSL took it: others may find no sense in it
+            self._peer = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate else b""
         return self._peer
 
 

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from starlink.apiserver.identity.subject import organizations, uid_of
+from starlink.apiserver.identity.subject import MALFORMED, organizations, uid_of
 from starlink.apiserver.message import AUTHENTICATED, User
 
 _KEPT = 4096
@@ -83,7 +83,7 @@ class Authorities:
             authority, fault = _vouching(certificate, self.certificates)
             vouched = (authority, *_period(authority)) if authority else ()
             return _Finding(*_period(certificate), named(certificate), fault or _usage_fault(certificate), *vouched)
-        except ValueError:
+        except MALFORMED:
             return _Finding(-math.inf, math.inf, None, "x509: malformed certificate")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from starlink.api.timestamp import format_time
 from starlink.apiserver import errors
@@ -20,7 +19,7 @@ from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import Cause, StatusError
-from starlink.apiserver.identity.subject import organizations
+from starlink.apiserver.identity.subject import MALFORMED, organizations
 from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.apiserver.schema.formats import is_subdomain
 
@@ -39,7 +38,6 @@ USAGES = (
     "server auth", "signing", "timestamping",
 )  # fmt: skip
 
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _HEAD = "-----BEGIN CERTIFICATE REQUEST-----"
 _SIGNER_PATH = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SIGNER_RULE = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
@@ -91,7 +89,7 @@ def parse(text: str) -> x509.CertificateSigningRequest:
         request = x509.load_pem_x509_csr(pem)
         signed = request.is_signature_valid
         _ = request.subject, list(request.extensions)
-    except _UNREADABLE:
+    except MALFORMED:
         raise ValueError("can't be read as a PKCS#10 request; make one with `openssl req -new`") from None
     if not signed:
         raise ValueError("x509: the request's signature is not that of its key")
@@ -176,7 +174,7 @@ def _certificate(obj: Obj) -> str:
 def _holds_certificates(text: str) -> bool:
     try:
         return bool(x509.load_pem_x509_certificates(base64.b64decode(text, validate=True)))
-    except ValueError:
+    except MALFORMED:
         return False
 
 

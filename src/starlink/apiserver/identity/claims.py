@@ -11,6 +11,7 @@ from cryptography import x509
 
 from starlink.apiserver.identity.authorities import named
 from starlink.apiserver.identity.bootstrap_tokens import is_bootstrap_token
+from starlink.apiserver.identity.subject import MALFORMED
 
 NOBODY = "nobody"
 
@@ -34,7 +35,7 @@ def claimed(authorization: str, certificate: bytes = b"") -> str:
 def _of_certificate(der: bytes) -> str:
     try:
         user = named(x509.load_der_x509_certificate(der))
-    except ValueError:
+    except MALFORMED:
         return NOBODY
     return user.name if user else NOBODY
 

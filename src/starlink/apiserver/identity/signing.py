@@ -18,6 +18,7 @@ from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import certificates, issuing
 from starlink.apiserver.identity.certificates import APPROVED, DENIED, FAILED, conditions, has_condition
 from starlink.apiserver.identity.issuing import NotIssued, Signer
+from starlink.apiserver.identity.subject import MALFORMED
 from starlink.apiserver.names import SERVICE_ACCOUNTS
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry
@@ -184,6 +185,6 @@ def _age(moment: str, now: float) -> float:
 def _has_ended(csr: Obj, now: float) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(base64.b64decode(_certificate(csr)))
-    except ValueError:
+    except MALFORMED:
         return False
     return certificate.not_valid_after_utc.timestamp() < now

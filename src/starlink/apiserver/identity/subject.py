@@ -3,10 +3,21 @@
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 """The attribute of a subject that holds the user's UID, as Kubernetes names it (KEP 4633)."""
+
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate or request that makes no sense, when it is read or looked into."""
 
 ACCOUNT_PREFIX = "system:serviceaccount:"
 

@@ -64,14 +64,15 @@ class Frames:
         self, record: Record, type_: str, resource: Resource, form: tuple[Hashable, ...], make: Callable[[], bytes]
     ) -> bytes:
         """The same in another `form`, which `make` gives it. Equal forms give equal lines."""
-        return self._lines.get((record.revision, type_, resource.api_version, form), make)
+        return self._lines.get((record.revision, type_, resource.api_version, resource.since, form), make)
 
     def batch(self, events: Sequence[Event], resource: Resource) -> bytes:
         """The lines of the events, for watchers without a selector. Two stretches of one log are the same stretch when
         their first event, last event and count are."""
         if len(events) == 1:
             return self._plain_line(events[0], resource)
-        key = (events[0].record.revision, events[-1].record.revision, len(events), resource.api_version)
+        version = resource.api_version, resource.since  # a CRD that was changed shows what was written before otherwise
+        key = (events[0].record.revision, events[-1].record.revision, len(events), *version)
         return self._batches.get(key, lambda: b"".join(self._plain_line(event, resource) for event in events))
 
     def reading(self, record: Record, what: Hashable, read: Callable[[Record], T]) -> T:

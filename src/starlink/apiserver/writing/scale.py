@@ -45,7 +45,13 @@ def write(resource: Resource, scale: Scale, obj: Obj, wanted: Obj) -> Obj:
     replicas = spec.get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas not in REPLICAS:
         _refuse(obj, invalid("spec.replicas", replicas, f"must be an integer from 0 to {REPLICAS[-1]}"))
-    new = _set(obj, scale.spec_replicas.strip(".").split("."), replicas)
+    try:
+        new = _set(obj, scale.spec_replicas.strip(".").split("."), replicas)
+    except TypeError:
+        _refuse(
+            obj,
+            invalid("spec.replicas", replicas, f"can't be put at {scale.spec_replicas}: what is there is no object"),
+        )
     meant = {field: said[field] for field in ("resourceVersion", "uid") if said.get(field)}
     return {**new, "metadata": {**new["metadata"], **meant}}
 
@@ -92,5 +98,8 @@ def _get(obj: Obj, path: str) -> Any:
 
 
 def _set(obj: Obj, parts: list[str], value: Any) -> Obj:
+    """Raises TypeError where what would hold the value is no object."""
     head, *rest = parts
+    if not isinstance(obj, dict):
+        raise TypeError
     return {**obj, head: _set(obj.get(head) or {}, rest, value) if rest else value}
