@@ -30,13 +30,19 @@ def config_of(ctx: click.Context) -> Config:
     """The cluster's configuration; a warning of it is told once. Raises ClickException."""
     paths, context = _kubeconfigs(ctx), ctx.obj.get("context") or ""
     try:
-        config = load(*paths, context=context) if paths else reach.of_pod(os.environ, context=context)
+        config = _loaded(ctx, paths, context) if paths else reach.of_pod(os.environ, context=context)
     except BadConfig as error:
         raise click.ClickException(str(error)) from None
     if config.warning and not ctx.obj.get(_WARNED):
         ctx.obj[_WARNED] = True
         click.echo(f"warning: {config.warning}", err=True)
     return config
+
+
+def _loaded(ctx: click.Context, paths: Sequence[Path], context: str) -> Config:
+    """Raises BadConfig."""
+    own = data_dir_of(ctx).admin_kubeconfig
+    return reach.of_data_dir(own, context) if list(paths) == [own] else load(*paths, context=context)
 
 
 def has_config(ctx: click.Context) -> bool:

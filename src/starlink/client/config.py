@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from starlink.client import plugin, proxy
 from starlink.client.errors import BadConfig as BadConfig
-from starlink.client.kubeconfig import Section, choose
+from starlink.client.kubeconfig import Chosen, Section, choose
 from starlink.client.plugin import Plugin
 from starlink.client.proxy import Proxy
 
@@ -117,9 +117,12 @@ def _private_files(*contents: bytes) -> Iterator[list[str]]:
         yield paths
 
 
-def load(*paths: Path, context: str = "", environment: Mapping[str, str] = os.environ) -> Config:
-    """The context of that name, else the current one, of kubeconfigs, merged as kubectl does. Raises BadConfig."""
+def load(*paths: Path, context: str = "", environment: Mapping[str, str] = os.environ, alone: bool = False) -> Config:
+    """The context of that name, else the current one, of kubeconfigs, merged as kubectl does. One that must stand
+    `alone` names no program and no other file. Raises BadConfig."""
     chosen = choose(paths, context)
+    if alone:
+        _refuse_outside(chosen)
     cluster, user = chosen.cluster, chosen.user
     namespace = chosen.context.fields.get("namespace") or ""
     if not isinstance(namespace, str):
@@ -155,6 +158,21 @@ def _refuse(user: Section) -> None:
         raise user.wrong("username", f"and password: Kubernetes takes no passwords since 1.19; {instead}")
     if user.mapping("auth-provider") is not None:
         raise user.wrong("auth-provider", f"is not known since Kubernetes 1.26; {instead}")
+
+
+def _refuse_outside(chosen: Chosen) -> None:
+    """What makes a kubeconfig reach beyond itself: a program that is run, or files that are read. Raises BadConfig."""
+    for section, names in (
+        (chosen.user, ("exec", "tokenFile", "client-certificate", "client-key")),
+        (chosen.cluster, ("certificate-authority",)),
+    ):
+        for name in names:
+            if section.fields.get(name):
+                raise section.wrong(
+                    name,
+                    "is set; StarLink writes none into a data directory, so it is another's and not followed; if you "
+                    "trust it, give the file with --kubeconfig",
+                )
 
 
 def _proxy(cluster: Section, server: str, environment: Mapping[str, str]) -> Proxy | None:

@@ -36,6 +36,12 @@ def of_agent(kubeconfig: Path | None, context: str, environment: Mapping[str, st
     return find(kubeconfig, context, own, pod)
 
 
+def of_data_dir(kubeconfig: Path, context: str = "") -> Config:
+    """The cluster of a data directory, by the kubeconfig in it: who names a stranger's directory runs no program of
+    the stranger's, and sends it no file. Raises BadConfig."""
+    return load(kubeconfig, context=context, alone=True)
+
+
 def named_in(environment: Mapping[str, str]) -> list[Path]:
     """What $KUBECONFIG lists, as kubectl reads it."""
     words = environment.get("KUBECONFIG", "").split(os.pathsep)
