@@ -16,6 +16,7 @@ from starlink.client.config import BadConfig, Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, subject
+from starlink.files import regular
 from starlink.foreign import said
 
 log = logging.getLogger("starlink.up")
@@ -115,6 +116,6 @@ async def renew(admin: Path, server: str, file: Path) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        return regular.read_whole(file).decode().strip()
     except (OSError, ValueError):
         return ""

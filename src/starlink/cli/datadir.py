@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from starlink.files import durable, folder
+from starlink.files import durable, folder, regular
 from starlink.store import lock
 
 MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/encryption.key", "store/starlink.db")
@@ -158,11 +158,10 @@ class DataDir:
         """What `up` wrote of itself: pid, url, server, children; empty when it is not there, or broken. Raises OSError
         when it may not be read."""
         try:
-            state = json.loads(self.state.read_text())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            state = json.loads(regular.read_whole(self.state))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
             return {}
-        whole = isinstance(state, dict) and isinstance(state.get("pid"), int) and isinstance(state.get("url"), str)
-        return state if whole else {}
+        return state if _is_whole(state) else {}
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replaces it whole. Raises OSError."""
@@ -173,6 +172,18 @@ def command(folder: Path, words: str) -> str:
     """`starlink WORDS` for a data directory, an agent's too, as a shell takes it."""
     told = "" if folder == _usual() else f" --data-dir {shlex.quote(str(folder))}"
     return f"starlink{told} {words}"
+
+
+def _is_whole(state: Any) -> bool:
+    """Whether it is such a note as `up` writes, of whose names and numbers nothing else can be made."""
+    if not isinstance(state, dict) or type(state.get("pid")) is not int:
+        return False
+    children = state.get("children", {})
+    if not isinstance(children, dict) or not all(pid is None or type(pid) is int for pid in children.values()):
+        return False
+    return all(
+        isinstance(word, str) and word.isprintable() for word in (state.get("url"), state.get("server", ""), *children)
+    )
 
 
 def _usual() -> Path:

@@ -14,8 +14,9 @@ from starlink.cli.datadir import DataDir
 from starlink.cli.etcd import EtcdOptions
 from starlink.cli.listening import is_loopback
 from starlink.cli.settings import BadSettings, UpSettings, load
-from starlink.client.config import BadConfig
+from starlink.client.config import BadConfig, server_url
 from starlink.client.config import load as load_kubeconfig
+from starlink.files import regular
 
 FIELDS = ("name", "listen", "etcd")
 """What is told so."""
@@ -40,12 +41,12 @@ def _told(data: DataDir) -> UpSettings | None:
 def _state(file: Path) -> dict[str, Any]:
     """run.json. Raises BadSettings: it may have told of an etcd."""
     try:
-        state = json.loads(file.read_text())
+        state = json.loads(regular.read_whole(file))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise BadSettings(f"{file} can't be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         state = None
     if not isinstance(state, dict):
         raise BadSettings(
@@ -66,7 +67,7 @@ def _listen(data: DataDir, noted: str) -> str:
     certificate, which then covers more than loopback."""
     if not noted:
         try:
-            noted = urlsplit(load_kubeconfig(data.admin_kubeconfig).server).netloc
+            noted = urlsplit(server_url(data.admin_kubeconfig)).netloc
         except BadConfig:
             return ""
     host, _, port = noted.rpartition(":")

@@ -19,6 +19,7 @@ from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
 from starlink.cli.tail import Tail
 from starlink.cli.tenant import nobodys, stranger
+from starlink.files import regular
 
 POLL_SECONDS = 0.2
 
@@ -102,8 +103,8 @@ def _instances(folders: list[Path]) -> list[Instance]:
     for folder in folders:
         for path in folder.glob("*/record.json"):
             try:
-                record = msgspec.json.decode(path.read_bytes(), type=_Record)
-            except (OSError, msgspec.MsgspecError):
+                record = msgspec.json.decode(regular.read_whole(path), type=_Record)
+            except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
             found.append(Instance(record, path.parent / "logs"))
     return sorted(found, key=_worst_first)
@@ -127,7 +128,7 @@ def _meant(record: _Record, name: str, namespace: str) -> bool:
 
 def _rotated(instance: Instance) -> Iterator[str]:
     """What was moved away from the current file, the oldest first."""
-    numbered = (path for path in instance.logs.glob("*.log") if path.stem.isdigit())
+    numbered = (path for path in instance.logs.glob("*.log") if path.stem.isascii() and path.stem.isdecimal())
     for path in sorted(numbered, key=lambda path: -int(path.stem)):
         yield from tail.whole(path)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from starlink.cli.etcd import SQLITE, EtcdOptions
-from starlink.files import durable
+from starlink.files import durable, regular
 
 _RIVALS = {"task_user": "task_uids", "task_uids": "task_user"}
 """Of these only one can be: who gives one takes the other back."""
@@ -88,12 +88,12 @@ def load(file: Path, type_: type[S], otherwise: str) -> S | None:
     """What was kept, None where nothing was. `otherwise` says what counts once the file is removed. Raises
     BadSettings."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=type_)
+        return msgspec.json.decode(regular.read_whole(file), type=type_)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise BadSettings(f"{file}: the settings can't be read: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadSettings(
             f"{file}: the settings can't be read: {_why(error)}; put it right, or use the newer StarLink that wrote "
             f"it, or remove it: then {otherwise}"

@@ -7,8 +7,7 @@ from starlink.api.labels import SERVER_NAMESPACE
 from starlink.cli.agent_tokens import kept_server
 from starlink.cli.datadir import MARKERS, AgentDir, DataDir, command
 from starlink.cli.settings import BadSettings, JoinedSettings, load
-from starlink.client.config import BadConfig
-from starlink.client.config import load as load_kubeconfig
+from starlink.client.config import BadConfig, server_url
 from starlink.files import folder
 
 
@@ -56,7 +55,8 @@ def _joined(place: AgentDir) -> tuple[str, str]:
     except BadSettings:
         kept = JoinedSettings()
     try:
-        url = load_kubeconfig(Path(kept.kubeconfig)).server if kept.kubeconfig else ""
+        url = server_url(Path(kept.kubeconfig), kept.context) if kept.kubeconfig else ""
     except BadConfig:
         url = ""
-    return kept.name or kept_server(place.token, kept.server_namespace or SERVER_NAMESPACE), url
+    name = kept.name or kept_server(place.token, kept.server_namespace or SERVER_NAMESPACE)
+    return name if name.isprintable() else "", url

@@ -120,14 +120,14 @@ def _private_files(*contents: bytes) -> Iterator[list[str]]:
 def load(*paths: Path, context: str = "", environment: Mapping[str, str] = os.environ, alone: bool = False) -> Config:
     """The context of that name, else the current one, of kubeconfigs, merged as kubectl does. One that must stand
     `alone` names no program and no other file. Raises BadConfig."""
-    chosen = choose(paths, context)
+    chosen = choose(paths, context, named=not alone)
     if alone:
         _refuse_outside(chosen)
     cluster, user = chosen.cluster, chosen.user
     namespace = chosen.context.fields.get("namespace") or ""
     if not isinstance(namespace, str):
         raise chosen.context.wrong("namespace", f"is {namespace!r}; it must be the name of a namespace")
-    server = cluster.url("server", ("http", "https"), "https://127.0.0.1:6443")
+    server = _server(cluster)
     ca, insecure = cluster.pem("certificate-authority"), cluster.flag("insecure-skip-tls-verify")
     if ca and insecure:
         raise cluster.wrong(
@@ -149,6 +149,15 @@ def load(*paths: Path, context: str = "", environment: Mapping[str, str] = os.en
         None if token or token_file else plugin.of_user(user, cluster),
         _impersonation(user),
     )
+
+
+def server_url(path: Path, context: str = "") -> str:
+    """Where the API server of a kubeconfig is. Reads no other file, and never waits. Raises BadConfig."""
+    return _server(choose([path], context, named=False).cluster)
+
+
+def _server(cluster: Section) -> str:
+    return cluster.url("server", ("http", "https"), "https://127.0.0.1:6443")
 
 
 def _refuse(user: Section) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlink.client.errors import BadConfig
+from starlink.files import regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,10 @@ class Chosen:
     user: Section
 
 
-def choose(paths: Sequence[Path], context: str = "") -> Chosen:
-    """The context of that name, else the current one, of kubeconfigs in JSON or YAML. Raises BadConfig."""
-    files = [(path, _document(path)) for path in paths]
+def choose(paths: Sequence[Path], context: str = "", *, named: bool = True) -> Chosen:
+    """The context of that name, else the current one, of kubeconfigs in JSON or YAML. One that nobody has `named`, but
+    that was found, is read only when it is a regular file: a pipe may be waited for. Raises BadConfig."""
+    files = [(path, _document(path, named)) for path in paths]
     chosen = _entry(files, "context", context or _current(files))
     cluster = _entry(files, "cluster", chosen.fields.get("cluster"))
     user = chosen.fields.get("user")
@@ -115,16 +117,16 @@ def choose(paths: Sequence[Path], context: str = "") -> Chosen:
 _Files = Sequence[tuple[Path, dict[str, Any]]]
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path, named: bool) -> dict[str, Any]:
     try:
-        text = path.read_text()
+        text = (_head(path) if named else regular.read_whole(path)).decode()
     except OSError as error:
         raise BadConfig(f"{path}: the kubeconfig can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadConfig(f"{path}: this is no kubeconfig: it is no text") from None
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         from starlink.manifest import BadManifest, load_all  # YAML is heavy, and our own kubeconfigs are JSON
 
         try:
@@ -135,6 +137,12 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadConfig(f"{path}: this is no kubeconfig")
     return document
+
+
+def _head(path: Path) -> bytes:
+    """All of it but of what never ends, as /dev/zero."""
+    with path.open("rb") as file:
+        return file.read(regular.MOST)
 
 
 def _current(files: _Files) -> Any:
