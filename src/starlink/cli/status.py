@@ -21,7 +21,7 @@ from starlink.cli.parts import Part
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen, Tone
 from starlink.cli.vitals import Sight
-from starlink.client.config import Config
+from starlink.client.config import BadConfig, Config
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 
@@ -43,7 +43,10 @@ def command(ctx: click.Context) -> None:
     if not state or not parts.is_launcher(state["pid"]):
         raise click.ClickException(_not_up(data))
     ctx.obj["kubeconfig"] = data.admin_kubeconfig
-    sights, tables = asyncio.run(_looked(config_of(ctx), parts.of_state(state)))
+    try:
+        sights, tables = asyncio.run(_looked(config_of(ctx), parts.of_state(state)))
+    except BadConfig as error:
+        raise click.ClickException(str(error)) from None
     screen = Screen.of()
     logs_of = partial(way_to_logs, command=data.command, is_here=str(state.get("server")).__eq__)
     click.echo(head(state["url"], data.root, sights, screen), nl=False)
@@ -64,8 +67,11 @@ def _not_up(data: DataDir) -> str:
 
 async def _looked(config: Config, found: Sequence[Part]) -> tuple[Sequence[Sight], Sequence[tuple[Kind, Table]]]:
     """All that is shown, before anything of it is said: what has answered may end meanwhile."""
-    async with Client(config, timeout=vitals.ANSWER_SECONDS) as client:
-        sights = await vitals.look(client, found, time.time)
+    try:
+        async with Client(config, timeout=vitals.ANSWER_SECONDS) as client:
+            sights = await vitals.look(client, found, time.time)
+    except ClientError as error:  # the client could not even begin
+        return vitals.troubled([Sight(part) for part in found], error), ()
     if any(sight.part.name == parts.APISERVER and vitals.verdict(sight) for sight in sights):
         return sights, ()
     try:

@@ -13,6 +13,8 @@ from tests.unit.client.kubeconfigs import kubeconfig, plugin
 from starlink.cli import parts
 from starlink.cli.faults import os_error
 from starlink.cli.main import cli
+from starlink.client.errors import Unreachable
+from starlink.client.kube import Client
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +130,21 @@ def test_logs_pass_over_a_strange_record_and_a_log_of_a_strange_name(tmp_path: P
     (good / "logs/current.log").write_text("new\n")
     done = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "logs", "web"], catch_exceptions=False)
     assert (done.exit_code, done.output) == (0, "old\nnew\n")
+
+
+def test_a_client_that_can_not_begin_is_the_api_servers_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_client: Client) -> None:
+        raise Unreachable("exec login: it failed")
+
+    runs(tmp_path, children={"apiserver": os.getpid()})
+    kubeconfig(tmp_path / "admin.kubeconfig")
+    monkeypatch.setattr(Client, "__aenter__", fails)
+    assert "Error: apiserver gives no good answer: exec login: it failed" in refused(tmp_path, "status")
+
+
+def test_a_kubeconfig_without_a_certificate_is_told_by_status(tmp_path: Path) -> None:
+    runs(tmp_path, children={"apiserver": os.getpid()})
+    kubeconfig(tmp_path / "admin.kubeconfig", cluster={"certificate-authority-data": "anVuaw=="})
+    assert "certificate-authority holds no certificate in PEM" in refused(tmp_path, "status")
