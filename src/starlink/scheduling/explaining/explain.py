@@ -58,10 +58,10 @@ def _absent(fleet: Fleet, ask: Ask) -> tuple[str, str] | None:
         pools = listed(fleet.pools) or "none"
         return f"pool {ask.pool!r} does not exist (pools: {pools})", "create it, or name another in placement.pool"
     if not len(fleet):
-        return "no server has registered yet", "start an agent with `starlink agent`"
+        return "no server has registered yet", "add one with `starlink server add NAME`"
     if ask.server and ask.server not in fleet.index:
         known = f"server {ask.server!r} does not exist (servers: {listed(fleet.names)})"
-        return known, f"start an agent with `starlink agent --name {ask.server}`, or name another in spec.servers"
+        return known, f"add it with `starlink server add {ask.server}`, or name another in spec.servers"
     return None
 
 
