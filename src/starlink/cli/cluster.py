@@ -127,6 +127,15 @@ def data_dir_of(ctx: click.Context) -> DataDir:
     return DataDir.of(ctx.obj["data_dir"])
 
 
+def own_data_dir(ctx: click.Context) -> DataDir | None:
+    """The data dir whose StarLink is the cluster that is meant, None where the cluster was found otherwise."""
+    paths = [ctx.obj["kubeconfig"]] if ctx.obj["kubeconfig"] else _of_environment(ctx)[:1]
+    if not paths:
+        return data_dir_of(ctx)
+    found = DataDir(Path(os.path.realpath(paths[0])).parent)
+    return found if paths[0].name == found.admin_kubeconfig.name and found.is_there else None
+
+
 def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T:
     """Runs `work` with a client; what the API refuses becomes one line."""
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from starlink.api import duration
-from starlink.api.kinds import Kind
+from starlink.api.kinds import SERVER, Kind
+from starlink.cli import own_agents
 from starlink.cli.cluster import commands, with_client
 from starlink.cli.completion import objects
 from starlink.cli.deleting import STILL_THERE, Doomed, begin, look, still_there, until_gone
@@ -109,7 +110,10 @@ def carry_out(
 
     async def work(client: Client) -> tuple[Sequence[str], Sequence[str]]:
         absent = []
-        for kind, name, place in await wanted(client):
+        asked = await wanted(client)
+        if not force:
+            own_agents.refuse(ctx, [name for kind, name, _ in asked if kind.plural == SERVER.plural])
+        for kind, name, place in asked:
             try:
                 begun.append(await begin(client, kind, name, place, force=force))
             except NotFound:
