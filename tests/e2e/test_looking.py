@@ -287,6 +287,9 @@ def test_a_server_is_listed_and_removed(busy: Starlink) -> None:
     assert busy.cli("server", "remove", "s2").stdout == "server s2 deleted\n"
     assert busy.get("server", "s2") == {}
     assert "there is no server s2" in refused(busy, "server", "remove", "s2")
+    for words in (("server", "remove", "s1"), ("delete", "server/s1")):
+        assert "its agent runs here under `starlink up`" in refused(busy, *words)
+    assert "deletionTimestamp" not in busy.get("server", "s1")["metadata"]
 
 
 # Completion
