@@ -13,9 +13,9 @@ IN_OUTPUT = frozenset({
     "RestartLimitExceeded", "RetriesExceeded", "StartupFailed",
 })  # fmt: skip
 """Reasons of tasks and assignments for which docs/reasons.md sends to `starlink logs`."""
-IN_DESCRIPTION = frozenset({"AttemptsFail", "ReplacementFails"})
+IN_DESCRIPTION = frozenset({"AttemptsFail", "DeadlineExceeded", "ReplacementFails", "RetriesExceeded"})
 """Reasons of tasks for which it sends to `starlink describe task`: an instance has a reason of its own, and may never
-have started."""
+have started. Of those that are in both, the logs help where an instance ran."""
 MOST = 3
 """Rows of a table of which the next step is told."""
 
@@ -24,8 +24,8 @@ def of_task(key: ObjectKey, reason: str, its: Sequence[Assignment], logs_of: Log
     """That of a task that is not ready for a reason, "" where its instances have printed nothing that helps."""
     told = [one for one in its if one.status.reason in IN_OUTPUT]
     if reason in IN_OUTPUT and not told:  # an instance that crashes runs between two crashes
-        told = [one for one in its if one.status.restarts]
-    if not told and reason not in IN_OUTPUT:
+        told = [one for one in its if one.status.restarts or one.status.started_at]
+    if not told and (its or reason not in IN_OUTPUT - IN_DESCRIPTION):
         return ""
     return _see(logs_of(key, sorted({one.spec.server for one in told})))
 
@@ -44,11 +44,11 @@ def of_table(kind: Kind, table: Mapping[str, Any], command: Command, logs_of: Lo
 def _of_row(kind: Kind, meta: Mapping[str, Any], cells: Mapping[str, Any], command: Command, logs_of: LogsOf) -> str:
     key, reason = ObjectKey(meta.get("namespace", ""), meta["name"]), cells.get("Reason")
     name = f"{kind.kind.lower()} {key}: {reason}"
+    if kind == TASK and reason in IN_DESCRIPTION:
+        return f"{name}; `{command(f'describe task {key.name} -n {key.namespace}')}` says why"
     if reason in IN_OUTPUT:
         servers = [server] if (server := cells.get("Server")) else []
         return f"{name}; {_see(logs_of(key, servers))}"
-    if reason in IN_DESCRIPTION:
-        return f"{name}; `{command(f'describe task {key.name} -n {key.namespace}')}` says how"
     return ""
 
 

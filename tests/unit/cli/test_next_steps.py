@@ -41,6 +41,12 @@ def attempt(server: str, reason: str, **status: Any) -> Assignment:
             "`starlink logs bad -n team --data-dir DIR` on s2, s3, with the data directory of the agent there",
         ),
         ("Starting", [attempt("here", "NotReady")], "`starlink -x logs bad -n team`"),
+        ("RetriesExceeded", [attempt("here", "ProcessExited")], "`starlink -x logs bad -n team`"),
+        (
+            "DeadlineExceeded",
+            [attempt("here", "Stopped", startedAt="2026-11-30T12:00:00Z"), attempt("s2", "NeverStarted")],
+            "`starlink -x logs bad -n team`",
+        ),
         ("CrashLoop", [], "`starlink -x logs bad -n team` on the server where it runs"),
     ],
 )
@@ -48,9 +54,11 @@ def test_an_instance_that_printed_why_sends_to_its_logs(reason: str, its: list[A
     assert of_task(BAD, reason, its, logs_of) == f"see what it printed: {step}"
 
 
-@pytest.mark.parametrize("reason", ["AttemptsFail", "Starting", "Unplaceable"])
+@pytest.mark.parametrize("reason", ["AttemptsFail", "Starting", "Unplaceable", "RetriesExceeded", "DeadlineExceeded"])
 def test_one_that_never_started_sends_nowhere(reason: str) -> None:
-    assert of_task(BAD, reason, [attempt("here", "ArtifactNotFound"), attempt("here", "PortInUse")], logs_of) == ""
+    for whys in (["ArtifactNotFound", "PortInUse"], ["CommandNotFound"], ["NeverStarted"]):
+        assert of_task(BAD, reason, [attempt("here", why) for why in whys], logs_of) == ""
+    assert of_task(BAD, reason, [], logs_of) == ""
 
 
 def test_rows_of_a_table_are_told_by_their_reasons_and_only_the_first() -> None:
@@ -64,6 +72,9 @@ def test_rows_of_a_table_are_told_by_their_reasons_and_only_the_first() -> None:
     step = "assignment team/a: BackOff; see what it printed: `starlink -x logs a -n team`"
     assert of_table(ASSIGNMENT, crashing, told_to, logs_of) == [step, step, step, "and 2 more like these"]
     assert of_table(TASK, table(["w", None, "ReplacementFails"]), told_to, logs_of) == [
-        "task team/w: ReplacementFails; `starlink --kubeconfig K describe task w -n team` says how"
+        "task team/w: ReplacementFails; `starlink --kubeconfig K describe task w -n team` says why"
+    ]
+    assert of_table(TASK, table(["w", None, "RetriesExceeded"]), told_to, logs_of) == [
+        "task team/w: RetriesExceeded; `starlink --kubeconfig K describe task w -n team` says why"
     ]
     assert of_table(POOL, table(["p", None, "Failed"]), told_to, logs_of) == []
