@@ -80,7 +80,10 @@ def test_get_prints_what_a_script_asks_for(busy: Starlink) -> None:
 
 def test_what_crashes_sends_to_its_logs(busy: Starlink) -> None:
     logs = f"see what it printed: `starlink --data-dir {busy.data} logs bad -n default`"
-    assert busy.cli("get", "tasks").stderr == f"task default/bad: CrashLoop; {logs} on the server where it runs\n"
+    assert busy.cli("get", "tasks").stderr.splitlines() == [
+        f"task default/bad: CrashLoop; {logs} on the server where it runs",
+        f"task default/huge: Unplaceable; `starlink --data-dir {busy.data} describe task huge -n default` says why",
+    ]
     name = busy.items("assignments", "-l", "starlink.dev/task=bad")[0]["metadata"]["name"]
     assert "" == busy.cli("get", "task", "web").stderr == busy.cli("get", "tasks", "-o", "json").stderr
     assert f"task default/bad: CrashLoop; {logs}" in busy.cli("status").stdout

@@ -13,9 +13,9 @@ IN_OUTPUT = frozenset({
     "RestartLimitExceeded", "RetriesExceeded", "StartupFailed",
 })  # fmt: skip
 """Reasons of tasks and assignments for which docs/reasons.md sends to `starlink logs`."""
-IN_DESCRIPTION = frozenset({"AttemptsFail", "DeadlineExceeded", "ReplacementFails", "RetriesExceeded"})
-"""Reasons of tasks for which it sends to `starlink describe task`: an instance has a reason of its own, and may never
-have started. Of those that are in both, the logs help where an instance ran."""
+IN_DESCRIPTION = frozenset({"AttemptsFail", "DeadlineExceeded", "ReplacementFails", "RetriesExceeded", "Unplaceable"})
+"""Reasons of tasks for which it sends to `starlink describe task`: no instance may ever have started, and what is told
+there says why. Of those that are in both, the logs help where an instance ran."""
 MOST = 3
 """Rows of a table of which the next step is told."""
 

@@ -77,4 +77,7 @@ def test_rows_of_a_table_are_told_by_their_reasons_and_only_the_first() -> None:
     assert of_table(TASK, table(["w", None, "RetriesExceeded"]), told_to, logs_of) == [
         "task team/w: RetriesExceeded; `starlink --kubeconfig K describe task w -n team` says why"
     ]
+    assert of_table(TASK, table(["w", None, "Unplaceable"]), told_to, logs_of) == [
+        "task team/w: Unplaceable; `starlink --kubeconfig K describe task w -n team` says why"
+    ]
     assert of_table(POOL, table(["p", None, "Failed"]), told_to, logs_of) == []
