@@ -4,7 +4,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,21 @@ import click
 import msgspec
 
 from starlink.api.alike import did_you_mean
+from starlink.api.meta import ObjectKey
 from starlink.cli import tail
-from starlink.cli.cluster import command_of, data_dir_of, has_config
+from starlink.cli.cluster import command_of, data_dir_of, has_config, logs_of
 from starlink.cli.completion import tasks
 from starlink.cli.datadir import DataDir
 from starlink.cli.namespace import namespace_of, namespace_option
+from starlink.cli.tables import some
 from starlink.cli.tail import Tail
 from starlink.cli.tenant import nobodys, stranger
+from starlink.cli.whereabouts import whereabouts
 from starlink.files import regular
 
 POLL_SECONDS = 0.2
+MOST_SILENT = 3
+"""Instances of which it is told by name that they have written nothing."""
 
 
 class _Record(msgspec.Struct):
@@ -32,7 +37,16 @@ class _Record(msgspec.Struct):
     phase: str = ""
     ready: bool = False
     restarts: int = 0
+    reason: str = ""
+    started_at: float | None = None
     finished_at: float | None = None
+
+    @property
+    def silence(self) -> str:
+        """Why there is nothing to show of one that has written nothing."""
+        if self.started_at is not None or self.restarts:
+            return "has written nothing"
+        return f"has not started{f' ({self.reason})' if self.reason else ''}, so it has written nothing"
 
     @property
     def is_well(self) -> bool:
@@ -73,16 +87,18 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
     if not found:
         if not data.is_there and not data.is_an_agents and not has_config(ctx):
             raise click.ClickException(stranger(data) or nobodys(data))
-        raise click.ClickException(
-            f"no instance of {place}/{name} on this machine (looked in {data.root}); "
-            f"{did_you_mean(name, _known(every, place)) or _elsewhere(ctx, data, place)}"
-        )
+        raise click.ClickException(_missing(ctx, data, ObjectKey(place, name), slot, _known(every, place)))
     prefixed = len(found) > 1
     tails = [Tail(instance.logs) for instance in found]
+    silent = []
     try:
         for instance, one in zip(found, tails, strict=True):
+            lines = 0
             for line in itertools.chain(_rotated(instance), one.lines(), () if follow else one.rest()):
                 _print(instance, line, prefixed)
+                lines += 1
+            silent += [] if lines else [instance]
+        _tell_silent(silent)
         while follow:
             if not _print_news(found, tails, prefixed):
                 time.sleep(POLL_SECONDS)
@@ -90,7 +106,33 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
         sys.stderr.close()
 
 
-def _elsewhere(ctx: click.Context, data: DataDir, namespace: str) -> str:
+def _tell_silent(silent: Sequence[Instance]) -> None:
+    """That nothing is shown of some, since there is nothing."""
+    for instance in silent[:MOST_SILENT]:
+        click.echo(f"{instance.record.name} {instance.record.silence}", err=True)
+    if len(silent) > MOST_SILENT:
+        click.echo(f"and {len(silent) - MOST_SILENT} more have written nothing", err=True)
+
+
+def _missing(ctx: click.Context, data: DataDir, key: ObjectKey, slot: str | None, known: set[str]) -> str:
+    """That it is not here, with where it is, or what was meant among the `known` names."""
+    what = f"{key}" if slot is None else f"slot {slot} of {key}"
+    meant = "" if key.name in known else did_you_mean(key.name, known)
+    way = _elsewhere(ctx, data, key, slot) or meant or _shown(ctx, data, key.namespace)
+    return f"no instance of {what} on this machine (looked in {data.root}); {way}"
+
+
+def _elsewhere(ctx: click.Context, data: DataDir, key: ObjectKey, slot: str | None) -> str:
+    """The other servers on which it is, and how its logs are read there; "" where that is not known."""
+    found = whereabouts(ctx, key, slot)
+    servers = sorted({one.spec.server for one in found} - {data.read_state().get("server")}) if found else []
+    if not servers:
+        return ""
+    runs = "ran" if found[0].finished else "runs"
+    return f"{'it' if slot is None else f'slot {slot}'} {runs} on {some(servers, 3)}: {logs_of(ctx)(key, servers)}"
+
+
+def _shown(ctx: click.Context, data: DataDir, namespace: str) -> str:
     """How to see where it runs; an agent's data dir leads to no cluster."""
     words = f"get assignments -n {namespace}"
     if data.is_an_agents and not ctx.obj["kubeconfig"]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from starlink.api.assignment import Assignment
+from starlink.cli import logs as command
 from starlink.cli.main import cli
 from starlink.cli.tail import PIECE, Tail, whole
 from starlink_nodeagent import logs
@@ -97,13 +99,17 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert list(Tail(tmp_path).lines()) == [] and list(whole(tmp_path / "1.log")) == ["old\n", "end"]
 
 
-def instance(data: Path, name: str, **state: Any) -> None:
-    """An instance of the task web, as the agent's journal has it, whose output is its name."""
+def instance(data: Path, name: str, said: str | None = None, **state: Any) -> None:
+    """An instance of the task web, as the agent's journal has it, whose output is its name unless another is given."""
     folder = data / "instances" / name
     (folder / "logs").mkdir(parents=True)
     record = {"namespace": "default", "name": name, "task": "web", "slot": "0", **state}
     (folder / "record.json").write_bytes(msgspec.json.encode(record))
-    append(folder / "logs", f"{name} speaks\n".encode())
+    append(folder / "logs", (f"{name} speaks\n" if said is None else said).encode())
+
+
+def shown(data: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["--data-dir", str(data), "logs", "web", *words])
 
 
 def test_what_crashed_last_comes_before_what_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,8 +122,40 @@ def test_what_crashed_last_comes_before_what_is_well(tmp_path: Path, monkeypatch
     instance(tmp_path, "f-crashed", phase="Starting", restarts=3, finished_at=100.0)
     instance(tmp_path, "g-failed", phase="Failed", finished_at=200.0)
     instance(tmp_path, "h-older", restarts=1)
-    shown = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "logs", "web"])
-    assert shown.exit_code == 0, shown.output
-    assert [line.split(":")[0] for line in shown.output.splitlines()] == [
+    done = shown(tmp_path)
+    assert done.exit_code == 0 and done.stderr == "", done.output
+    assert [line.split(":")[0] for line in done.output.splitlines()] == [
         "g-failed", "f-crashed", "e-unready", "h-older", "b-mended", "a-well", "c-done", "d-stopped",
     ]  # fmt: skip
+
+
+def test_of_what_wrote_nothing_it_is_said(tmp_path: Path) -> None:
+    instance(tmp_path, "web-a", "", phase="Failed", reason="ArtifactNotFound", finished_at=9.0)
+    instance(tmp_path, "web-b", "", phase="Running", ready=True, started_at=8.0)
+    instance(tmp_path, "web-c", "no end", phase="Running", ready=True)
+    done = shown(tmp_path)
+    assert (done.exit_code, done.stdout) == (0, f"web-c: no end{os.linesep}")
+    assert done.stderr.splitlines() == [
+        "web-a has not started (ArtifactNotFound), so it has written nothing",
+        "web-b has written nothing",
+    ]
+    for number in range(3):
+        instance(tmp_path, f"web-d{number}", "", started_at=1.0)
+    assert shown(tmp_path).stderr.splitlines()[-1] == "and 2 more have written nothing"
+
+
+def test_a_slot_of_another_server_is_told_with_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def there(_ctx: Any, _key: Any, slot: str | None) -> list[Assignment]:
+        spec = {"server": "s2", "slot": "1", "attempt": 1, "template": {}}
+        found = msgspec.convert({"metadata": {"name": "web-2", "namespace": "default"}, "spec": spec}, Assignment)
+        return [found] if slot in (None, "1") else []
+
+    monkeypatch.setattr(command, "whereabouts", there)
+    instance(tmp_path, "web-a", phase="Running", ready=True)
+    none = f"on this machine (looked in {tmp_path}); "
+    done, other = shown(tmp_path, "--slot", "1"), shown(tmp_path, "--slot", "7")
+    assert done.exit_code == 1 and done.stderr == (
+        f"Error: no instance of slot 1 of default/web {none}slot 1 runs on s2: "
+        "`starlink logs web -n default --data-dir DIR` on s2, with the data directory of its agent\n"
+    )
+    assert none in other.stderr and other.stderr.endswith("get assignments -n default` shows on which server it is\n")
