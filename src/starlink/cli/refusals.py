@@ -22,6 +22,7 @@ _UNCHECKED = "some validation rules were not checked"
 _UNEVALUATED = " evaluating rule: "
 """What follows from something else that is wrong."""
 _TYPE_ALONE = re.compile(r'Invalid value: "(?:object|array|string|integer|number|boolean)": ')
+_VALUE_TWICE = re.compile(r'Invalid value: "?([^":]+)"?: (?=\1 )')
 _NOWHERE = ("", "<nil>")
 _LONGEST = 60
 
@@ -98,13 +99,24 @@ def _of_fields(kind: Kind, schema: Schema, said: str) -> Iterator[str]:
 
 
 def _of_causes(one: Placed, schema: Schema, causes: list[dict[str, Any]]) -> Iterator[str]:
-    """Of each what would be right, else what the server says; but for what only follows from others."""
-    telling = [cause for cause in causes if not _follows(str(cause.get("message", "")))]
-    for cause in telling or causes:
-        field, message = str(cause.get("field", "")), str(cause.get("message", ""))
+    """Of each what would be right, else what the server says; but for what only follows from others. Of an object the
+    hint is told once, for it may be about one of the things that are wrong with it."""
+    said = set[str]()
+    for field, message in _telling(causes):
         value = value_at(one.manifest.body, field)
         hint = advice.of_value(one.kind.kind, schema, field, value) if schema else ""
-        yield _helpful(field, value, hint, message) if hint else _plain(field, message)
+        is_told = isinstance(value, dict) and (field in said or f"({hint})" in message)
+        said.add(field)
+        yield _helpful(field, value, hint, message) if hint and not is_told else _plain(field, message)
+
+
+def _telling(causes: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Field and message of those that do not only follow from others. What the scale subresource reads is checked once
+    more, and then named with a dot before it."""
+    found = [(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in causes]
+    telling = [(field, message) for field, message in found if not _follows(message)] or found
+    again = {f".{field}" for field, _ in telling}
+    return [(field.removeprefix("."), message) for field, message in telling if field not in again]
 
 
 def _follows(message: str) -> bool:
@@ -112,8 +124,8 @@ def _follows(message: str) -> bool:
 
 
 def _plain(field: str, message: str) -> str:
-    """The server's words without what says nothing: the place again, and the type in place of the value."""
-    message = _TYPE_ALONE.sub("", message, count=1).replace(f"{field} in body ", "", 1)
+    """The server's words without what says nothing: the place and the value again, and the type in place of a value."""
+    message = _VALUE_TWICE.sub("", _TYPE_ALONE.sub("", message, count=1), count=1).replace(f"{field} in body ", "", 1)
     return message if field in _NOWHERE else f"{field}: {message}"
 
 

@@ -110,6 +110,40 @@ def test_of_resources_the_hint_stands_beside_what_the_rule_says() -> None:
     assert said == f" {at}: Invalid value: cpus: a resource is cpu (write cpu for cpus)"
 
 
+NAMES = "Invalid value: cpus: a resource is cpu (write cpu for cpus)"
+UNITS = "Invalid value: gpu is counted in whole units, such as 1"
+BELOW = "Invalid value: -1: -1 is out of range; it must be from 0"
+
+
+def test_a_hint_and_a_value_are_told_once_and_not_of_another_thing() -> None:
+    at, requests = "spec.template.resources.requests", {"cpu": -1, "cpus": 1, "memory": 64, "gpu": "1500m"}
+    said = told(invalid((at, NAMES), (at, UNITS), (f"{at}[cpu]", BELOW)), {"template": {"resources": {"requests": requests}}})  # fmt: skip
+    assert said.split("\n  ")[1:] == [f"{at}: {NAMES}", f"{at}: {UNITS}", f"{at}[cpu]: -1 is out of range; it must be from 0"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "again", "line"),
+    [
+        (
+            -1,
+            "Invalid value: -1: spec.replicas in body should be greater than or equal to 0",
+            "Invalid value: -1: should be a non-negative integer",
+            "Invalid value: -1: should be greater than or equal to 0",
+        ),
+        (
+            "two",
+            'Invalid value: "string": spec.replicas in body must be of type integer: "string"',
+            'Invalid value: "two": must be an integer',
+            'must be of type integer: "string"',
+        ),
+    ],
+)
+def test_what_a_scale_reads_is_told_once(value: Any, message: str, again: str, line: str) -> None:
+    both = invalid(("spec.replicas", message), UNCHECKED, (".spec.replicas", again))
+    assert told(both, {"replicas": value}) == f" spec.replicas: {line}"
+    assert told(invalid((".spec.replicas", again)), {"replicas": value}) == f" spec.replicas: {again}"
+
+
 FIELDS = 'strict decoding error: unknown field "spec.replica", unknown field "metadata.label", duplicate field "spec.x"'
 
 
