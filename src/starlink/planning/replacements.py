@@ -1,9 +1,10 @@
 """What of a service is outdated or has to leave its server, and how much of that goes now."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
+from starlink.api.duration import format_seconds
 from starlink.api.slots import order
 from starlink.api.task import Task
 from starlink.planning.decision import Renewal
@@ -14,6 +15,8 @@ from starlink.planning.words import share
 MustMove = Callable[[Assignment], str]
 """Why an assignment must leave its server, "" when it need not."""
 OUTDATED = "Outdated"
+MOST_YOUNG = 3
+"""Instances that are ready and not yet available of which the names are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,11 @@ def replacements(
     for slot in (*room.in_turn(found.moving), *(() if failing else room.in_turn(found.outdated))):
         room.take(slot)
     told = f"{share(len(found), len(slots), 'instance')} to be replaced"
+    waits = "waits" if 1 in (len(found), len(slots)) else "wait"
     if failing and found.outdated:
-        told += f", and wait: {failing[0].name} of the changed template fails; change the template again"
+        told += f", and {waits}: {failing[0].name} of the changed template fails; change the template again"
     elif not room.chosen:
-        told += f", and wait: {_in_words(observed.task, desired, desired - room.ready, room.unfilled)}"
+        told += f", and {waits}: {_in_words(observed.task, desired, desired - room.ready, room.young, room.unfilled)}"
     return Change(tuple((live[slot], found.why(slot)) for slot in room.chosen), told)
 
 
@@ -100,6 +104,9 @@ class _Room:
         self._well = frozenset(slot for slot, a in live.items() if observed.standing.is_available(a))
         self._has_servers = bool(observed.task.spec.servers)
         self.ready = len(self._well)
+        self.young = sorted(
+            live[slot].name for slot in live.keys() - self._well if observed.standing.is_ready(live[slot])
+        )
         self.unfilled = len(slots - observed.active.keys())
         stopping = sum(1 for slot, a in observed.active.items() if slot in slots and a.stopping)
         unready = live.keys() - self._well
@@ -131,11 +138,13 @@ class _Room:
         return slot in self._due.moving and not (a.doubted or self._health.is_suspect(a.spec.server))
 
 
-def _in_words(task: Task, desired: int, missing: int, unfilled: int) -> str:
-    """What is waited for, and where something has no place, the ways out."""
+def _in_words(task: Task, desired: int, missing: int, young: Sequence[str], unfilled: int) -> str:
+    """What is waited for, which of it is ready and too `young` to be available, and where something has no place, the
+    ways out."""
     given = str(task.spec.update.max_unavailable)
-    are = "is" if missing == 1 else "are"
-    told = f"{missing} of {desired} {'instance' if desired == 1 else 'instances'} {are} missing"
+    told = f"{share(missing, desired, 'instance')} {'not available yet' if len(young) == missing else 'missing'}"
+    if young:
+        told += f" ({', '.join(young[:MOST_YOUNG])} ready for less than {format_seconds(task.min_ready_seconds)})"
     told += f" and update.maxUnavailable is {given}"
     if not unfilled:
         return told
