@@ -12,7 +12,7 @@ from starlink.api import duration
 from starlink.api.kinds import Kind
 from starlink.api.meta import ObjectKey
 from starlink.cli.changes import LAST_APPLIED
-from starlink.cli.cluster import command_of, commands, logs_of, with_client
+from starlink.cli.cluster import command_of, commands, logs_of, way_to_status, with_client
 from starlink.cli.deleting import leaving
 from starlink.cli.following import Followed, follow, glance
 from starlink.cli.hints import Command, retold
@@ -93,7 +93,7 @@ def command(
             seconds = duration.seconds(DEFAULT_WAIT) if timeout is None else timeout
             return await _waited(client, applied, seconds, ctx)
         with contextlib.suppress(ClientError):  # all is applied, and what may not be read is not told
-            for line in await glance(client, applied, commands(ctx), logs_of(ctx)):
+            for line in await glance(client, applied, commands(ctx), logs_of(ctx), way_to_status(ctx)):
                 click.echo(Screen.of(sys.stderr).marked(line, Tone.BAD), err=True)
         return 0
 
@@ -102,7 +102,9 @@ def command(
 
 async def _waited(client: Client, applied: Sequence[Followed], seconds: float, ctx: click.Context) -> int:
     """Follows them; the exit code."""
-    short = await follow(client, applied, seconds, LiveLine(sys.stdout), commands(ctx), logs_of(ctx))
+    short = await follow(
+        client, applied, seconds, LiveLine(sys.stdout), commands(ctx), logs_of(ctx), way_to_status(ctx)
+    )
     if any(one.found.state != "unplaced" for one in short):
         return FAILED
     return NO_PLACE if short else 0

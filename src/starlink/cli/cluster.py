@@ -99,12 +99,27 @@ def _is_here(ctx: click.Context, server: str) -> bool:
     return not ctx.obj["kubeconfig"] and data_dir_of(ctx).read_state().get("server") == server
 
 
+def way_to_status(ctx: click.Context) -> str:
+    """The command that tells which part of the cluster does not act, where a data directory led there; else "", for it
+    tells of a data directory alone."""
+    return command_of(ctx, "status") if _is_of_data_dir(ctx) else ""
+
+
 def _way_out(ctx: click.Context) -> str:
     """What to do when this machine's own StarLink does not answer, "" for another."""
-    if ctx.obj["kubeconfig"] or _of_environment(ctx):
+    if not _is_of_data_dir(ctx):
         return ""
     data = data_dir_of(ctx)
-    return "" if data.is_held else f"; StarLink does not run here: start it with `{data.command('up --detach')}`"
+    if data.is_held:
+        return f"; `{way_to_status(ctx)}` says what runs"
+    return f"; StarLink does not run here: start it with `{data.command('up --detach')}`"
+
+
+def _is_of_data_dir(ctx: click.Context) -> bool:
+    """Whether the cluster is found by a data directory, or by the kubeconfig of one."""
+    data, named = data_dir_of(ctx), _of_environment(ctx)
+    is_own = not named or Path(os.path.realpath(named[0])).parent == data.root
+    return not ctx.obj["kubeconfig"] and is_own and reach.is_there(data.admin_kubeconfig)
 
 
 def _of_environment(ctx: click.Context) -> Sequence[Path]:

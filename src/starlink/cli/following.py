@@ -66,9 +66,11 @@ async def follow(
     line: LiveLine,
     command: Command,
     logs_of: LogsOf,
+    status: str = "",
     clock: Clock = time.monotonic,
 ) -> Sequence[Followed]:
-    """Looks until each is decided or the time is over, and tells it; gives those that are not ready."""
+    """Looks until each is decided or the time is over, and tells it; gives those that are not ready. `status` is the
+    command that tells whether the operator runs, "" where there is none."""
     end, pause, left = clock() + seconds, _FIRST_PAUSE, list(followed)
     try:
         while True:
@@ -89,7 +91,7 @@ async def follow(
         raise
     line.clear()
     for one in left:
-        told = f"{one.name} is not ready after {format_seconds(seconds)}: {one.found.words}"
+        told = f"{one.name} is not ready after {format_seconds(seconds)}: {one.found.words}{_doubt(one, status)}"
         line.leave(await _with_next_step(client, one, told, logs_of), Tone.BAD)
     return [one for one in followed if one in left or one.found.is_bad]
 
@@ -99,6 +101,7 @@ async def glance(
     followed: Sequence[Followed],
     command: Command,
     logs_of: LogsOf,
+    status: str = "",
     clock: Clock = time.monotonic,
 ) -> Sequence[str]:
     """What of the tasks finds no place or fails, and what nobody has looked at, in words; looks for two seconds at
@@ -109,7 +112,7 @@ async def glance(
         await asyncio.sleep(min(pause, end - clock()))
         await _look(client, [one for one in tasks if _is_open(one)], clock)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    return [text for one in tasks if (text := await _warning(client, one, command, logs_of))]
+    return [text for one in tasks if (text := await _warning(client, one, command, logs_of, status))]
 
 
 def _is_open(one: Followed) -> bool:
@@ -117,10 +120,15 @@ def _is_open(one: Followed) -> bool:
     return one.found.state == "unplaced" or (one.found.state == "going" and not one.found.seen)
 
 
-async def _warning(client: Client, one: Followed, command: Command, logs_of: LogsOf) -> str:
+async def _warning(client: Client, one: Followed, command: Command, logs_of: LogsOf, status: str) -> str:
     if one.found.is_bad:
         return await _with_next_step(client, one, retold(_verdict(one), command), logs_of)
-    return f"{one.name}: {one.found.words}; is it running? see `{command('status')}`" if _is_open(one) else ""
+    return f"{one.name}: {one.found.words}{_doubt(one, status)}" if _is_open(one) else ""
+
+
+def _doubt(one: Followed, status: str) -> str:
+    """Where nobody has looked at it yet: whether there is somebody who does."""
+    return "" if one.found.seen else f"; is it running?{f' see `{status}`' if status else ''}"
 
 
 async def _look(client: Client, followed: Sequence[Followed], clock: Clock) -> None:

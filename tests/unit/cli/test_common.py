@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from starlink.cli import main
-from starlink.cli.cluster import command_of, config_of, has_config
+from starlink.cli.cluster import command_of, config_of, has_config, way_to_status, with_client
+from starlink.cli.datadir import DataDir
 from starlink.cli.main import COMMANDS, cli
 from starlink.client import reach
 from starlink.client.config import BadConfig, Config, load, render
+from starlink.client.errors import Unreachable
+from starlink.client.kube import Client
 
 
 def run(*words: str | Path) -> Result:
@@ -226,3 +230,31 @@ def test_the_namespace_of_servers_is_checked_wherever_it_is_said(
     monkeypatch.setenv("STARLINK_SERVER_NAMESPACE", "edge")
     done = run("--data-dir", tmp_path / "data", *words)
     assert done.exit_code == 1 and "can't be the name" not in done.output, done.output
+
+
+def test_what_does_not_answer_is_looked_at_where_a_data_dir_led_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    data, away = DataDir(tmp_path / "d"), tmp_path / "away"
+    data.create()
+    for path in (data.admin_kubeconfig, away):
+        path.write_text(render(Config("http://127.0.0.1:1", token="t"), "me"))
+    way = f"starlink --data-dir {data.root} status"
+    assert way_to_status(context(data_dir=data.root)) == way
+    assert way_to_status(context(kubeconfig=data.admin_kubeconfig)) == ""
+
+    async def refused(_: Client) -> None:
+        raise Unreachable("https://127.0.0.1:1 can't be reached: refused")
+
+    held = data.take()
+    try:
+        with pytest.raises(click.ClickException, match=re.escape(f"refused; `{way}` says what runs")):
+            with_client(context(data_dir=data.root), refused)
+        with pytest.raises(click.ClickException, match=r"refused$"):
+            with_client(context(kubeconfig=away), refused)
+    finally:
+        os.close(held)
+    for named, told in ((data.admin_kubeconfig, way), (away, "")):
+        monkeypatch.setenv("KUBECONFIG", str(named))
+        assert way_to_status(context()) == told
