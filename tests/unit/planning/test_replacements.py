@@ -240,16 +240,14 @@ def test_what_starts_or_stops_counts_before_a_ready_one_has_to_leave() -> None:
 
 def test_what_is_ready_and_not_yet_available_is_told_by_its_name() -> None:
     def told(of: Task, *its: Assignment) -> str:
-        return service.decide(
-            observe(of, its, HEALTHY, {"1-1": 1.0}), NOW_REVISION, HEALTHY, lambda _: "", NOW
-        ).updating
+        return service.decide(observe(of, its, HEALTHY, {"1-1": 1}), NOW_REVISION, HEALTHY, lambda _: "", NOW).updating
 
     young, update = attempt("1"), {"minReadyTime": "30s"}
     since = f"({young.name} ready for less than 30s) and update.maxUnavailable is 1"
     one = told(task(replicas=2, update=update), attempt("0", outdated=True), young)
     assert one == f"1 of 2 instances is to be replaced, and waits: 1 of 2 instances is not available yet {since}"
-    others = [attempt("0", outdated=True), attempt("2", outdated=True), young, attempt("3", ready=False)]
-    two = told(task(replicas=4, update=update), *others)
+    old = [attempt(slot, outdated=True) for slot in "02"]
+    two = told(task(replicas=4, update=update), *old, young, attempt("3", ready=False))
     assert two == f"2 of 4 instances are to be replaced, and wait: 2 of 4 instances are missing {since}"
 
 
