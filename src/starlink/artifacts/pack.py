@@ -6,6 +6,7 @@
 import hashlib
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -26,5 +27,22 @@ def pack(folder: Path, archive: Path) -> str:
     return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
+def main(words: Sequence[str]) -> int:
+    """Packs as the words of the command say, and prints the digest, or what is wrong. Gives the exit code."""
+    if len(words) != 2:
+        print("usage: python -m starlink.artifacts.pack FOLDER ARCHIVE.zip", file=sys.stderr)
+        return 2
+    folder, archive = map(Path, words)
+    if not folder.is_dir():
+        print(f"{folder} is no folder; name the one whose files are to be packed", file=sys.stderr)
+        return 1
+    try:
+        print(pack(folder, archive))
+    except OSError as error:
+        print(f"{error.filename or archive}: {error.strerror or 'can not be read or written'}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(pack(Path(sys.argv[1]), Path(sys.argv[2])))
+    raise SystemExit(main(sys.argv[1:]))

@@ -17,7 +17,7 @@ from starlink.artifacts.fetch import Places, fetch
 from starlink.artifacts.guard import Guard
 from starlink.artifacts.limits import DEFAULT_LIMITS, Limits
 from starlink.artifacts.names import parts_of
-from starlink.artifacts.pack import pack
+from starlink.artifacts.pack import main, pack
 from starlink.artifacts.unpack import unpack
 
 
@@ -153,3 +153,22 @@ def test_an_unreachable_server_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as caught:
         fetch("http://127.0.0.1:9/x", "0" * 64, Places(tmp_path, guard=Guard(allow_local=True)), pause=pauses.append)
     assert (caught.value.reason, pauses) == ("ArtifactUnreachable", [1.0, 2.0, 4.0])
+
+
+def test_the_command_that_packs_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "app"
+    for words, code, told in (
+        ([], 2, "usage: python -m starlink.artifacts.pack FOLDER ARCHIVE.zip"),
+        ([str(folder), str(tmp_path / "a.zip")], 1, f"{folder} is no folder"),
+        (
+            [str(tmp_path), str(tmp_path / "none" / "a.zip")],
+            1,
+            f"{tmp_path / 'none' / 'a.zip'}: No such file or directory",
+        ),
+    ):
+        assert main(words) == code
+        assert capsys.readouterr().err.startswith(told)
+    folder.mkdir()
+    (folder / "start.sh").write_text("#!/bin/sh\n")
+    assert main([str(folder), str(tmp_path / "a.zip")]) == 0
+    assert capsys.readouterr().out == f"{hashlib.sha256((tmp_path / 'a.zip').read_bytes()).hexdigest()}\n"
