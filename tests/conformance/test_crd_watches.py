@@ -81,6 +81,7 @@ def test_watches_end_when_a_crd_is_served_otherwise(
     found["spec"]["versions"][0]["additionalPrinterColumns"] = [{"name": "A", "type": "string", "jsonPath": ".a"}]
     http.put(widgets.definition, found).expect(200)
     assert list(events) == []
+    eventually(lambda: http.get(f"{path}?resourceVersion=0").status == 200, "it is served again", SECONDS)
     following = watch(path, TABLE, resourceVersion=version_of(http, path))
     http.patch(widgets.path(namespace, "a"), {"a": "b"}).expect(200)
     assert [column["name"] for column in following.until("MODIFIED")["columnDefinitions"]] == ["Name", "A"]

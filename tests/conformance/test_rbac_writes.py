@@ -196,10 +196,9 @@ def test_a_service_account_of_a_bindings_own_namespace(http: Http, http_as: As, 
     }
     http.post(f"{rbac}/namespaces/{namespace}/rolebindings", body).expect(201)
     account = http_as(f"system:serviceaccount:{namespace}:a", ["system:authenticated"])
-    account.get(f"/api/v1/namespaces/{namespace}/configmaps").expect(200)
-    http_as("system:serviceaccount::a", ["system:authenticated"]).get(
-        f"/api/v1/namespaces/{namespace}/configmaps"
-    ).fails(403, "Forbidden")
+    maps = f"/api/v1/namespaces/{namespace}/configmaps"
+    eventually(lambda: account.get(maps).status == 200, "the binding holds", SECONDS)
+    http_as("system:serviceaccount::a", ["system:authenticated"]).get(maps).fails(403, "Forbidden")
     wide = {**body, "metadata": {"generateName": "conformance-"}, "roleRef": {**ref, "kind": "ClusterRole"}}
     refused = http.post(f"{rbac}/clusterrolebindings", wide).fails(422, "Invalid")
     assert causes(refused) == {"subjects[0].namespace": "Required value"}

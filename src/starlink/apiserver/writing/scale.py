@@ -80,6 +80,8 @@ def check(scale: Scale, obj: Obj, old: Obj | None) -> Iterator[Cause]:
     """
     for path in (scale.spec_replicas, scale.status_replicas):
         value = _get(obj, path)
+        if _is_blocked(obj, path) and not (old is not None and _is_blocked(old, path)):
+            yield invalid(path, 0, f"{path} accessor error: what should hold it is no object")
         if value is None or (old is not None and value == _get(old, path)):
             continue
         if not isinstance(value, int) or isinstance(value, bool):
@@ -88,6 +90,16 @@ def check(scale: Scale, obj: Obj, old: Obj | None) -> Iterator[Cause]:
             yield invalid(path, value, "should be a non-negative integer")
         elif value not in REPLICAS:
             yield invalid(path, value, f"should be less than or equal to {REPLICAS[-1]}")
+
+
+def _is_blocked(obj: Obj, path: str) -> bool:
+    """Whether something on the way to a value is no object."""
+    value: Any = obj
+    for part in path.strip(".").split("."):
+        if not isinstance(value, dict):
+            return value is not None
+        value = value.get(part)
+    return False
 
 
 def _get(obj: Obj, path: str) -> Any:
