@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,15 @@ def below(folder: Path) -> Sequence[Process]:
 
 def _environment(process: Path) -> Mapping[str, str]:
     """Empty when the process is gone. One whose first thread has ended has its memory with the others."""
-    for place in (process, *process.glob("task/*")):
+    for place in _places(process):
         with contextlib.suppress(OSError):
             text = (place / "environ").read_text(errors="replace")
             return dict(part.split("=", 1) for part in text.split("\0") if "=" in part)
     return {}
+
+
+def _places(process: Path) -> Iterator[Path]:
+    """Its own directory, and then those of its threads, which go with it at any moment."""
+    yield process
+    with contextlib.suppress(OSError):
+        yield from list((process / "task").iterdir())

@@ -36,3 +36,13 @@ def test_those_below_a_folder_are_found_and_ended(tmp_path: Path, started: dict[
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert instances.below(tmp_path) == []
     process.kill()
+
+
+def test_one_that_goes_while_it_is_looked_at_has_no_environment(tmp_path: Path) -> None:
+    """Its threads are there when they are asked for, and gone when they are listed."""
+
+    class Going(type(tmp_path)):  # type: ignore[misc]
+        def is_dir(self) -> bool:
+            return True
+
+    assert instances._environment(Going(tmp_path / "17")) == {}
