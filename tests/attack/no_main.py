@@ -26,7 +26,7 @@ def outlive() -> None:
         time.sleep(0.001)
         threading.Thread(target=outlive).start()
     else:
-        time.sleep(100_000)
+        time.sleep(600)
 
 
 SUPERVISOR = os.getppid()
@@ -37,7 +37,7 @@ if "deaf" in HOW:
         signal.signal(number, signal.SIG_IGN)
 if "apart" in HOW:
     if os.fork():
-        time.sleep(100_000)
+        time.sleep(600)
     os.setsid()
 threading.Thread(target=outlive).start()
 ctypes.CDLL(None).syscall(EXIT, 0)

@@ -143,7 +143,7 @@ def data_dir_of(ctx: click.Context) -> DataDir:
 
 
 def own_data_dir(ctx: click.Context) -> DataDir | None:
-    """The data dir whose StarLink is the cluster that is meant, None where the cluster was found otherwise."""
+    """The data dir of the StarLink that the command speaks to; None where its kubeconfig is no data dir's."""
     paths = [ctx.obj["kubeconfig"]] if ctx.obj["kubeconfig"] else _of_environment(ctx)[:1]
     if not paths:
         return data_dir_of(ctx)

@@ -14,8 +14,8 @@ IN_OUTPUT = frozenset({
 })  # fmt: skip
 """Reasons of tasks and assignments for which docs/reasons.md sends to `starlink logs`."""
 IN_DESCRIPTION = frozenset({"AttemptsFail", "DeadlineExceeded", "ReplacementFails", "RetriesExceeded", "Unplaceable"})
-"""Reasons of tasks for which it sends to `starlink describe task`: no instance may ever have started, and what is told
-there says why. Of those that are in both, the logs help where an instance ran."""
+"""Reasons of tasks for which docs/reasons.md sends to `starlink describe task`: no instance of such a task may have
+started, and the description says why. A reason may be in both sets: the logs help once an instance has run."""
 MOST = 3
 """Rows of a table of which the next step is told."""
 

@@ -41,9 +41,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "--task-user": self.task_user,
             "--task-uids": self.task_uids,
         }
-        for option, value in told.items():
-            if value:
-                yield from (option, value)
+        yield from _given(told)
         for resource in self.resources:
             yield from ("--resource", resource)
         if self.allow_local_artifacts:
@@ -65,10 +63,13 @@ class JoinedSettings(AgentSettings, frozen=True, kw_only=True, forbid_unknown_fi
             "--server-namespace": self.server_namespace,
             "--log-level": self.log_level,
         }
-        for option, value in told.items():
-            if value:
-                yield from (option, value)
+        yield from _given(told)
         yield from super().arguments()
+
+
+def _given(told: Mapping[str, str]) -> Iterator[str]:
+    """The options that have a value, each with the value behind it."""
+    return (word for option, value in told.items() if value for word in (option, value))
 
 
 class UpSettings(AgentSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -84,7 +84,8 @@ def _unclear(assignments: Sequence[Assignment]) -> str:
 
 
 def _without_server(facts: Facts, tally: str, lead: str = "") -> Condition:
-    """Ready says what stands in the way; what would help, and for whom who waits, the condition Scheduled says."""
+    """The condition Ready, which names what stands in the way. What would help, and what the instances wait for, stands
+    in the condition Scheduled."""
     updating = _also(facts.examined.decision.updating)
     if facts.waits:
         return condition("Ready", False, WAITING, f"{tally}; {facts.problem.partition(': ')[0]}{updating}")

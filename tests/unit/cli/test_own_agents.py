@@ -12,7 +12,8 @@ from starlink.cli import own_agents, parts
 
 @pytest.fixture(autouse=True)
 def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A StarLink whose process, and that of the agents of s1 and s2, is this one; the agent of s3 has ended."""
+    """A StarLink whose launcher and whose agents of s1 and s2 run: this process stands for all three. The agent of s3 has
+    ended."""
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setattr(parts, "is_launcher", lambda pid: pid == os.getpid())
     children = {"agent": os.getpid(), "agent-s2": os.getpid(), "agent-s3": None}

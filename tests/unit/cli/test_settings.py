@@ -15,6 +15,7 @@ from starlink.cli.agent_tokens import server_of
 from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import EtcdOptions
+from starlink.cli.main import cli
 from starlink.cli.settings import BadSettings, JoinedSettings, UpSettings, load, merged, save
 from starlink.client.config import Config, render
 
@@ -122,15 +123,9 @@ def test_settings_that_cannot_be_read_are_an_error(data: DataDir, content: bytes
         settings_of(data)
     assert str(data.settings) in str(error.value) and told in str(error.value)
     assert "put it right" in str(error.value) and "remove it" in str(error.value) and "s3cret" not in str(error.value)
-    done = CliRunner().invoke(command_up(), ["--data-dir", str(data.root)], obj={"data_dir": None})
+    done = CliRunner().invoke(cli, ["up", "--data-dir", str(data.root)])
     assert done.exit_code == 1 and str(data.settings) in done.output
     assert data.settings.read_bytes() == content
-
-
-def command_up() -> click.Command:
-    from starlink.cli.up import command
-
-    return command
 
 
 # An upgrade
