@@ -183,9 +183,8 @@ def test_a_file_without_tasks_says_what_it_has(two: Starlink) -> None:
             "write apiVersion: starlink.dev/v1alpha1 and kind: Task\n"
         )
     done = two.cli("plan", "-f", "-", stdin=json.dumps({**task("web"), "spec": 5}), check=False)
-    assert (
-        done.returncode == 1 and done.stderr.startswith("Error: standard input, document 1: ") and "spec" in done.stderr
-    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: standard input, document 1:\n  spec: must be of type object")
     done = two.cli("plan", "--pool", "", "--add", "arch=amd64,cpu=1,memory=1Gi", check=False)
     assert done.returncode == 2 and "'' is no pool; name one, or leave --pool away" in done.stderr
 

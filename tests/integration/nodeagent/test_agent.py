@@ -18,6 +18,7 @@ from tests.unit.artifacts.packages import MACHINES, elf, zipped
 
 from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.kube import Client
+from starlink.files import durable
 from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.host import Host
@@ -42,11 +43,27 @@ def assignment(name: str, **template: Any) -> dict[str, Any]:
     }
 
 
-class Site:
-    """What the API says of the agent's assignments, and what went wrong unheard."""
+class Writes:
+    """The journal's writes, of which those are counted that say of an instance that it has stopped."""
 
-    def __init__(self, client: Client, host: Host, agent: Agent) -> None:
-        self.client, self.host, self.agent = client, host, agent
+    def __init__(self) -> None:
+        self._stopped: set[Path] = set()
+
+    @property
+    def stopped(self) -> int:
+        return len(self._stopped)
+
+    def __call__(self, path: Path, content: bytes) -> None:
+        durable.replace(path, content)
+        if b'"phase":"Stopped"' in content:
+            self._stopped.add(path)
+
+
+class Site:
+    """What the API says of the agent's assignments, what its journal wrote, and what went wrong unheard."""
+
+    def __init__(self, client: Client, host: Host, agent: Agent, writes: Writes) -> None:
+        self.client, self.host, self.agent, self.writes = client, host, agent, writes
         self.unheard: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.unheard.append(context))
 
@@ -62,17 +79,22 @@ class Site:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def writes() -> Writes:
+    return Writes()
+
+
+@pytest.fixture
+def host(tmp_path: Path, writes: Writes) -> Host:
     _let_pass(tmp_path)
-    journal, path = Journal(tmp_path / "instances"), os.environ["PATH"]
+    journal, path = Journal(tmp_path / "instances", writes), os.environ["PATH"]
     return Host("s1", journal, tmp_path / "artifacts", None, users(None, None, tmp_path / "task-uids"), path, time.time)
 
 
 @pytest.fixture
-async def site(client: Client, host: Host, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(client: Client, host: Host, writes: Writes, tmp_path: Path) -> AsyncIterator[Site]:
     facts = machine.observe(tmp_path, "127.0.0.1", {})
     agent = Agent(client, host, facts, time.monotonic, lambda: 1.0)
-    made = Site(client, host, agent)
+    made = Site(client, host, agent, writes)
     running = asyncio.create_task(agent.run())
     try:
         yield made
@@ -100,23 +122,33 @@ async def test_heartbeats_get_through_while_a_hundred_stop(site: Site) -> None:
     names = [f"many-{number}" for number in range(MANY)]
     await asyncio.gather(*(site.client.create(ASSIGNMENT, assignment(name), "default") for name in names))
     await site.until("Running", MANY)
-    stopped_at_beats: list[int] = []
+    stopped_at_turns: list[int] = []
+    beats = 0
 
-    async def beats() -> None:
+    async def turns() -> None:
+        """What the loop has done each time that another has its turn."""
+        while True:
+            await asyncio.sleep(0)
+            stopped_at_turns.append(site.writes.stopped)
+
+    async def beat() -> None:
+        nonlocal beats
         while True:
             await heartbeat.renew(site.client, "s1", time.time())
-            records = site.host.journal.folder.glob("*/record.json")
-            stopped_at_beats.append(sum(b'"phase":"Stopped"' in path.read_bytes() for path in records))
+            beats += site.writes.stopped < MANY
 
-    beating = asyncio.create_task(beats())
+    beside = [asyncio.create_task(turns()), asyncio.create_task(beat())]
     begun = site.host.processes.scans
     stop = {"spec": {"desired": "Stopped"}}
     await asyncio.gather(*(site.client.patch(ASSIGNMENT, name, stop, "default") for name in names))
     await site.until("Stopped", MANY)
     scans = site.host.processes.scans - begun
-    beating.cancel()
-    between = [later - earlier for earlier, later in itertools.pairwise(stopped_at_beats)]
-    assert max(between) <= MANY / 4, "so many stopped without a heartbeat in between"
+    for task in beside:
+        task.cancel()
+    between = [later - earlier for earlier, later in itertools.pairwise(stopped_at_turns)]
+    assert site.writes.stopped == MANY
+    assert max(between) <= MANY / 4, "so many stopped while a heartbeat could not go on"
+    assert beats, "heartbeats get through while they stop"
     assert scans < MANY, "each reading of /proc serves all that stop"
     await asyncio.gather(*(site.client.delete(ASSIGNMENT, name, "default") for name in names))
     await soon(lambda: not any(site.host.journal.folder.iterdir()), "all is forgotten")
