@@ -72,7 +72,7 @@ def _batch(found: Task) -> dict[str, str]:
     status = found.status
     return {
         "Batch": f"{found.completions} completions wanted, {status.succeeded} done, {status.failed} failed; "
-        f"{found.parallelism} at a time, {found.retries} retries",
+        f"{found.parallelism} at a time, {found.retries} {'retry' if found.retries == 1 else 'retries'}",
         "Deadline": found.spec.deadline or "",
         "Suspended": "yes" if found.spec.suspend else "",
         "Started": status.started_at or "",
