@@ -48,6 +48,7 @@ async def answer(
         with contextlib.suppress(AttributeError):
             await given.chunks.aclose()  # type: ignore[attr-defined]
         return Response(given.status)
+    assert isinstance(given, Response)
     return given
 
 

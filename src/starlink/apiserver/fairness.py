@@ -29,23 +29,23 @@ class _Level(Generic[T]):
 
 
 class _Share(Generic[T]):
-    """What one account waits for and holds."""
+    """What one account waits for, each with the turns that it has yet to have, and holds."""
 
     __slots__ = ("held", "in_ring", "level", "waiting")
 
     def __init__(self, level: _Level[T]) -> None:
-        self.waiting: deque[T] = deque()
+        self.waiting: deque[tuple[T, int]] = deque()
         self.held = 0
         self.in_ring = False
         self.level = level
 
 
 class FairQueue(Generic[T]):
-    """Levels take turns by their weights, and within a level accounts one after another: each `take` gives the next
-    account's oldest item, whoever queued how many.
+    """Levels take turns by their weights, and within a level accounts one after another, whoever queued how many: each
+    `take` gives the next account's oldest item. An item of several turns waits behind the account's others after each.
 
-    At most `handled` items are out at once, and `handled_per_user` of one account; an item is out from
-    `take` to `done`. At most `queued` wait, and `queued_per_user` of one account.
+    At most `handled` turns are taken at once, and `handled_per_user` of one account; a turn is taken from
+    `take` to `done`. At most `queued` items wait, and `queued_per_user` of one account.
     """
 
     def __init__(self, *, handled: int, handled_per_user: int, queued: int, queued_per_user: int) -> None:
@@ -60,12 +60,12 @@ class FairQueue(Generic[T]):
         self.handled = 0
         self.queued = 0
 
-    def push(self, account: Account, item: T) -> bool:
-        """Queues an item; gives False, and does not, when too many wait."""
+    def push(self, account: Account, item: T, turns: int = 1) -> bool:
+        """Queues an item for so many turns; gives False, and does not, when too many wait."""
         share = self._shares.get(account) or self._new_share(account)
         if self.queued >= self._queued_limit or len(share.waiting) >= self._queued_per_user:
             return False
-        share.waiting.append(item)
+        share.waiting.append((item, turns))
         self.queued += 1
         self._enter(share)
         return True
@@ -83,13 +83,16 @@ class FairQueue(Generic[T]):
         share.in_ring = False
         share.held += 1
         self.handled += 1
-        self.queued -= 1
-        item = share.waiting.popleft()
+        item, turns = share.waiting.popleft()
+        if turns > 1:
+            share.waiting.append((item, turns - 1))
+        else:
+            self.queued -= 1
         self._enter(share)
         return item
 
     def done(self, account: Account) -> None:
-        """One of the account's items that were taken has been handled."""
+        """One of the account's turns that were taken has come to its end."""
         share = self._shares[account]
         share.held -= 1
         self.handled -= 1

@@ -17,13 +17,15 @@ from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.access.refusals import Refusals
 from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
+from starlink.apiserver.bulk import answering
+from starlink.apiserver.bulk.reading import STORAGE as BULK_WRITES
 from starlink.apiserver.encoding import JSON, TEXT, dump
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import impersonation
 from starlink.apiserver.identity.issuing import Signer
 from starlink.apiserver.identity.signing import CertificateController
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import ANONYMOUS, Request, Response, Stream
+from starlink.apiserver.message import ANONYMOUS, Answer, Request, Response
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
@@ -107,7 +109,7 @@ class Api:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.store.close()
 
-    async def handle(self, request: Request) -> Response | Stream:
+    async def handle(self, request: Request) -> Answer:
         """Answers; a refusal is a Status, and never a traceback."""
         began = self._clock()
         outcome = _Outcome()
@@ -125,7 +127,7 @@ class Api:
         self._note(request, outcome, answer, self._clock() - began)
         return answer
 
-    def _note(self, request: Request, outcome: "_Outcome", answer: Response | Stream, seconds: float) -> None:
+    def _note(self, request: Request, outcome: "_Outcome", answer: Answer, seconds: float) -> None:
         """Counts the request, and writes it into the audit log."""
         asked = outcome.asked
         self.metrics.answered(asked, answer.status, seconds)
@@ -165,7 +167,7 @@ class Api:
         if self._refusals is not None:
             self._refusals.write(request.remote, unauthenticated(request, why, claimed))
 
-    async def _answer(self, request: Request, outcome: "_Outcome") -> Response | Stream:
+    async def _answer(self, request: Request, outcome: "_Outcome") -> Answer:
         if impersonation.is_wanted(request.headers):
             request = outcome.request = await self.guard.acting(request)
         asked = self._router.known(request)
@@ -185,7 +187,7 @@ class Api:
             await self.guard.check_unserved(request)
             raise
 
-    async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
+    async def _resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Answer:
         request = await self.guard.passed(request, asked)
         answer = await self._answer_resource(request, asked, outcome)
         if asked.resource.warning:
@@ -194,7 +196,7 @@ class Api:
             return replace(answer, headers=headers)
         return answer
 
-    async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Response | Stream:
+    async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Answer:
         if asked.verb in _READS and request.query.get("resourceVersion"):
             await self._reads.reach(request)
         await self._definitions.make_ready(asked.resource, reads=asked.verb in _READS)
@@ -205,6 +207,8 @@ class Api:
                 return await self._reads.list(request, asked)
             case "watch":
                 return self._reads.watch(request, asked)
+            case "create" if asked.resource.storage == BULK_WRITES:
+                return await answering.answer(request, asked)
             case "create" if not asked.resource.persistent:
                 return await self._reviews.create(request, asked)
             case "create":

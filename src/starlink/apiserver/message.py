@@ -1,6 +1,6 @@
 """What goes in and out of the framework-free core: one request, one response or stream."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -74,3 +74,20 @@ class Stream(msgspec.Struct, frozen=True):
     chunks: AsyncIterator[bytes]
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     status: int = 200
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """An answer that is made of those to `count` other requests, which the same sender asks for, each by itself:
+    `join` makes it of their answers, in the order of `requests`. What is not begun when the answers take `most` bytes
+    is answered with `refusal` instead."""
+
+    requests: Iterator[Request]
+    count: int
+    join: Callable[[Sequence[Response]], Response]
+    most: int
+    refusal: Response
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    status: int = 200
+
+
+Answer = Response | Stream | Parts

@@ -20,7 +20,7 @@ def weight(request: Request) -> int:
     """How many turns a request of its kind has for one of the ordinary ones."""
     if request.path.startswith(_LEASES):
         return HEARTBEAT
-    return CONTROL if request.user.name == OPERATOR else ORDINARY
+    return CONTROL if _sender(request).name == OPERATOR else ORDINARY
 
 
 def payer(user: User, remote: str) -> Hashable:
@@ -29,5 +29,9 @@ def payer(user: User, remote: str) -> Hashable:
 
 
 def account(request: Request) -> Account:
-    """The account of a request as it was sent."""
-    return Account(payer(request.user, request.remote), weight(request))
+    """The account of a request: its sender's, as whomever it is done."""
+    return Account(payer(_sender(request), request.remote), weight(request))
+
+
+def _sender(request: Request) -> User:
+    return request.sender or request.user

@@ -17,7 +17,7 @@ from starlink.api.kinds import ASSIGNMENT, LEASE, NAMESPACE
 from starlink.apiserver.handler import Api
 from starlink.apiserver.http.dispatch import Handle
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.message import Answer, Request, Response
 from starlink.client.kube import Client
 from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
@@ -36,7 +36,7 @@ class Seen:
         self.turns: list[str] = []
         self.away = False
 
-    async def __call__(self, request: Request) -> Response | Stream:
+    async def __call__(self, request: Request) -> Answer:
         if request.method == "PATCH" and "/leases/" in request.path:
             self.turns.append(BEAT)
         elif "watch" in request.query:

@@ -16,7 +16,7 @@ from starlink.api.labels import LEADER_LABEL
 from starlink.api.meta import ObjectKey
 from starlink.apiserver.handler import Api
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.message import Answer, Request, Response
 from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
 from starlink_operator import fitness
@@ -54,7 +54,7 @@ async def test_newer_crds_are_told_of_and_no_hindrance(client: Client, caplog: p
 
 
 async def test_an_old_cluster_is_told(api: Api, pki: Pki) -> None:
-    async def old(request: Request) -> Response | Stream:
+    async def old(request: Request) -> Answer:
         if request.path == "/version":
             return Response(200, b'{"major": "1", "minor": "27"}', {"content-type": "application/json"})
         return await api.handle(request)

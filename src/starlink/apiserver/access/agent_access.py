@@ -133,6 +133,7 @@ _OWN = {
     ("", "serviceaccounts"): _own_token,
     ("", "namespaces"): _cluster_identity,
     ("authentication.k8s.io", "selfsubjectreviews"): _review,
+    ("bulk.starlink.dev", "bulkwrites"): _review,
     ("authorization.k8s.io", "selfsubjectaccessreviews"): _review,
     ("authorization.k8s.io", "selfsubjectrulesreviews"): _review,
 }

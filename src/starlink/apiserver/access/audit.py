@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.message import Answer, Request, Response
 from starlink.apiserver.route import Route, attributes
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -184,7 +184,7 @@ def _name(asked: Route, body: bytes) -> str:
 
 
 def entry(
-    request: Request, asked: Route, answer: Response | Stream, reason: str, annotations: Mapping[str, str]
+    request: Request, asked: Route, answer: Answer, reason: str, annotations: Mapping[str, str]
 ) -> dict[str, Any]:
     """What is written of a request and its answer; `reason` is a refusal's message. Of a request that is done as
     somebody else, `user` is who sent it."""

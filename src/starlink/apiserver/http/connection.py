@@ -8,13 +8,13 @@ from collections.abc import Hashable
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.handler import status_response
 from starlink.apiserver.http import dispatch, wire
+from starlink.apiserver.http.call import Call
 from starlink.apiserver.http.channel import Channel
-from starlink.apiserver.http.dispatch import Answer, Call
 from starlink.apiserver.http.gate import Gate
 from starlink.apiserver.http.incoming import Incoming
 from starlink.apiserver.http.parser import RequestParser
 from starlink.apiserver.http.service import Service
-from starlink.apiserver.message import ANONYMOUS, Response, Stream, User
+from starlink.apiserver.message import ANONYMOUS, Answer, Response, Stream, User
 from starlink.apiserver.precedence import account, payer
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
@@ -196,6 +196,7 @@ class Connection(Channel):
         if isinstance(answer, Stream):
             self._stream = asyncio.get_running_loop().create_task(self._stream_out(answer))
             return
+        assert isinstance(answer, Response)
         self._complete(answer)
         self._advance()
 

@@ -7,36 +7,17 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from starlink.apiserver.fairness import Account, FairQueue
+from starlink.apiserver.fairness import FairQueue
+from starlink.apiserver.http.call import Batch, Call, Waiting
 from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.wire import INTERNAL_ERROR
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.apiserver.http.wire import INTERNAL_ERROR, too_many_requests
+from starlink.apiserver.message import Answer, Parts, Request, Response, Stream
 
 log = logging.getLogger(__name__)
 
-Answer = Response | Stream
 Handle = Callable[[Request], Coroutine[Any, Any, Answer]]
 
 _AT_A_TIME = 32  # calls between two looks at the sockets, so that a newcomer soon has a turn
-
-
-class Call:
-    """One request on somebody's account. `reply` is told the answer, once, unless the call is abandoned."""
-
-    __slots__ = ("abandoned", "account", "reply", "request", "worker")
-
-    def __init__(self, request: Request, account: Account, reply: Callable[[Answer], None]) -> None:
-        self.request = request
-        self.account = account
-        self.reply = reply
-        self.abandoned = False
-        self.worker: asyncio.Task[None] | None = None
-
-    def abandon(self) -> None:
-        """Nobody waits for the answer any more: the handler is cancelled."""
-        self.abandoned = True
-        if self.worker is not None:
-            self.worker.cancel()
 
 
 class Dispatcher:
@@ -45,7 +26,7 @@ class Dispatcher:
 
     def __init__(self, handle: Handle, limits: Limits) -> None:
         self._handle = handle
-        self._queue: FairQueue[Call] = FairQueue(
+        self._queue: FairQueue[Waiting] = FairQueue(
             handled=limits.handled,
             handled_per_user=limits.handled_per_user,
             queued=limits.queued,
@@ -58,7 +39,10 @@ class Dispatcher:
 
     def submit(self, call: Call) -> bool:
         """Queues a call; gives False, and does not, when too many wait."""
-        if not self._queue.push(call.account, call):
+        return self._queued(call, 1)
+
+    def _queued(self, waiting: Waiting, turns: int) -> bool:
+        if not self._queue.push(waiting.account, waiting, turns):
             return False
         if not self._led:
             self._call_leader()
@@ -90,9 +74,10 @@ class Dispatcher:
     async def _lead(self) -> None:
         """Handles calls until there is none, or another worker has come to lead."""
         turns, queue = 0, self._queue
-        while (call := queue.take()) is not None:
-            leads = call.abandoned or await self._serve(call)
-            queue.done(call.account)
+        while (waiting := queue.take()) is not None:
+            call = waiting.next()
+            leads = call is None or await self._serve(call)
+            queue.done(waiting.account)
             if not leads:
                 if self._led:
                     return
@@ -144,6 +129,11 @@ class Dispatcher:
                 pass
 
     def _reply(self, call: Call, answer: Answer) -> None:
+        if isinstance(answer, Parts):
+            call.batch = Batch(call, answer)
+            if self._queued(call.batch, answer.count):
+                return
+            answer = too_many_requests()
         try:
             call.reply(answer)
         except Exception:

@@ -24,21 +24,21 @@ def check(json: bytes, what: str) -> None:
         raise too_many(what)
 
 
-def is_too_many(json: bytes) -> bool:
-    """Whether JSON holds more than MAX_VALUES; of what is no JSON, whether what can be read of it does."""
-    if len(json) <= MAX_VALUES or separators(json) <= MAX_VALUES:
+def is_too_many(json: bytes, most: int = MAX_VALUES) -> bool:
+    """Whether JSON holds more than `most`; of what is no JSON, whether what can be read of it does."""
+    if len(json) <= most or separators(json) <= most:
         return False
     found = 0
     for piece in unquoted(json):
         found += separators(piece)
-        if found > MAX_VALUES:
+        if found > most:
             return True
     return False
 
 
-def too_many(what: str) -> errors.StatusError:
-    """The refusal of what holds more than MAX_VALUES."""
-    return errors.too_large(f"{what} is too large: limit is {MAX_VALUES} names and values")
+def too_many(what: str, most: int = MAX_VALUES) -> errors.StatusError:
+    """The refusal of what holds more than `most`."""
+    return errors.too_large(f"{what} is too large: limit is {most} names and values")
 
 
 def separators(json: bytes) -> int:

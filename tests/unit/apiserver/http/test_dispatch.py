@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from starlink.apiserver.fairness import Account
-from starlink.apiserver.http.dispatch import Answer, Call, Dispatcher
+from starlink.apiserver.http.call import Call
+from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.message import Request, Response
+from starlink.apiserver.message import Answer, Request, Response
 
 
 class World:
