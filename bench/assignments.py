@@ -16,7 +16,7 @@ Of = Callable[[int], Obj]
 
 
 def assignment(number: int) -> Obj:
-    """As the operator makes it for a service."""
+    """As the operator makes it for a service, but for its owner."""
     task = f"task-{number // 100:05}"
     return {
         "apiVersion": ASSIGNMENT.api_version,
@@ -25,10 +25,6 @@ def assignment(number: int) -> Obj:
             "name": f"{task}-{number % 100}-1",
             "labels": {"starlink.dev/task": task, "starlink.dev/slot": str(number % 100)},
             "finalizers": ["starlink.dev/stopped"],
-            "ownerReferences": [{
-                "apiVersion": ASSIGNMENT.api_version, "kind": "Task", "name": task,
-                "uid": "7d8a1c3e-5f2b-4e6a-9c1d-0b3e5a7c9d1f", "controller": True, "blockOwnerDeletion": True,
-            }],
         },
         "spec": {
             "server": f"server-{number % 1000:04}", "slot": str(number % 100), "attempt": 1,

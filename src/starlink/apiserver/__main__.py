@@ -76,13 +76,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
     tokens = TokenIssuer(pki.token_key)
     registry = Registry(builtin_resources())
     authenticator = Authenticator(tokens, encoding.finder(store), time.time)
-    audit = AuditLog(arguments.data_dir / "logs" / "audit.log", time.time)
+    at_end_of_turn = asyncio.get_running_loop().call_soon
+    audit = AuditLog(arguments.data_dir / "logs" / "audit.log", time.time, later=at_end_of_turn)
     api = Api(
         store, registry, tokens, version=version(), authenticate=authenticator.of_token,
         now=time.time, clock=time.monotonic, rng=random.Random(secrets.randbits(256)), audit=audit,  # noqa: S311 - of names and UIDs, no secrets
         sign=authority_signer(pki.ca, pki.folder / "ca.key"), debugging=arguments.debug,
     )  # fmt: skip
-    server = HttpServer(api.handle, authenticator, refused=api.refused, precheck=api.precheck)
+    server = HttpServer(api.handle, authenticator, refused=api.refused, precheck=api.precheck, notes=audit)
     api.metrics.gauge("apiserver_connections", "Connections open now.", lambda: server.connections)
     api.metrics.gauge("apiserver_longrunning_requests", "Watches open now.", lambda: server.streams)
     stopping = asyncio.Event()

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _READS = ("get", "list", "watch")
 _REFUSED = 400
+_CLIENT_GONE = 499  # as web servers log it; nobody is answered so
 
 
 class Api:
@@ -120,6 +121,10 @@ class Api:
         except StatusError as error:
             outcome.reason = error.message
             answer = status_response(error)
+        except asyncio.CancelledError:
+            outcome.reason = "the client went away before it was answered; what it asked for may have been done"
+            self._note(request, outcome, Response(_CLIENT_GONE), self._clock() - began)
+            raise
         except Exception:
             log.exception("a request failed", extra={"method": request.method, "path": request.path})
             outcome.reason = "Internal error occurred; the server's log says more"

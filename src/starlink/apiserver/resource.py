@@ -109,6 +109,7 @@ class Registry:
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
+        self._by_kind: dict[tuple[str, str], Resource] = {}
         self.generation = 0
         for resource in resources:
             self.add(resource)
@@ -116,12 +117,16 @@ class Registry:
     def add(self, resource: Resource) -> None:
         """Serves `resource`, in place of an earlier one at the same path."""
         self._by_path[resource.group, resource.version, resource.plural] = resource
-        self.generation += 1
+        self._changed()
 
     def remove(self, group: str, plural: str) -> None:
         """Stops serving every version of `plural` in `group`."""
         for path in [p for p in self._by_path if (p[0], p[2]) == (group, plural)]:
             del self._by_path[path]
+        self._changed()
+
+    def _changed(self) -> None:
+        self._by_kind = {}
         self.generation += 1
 
     def get(self, group: str, version: str, plural: str) -> Resource | None:
@@ -138,4 +143,6 @@ class Registry:
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource an ownerReference means."""
-        return next((r for r in self.all() if r.api_version == api_version and r.kind == kind), None)
+        if not self._by_kind:
+            self._by_kind = {(one.api_version, one.kind): one for one in reversed(self.all())}
+        return self._by_kind.get((api_version, kind))

@@ -9,8 +9,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,27 @@ log = logging.getLogger(__name__)
 class AuditLog:
     """Appends to `path`, mode 0600; a file that has grown to `max_bytes` becomes `path.1`, and so on to `kept`.
 
-    `now` is epoch seconds. Raises OSError when the file can't be opened.
+    `now` is epoch seconds. With `later`, which makes a call when this turn of the loop is over, lines wait so long and
+    are written together; who answers a request sees to it that they are written before (`flush`). Raises OSError when
+    the file can't be opened.
     """
 
     def __init__(
-        self, path: Path, now: Callable[[], float], *, max_bytes: int = MAX_BYTES, kept: int = KEPT_FILES
+        self,
+        path: Path,
+        now: Callable[[], float],
+        *,
+        max_bytes: int = MAX_BYTES,
+        kept: int = KEPT_FILES,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._path = path
         self._now = now
         self._second = (-1, "")
         self._max_bytes = max_bytes
         self._kept = kept
+        self._later = later
+        self._waiting: list[bytes] = []
         self._lock = threading.Lock()
         self._failing = False
         self._lost = 0
@@ -60,17 +70,45 @@ class AuditLog:
         """Appends one entry, with its time. What can't be written is lost; the server's log says so once, and again
         when it has come to an end, for a full disk must not end the service."""
         with self._lock:
-            line = _encode({"time": self._time(), **bounded(entry)}) + b"\n"
-            try:
-                full = self._size + len(line) > self._max_bytes and self._size > 0
-                rotated = not full or self._rotate()
-                self._append(line)
-            except OSError as error:
-                self._lost += 1
-                self._failed(error)
-            else:
-                if self._failing and rotated:
-                    self._recovered()
+            self._waiting.append(_encode({"time": self._time(), **bounded(entry)}) + b"\n")
+            is_first = len(self._waiting) == 1
+        if self._later is None:
+            self.flush()
+        elif is_first:
+            self._later(self.flush)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a line that is not written yet."""
+        return bool(self._waiting)
+
+    def flush(self) -> None:
+        """Writes the lines that wait."""
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+            while lines:
+                lines = lines[self._write(lines) :]
+
+    def _write(self, lines: Sequence[bytes]) -> int:
+        """Appends the first of some lines, as many as a file takes; gives how many are done with, be it that they are
+        lost."""
+        try:
+            full = self._size + len(lines[0]) > self._max_bytes and self._size > 0
+            rotated = not full or self._rotate()
+            group = lines[: self._room(lines)]
+            written = self._append(group)
+        except OSError as error:
+            self._lost += len(group)
+            self._failed(error)
+            return len(group)
+        if self._failing and rotated and written == len(group):
+            self._recovered()
+        return written
+
+    def _room(self, lines: Sequence[bytes]) -> int:
+        """How many of the lines go into the file, one at least."""
+        sizes = accumulate(map(len, lines), initial=self._size)
+        return max(sum(size <= self._max_bytes for size in sizes) - 1, 1)
 
     def _time(self) -> str:
         """RFC 3339 with microseconds; all but these is made once a second."""
@@ -89,13 +127,17 @@ class AuditLog:
         log.warning("the audit log is written again", extra={"path": str(self._path), "lost": self._lost})
         self._failing, self._lost = False, 0
 
-    def _append(self, line: bytes) -> None:
-        """Raises OSError."""
-        written = os.write(self._file, line)
-        if written < len(line):  # the disk is full: no half line may stay, or the next one would hang on it
-            os.ftruncate(self._file, self._size)
-            raise OSError(0, f"only {written} of {len(line)} bytes could be written")
-        self._size += written
+    def _append(self, lines: Sequence[bytes]) -> int:
+        """Gives how many lines are in the file now. Raises OSError when none is."""
+        written = os.write(self._file, b"".join(lines))
+        ends = [end for end in accumulate(map(len, lines)) if end <= written]
+        size = ends[-1] if ends else 0
+        if written > size:  # the disk is full: no half line may stay, or the next one would hang on it
+            os.ftruncate(self._file, self._size + size)
+        self._size += size
+        if not ends:
+            raise OSError(0, f"only {written} of {len(lines[0])} bytes could be written")
+        return len(ends)
 
     def _rotate(self) -> bool:
         """Goes on with a new file; False when that fails, and then the old one is used on."""
@@ -123,7 +165,8 @@ class AuditLog:
         return self._path.with_name(f"{self._path.name}.{number}")
 
     def close(self) -> None:
-        """Closes the file; nothing may be written after."""
+        """Writes what waits and closes the file; nothing may be written after."""
+        self.flush()
         with self._lock:
             os.close(self._file)
 
@@ -131,6 +174,8 @@ class AuditLog:
 def bounded(value: Any) -> Any:
     """The value as it may stand in a line, and further down in it what it holds."""
     match value:
+        case str() if len(value) <= MOST_TEXT and value.isascii() and value.isprintable():
+            return value
         case str():
             cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}… ({len(value)} characters)"
             return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)

@@ -3,8 +3,8 @@
 What an item is to write is not looked at, but for whether it is an object: it is the body of a request of its own.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -26,8 +26,10 @@ _MOST_SHOWN = 60
 """Characters of a wrong value that a refusal shows."""
 
 _SUBRESOURCE = "status"
-_ABSENT = msgspec.Raw()
-_Raw = msgspec.Raw
+_NOTHING = msgspec.Raw()
+"""What no JSON is: the object is not said."""
+
+T = TypeVar("T")
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -45,24 +47,27 @@ class Item(msgspec.Struct, frozen=True):
         return collection if self.verb == CREATE else f"{collection}/{self.name}/{_SUBRESOURCE}"
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class _Item(msgspec.Struct, forbid_unknown_fields=True):
+    """One write as it is sent."""
+
+    verb: str = ""
+    namespace: str = ""
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    subresource: str | msgspec.UnsetType = msgspec.UNSET
+    object: msgspec.Raw = _NOTHING
+
+
+class _Bulk(msgspec.Struct, Generic[T], forbid_unknown_fields=True):
     api_version: str = msgspec.field(name="apiVersion", default="")
     kind: str = ""
     metadata: dict[str, Any] | None = None
-    items: list[_Raw] = []
+    items: list[T] = []
 
 
-class _Item(msgspec.Struct, forbid_unknown_fields=True):
-    verb: _Raw = _ABSENT
-    namespace: _Raw = _ABSENT
-    name: _Raw = _ABSENT
-    subresource: _Raw = _ABSENT
-    object: _Raw = _ABSENT
-
-
-_read_body = msgspec.json.Decoder(_Body).decode
+_read_items = msgspec.json.Decoder(_Bulk[_Item]).decode
+_read_any_items = msgspec.json.Decoder(_Bulk[msgspec.Raw]).decode
 _read_item = msgspec.json.Decoder(_Item).decode
-_read_text = msgspec.json.Decoder(str).decode
+_read_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read(body: bytes) -> tuple[Item, ...]:
@@ -71,85 +76,97 @@ def read(body: bytes) -> tuple[Item, ...]:
     if values.is_too_many(body, MOST_VALUES):
         raise values.too_many("the body of the request", MOST_VALUES)
     try:
-        found = _read_body(body)
-    except msgspec.ValidationError as error:
-        raise errors.bad_request(f"the body of the request is no {KIND}: {error}") from None
+        found = _decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.bad_request(f"the body of the request is not JSON: {error}") from None
-    _check_type(found)
-    if not found.items:
-        raise _invalid(Cause("FieldValueRequired", f"Required value: name 1 to {MOST_ITEMS} writes", "items"))
-    if len(found.items) > MOST_ITEMS:
-        why = f"Too many: {len(found.items)}: must have at most {MOST_ITEMS} items"
-        raise _invalid(Cause("FieldValueTooMany", why, "items"))
-    return tuple(_item(f"items[{number}]", raw) for number, raw in enumerate(found.items))
+    _check_type(found.api_version, found.kind)
+    _check_number(found.items)
+    causes = [cause for number, item in enumerate(found.items) for cause in _faults(f"items[{number}]", item)]
+    if causes:
+        raise _invalid(*causes)
+    return tuple(Item(item.verb, item.namespace, item.name or "", item.object) for item in found.items)
 
 
-def _check_type(found: _Body) -> None:
-    for field, value, wanted in (("apiVersion", found.api_version, API_VERSION), ("kind", found.kind, KIND)):
+def _decoded(body: bytes) -> _Bulk[_Item]:
+    """Raises also what is raised of no JSON."""
+    try:
+        return _read_items(body)
+    except msgspec.ValidationError as error:
+        raise _refusal(body, error) from None
+
+
+def _refusal(body: bytes, error: msgspec.ValidationError) -> StatusError:
+    """Of what msgspec takes for no BulkWrite: it does not say which item is wrong, so that it is looked for."""
+    try:
+        found = _read_any_items(body)
+    except msgspec.ValidationError:
+        return errors.bad_request(f"the body of the request is no {KIND}: {error}")
+    _check_type(found.api_version, found.kind)
+    _check_number(found.items)
+    for number, raw in enumerate(found.items):
+        try:
+            _read_item(raw)
+        except msgspec.ValidationError as wrong:
+            return _invalid(_misread(f"items[{number}]", raw, str(wrong)))
+    return errors.bad_request(f"the body of the request is no {KIND}: {error}")
+
+
+def _misread(place: str, raw: msgspec.Raw, why: str) -> Cause:
+    """What msgspec says of an item, and which field of it that is, if it names one."""
+    why, _, path = why.partition(" - at `$.")
+    field = path.removesuffix("`")
+    if not field:
+        return _wrong(place, raw, why.removesuffix(" - at `$`"))
+    return _wrong(f"{place}.{field}", _read_fields(raw)[field], why)
+
+
+def _check_type(api_version: str, kind: str) -> None:
+    for field, value, wanted in (("apiVersion", api_version, API_VERSION), ("kind", kind, KIND)):
         if value != wanted:
             shown = f'"{value[:_MOST_SHOWN]}"' if value else "not said"
             raise errors.bad_request(f'{field} is {shown}; it must be "{wanted}"', field)
 
 
-def _item(place: str, raw: msgspec.Raw) -> Item:
-    """Raises StatusError 422, which names the field by its `place`."""
-    try:
-        item = _read_item(raw)
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise _invalid(_wrong(place, raw, _words(error))) from None
-    causes = tuple(_faults(place, item))
-    if causes:
-        raise _invalid(*causes)
-    return Item(_text(item.verb), _text(item.namespace), _text(item.name), item.object)
+def _check_number(items: Sequence[object]) -> None:
+    if not items:
+        raise _invalid(Cause("FieldValueRequired", f"Required value: name 1 to {MOST_ITEMS} writes", "items"))
+    if len(items) > MOST_ITEMS:
+        why = f"Too many: {len(items)}: must have at most {MOST_ITEMS} items"
+        raise _invalid(Cause("FieldValueTooMany", why, "items"))
 
 
 def _faults(place: str, item: _Item) -> Iterator[Cause]:
-    verb = _text(item.verb)
-    if verb not in (CREATE, PATCH):
+    if item.verb == CREATE:
+        for field, given in (("name", item.name), ("subresource", item.subresource)):
+            if given is not msgspec.UNSET:
+                yield _wrong(f"{place}.{field}", given, "a create has none; the name is in its object")
+    elif item.verb == PATCH:
+        if not _is_name(item.name):
+            yield _wrong(f"{place}.name", item.name, f"must be the name of an {ASSIGNMENT.kind}")
+        if item.subresource != _SUBRESOURCE:
+            yield _wrong(f"{place}.subresource", item.subresource, f'must be "{_SUBRESOURCE}"')
+    else:
         yield _wrong(f"{place}.verb", item.verb, f'must be "{CREATE}" or "{PATCH}"')
         return
-    if not _is_name(_text(item.namespace)):
+    if not _is_name(item.namespace):
         yield _wrong(f"{place}.namespace", item.namespace, "must be the name of a namespace")
-    if verb == CREATE:
-        for field, value in (("name", item.name), ("subresource", item.subresource)):
-            if value != _ABSENT:
-                yield _wrong(f"{place}.{field}", value, "a create has none; the name is in its object")
-    else:
-        if not _is_name(_text(item.name)):
-            yield _wrong(f"{place}.name", item.name, f"must be the name of an {ASSIGNMENT.kind}")
-        if _text(item.subresource) != _SUBRESOURCE:
-            yield _wrong(f"{place}.subresource", item.subresource, f'must be "{_SUBRESOURCE}"')
     if not bytes(item.object).startswith(b"{"):
-        wanted = f"the {ASSIGNMENT.kind}" if verb == CREATE else "the merge patch"
-        yield _wrong(f"{place}.object", item.object, f"must be {wanted}, an object")
+        what = f"the {ASSIGNMENT.kind}" if item.verb == CREATE else "the merge patch"
+        yield _wrong(f"{place}.object", item.object, f"must be {what}, an object")
 
 
-def _text(raw: msgspec.Raw) -> str:
-    """The text, "" for what is none."""
-    try:
-        return _read_text(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-
-
-def _is_name(text: str) -> bool:
+def _is_name(text: object) -> bool:
     """Whether it is one step of a path, as a request's own path would say it. Whether there is such a thing is seen
     later."""
-    return bool(text) and "/" not in text
+    return isinstance(text, str) and text != "" and "/" not in text
 
 
-def _wrong(field: str, raw: msgspec.Raw, why: str) -> Cause:
-    if raw == _ABSENT:
+def _wrong(field: str, value: str | msgspec.Raw | msgspec.UnsetType, why: str) -> Cause:
+    if value in ("", msgspec.UNSET, _NOTHING):
         return Cause("FieldValueRequired", f"Required value: {why}", field)
-    text = bytes(raw).decode(errors="replace")
+    text = (bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)).decode(errors="replace")
     shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)
-
-
-def _words(error: Exception) -> str:
-    """What msgspec says of an item, in which it is `$`."""
-    return str(error).removesuffix(" - at `$`")
 
 
 def _invalid(*causes: Cause) -> StatusError:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Hashable
+from functools import partial
 
 from starlink.apiserver.errors import StatusError
 from starlink.apiserver.handler import status_response
@@ -54,7 +55,7 @@ class Connection(Channel):
 
     def check(self, now: float) -> None:
         super().check(now)
-        if self._stream is not None and self._item is not None and self._is_revoked(self._item):
+        if self._stream is not None and self._item is not None and self._gate.has_revoked(self._item, self._user):
             self._revoked = True
             self._stream.cancel()
 
@@ -197,8 +198,13 @@ class Connection(Channel):
             self._stream = asyncio.get_running_loop().create_task(self._stream_out(answer))
             return
         assert isinstance(answer, Response)
-        self._complete(answer)
-        self._advance()
+        self._service.outbox.send(partial(self._answer, self._call, answer))
+
+    def _answer(self, call: Call | None, response: Response) -> None:
+        """Answers a call, unless the connection was lost meanwhile, and goes on."""
+        if call is not None and not call.abandoned:
+            self._complete(response)
+            self._advance()
 
     def _complete(self, response: Response) -> None:
         """Answers the request in hand; afterwards there is none."""
@@ -216,6 +222,7 @@ class Connection(Channel):
             self.finish()
 
     def _send(self, response: Response, *, close: bool, head_only: bool = False) -> None:
+        self._service.outbox.settle()
         self.write(wire.whole(response, close=close, head_only=head_only, date=self._service.date))
         seconds = self._clock() - self._began
         if seconds > _SLOW_SECONDS:
@@ -270,23 +277,13 @@ class Connection(Channel):
         head = wire.head(stream.status, stream.headers, close=not item.keep) + self._service.date
         self.write(head + (wire.CHUNKED if item.chunks else wire.UNTIL_CLOSE))
         async for data in stream.chunks:
-            if self._is_revoked(item):
+            if self._gate.has_revoked(item, self._user):
                 return
             if data:
                 self.write(wire.chunk(data) if item.chunks else data)
             if self.congested:
                 self._drained = asyncio.get_running_loop().create_future()
                 await self._drained
-
-    def _is_revoked(self, item: Incoming) -> bool:
-        """Whether the sender's credentials have ended since it asked: its account is gone, or their time is over."""
-        if self._user is ANONYMOUS:
-            return False
-        try:
-            self._gate.user(item)
-        except StatusError:
-            return True
-        return False
 
     def _end_stream(self, item: Incoming, complete: bool) -> None:
         if not complete:

@@ -25,6 +25,17 @@ class Gate:
         authorities = self._service.channels.tls.authorities
         return self._service.authenticator.user(authorization, self._channel.session.peer, authorities)
 
+    def has_revoked(self, item: Incoming, user: User) -> bool:
+        """Whether the credentials of a request that was its user's have ended since: the account is gone, or their
+        time is over."""
+        if user is ANONYMOUS:
+            return False
+        try:
+            self.user(item)
+        except StatusError:
+            return True
+        return False
+
     def request(self, item: Incoming, user: User) -> Request:
         """The request as its sender's."""
         return Request(item.method, item.path, item.query, item.headers, item.body, user, self._channel.remote)

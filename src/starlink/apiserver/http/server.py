@@ -18,6 +18,7 @@ from starlink.apiserver.http.connection import Connection
 from starlink.apiserver.http.dispatch import Dispatcher, Handle
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.http.listener import Listener, listen
+from starlink.apiserver.http.outbox import Notes, Nothing, Outbox
 from starlink.apiserver.http.service import Channels, Precheck, Refused, Service
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 
 class HttpServer:
     """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows. `refused` is told
-    of each whose credentials are not good; `precheck` says before a large body comes whether it need not."""
+    of each whose credentials are not good; `precheck` says before a large body comes whether it need not. No answer
+    leaves before the `notes` of its request are written."""
 
     def __init__(
         self,
@@ -44,11 +46,13 @@ class HttpServer:
         limits: Limits | None = None,
         refused: Refused | None = None,
         precheck: Precheck | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._authenticator = authenticator
         self._refused = refused or _nobody
         self._precheck = precheck or _nothing
+        self._outbox = Outbox(notes or Nothing())
         self._dispatcher = Dispatcher(handle, self._limits)
         self._streams = Quota(total=self._limits.streams, per_user=self._limits.streams_per_user)
         self._open: set[Connection] = set()
@@ -102,7 +106,7 @@ class HttpServer:
         date = wire.date_line(time.time())
         return Service(
             channels, self._authenticator, self._dispatcher, Bodies(limits), self._streams, self._refused,
-            self._precheck, date,
+            self._precheck, self._outbox, date,
         )  # fmt: skip
 
     async def _sweep(self, service: Service) -> None:

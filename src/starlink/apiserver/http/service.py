@@ -10,6 +10,7 @@ from starlink.apiserver.fairness import Quota
 from starlink.apiserver.http.bodies import Bodies
 from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
+from starlink.apiserver.http.outbox import Outbox
 from starlink.apiserver.http.strangers import Strangers
 from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
@@ -57,4 +58,5 @@ class Service:
     streams: Quota
     refused: Refused
     precheck: Precheck
+    outbox: Outbox
     date: bytes = b""

@@ -1,7 +1,6 @@
 """What is not pure in writing objects: the store, the clock and chance."""
 
 import random
-import uuid
 from collections.abc import Awaitable, Callable
 
 from starlink.api.timestamp import format_time
@@ -16,6 +15,8 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _LONGEST_PREFIX = 58
 _RETRIES = 16
+_FREE = ~(0xF << 76 | 0b11 << 62)
+_VERSION = 4 << 76 | 0b10 << 62
 
 
 class Backing:
@@ -30,7 +31,9 @@ class Backing:
         return format_time(self._now())
 
     def uid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        """Of version 4 (RFC 9562, section 5.4). To make a `uuid.UUID` of it would take three times as long."""
+        digits = f"{self._random.getrandbits(128) & _FREE | _VERSION:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def generated(self, prefix: str) -> str:
         """A name that begins with `prefix`, which is cut so that the name is a DNS label.
