@@ -53,7 +53,7 @@ class Agent:
         self._instances: dict[str, Instance] = {}
         self._link = Link(client, host.server, host.now, elapsed, jitter, host.server_namespace)
         self._assignments = self._link.assignments
-        self._reporter = Reporter(client, host.server, host.now)
+        self._reporter = Reporter(client, host.server, host.now, elapsed)
         self._address = machine.address
         self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.now)
         self._remains = Remains((), host)

@@ -7,6 +7,7 @@ each report says of which version of the object it is, and a version is of one U
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Coroutine
 
 import msgspec
@@ -15,6 +16,7 @@ from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
+from starlink.client.bulk import Bulk
 from starlink.client.errors import ApiError, ClientError, Conflict, NotFound
 from starlink.client.kube import Client
 from starlink_nodeagent.report import Status, keep_transitions, same
@@ -23,7 +25,10 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-AT_ONCE = 4
+SINGLES = 4
+"""Reports on their way at once, where each is a request."""
+LOOKS = 2
+"""At Assignments of which no version is known, at once."""
 MOST_MESSAGE = 1024
 """Characters of an Event's message, as events.k8s.io has it; the status says it whole."""
 
@@ -42,10 +47,13 @@ class _MadeAnew(Exception):
 
 
 class Reporter:
-    """`tell` never waits; `run` sends. `now` is epoch seconds."""
+    """`tell` never waits; `run` sends. `now` is epoch seconds, `monotonic` only goes on."""
 
-    def __init__(self, client: Client, server: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, client: Client, server: str, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._bulk = Bulk(client, ASSIGNMENT, singles=SINGLES, now=monotonic)
         self._server = server
         self._now = now
         self._wanted: dict[str, tuple[ObjectKey, Status]] = {}
@@ -53,7 +61,7 @@ class Reporter:
         self._versions: dict[str, str] = {}
         self._sending: set[str] = set()
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._looks = asyncio.Semaphore(LOOKS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tell(self, uid: str, key: ObjectKey, status: Status, version: str = "") -> None:
@@ -111,8 +119,7 @@ class Reporter:
             while (wanted := self._wanted.get(uid)) is not None:
                 surmised = uid in self._versions
                 try:
-                    async with self._slots:
-                        await self._patch(uid, *wanted)
+                    await self._patch(uid, *wanted)
                 except (NotFound, _MadeAnew):  # nobody asks any more
                     self.forget(uid)
                     return
@@ -135,13 +142,14 @@ class Reporter:
         """Raises _MadeAnew, and Conflict for an object that has changed since its version was heard."""
         version = self._versions.pop(uid, "") or await self._look(uid, key)
         patch = {"metadata": {"resourceVersion": version}, "status": status}
-        written = await self._client.patch_raw(ASSIGNMENT, key.name, patch, key.namespace, subresource="status")
+        written = await self._bulk.patch_status(key.name, patch, key.namespace)
         if uid in self._told:
             self._heard(uid, _decoder.decode(written).metadata.resource_version)
 
     async def _look(self, uid: str, key: ObjectKey) -> str:
         """The version at which the Assignment is now. Raises _MadeAnew."""
-        metadata = (await self._client.get(ASSIGNMENT, key.name, key.namespace))["metadata"]
+        async with self._looks:
+            metadata = (await self._client.get(ASSIGNMENT, key.name, key.namespace))["metadata"]
         if metadata["uid"] != uid:
             raise _MadeAnew
         return str(metadata["resourceVersion"])

@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 
-from starlink.planning.plan import Action, CreateAssignment, Plan
+from starlink.planning.plan import Action, CreateAssignment, Doubt, Plan
 from starlink_operator.telling import Teller
-from starlink_operator.writer import Writer
+from starlink_operator.writer import AT_ONCE, Writer
 
-AT_ONCE = 32
-"""Writes under way, so that those that arrive together commit together."""
+_TOGETHER = (CreateAssignment, Doubt)
+"""Actions of which the writer takes any number at once."""
 
 
 class Applier:
@@ -20,16 +20,16 @@ class Applier:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def apply(self, plan: Plan) -> None:
-        """Does what has to be done until something fails; creations that stand together go together. Then hands over
-        what is to be told. Raises ClientError or NotLeading: observe again."""
+        """Does what has to be done until something fails; creations that stand together go together, and so do doubts.
+        Then hands over what is to be told. Raises ClientError or NotLeading: observe again."""
         with self._teller.behind():
             await self._act(plan)
         self._teller.tell(plan)
 
     async def _act(self, plan: Plan) -> None:
         for kind, actions in itertools.groupby(plan.acts, type):
-            if kind is CreateAssignment:
-                results = await asyncio.gather(*map(self._do, actions), return_exceptions=True)
+            if kind in _TOGETHER:
+                results = await asyncio.gather(*map(self._writer.write, actions), return_exceptions=True)
                 for failure in filter(None, results):
                     raise failure
             else:

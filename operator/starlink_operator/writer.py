@@ -11,6 +11,7 @@ from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
+from starlink.client.bulk import Bulk
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.planning.plan import (
@@ -28,6 +29,8 @@ from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
 
 COMPONENT = "starlink-operator"
+AT_ONCE = 32
+"""Requests of one write each that are under way, so that those that arrive together commit together."""
 NOT_LEADING_SECONDS = 0.5
 """Between two looks at whether it leads again."""
 
@@ -53,6 +56,11 @@ class Writer:
         self._leads = leads
         self._monotonic = monotonic
         self._outage = Outage()
+        self._bulk = Bulk(client, ASSIGNMENT, singles=AT_ONCE, now=monotonic, held=self._held)
+
+    def _held(self) -> NotLeading | None:
+        """What keeps a write from being sent."""
+        return None if self._leads() else NotLeading()
 
     def rest(self) -> float:
         """Seconds for which nothing is to be written: another may lead, or the API takes no writes; 0 when it may."""
@@ -60,8 +68,8 @@ class Writer:
 
     async def write(self, action: Action) -> None:
         """Raises ClientError: observe again; and NotLeading."""
-        if not self._leads():
-            raise NotLeading
+        if held := self._held():
+            raise held
         try:
             await self._write(action)
         except ClientError as error:
@@ -79,8 +87,7 @@ class Writer:
             case DeleteAssignment():
                 await self._delete(action)
             case Doubt():
-                metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
-                await self._patch(ASSIGNMENT, action.key, {"metadata": metadata, "status": action.status}, "status")
+                await self._doubt(action)
             case ReleaseFinalizer():
                 await self._release(action)
             case AddFinalizer():
@@ -96,13 +103,20 @@ class Writer:
     async def _create(self, manifest: dict[str, Any]) -> None:
         namespace = manifest["metadata"]["namespace"]
         try:
-            created = await self._client.create_raw(ASSIGNMENT, manifest, namespace)
+            created = await self._bulk.create(manifest, namespace)
         except AlreadyExists:
             found = await self._client.get(ASSIGNMENT, manifest["metadata"]["name"], namespace)
             if not _is_ours(found, manifest):
                 raise
             created = msgspec.json.encode(found)
         self._observed.assignments.overlay(created)
+
+    async def _doubt(self, action: Doubt) -> None:
+        key = action.key
+        metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
+        patch = {"metadata": metadata, "status": action.status}
+        with contextlib.suppress(NotFound):
+            self._overlay(ASSIGNMENT, key, await self._bulk.patch_status(key.name, patch, key.namespace))
 
     async def _delete(self, action: DeleteAssignment) -> None:
         key = action.key

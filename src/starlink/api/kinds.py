@@ -38,4 +38,7 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", True)
 
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 
+BULK_WRITE = Kind("bulk.starlink.dev", "v1alpha1", "BulkWrite", "bulkwrites", False)
+"""What an API server may have to take many writes in one request."""
+
 STARLINK_KINDS = (SERVER, POOL, TASK, ASSIGNMENT)

@@ -11,13 +11,14 @@ import msgspec
 
 from starlink.api.kinds import SERVICE_ACCOUNT, Kind
 from starlink.client.config import Config
+from starlink.client.connection import Answer
 from starlink.client.errors import ApiError, Unreachable, from_status
 from starlink.client.http import MAX_CONNECTIONS, Http
 
 TIMEOUT_SECONDS = 15.0
 PAGE = 500
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_MERGE = {"Content-Type": "application/merge-patch+json", "Accept": "application/json"}
+MERGE = {"Content-Type": "application/merge-patch+json", "Accept": "application/json"}
 _MAX_LINE = 16 * 1024 * 1024
 _KEPT_PATHS = 256
 
@@ -92,13 +93,26 @@ class Client:
         body: Any = None,
     ) -> bytes:
         """One request; the answer's body. `body` is encoded as JSON unless it is bytes."""
-        content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
-        answer = await self._http.request(method, path, query or {}, headers, content, self._timeout)
+        answer = await self.ask(method, path, query=query, headers=headers, body=body)
         if answer.status >= 400:
-            raise self._error(answer.status, answer.body)
+            raise self.refusal(answer.status, answer.body)
         return answer.body
 
-    def _error(self, status: int, body: bytes) -> ApiError:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _JSON,
+        body: Any = None,
+    ) -> Answer:
+        """As `raw`; the answer, also where it is a refusal, of which nobody is told. Raises Unreachable."""
+        content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+        return await self._http.request(method, path, query or {}, headers, content, self._timeout)
+
+    def refusal(self, status: int, body: bytes) -> ApiError:
+        """The error that a refusal means, of which is told."""
         error = from_status(status, _decoded(body))
         self._refused(error)
         return error
@@ -142,13 +156,13 @@ class Client:
 
     async def create(self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None) -> Obj:
         """Of an object that need not say what kind it is of."""
-        return await self._object("POST", url(kind, namespace), body=_typed(kind, obj), query=query)
+        return await self._object("POST", url(kind, namespace), body=typed(kind, obj), query=query)
 
     async def create_raw(
         self, kind: Kind, obj: Obj, namespace: str = "", *, query: Mapping[str, str] | None = None
     ) -> bytes:
         """As `create`; the JSON of what was created."""
-        return await self.raw("POST", url(kind, namespace), body=_typed(kind, obj), query=query)
+        return await self.raw("POST", url(kind, namespace), body=typed(kind, obj), query=query)
 
     async def replace(self, kind: Kind, obj: Obj, subresource: str = "") -> Obj:
         meta = obj["metadata"]
@@ -168,7 +182,7 @@ class Client:
         """A merge patch; with `metadata.resourceVersion` in it only on that very object, and with `uid` if it is of no
         subresource."""
         path = url(kind, namespace, name, subresource)
-        return await self._object("PATCH", path, body=patch, headers=_MERGE, query=query)
+        return await self._object("PATCH", path, body=patch, headers=MERGE, query=query)
 
     async def patch_raw(
         self,
@@ -181,7 +195,7 @@ class Client:
         query: Mapping[str, str] | None = None,
     ) -> bytes:
         """As `patch`; the JSON of what was written."""
-        return await self.raw("PATCH", url(kind, namespace, name, subresource), body=patch, headers=_MERGE, query=query)
+        return await self.raw("PATCH", url(kind, namespace, name, subresource), body=patch, headers=MERGE, query=query)
 
     async def patch_status(self, kind: Kind, seen: Obj, status: Obj) -> None:
         """A merge patch of the status of the very object that was `seen`, as it was then. Raises Conflict of one that
@@ -237,7 +251,7 @@ class Client:
         }
         async with self._http.stream(url(kind, namespace), query, headers, self._timeout) as (status, parts):
             if status >= 400:
-                raise self._error(status, await parts.rest())
+                raise self.refusal(status, await parts.rest())
             answered()
             rest = b""
             while part := await parts.take():
@@ -248,7 +262,8 @@ class Client:
                     raise Unreachable(f"a line of the watch has more than {_MAX_LINE} bytes")
 
 
-def _typed(kind: Kind, obj: Obj) -> Obj:
+def typed(kind: Kind, obj: Obj) -> Obj:
+    """An object that says what kind it is of."""
     return {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
 
 

@@ -1,0 +1,519 @@
+"""What goes into which request, in which order, and what each writer hears of it."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.client.asked import NOT_FOUND, OFFERED, Site, answered, outcome, refusal, written
+
+from starlink.api.kinds import ASSIGNMENT
+from starlink.client import batch
+from starlink.client.batch import Nonsense, Write
+from starlink.client.bulk import REQUESTS
+from starlink.client.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    ServerTrouble,
+    Unauthorized,
+    Unreachable,
+    Untrusted,
+)
+from starlink.client.offer import ANEW_SECONDS, RETRY_SECONDS
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    return [f"web-{number}" for number in range(first, first + count)]
+
+
+def write(name: str, content: bytes = b"{}") -> Write:
+    return Write("create", "default", name, content)
+
+
+async def outcomes(writes: "list[asyncio.Task[bytes]]") -> list[Any]:
+    """Names of what was written, and types of errors."""
+    found = await asyncio.gather(*writes, return_exceptions=True)
+    return [
+        type(one) if isinstance(one, BaseException) else msgspec.json.decode(one)["metadata"]["name"] for one in found
+    ]
+
+
+# Which request
+
+
+async def test_one_write_goes_singly_and_asks_nobody_whether_it_could_go_otherwise() -> None:
+    site = Site()
+    one = site.create("web-0")
+    (request,) = await site.requests(1)
+    assert (request.method, request.path) == ("POST", "/apis/starlink.dev/v1alpha1/namespaces/default/assignments")
+    assert request.body == {
+        "apiVersion": "starlink.dev/v1alpha1",
+        "kind": "Assignment",
+        "metadata": {"namespace": "default", "name": "web-0"},
+    }
+    request.answer(201, written("web-0"))
+    assert msgspec.json.decode(await one[0]) == written("web-0")
+
+
+async def test_a_status_goes_as_a_patch() -> None:
+    site = Site()
+    await site.learn()
+    alone = site.patch("web-0", phase="Running")
+    (request,) = await site.requests(1)
+    assert (request.method, request.path) == (
+        "PATCH",
+        "/apis/starlink.dev/v1alpha1/namespaces/default/assignments/web-0/status",
+    )
+    assert request.body == {"status": {"phase": "Running"}}
+    request.take()
+    await alone
+    two = [site.patch("web-0", phase="Running"), site.patch("web-1", phase="Failed")]
+    (request,) = await site.requests(1)
+    assert request.body["items"][1] == {
+        "verb": "patch", "namespace": "default", "name": "web-1", "subresource": "status", "object": {"status": {"phase": "Failed"}},
+    }  # fmt: skip
+    request.take()
+    assert await outcomes(two) == ["web-0", "web-1"]
+
+
+async def test_until_it_is_known_whether_they_may_go_together_writes_go_singly() -> None:
+    site = Site()
+    writes = site.create(*names(10))
+    requests = await site.requests(1 + site.singles)
+    assert [one.is_discovery for one in requests].count(True) == 1 and not any(one.is_bulk for one in requests)
+    next(one for one in requests if one.is_discovery).answer(200, OFFERED)
+    for one in await site.requests(site.singles):
+        one.take()
+    (request,) = await site.requests(1)
+    assert request.is_bulk and request.names == names(4, site.singles)
+    request.take()
+    assert await outcomes(writes) == names(10)
+
+
+async def test_what_is_asked_in_one_turn_goes_in_one_request() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(200))
+    (request,) = await site.requests(1)
+    assert request.is_bulk and request.names == names(200)
+    assert request.body["items"][7] == {
+        "verb": "create", "namespace": "default",
+        "object": {"apiVersion": "starlink.dev/v1alpha1", "kind": "Assignment", "metadata": {"namespace": "default", "name": "web-7"}},
+    }  # fmt: skip
+    request.take()
+    assert await outcomes(writes) == names(200)
+
+
+async def test_while_enough_are_out_what_comes_waits_and_goes_together() -> None:
+    site = Site()
+    await site.learn()
+    writes = []
+    for number in range(REQUESTS + 50):
+        writes += site.create(f"web-{number}")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    requests = await site.requests(REQUESTS)
+    assert [one.names for one in requests] == [[name] for name in names(REQUESTS)]
+    requests[1].take()
+    assert [one.names for one in (await site.requests(REQUESTS))[-1:]] == [names(50, REQUESTS)]
+    for one in await site.requests(REQUESTS):
+        one.take()
+    assert await outcomes(writes) == names(REQUESTS + 50)
+
+
+async def test_more_than_fits_goes_in_more_requests() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(batch.MOST_ITEMS + 3))
+    requests = await site.requests(2)
+    assert [len(one.names) for one in requests] == [batch.MOST_ITEMS, 3]
+    for one in requests:
+        one.take()
+    assert await outcomes(writes) == names(batch.MOST_ITEMS + 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [
+        ([10], 1),
+        ([batch.MOST_BYTES + 1, 10], 1),
+        ([batch.MOST_BYTES - 10, 10, 1], 2),
+        ([1] * (batch.MOST_ITEMS + 1), batch.MOST_ITEMS),
+        ([], 0),
+    ],
+)
+def test_a_request_is_bounded_in_items_and_bytes_and_has_one_at_least(sizes: list[int], most: int) -> None:
+    assert batch.fitting(write("web", b" " * size) for size in sizes) == most
+
+
+async def test_two_writes_of_one_object_are_done_one_after_the_other() -> None:
+    site = Site()
+    await site.learn()
+    writes = [
+        site.patch("web-0", number=1),
+        site.patch("web-0", number=2),
+        *site.create("web-1"),
+        site.patch("web-0", number=3),
+    ]
+    (request,) = await site.requests(1)
+    assert request.names == ["web-0", "web-1"]
+    writes += site.create("web-2")
+    requests = await site.requests(2)
+    assert requests[1].names == ["web-2"], "an object's writes hold up no other's"
+    request.take()
+    for number in (2, 3):
+        patched = next(one for one in await site.requests(2) if one.names == ["web-0"])
+        assert patched.body == {"status": {"number": number}}
+        patched.take()
+    (await site.requests(1))[0].take()
+    assert await outcomes(writes) == ["web-0", "web-0", "web-1", "web-0", "web-2"]
+
+
+async def test_one_that_waits_behind_one_that_fails_is_sent() -> None:
+    site = Site()
+    writes = [site.patch("web-0", number=1), site.patch("web-0", number=2)]
+    (await site.requests(1))[0].answer(409, NOT_FOUND | {"reason": "Conflict"})
+    (await site.requests(1))[0].take()
+    assert await outcomes(writes) == [Conflict, "web-0"]
+
+
+# What each hears
+
+
+async def test_each_hears_its_own_answer() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(5))
+    (request,) = await site.requests(1)
+    items = [
+        refusal(409, "AlreadyExists"),
+        outcome("web-1"),
+        refusal(403, "Forbidden"),
+        refusal(422, "Invalid", "spec.slot: …"),
+        refusal(503, ""),
+    ]
+    request.answer(200, answered(*items))
+    assert await outcomes(writes) == [AlreadyExists, "web-1", Forbidden, Invalid, ServerTrouble]
+    assert str(writes[3].exception()) == "spec.slot: …"
+    assert [type(one) for one in site.api.told] == [AlreadyExists, Forbidden, Invalid, ServerTrouble]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, Unauthorized), (409, Conflict), (429, ServerTrouble), (500, ServerTrouble), (503, ServerTrouble)],
+)
+async def test_where_the_whole_is_refused_each_hears_that(status: int, error: type[ApiError]) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(3))
+    (await site.requests(1))[0].answer(status, {"kind": "Status", "message": "busy"})
+    assert await outcomes(writes) == [error] * 3
+    assert len({id(one.exception()) for one in writes}) == 3 and str(writes[2].exception()) == "busy"
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_what_does_not_go_together_is_halved_until_each_has_its_own_answer(status: int) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(4))
+    sizes = []
+    while not all(one.done() for one in writes):
+        for request in site.api.out:
+            sizes.append(len(request.names))
+            if "web-2" not in request.names:
+                request.take()
+            else:
+                request.answer(status, {"kind": "Status", "reason": "Invalid", "message": "too much"})
+        await asyncio.sleep(0)
+    assert sizes == [4, 2, 2, 1, 1]
+    assert await outcomes(writes) == ["web-0", "web-1", {422: Invalid}.get(status, ApiError), "web-3"]
+
+
+@pytest.mark.parametrize("error", [Unreachable("the connection broke"), Untrusted("another certificate")])
+async def test_with_a_lost_connection_the_fate_of_each_is_unknown(error: Unreachable) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(3))
+    (await site.requests(1))[0].fail(error)
+    assert await outcomes(writes) == [type(error)] * 3
+    assert {str(one.exception()) for one in writes} == {str(error)} and len(site.api.asked) == 1
+
+
+NONSENSE: dict[str, Any] = {
+    "fewer": answered(outcome("web-0"), outcome("web-1")),
+    "more": answered(*[outcome(name) for name in names(4)]),
+    "in another order": answered(outcome("web-1"), outcome("web-0"), outcome("web-2")),
+    "of another namespace": answered(
+        outcome("web-0"),
+        {"code": 201, "object": {**written("web-1"), "metadata": {"name": "web-1", "namespace": "x"}}},
+        outcome("web-2"),
+    ),
+    "of another kind": answered(
+        outcome("web-0"), {"code": 201, "object": {**written("web-1"), "kind": "Task"}}, outcome("web-2")
+    ),
+    "a refusal without a Status": answered(outcome("web-0"), outcome("web-1", 409), outcome("web-2")),
+    "neither done nor refused": answered(outcome("web-0"), outcome("web-1", 302), outcome("web-2")),
+    "a Status as if it were done": answered(
+        outcome("web-0"), {**refusal(409, "Conflict"), "code": 200}, outcome("web-2")
+    ),
+    "a code that is no number": answered(outcome("web-0"), outcome("web-1", "201"), outcome("web-2")),  # type: ignore[arg-type]
+    "another kind of answer": answered(*[outcome(name) for name in names(3)]) | {"kind": "List"},
+    "no items": {"kind": "BulkWrite"},
+    "null": None,
+    "a list": [],
+    "no JSON": b"<html>",
+    "half of it": msgspec.json.encode(answered(*[outcome(name) for name in names(3)]))[:-40],
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+async def test_nonsense_is_no_answer_for_anybody(what: str) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(3))
+    (await site.requests(1))[0].answer(200, NONSENSE[what])
+    assert await outcomes(writes) == [Unreachable] * 3
+    assert site.api.told == []
+
+
+async def test_another_answer_that_is_no_refusal_is_none_either() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(2))
+    (await site.requests(1))[0].answer(302, b"")
+    assert await outcomes(writes) == [Unreachable] * 2
+
+
+def test_words_of_nonsense_hold_no_value() -> None:
+    body = msgspec.json.encode(
+        answered({"code": 201, "object": {**written("web-0"), "metadata": {"name": 17, "secret": "hush"}}})
+    )
+    with pytest.raises(Nonsense) as found:
+        batch.outcomes(body, ASSIGNMENT, [write("web-0")])
+    assert "hush" not in str(found.value) and "17" not in str(found.value)
+
+
+async def test_a_failure_that_nobody_foresaw_reaches_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    await site.learn()
+
+    def broken(_: Any) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(batch, "request", broken)
+    writes = site.create(*names(2))
+    assert await outcomes(writes) == [MemoryError] * 2
+    monkeypatch.undo()
+    again = site.create(*names(2))
+    (await site.requests(1))[0].take()
+    assert await outcomes(again) == names(2), "the next go out"
+
+
+# Whether the server takes it
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, NOT_FOUND),
+        (403, {"kind": "Status"}),
+        (200, {"resources": []}),
+        (200, b"<html>"),
+        (200, {"resources": [{"name": "bulkwrites", "verbs": ["get"]}]}),
+    ],
+)
+async def test_where_it_is_not_offered_all_goes_singly_and_nobody_is_told(answer: tuple[int, Any]) -> None:
+    site = Site()
+    writes = site.create(*names(2))
+    for request in await site.requests(3):
+        request.answer(*answer) if request.is_discovery else request.take()
+    assert await outcomes(writes) == names(2)
+    site.clock.now += ANEW_SECONDS - 1
+    writes = site.create(*names(20))
+    most = 0
+    while not all(one.done() for one in writes):
+        most = max(most, len(site.api.out))
+        for request in site.api.out[:1]:
+            assert not request.is_discovery and not request.is_bulk
+            request.take()
+        await asyncio.sleep(0)
+    assert await outcomes(writes) == names(20) and most == site.singles and site.api.told == []
+
+
+async def asked_anew(site: Site) -> bool:
+    """Whether two writes ask again whether they may go together. Both are done."""
+    writes = site.create("again-0", "again-1")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    found = any(request.is_discovery for request in site.api.out)
+    for request in site.api.out:
+        request.answer(200, OFFERED) if request.is_discovery else request.take()
+    await asyncio.gather(*writes)
+    return found
+
+
+async def test_a_server_that_had_it_not_is_asked_again_after_minutes() -> None:
+    site = Site()
+    await site.learn(offered=False)
+    site.clock.now += ANEW_SECONDS - 1
+    assert not await asked_anew(site)
+    site.clock.now += 1
+    assert await asked_anew(site) and not await asked_anew(site)
+
+
+async def test_a_server_that_had_it_not_is_asked_again_when_the_connection_was_lost() -> None:
+    site = Site()
+    await site.learn(offered=False)
+    one = site.create("web-0")
+    (await site.requests(1))[0].fail(Unreachable("the connection broke"))
+    assert await outcomes(one) == [Unreachable]
+    assert not await asked_anew(site), "not at once: it may be away for long"
+    site.clock.now += RETRY_SECONDS
+    assert await asked_anew(site)
+
+
+@pytest.mark.parametrize("status", [401, 429, 503, None])
+async def test_a_server_that_can_not_say_is_asked_again_soon(status: int | None) -> None:
+    site = Site()
+    writes = site.create(*names(2))
+    for request in await site.requests(3):
+        if not request.is_discovery:
+            request.take()
+        elif status:
+            request.answer(status, {"kind": "Status"})
+        else:
+            request.fail(Unreachable("away"))
+    assert await outcomes(writes) == names(2) and site.api.told == []
+    assert not await asked_anew(site)
+    site.clock.now += RETRY_SECONDS
+    assert await asked_anew(site)
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+async def test_a_server_that_is_swapped_for_one_without_it_is_asked_singly(status: int) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(10))
+    (request,) = await site.requests(1)
+    request.answer(status, NOT_FOUND | {"code": status})
+    order: list[str] = []
+    while not all(one.done() for one in writes):
+        assert len(site.api.out) <= site.singles
+        for one in site.api.out:
+            assert not one.is_bulk and not one.is_discovery
+            order += one.names
+            one.take()
+        await asyncio.sleep(0)
+    assert await outcomes(writes) == order == names(10) and site.api.told == []
+    site.clock.now += ANEW_SECONDS
+    assert await asked_anew(site)
+
+
+# Who is gone
+
+
+async def test_of_a_write_that_is_given_up_before_it_went_nothing_is_sent() -> None:
+    site = Site()
+    await site.learn()
+    out = []
+    for name in names(REQUESTS):
+        out += site.create(name)
+        await site.requests(len(out))
+    waiting = site.create(*names(3, 10))
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    for request in site.api.out:
+        request.take()
+    (request,) = await site.requests(1)
+    assert request.names == ["web-10", "web-12"]
+    request.take()
+    assert await outcomes([*out, *waiting]) == [*names(REQUESTS), "web-10", asyncio.CancelledError, "web-12"]
+
+
+async def test_of_a_write_that_is_given_up_after_it_went_the_others_hear() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(3))
+    (request,) = await site.requests(1)
+    writes[1].cancel()
+    await asyncio.sleep(0)
+    request.take()
+    assert await outcomes(writes) == ["web-0", asyncio.CancelledError, "web-2"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_request_for_which_nobody_waits_is_given_up(count: int) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(count))
+    (request,) = await site.requests(1)
+    for one in writes:
+        one.cancel()
+    await asyncio.wait(writes)
+    assert request.answered.cancelled(), "it is over when the last that waited has ended"
+    again = site.create(*names(count))
+    (request,) = await site.requests(1)
+    request.take()
+    assert await outcomes(again) == names(count)
+
+
+async def test_a_request_that_is_given_up_before_it_began_is_over() -> None:
+    site = Site()
+    for turns in range(6):
+        writes = site.create(*names(1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writes[0].cancel()
+        await asyncio.wait(writes)
+    assert not site.bulk._lines._behind and not site.bulk._out and not site.api.out
+
+
+async def test_the_next_of_an_object_goes_when_the_one_before_is_given_up() -> None:
+    site = Site()
+    await site.learn()
+    first, second, third = (site.patch("web-0", number=number) for number in (1, 2, 3))
+    (request,) = await site.requests(1)
+    second.cancel()
+    first.cancel()
+    await asyncio.wait((first, second))
+    (request,) = await site.requests(1)
+    assert request.body == {"status": {"number": 3}}
+    request.take()
+    assert await outcomes([third]) == ["web-0"]
+    assert not site.bulk._lines._behind and not site.bulk._out, "nothing is kept of what is over"
+
+
+class NoMore(Exception):
+    pass
+
+
+async def test_what_waits_while_it_may_not_be_sent_any_more_is_not_sent() -> None:
+    site = Site()
+    await site.learn()
+    out = []
+    for name in names(REQUESTS):
+        out += site.create(name)
+        await site.requests(len(out))
+    waiting = site.create(*names(3, 10))
+    await asyncio.sleep(0)
+    site.held.append(NoMore())
+    for request in site.api.out:
+        request.take()
+    assert await outcomes([*out, *waiting]) == [*names(REQUESTS), NoMore, NoMore, NoMore]
+    assert len(site.api.asked) == REQUESTS
+
+
+@pytest.mark.parametrize("status", [404, 413])
+async def test_what_would_go_again_while_it_may_not_be_sent_any_more_is_not_sent(status: int) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(3))
+    (request,) = await site.requests(1)
+    site.held.append(NoMore())
+    request.answer(status, NOT_FOUND)
+    assert await outcomes(writes) == [NoMore] * 3
+    assert len(site.api.asked) == 1
