@@ -92,7 +92,8 @@ class Played(Client):
         self.asked: list[Asked] = []
 
     async def ask(self, method: str, path: str, *, body: Any = None, **_: Any) -> Answer:
-        request = Asked(method, path, msgspec.json.decode(body) if body else None, asyncio.Future())
+        said = msgspec.json.decode(body) if isinstance(body, bytes) else body
+        request = Asked(method, path, said, asyncio.Future())
         self.asked.append(request)
         return await request.answered
 
