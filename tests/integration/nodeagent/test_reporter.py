@@ -5,9 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from tests.conftest import soon
+from tests.integration.client.cutting import BEFORE_THE_ANSWER, IN_THE_ANSWER, IN_THE_REQUEST, Cut, cutting
+from tests.integration.client.test_bulk import Counting
+from tests.integration.conftest import Wire
 from tests.integration.nodeagent.test_agent import assignment
+from tests.kube.control_plane import ControlPlane
 
 from starlink.api.kinds import ASSIGNMENT, Kind
 from starlink.api.meta import ObjectKey
@@ -102,3 +107,45 @@ async def test_a_version_that_was_heard_saves_a_look(client: Client) -> None:
         assert looking.looks == 0 and (await told(client))["phase"] == "Running"
         reporter.forget(metadata["uid"])
         assert not reporter._versions, "nothing is kept of what is gone"
+
+
+MANY = 100
+
+
+async def made_many(client: Client) -> list[Obj]:
+    """The metadata of a hundred Assignments."""
+    made = [client.create(ASSIGNMENT, assignment(f"web-{number}"), "default") for number in range(MANY)]
+    return [one["metadata"] for one in await asyncio.gather(*made)]
+
+
+async def all_told(client: Client) -> dict[str, str]:
+    found = [msgspec.json.decode(item) for item in (await client.list(ASSIGNMENT, "default")).items]
+    return {one["metadata"]["name"]: one.get("status", {}).get("phase", "") for one in found}
+
+
+@pytest.mark.on_both
+async def test_reports_that_come_together_go_in_few_requests_where_the_server_takes_them(
+    wire: Wire, client: Client, elsewhere: ControlPlane | None
+) -> None:
+    metas = await made_many(client)
+    async with Counting(wire.config()) as counting, reporting(counting) as reporter:
+        for phase in ("Starting", "Running"):
+            for meta in metas:
+                reporter.tell(meta["uid"], ObjectKey("default", meta["name"]), said(phase), meta["resourceVersion"])
+            await soon(settled(reporter), "the reports are sent", 60.0)
+            assert {*(await all_told(client)).values()} == {phase}
+    assert (counting.sent["many"] > 0, counting.sent["one"] < MANY) == ((elsewhere is None,) * 2)
+
+
+@pytest.mark.parametrize("cut", [IN_THE_REQUEST, BEFORE_THE_ANSWER, IN_THE_ANSWER])
+async def test_what_a_lost_connection_leaves_in_doubt_is_told_again(wire: Wire, client: Client, cut: Cut) -> None:
+    metas = await made_many(client)
+    async with cutting(wire.port) as way, Counting(Wire(way.port, wire.pki).config()) as counting:
+        async with reporting(counting) as reporter:
+            for phase in ("Starting", "Running", "Stopped"):
+                way.cuts = [cut]
+                for meta in metas:
+                    reporter.tell(meta["uid"], ObjectKey("default", meta["name"]), said(phase), meta["resourceVersion"])
+                await soon(settled(reporter), "the reports are sent", 60.0)
+                assert {*(await all_told(client)).values()} == {phase}
+        assert way.lost >= 1 and counting.sent["many"] >= 1
