@@ -20,10 +20,11 @@ from tests.etcd_server import EtcdServer
 from tests.etcd_tls import certificates
 
 from bench import load, watchers
+from bench.endpoint import CONNECTIONS
 from bench.grpc_puts import GrpcPuts, put
 from bench.load import request
 from bench.report import Result, against, publish, result
-from bench.server import CONNECTIONS, Server
+from bench.server import Server
 from bench.widgets import GROUP, PATH, PLURAL, SCHEMA, widget
 from starlink.apiserver import encoding
 from starlink.apiserver.reading import listing

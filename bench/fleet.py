@@ -1,201 +1,161 @@
-"""A simulated fleet: many agents in one process, each as the real one is on the wire.
+"""A simulated fleet: many machines in one process, each as its agent is on the wire.
 
-An agent has a Server with a status, a Lease that it renews every 5 s, a list and a watch of the Assignments of its
-server on a connection of its own, and a status report for each Assignment: Running and ready, or Stopped. The list, the
-watch, the Lease and the reports are the real agent's code; nothing runs on the simulated machines. All agents share
-the administrator's certificate, and the connections of their requests.
+A `Machine` registers, beats, watches what is bound to it, and reports each instance as running. All machines share an
+administrator's certificate, and the connections of their requests; each has a connection of its own for its watch.
 """
 
 import asyncio
-import functools
-import logging
-import random
+import multiprocessing
+import resource
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Protocol, Self
 
 import msgspec
 
-from starlink import __version__
-from starlink.api import labels
-from starlink.api.assignment import Assignment
-from starlink.api.kinds import ASSIGNMENT, NAMESPACE, SERVER
-from starlink.api.timestamp import format_time
-from starlink.client.cache import Cache, Change
 from starlink.client.config import load
-from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
-from starlink_nodeagent import heartbeat
-from starlink_nodeagent.report import Status
-from starlink_nodeagent.reporter import Reporter
 
-CLIENTS = 4  # of eight connections each; Leases have their own, so that no report delays one
+CLIENTS = 4  # of eight connections each; heartbeats have their own, so that no report delays one
 STARTING = 32
+READY_SECONDS = 300.0
+SEEN_SECONDS = 900.0
+ZONES = 8
 CAPACITY = {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "500Gi"}
 
 
 class Seen(msgspec.Struct):
-    """What the fleet tells at the end: when the last Assignment was seen (monotonic), how many each server saw, and how
-    many renewals of Leases had failed."""
+    """What the fleet tells: when the last instance that was expected was seen (monotonic), how many each machine has
+    seen since it started, and how many heartbeats have failed."""
 
     at: float
     counts: list[int]
     missed: int
 
 
-def run(parent: Connection, kubeconfig: Path, servers: int, expected: int) -> None:
-    """A process: says `ready` once every agent watches, and `Seen` when they have seen `expected` Assignments between
-    them; goes on until it is killed."""
-    asyncio.run(_run(parent, kubeconfig, servers, expected))
-
-
-async def _run(parent: Connection, kubeconfig: Path, servers: int, expected: int) -> None:
-    missed = _Missed()
-    config = load(kubeconfig)
-    clients = [Client(config) for _ in range(CLIENTS)]
-    beats = Client(config)
-    tally = _Tally(expected)
-    agents = [SimulatedAgent(name(number), clients[number % CLIENTS], beats, tally) for number in range(servers)]
-    await _make_namespace(beats)
-    async with asyncio.TaskGroup() as group:
-        for first in range(0, servers, STARTING):
-            await asyncio.gather(*(agent.start(group) for agent in agents[first : first + STARTING]))
-        parent.send("ready")
-        await tally.complete.wait()
-        parent.send(Seen(tally.at, [agent.seen for agent in agents], missed.count))
-
-
-def name(number: int) -> str:
-    """A simulated server's."""
-    return f"sim-{number:05}"
-
-
-async def _make_namespace(client: Client) -> None:
-    try:
-        await client.create(NAMESPACE, {"metadata": {"name": labels.SERVER_NAMESPACE}})
-    except AlreadyExists:
-        return
-
-
-class _Missed(logging.Handler):
-    """Counts what the agents' heartbeats warn of, in place of a line for each."""
+class Tally:
+    """How many instances the fleet has seen, when the last one came, and how many heartbeats failed."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.count = 0
-        heartbeat.log.addHandler(self)
-        heartbeat.log.propagate = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.count += 1
-
-
-class _Tally:
-    """How many Assignments the fleet has seen, and when the last that was expected came."""
-
-    def __init__(self, expected: int) -> None:
-        self._missing = expected
+        self.seen = 0
         self.at = 0.0
-        self.complete = asyncio.Event()
+        self.missed = 0
+        self._expected = 0
+        self._complete = asyncio.Event()
 
     def count(self) -> None:
-        self._missing -= 1
-        if self._missing == 0:
-            self.at = time.monotonic()
-            self.complete.set()
+        self.seen += 1
+        self.at = time.monotonic()
+        if self.seen >= self._expected:
+            self._complete.set()
+
+    async def reach(self, expected: int) -> None:
+        """Waits until so many have been seen."""
+        self._expected = expected
+        self._complete.clear()
+        if self.seen < expected:
+            await self._complete.wait()
 
 
-class SimulatedAgent:
-    """One server of the fleet. `seen` are the Assignments that its watch has brought."""
+class Machine(Protocol):
+    """One machine of the fleet. `seen` are the instances that its watch has brought."""
 
-    def __init__(self, server: str, client: Client, beats: Client, tally: _Tally) -> None:
-        self._server = server
-        self._client = client
-        self._beats = beats
-        self._tally = tally
-        self._started: dict[str, str] = {}  # by UID
-        self._reporter = Reporter(client, server, time.time)
-        self._assignments = Cache(
-            client, ASSIGNMENT, Assignment, now=time.monotonic, jitter=_jitter, field_selector=f"spec.server={server}"
-        )
+    def __init__(self, number: int, client: Client, beats: Client, tally: Tally) -> None: ...
 
     @property
-    def seen(self) -> int:
-        return len(self._started)
+    def seen(self) -> int: ...
+
+    @staticmethod
+    async def prepare(client: Client) -> None:
+        """What the whole fleet needs first. Raises ClientError."""
 
     async def start(self, group: asyncio.TaskGroup) -> None:
         """Registers, beats for the first time, and watches. Raises ClientError."""
-        await self._client.create(SERVER, manifest(self._server))
-        await self._client.patch(SERVER, self._server, {"status": status(self._server)}, subresource="status")
-        await heartbeat.renew(self._beats, self._server, time.time())
-        self._assignments.subscribe(self._changed)
-        group.create_task(self._beat())
-        group.create_task(self._reporter.run())
-        group.create_task(self._assignments.run())
-        await self._assignments.synced()
-
-    async def _beat(self) -> None:
-        await asyncio.sleep(random.uniform(0, heartbeat.RENEW_SECONDS))
-        await heartbeat.beat(self._beats, self._server, time.time, time.monotonic, self._assignments.anew)
-
-    def _changed(self, change: Change[Assignment]) -> None:
-        new = change.new
-        if new is None:
-            return
-        if new.spec.server != self._server:
-            raise RuntimeError(f"{self._server} was told of {change.key}, which is for {new.spec.server}")
-        if new.uid not in self._started:
-            self._started[new.uid] = format_time(time.time())
-            self._tally.count()
-        if not new.finished:
-            self._reporter.tell(new.uid, change.key, _report(new, self._started[new.uid]))
 
 
-def _report(assignment: Assignment, started: str) -> Status:
-    stops = assignment.stopping
-    at = format_time(time.time())
-    conditions = (("Ready", not stops), ("Reconciling", False), ("Stalled", False))
-    phase = "Stopped" if stops else "Running"
-    return {
-        "observedGeneration": assignment.metadata.generation,
-        "phase": phase,
-        "ready": not stops,
-        "restarts": 0,
-        "startedAt": started,
-        "finishedAt": at if stops else None,
-        "conditions": [_condition(type_, truth, phase, at) for type_, truth in conditions],
-    }
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The process of the simulated machines, and our end of its pipe."""
+
+    process: BaseProcess
+    end: Connection
+
+    @classmethod
+    def of(cls, machine: type[Machine], kubeconfig: Path, machines: int) -> Self:
+        """Starts it."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_run, args=(theirs, kubeconfig, machines, machine), daemon=True)
+        process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    async def ready(self) -> None:
+        """Waits until every machine watches. Raises TimeoutError, and EOFError when it has ended."""
+        await self._told(READY_SECONDS)
+
+    def expect(self, instances: int) -> None:
+        """Has it tell when so many have been seen since it started."""
+        self.end.send(instances)
+
+    async def seen(self) -> Seen:
+        """Waits for that. Raises TimeoutError, and EOFError when it has ended."""
+        told = await self._told(SEEN_SECONDS)
+        assert isinstance(told, Seen)
+        return told
+
+    async def _told(self, seconds: float) -> object:
+        if not await asyncio.to_thread(self.end.poll, seconds):
+            raise TimeoutError(f"the fleet said nothing for {seconds:g} s")
+        return self.end.recv()
+
+    def stop(self) -> None:
+        """Ends it at once."""
+        self.process.kill()
+        self.process.join()
+        self.end.close()
 
 
-def _condition(type_: str, truth: bool, reason: str, at: str) -> dict[str, Any]:
-    return {"type": type_, "status": str(truth), "reason": reason, "message": "", "lastTransitionTime": at}
+def _run(parent: Connection, kubeconfig: Path, machines: int, machine: type[Machine]) -> None:
+    """The process: says `ready`, then `Seen` for each number that it is given; goes on until it is killed."""
+    allow_connections()
+    asyncio.run(_fleet(parent, kubeconfig, machines, machine))
 
 
-def manifest(server: str) -> dict[str, Any]:
-    """A Server as its agent creates it."""
-    named = {labels.ARCHITECTURE: "amd64", labels.OPERATING_SYSTEM: "linux", labels.HOSTNAME: server}
-    metadata = {"name": server, "finalizers": [labels.DRAINED_FINALIZER], "labels": named}
-    return {"apiVersion": SERVER.api_version, "kind": SERVER.kind, "metadata": metadata, "spec": {}}
+async def _fleet(parent: Connection, kubeconfig: Path, machines: int, machine: type[Machine]) -> None:
+    config = load(kubeconfig)
+    clients = [Client(config) for _ in range(CLIENTS)]
+    beats = Client(config)
+    tally = Tally()
+    fleet = [machine(number, clients[number % CLIENTS], beats, tally) for number in range(machines)]
+    await machine.prepare(beats)
+    async with asyncio.TaskGroup() as group:
+        for first in range(0, machines, STARTING):
+            await asyncio.gather(*(one.start(group) for one in fleet[first : first + STARTING]))
+        parent.send("ready")
+        while True:
+            await tally.reach(await asyncio.to_thread(parent.recv))
+            parent.send(Seen(tally.at, [one.seen for one in fleet], tally.missed))
 
 
-def status(server: str) -> dict[str, Any]:
-    """The agent's own fields of a Server's status."""
-    return {
-        "machineID": f"simulated-{server}",
-        "architecture": "amd64",
-        "operatingSystem": "linux",
-        "kernelVersion": "simulated",
-        "agentVersion": __version__,
-        "addresses": [{"type": "Hostname", "address": server}],
-        "capacity": CAPACITY,
-        "allocatable": CAPACITY,
-        "runtimes": ["Process"],
-    }
+def allow_connections() -> None:
+    """Lets this process, and those that it starts, hold as many connections as the system lets anyone."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-_jitter = functools.partial(random.uniform, 0.9, 1.1)
+def name(number: int) -> str:
+    """A simulated machine's."""
+    return f"sim-{number:05}"
+
+
+def zone(number: int) -> str:
+    """The zone that it is in."""
+    return f"zone-{number % ZONES}"
 
 
 def spread(counts: Sequence[int]) -> str:

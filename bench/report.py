@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,42 @@ def result(
 
 
 def against(
-    measure: str, unit: str, values: Sequence[float], peer: str, peers: Sequence[float], *, at_least: float
+    measure: str,
+    unit: str,
+    values: Sequence[float],
+    peer: str,
+    peers: Sequence[float],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
 ) -> Result:
-    """The same beside a peer's rounds, each measured next to ours; the goal is a bound on the medians' ratio."""
-    ratio = statistics.median(values) / statistics.median(peers)
-    goal, met = f"≥ {at_least:g} × {peer}", ratio >= at_least
-    return replace(result(measure, unit, values), peer=peer, ratio=round(ratio, 2), goal=goal, met=met)
+    """The same beside a peer's rounds, each measured next to ours; the goal, where there is one, is a bound on our
+    median as a multiple of the peer's. Of a peer that has 0 there is no ratio."""
+    ours, theirs = statistics.median(values), statistics.median(peers)
+    goal, met = None, None
+    if at_least is not None:
+        goal, met = f"≥ {at_least:.3g} × {peer}", ours >= at_least * theirs
+    elif at_most is not None:
+        goal, met = f"≤ {at_most:.3g} × {peer}", ours <= at_most * theirs
+    ratio = round(ours / theirs, 3 if ours < theirs else 2) if theirs else None
+    return replace(result(measure, unit, values), peer=peer, ratio=ratio, goal=goal, met=met)
 
 
-def publish(subject: str, results: Sequence[Result]) -> None:
-    """Prints the table and writes the file."""
+def publish(
+    subject: str,
+    results: Sequence[Result],
+    *,
+    circumstances: Mapping[str, Any] | None = None,
+    peers: Mapping[str, str] | None = None,
+) -> None:
+    """Prints the table and writes the file: `circumstances` are what was so on the machine, `peers` the versions of
+    others."""
     print(table(results))
-    document = {"machine": machine(), "versions": versions(), "results": [asdict(one) for one in results]}
+    document = {
+        "machine": machine() | {**(circumstances or {})},
+        "versions": versions() | {**(peers or {})},
+        "results": [asdict(one) for one in results],
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{subject}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 

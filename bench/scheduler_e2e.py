@@ -9,23 +9,22 @@ for every slot, and none is sampled.
 import asyncio
 import datetime
 import json
-import multiprocessing
 import os
-import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import msgspec
 
 from bench import fleet, load
+from bench.agents import SimulatedAgent
+from bench.fleet import READY_SECONDS, Fleet
 from bench.load import request
 from bench.report import Result, publish, result
+from bench.usage import Cpus, cpu_seconds
 from starlink.api import conditions
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.api.server import Server
@@ -39,8 +38,6 @@ SERVERS = 1_000
 INSTANCES = 10_000
 ROUNDS = 3
 CONNECTIONS = 32
-READY_SECONDS = 300.0
-SEEN_SECONDS = 900.0
 NAMESPACE = "default"
 PATH = f"{TASK.path}/namespaces/{NAMESPACE}/{TASK.plural}"
 
@@ -79,14 +76,6 @@ class Round:
         return f"{self.seconds:.1f} s, {cpu}, {self.idle:.0%} idle, {self.spread}, {self.missed} renewals failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The process of the simulated agents, and our end of its pipe."""
-
-    process: BaseProcess
-    end: Connection
-
-
 def main() -> None:
     """Runs and publishes."""
     shapes = ((Shape(INSTANCES // 100, 100), 2_000), (Shape(INSTANCES, 1), 500))
@@ -116,52 +105,35 @@ def measure(servers: int, shape: Shape, rounds: int, goal: float | None = None) 
 
 
 async def _round(servers: int, shape: Shape) -> Round:
-    _allow_connections()
+    fleet.allow_connections()
     folder = Path(tempfile.mkdtemp(prefix="starlink-bench-"))
     standalone = Standalone(DataDir(folder / "data"))
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
     try:
         await standalone.start()
-        arguments = (theirs, standalone.data.admin_kubeconfig, servers, shape.instances)
-        process = multiprocessing.get_context("spawn").Process(target=fleet.run, args=arguments, daemon=True)
-        process.start()
-        theirs.close()
+        agents = Fleet.of(SimulatedAgent, standalone.data.admin_kubeconfig, servers)
         try:
-            await _told(ours, READY_SECONDS)
-            return await _measured(standalone, Fleet(process, ours), servers, shape)
+            await agents.ready()
+            return await _measured(standalone, agents, servers, shape)
         finally:
-            process.kill()
-            process.join()
+            agents.stop()
     finally:
         await standalone.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _allow_connections() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _told(fleet_end: Connection, seconds: float) -> object:
-    """What the fleet says next. Raises TimeoutError, and EOFError when it has ended."""
-    if not await asyncio.to_thread(fleet_end.poll, seconds):
-        raise TimeoutError(f"the fleet said nothing for {seconds:g} s")
-    return fleet_end.recv()
-
-
 async def _measured(standalone: Standalone, agents: Fleet, servers: int, shape: Shape) -> Round:
     async with Client(load_config(standalone.data.admin_kubeconfig)) as client:
         await _all_ready(client, servers)
+        agents.expect(shape.instances)
         before = Usage.now(standalone, agents)
         began = time.monotonic()
         applied = await asyncio.to_thread(_apply, standalone, shape)
-        seen = await _told(agents.end, SEEN_SECONDS)
+        seen = await agents.seen()
         after = Usage.now(standalone, agents)
-        assert isinstance(seen, fleet.Seen)
         await _check(client, seen.counts, shape)
     seconds = seen.at - began
     apiserver, operator = (_used(standalone, part, before.parts, after.parts) for part in ("apiserver", "operator"))
-    idle = (after.idle - before.idle) / (after.total - before.total)
+    idle = after.cpus.idle_since(before.cpus)
     used = after.fleet - before.fleet
     return Round(seconds, applied, apiserver, operator, used, idle, seen.missed, fleet.spread(seen.counts))
 
@@ -214,19 +186,16 @@ Cpu = dict[tuple[str, int], float]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of CPU since they started: of the standalone's parts and of the fleet; of all CPUs, idle and in all."""
+    """Seconds of CPU since they started: of the standalone's parts, of the fleet, and of all CPUs."""
 
     parts: Cpu
     fleet: float
-    idle: float
-    total: float
+    cpus: Cpus
 
     @classmethod
     def now(cls, standalone: Standalone, agents: Fleet) -> "Usage":
-        parts = {(child.name, child.pid): _cpu_seconds(child.pid) for child in standalone.children if child.pid}
-        # user, nice, system, idle, iowait, irq, softirq, steal: proc(5)
-        ticks = [int(field) for field in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
-        return cls(parts, _cpu_seconds(agents.process.pid or 0), _seconds(ticks[3] + ticks[4]), _seconds(sum(ticks)))
+        parts = {(child.name, child.pid): cpu_seconds(child.pid) for child in standalone.children if child.pid}
+        return cls(parts, cpu_seconds(agents.process.pid or 0), Cpus.now())
 
 
 def _used(standalone: Standalone, part: str, before: Cpu, after: Cpu) -> float:
@@ -236,13 +205,3 @@ def _used(standalone: Standalone, part: str, before: Cpu, after: Cpu) -> float:
             return seconds - before[name, pid]
     log = (standalone.data.logs / f"{part}.log").read_text()
     raise RuntimeError(f"the {part} ended while it was measured; its log ends with:\n{log[-2000:]}")
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of one core, since it started."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return _seconds(int(fields[11]) + int(fields[12]))
-
-
-def _seconds(ticks: int) -> float:
-    return ticks / os.sysconf("SC_CLK_TCK")

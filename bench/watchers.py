@@ -11,19 +11,16 @@ import ssl
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from bench import load
+from bench.load import Files
 
 WARM_SECONDS = 2.0
 SECONDS = 6.0
 OBJECTS = 64
 _buffer = bytearray(64 * 1024)
 _AT = b'"at":'
-
-
-Files = tuple[Path, Path, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +59,27 @@ class _Watcher:
                 lags.append(time.time() - int(digits) / 1e9)
 
 
-def run(port: int, files: Files, path: str, watchers: int, writers: int) -> Run:
-    """`files` are an administrator's CA, certificate and key."""
+def run(
+    port: int,
+    files: Files,
+    path: str,
+    watchers: int,
+    writers: int,
+    seconds: tuple[float, float] = (WARM_SECONDS, SECONDS),
+) -> Run:
+    """`files` are an administrator's; `seconds` are those to warm up in, and those that count."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     writing = multiprocessing.get_context("spawn").Process(target=_write, args=(theirs, port, files, path, writers))
     writing.start()
     try:
         ours.recv()  # the objects are there
-        return _watch(port, files, path, watchers, ours)
+        return _watch(port, files, path, watchers, ours, seconds)
     finally:
         writing.kill()
         writing.join()
 
 
-def _watch(port: int, files: Files, path: str, watchers: int, writer: Connection) -> Run:
+def _watch(port: int, files: Files, path: str, watchers: int, writer: Connection, times: tuple[float, float]) -> Run:
     context = load.client_tls(*files, alpn="http/1.1")
     lags: list[float] = []
     with selectors.DefaultSelector() as selector:
@@ -83,10 +87,10 @@ def _watch(port: int, files: Files, path: str, watchers: int, writer: Connection
             watcher = _Watcher(load.connect(port, context), path)
             selector.register(watcher.wire, selectors.EVENT_READ, watcher)
         writer.send("go")
-        _read_for(WARM_SECONDS, selector, lags)
+        _read_for(times[0], selector, lags)
         lags.clear()
         writer.send("count")
-        deliveries, seconds = _read_for(SECONDS, selector, lags)
+        deliveries, seconds = _read_for(times[1], selector, lags)
         writer.send("stop")
         writes = float(writer.recv())
         for key in list(selector.get_map().values()):

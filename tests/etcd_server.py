@@ -51,6 +51,11 @@ class EtcdServer:
     def endpoints(self) -> list[str]:
         return [self._url(index) for index in range(len(self.ports))]
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the members that run."""
+        return [process.pid for process in self._processes if process is not None]
+
     def _url(self, index: int) -> str:
         return f"http{'s' if self._tls else ''}://127.0.0.1:{self.ports[index]}"
 

@@ -12,7 +12,7 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from tests.etcd_server import EtcdServer
 from tests.ports import free_ports
-from tests.tools import KUBE_APISERVER, KUBE_CONTROLLER_MANAGER
+from tests.tools import KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER
 
 from starlink.apiserver.identity.pki import Pki
 from starlink.client.config import Config, render
@@ -27,25 +27,39 @@ CONTROLLERS = (
     "serviceaccount-token-controller", "token-cleaner-controller", "validatingadmissionpolicy-status-controller",
 )  # fmt: skip
 """What StarLink's API server does by itself."""
+RATES = {"kube-api-qps": "5000", "kube-api-burst": "10000"}
+"""Their own 20 to 50 a second are too few where namespaces, or Pods, come and go."""
 
 
 class ControlPlane:
     """It is ready when it is made. Raises RuntimeError when it does not come up in time.
 
-    Its logs are `*.log` in the folder, etcd's `m0.log`. `pki` signs who its users are.
+    Its logs are `*.log` in the folder, etcd's `m0.log`. `pki` signs who its users are. Of the controllers ("*": all
+    that are on by default) none at all means no controller manager; `durable`: etcd syncs what it writes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        programs = KUBE_APISERVER.path(), KUBE_CONTROLLER_MANAGER.path()
+    def __init__(
+        self,
+        folder: Path,
+        controllers: Sequence[str] = CONTROLLERS,
+        *,
+        scheduler: bool = False,
+        durable: bool = False,
+    ) -> None:
+        server = KUBE_APISERVER.path()
+        clients = [(KUBE_CONTROLLER_MANAGER.path(), self._manager_flags)] if controllers else []
+        clients += [(KUBE_SCHEDULER.path(), self._scheduler_flags)] if scheduler else []
         self._folder = folder
+        self._controllers = controllers
         self.pki = Pki(folder / "pki", datetime.datetime.now(datetime.UTC))
-        self.port, self._manager_port = free_ports(2)
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._etcd = EtcdServer(folder, flags=("--unsafe-no-fsync",))
+        self.port, self._manager_port, self._scheduler_port = free_ports(3)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._etcd = EtcdServer(folder, flags=() if durable else ("--unsafe-no-fsync",))
         try:
-            self._start(programs[0], self._server_flags())
+            self._start(server, self._server_flags())
             self._wait()
-            self._start(programs[1], self._manager_flags())
+            for program, flags in clients:
+                self._start(program, flags())
         except BaseException:
             self.stop()
             raise
@@ -68,9 +82,14 @@ class ControlPlane:
         path.write_text(render(self.config(user, groups), user))
         return path
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Its processes, by the names of their programs."""
+        return {name: process.pid for name, process in self._processes.items()} | {"etcd": self._etcd.pids[0]}
+
     def stop(self) -> None:
         """Ends it, the API server's clients first."""
-        for process in reversed(self._processes):
+        for process in reversed(self._processes.values()):
             process.terminate()
             try:
                 process.wait(STOP_SECONDS)
@@ -82,8 +101,9 @@ class ControlPlane:
 
     def _start(self, program: str, flags: dict[str, str]) -> None:
         words = [program, *(f"--{name}={value}" for name, value in flags.items())]
-        with (self._folder / f"{Path(program).name}.log").open("wb") as log:
-            self._processes.append(subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+        name = Path(program).name
+        with (self._folder / f"{name}.log").open("wb") as log:
+            self._processes[name] = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def _server_flags(self) -> dict[str, str]:
         certificate, key = self.pki.server(["127.0.0.1"])
@@ -120,14 +140,25 @@ class ControlPlane:
             "bind-address": "127.0.0.1",
             "secure-port": str(self._manager_port),
             "leader-elect": "false",
-            "controllers": ",".join(CONTROLLERS),
+            "controllers": ",".join(self._controllers),
             "use-service-account-credentials": "true",
             "root-ca-file": str(self.pki.ca),
             "service-account-private-key-file": str(self.pki.token_key),
             "cluster-signing-cert-file": str(self.pki.ca),
             "cluster-signing-key-file": str(self.pki.folder / "ca.key"),
-            "kube-api-qps": "500",  # its own 20 a second are too few where namespaces come and go
-            "kube-api-burst": "1000",
+            **RATES,
+        }
+
+    def _scheduler_flags(self) -> dict[str, str]:
+        kubeconfig = str(self.kubeconfig("system:kube-scheduler", ()))
+        return {
+            "kubeconfig": kubeconfig,
+            "authentication-kubeconfig": kubeconfig,
+            "authorization-kubeconfig": kubeconfig,
+            "bind-address": "127.0.0.1",
+            "secure-port": str(self._scheduler_port),
+            "leader-elect": "false",
+            **RATES,
         }
 
     def _wait(self) -> None:
@@ -137,7 +168,7 @@ class ControlPlane:
         end = time.monotonic() + START_SECONDS
         with httpx.Client(verify=tls, trust_env=False) as client:
             while not self._is_ready(client):
-                if self._processes[0].poll() is not None or time.monotonic() > end:
+                if self._processes["kube-apiserver"].poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"kube-apiserver did not come up: {self._last_words()}")
                 time.sleep(0.1)
 
