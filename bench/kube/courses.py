@@ -52,6 +52,7 @@ class Round:
         self._sizes = sizes
         self._ledger = ledger
         self._placed: list[Workload] = []
+        self._anew = 0
         self._zones = {fleet.name(number): fleet.zone(number) for number in range(sizes.servers)}
 
     async def run(self) -> None:
@@ -62,6 +63,7 @@ class Round:
         if alone:
             await self._constrained(workloads.spread(sizes), workloads.apart(sizes))
         await self._many(*workloads.many(sizes))
+        self._note("instances that were bound anew, for their server was held to be lost", "", self._anew)
         if alone:
             await self._overfilled(workloads.unlike(sizes))
 
@@ -100,6 +102,7 @@ class Round:
         name = f"{workload} onto {self._sizes.servers} servers: created → bound, durable, seen by its agent's watch"
         self._note(name, "instances/s", done.rate, at_least=goals)
         self._note(f"{workload}: CPU of all parts", "ms/instance", done.cpu, at_most=((STARLINK, CPU),))
+        self._anew += done.anew
 
     async def _judge(self, workload: Workload) -> Quality:
         placed = await self._course.placed(self._placed)

@@ -22,8 +22,9 @@ class Measure:
 
 @dataclass(slots=True)
 class Ledger:
-    """The values of all rounds, in the order in which their measures came."""
+    """The values of all rounds, in the order in which their measures came; what failed is told in words."""
 
+    failures: list[str] = field(default_factory=list)
     _values: defaultdict[Measure, defaultdict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -32,6 +33,11 @@ class Ledger:
         """Keeps it, and tells people."""
         self._values[measure][racer].append(value)
         print(f"  {measure.name}: {racer}: {value:g} {measure.unit}", flush=True)
+
+    def failed(self, what: str) -> None:
+        """Keeps that, and tells people."""
+        self.failures.append(what)
+        print(f"  failed: {what}", flush=True)
 
     def results(self) -> list[Result]:
         """A line for each measure and racer; those of StarLink have Kubernetes for a peer."""

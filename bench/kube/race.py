@@ -15,6 +15,9 @@ from bench.kube.ledger import RACERS, Ledger
 from bench.kube.sites import SITES
 from bench.kube.sizes import Sizes
 from bench.report import publish, table
+from starlink.client.errors import ClientError
+
+FAILURES = (ClientError, RuntimeError, TimeoutError, EOFError, OSError, ExceptionGroup)
 
 
 def main() -> None:
@@ -32,7 +35,7 @@ def main() -> None:
     if sizes != Sizes():
         print(table(ledger.results()))
         return
-    seen = {"at the start": began, "at the end": _machine()}
+    seen = {"at the start": began, "at the end": _machine(), "failed": ledger.failures}
     publish("kube", ledger.results(), circumstances=seen, peers=_versions())
 
 
@@ -43,7 +46,10 @@ def _round(number: int, folder: Path, sizes: Sizes, ledger: Ledger) -> None:
         print(f"round {number + 1} of {sizes.rounds}: {racer}, load {os.getloadavg()[0]:.1f}", flush=True)
         place = folder / f"{number}-{RACERS.index(racer)}"
         place.mkdir()
-        asyncio.run(_run(racer, place, sizes, ledger))
+        try:
+            asyncio.run(_run(racer, place, sizes, ledger))
+        except FAILURES as error:  # of one racer in one round: the others go on
+            ledger.failed(f"round {number + 1}: {racer}: {error!r}")
         shutil.rmtree(place, ignore_errors=True)
 
 

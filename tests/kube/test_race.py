@@ -42,6 +42,7 @@ def judge_speed(found: dict[str, float], racer: str, workloads: tuple[str, ...])
     for workload in workloads:
         assert found[f"{workload} onto 3 servers: created → bound, durable, seen by its agent's watch: {racer}"] > 0
         assert f"{workload}: CPU of all parts: {racer}" in found
+    assert found[f"instances that were bound anew, for their server was held to be lost: {racer}"] == 0
     at_rest, filled = (found[name] for name in found if name.startswith("memory (PSS)"))
     assert 0 < at_rest <= filled
     assert 0 <= found[f"{FREE[0]}: instances by which servers differ: {racer}"] <= (2 if racer == KUBERNETES else 0)
