@@ -78,7 +78,7 @@ class Round:
 
 def main() -> None:
     """Runs and publishes."""
-    shapes = ((Shape(INSTANCES // 100, 100), 2_000), (Shape(INSTANCES, 1), 500))
+    shapes = ((Shape(INSTANCES // 100, 100), 1_500), (Shape(INSTANCES, 1), 400))
     publish("scheduler_e2e", [one for shape, goal in shapes for one in measure(SERVERS, shape, ROUNDS, goal)])
 
 
