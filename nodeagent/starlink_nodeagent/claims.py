@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -74,24 +74,34 @@ class Claim(msgspec.Struct, frozen=True):
         return any(one.first <= wanted.last and wanted.first <= one.last for one in self.numbers)
 
 
-def take(numbers: Range, data_dir: Path) -> bool:
-    """Whether the range is this agent's from now on, beside those that its instances have; False when another agent of
-    this machine has some of it. Where nothing can be written down the agent goes on without."""
+def take(wanted: Sequence[Range], data_dir: Path) -> Range | None:
+    """The first of the ranges of which no other agent of this machine has some; it is this agent's from now on, beside
+    those that its instances have. Where nothing can be written down the agent goes on without."""
+    numbers = wanted[0]
     try:
         with _locked():
-            if _others(numbers, data_dir):
-                return False
-            _write(numbers, data_dir)
+            others = tuple(_claims_of_others(data_dir))  # read once: the ranges are hundreds, and so may the claims be
+            for numbers in wanted:
+                if not _overlapping(numbers, others):
+                    _write(numbers, data_dir, others)
+                    return numbers
+            return None
     except OSError as error:
         log.warning("other agents of this machine can't be told which users' numbers this one has: %s", error)
-    return True
+    return numbers
 
 
 def holder(numbers: Range, data_dir: Path) -> str:
     """The data directory of another agent that has some of the range, or the folder of claims where that can't be read;
     "" when there is none, or nobody can tell."""
     with contextlib.suppress(OSError), _locked():
-        return next((claim.data_dir or f"a damaged claim in {FOLDER}" for claim in _others(numbers, data_dir)), "")
+        return next(
+            (
+                claim.data_dir or f"a damaged claim in {FOLDER}"
+                for claim in _overlapping(numbers, _claims_of_others(data_dir))
+            ),
+            "",
+        )
     return ""
 
 
@@ -109,13 +119,13 @@ def own(data_dir: Path) -> tuple[Range, ...]:
 def foreign(data_dir: Path) -> tuple[Range, ...]:
     """The ranges that other agents of this machine have claimed."""
     with contextlib.suppress(OSError), _locked():
-        return tuple(_foreign(data_dir))
+        return tuple(_foreign(_claims_of_others(data_dir)))
     return ()
 
 
-def _others(numbers: Range, data_dir: Path) -> Sequence[Claim]:
-    """Claims of other agents to some of the range."""
-    return [claim for claim in _claims_of_others(data_dir) if claim.overlaps(numbers) and _keeps(claim)]
+def _overlapping(numbers: Range, claims: Iterable[Claim]) -> Sequence[Claim]:
+    """Those of the claims that hold, and are to some of the range."""
+    return [claim for claim in claims if claim.overlaps(numbers) and _keeps(claim)]
 
 
 def _keeps(claim: Claim) -> bool:
@@ -131,20 +141,20 @@ def _claims_of_others(data_dir: Path) -> Iterator[Claim]:
     return (_read(path) for path in sorted(FOLDER.glob("*.json")) if path != _path(data_dir))
 
 
-def _write(numbers: Range, data_dir: Path) -> None:
+def _write(numbers: Range, data_dir: Path, others: Iterable[Claim]) -> None:
     """Beside the range it claims what the agent had before, and what its instances' files have."""
     path = _path(data_dir)
     before = _read(path) if path.exists() else None
     kept = before.numbers if before is not None and before.holds else ()
-    files = _of_files(data_dir, (numbers, *kept, *_foreign(data_dir)))
+    files = _of_files(data_dir, (numbers, *kept, *_foreign(others)))
     ranges = tuple(dict.fromkeys(f"{one.first}-{one.last}" for one in (*kept, numbers, *files)))
     claim = Claim(str(data_dir), ranges, os.getpid(), started(os.getpid()))
     if claim != before:
         durable.replace(path, msgspec.json.encode(claim))
 
 
-def _foreign(data_dir: Path) -> Iterator[Range]:
-    return (numbers for claim in _claims_of_others(data_dir) if _keeps(claim) for numbers in claim.numbers)
+def _foreign(claims: Iterable[Claim]) -> Iterator[Range]:
+    return (numbers for claim in claims if _keeps(claim) for numbers in claim.numbers)
 
 
 def _of_files(data_dir: Path, but: Sequence[Range]) -> Sequence[Range]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 LARGEST = 2**31 - 1
 """getpriority(2) and kill(2) take a user's number as a signed one.
@@ -51,6 +52,7 @@ have only the numbers below 65,536; of these the last range is above those that 
 programs, and below systemd's 61,184 to 65,519."""
 
 
+@lru_cache(1024)  # each claim on a machine is held against hundreds of ranges
 def claimed(text: str) -> Range:
     """The range that an agent claimed as FIRST-LAST, whatever this agent would take; a single number too.
     Raises BadRange."""

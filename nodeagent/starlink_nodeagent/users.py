@@ -101,7 +101,7 @@ def users(task_user: str | None, task_uids: str | None, note: Path) -> Users:
             return Users(shared=shared)
         return Users(None, shared, claims.own(note.parent), claims.foreign(note.parent))
     wanted = uids.candidates(task_uids, _noted(note), _machine())
-    numbers = next((one for one in wanted if claims.take(one, note.parent)), None)
+    numbers = claims.take(wanted, note.parent)
     if numbers is None:
         raise _held(wanted[0], claims.holder(wanted[0], note.parent))
     if _noted(note) != numbers:

@@ -390,7 +390,7 @@ async def test_a_number_that_a_record_has_is_taken_whatever_the_options_are(
     monkeypatch.setattr(claims, "FOLDER", tmp_path / "claims")
     data = tmp_path / "agent"
     (data / "instances" / "one").mkdir(parents=True)
-    assert claims.take(NUMBERS, data) and claims.own(data) == (NUMBERS,) and claims.own(tmp_path) == ()
+    assert claims.take([NUMBERS], data) and claims.own(data) == (NUMBERS,) and claims.own(tmp_path) == ()
     known, unknown, anothers = NUMBERS.first + 3, NUMBERS.last + 15, 65_534
     for number in (known, unknown, anothers):
         (tmp_path / str(number)).mkdir()

@@ -262,7 +262,7 @@ def test_a_claim_that_can_not_be_removed_hides_none_of_the_others(
     numbers, stale, living = Range(70_000, 70_010), tmp_path / "stale", tmp_path / "living"
     (living / "instances" / "one").mkdir(parents=True)
     (stale / "instances" / "one").mkdir(parents=True)
-    assert claims.take(Range(70_000, 70_004), stale) and claims.take(Range(70_005, 70_010), living)
+    assert claims.take([Range(70_000, 70_004)], stale) and claims.take([Range(70_005, 70_010)], living)
     (stale / "instances" / "one").rmdir()
     monkeypatch.setattr(claims, "started", lambda _pid: 0)
 
@@ -270,4 +270,4 @@ def test_a_claim_that_can_not_be_removed_hides_none_of_the_others(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(Path, "unlink", stays)
-    assert not claims.take(numbers, tmp_path / "another")
+    assert not claims.take([numbers], tmp_path / "another")

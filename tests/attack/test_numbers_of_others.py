@@ -125,7 +125,7 @@ async def test_who_stops_all_ends_nothing_of_others(tmp_path: Path, folder: Path
         first, second = (site.uid(instance) for instance in ones)
         other = tmp_path / "other"
         (other / "instances" / "x").mkdir(parents=True)
-        assert claims.take(Range(first, first), other)
+        assert claims.take([Range(first, first)], other)
         with anothers(second), anothers(first):
             assert await park_all(tmp_path) == 2
 
@@ -175,7 +175,7 @@ def test_ones_own_claim_is_written_anew(tmp_path: Path, damage: bytes | None) ->
     else:
         claims._path(data).write_bytes(damage)
     assert set(claims.own(data)) >= {Range(kept, kept)}
-    assert claims.take(Range(lost - 1, lost + 1), other)
+    assert claims.take([Range(lost - 1, lost + 1)], other)
     again = users.users(None, str(OURS), data / "note")
     assert read(data).ranges == (f"{OURS.first}-{OURS.last}", f"{kept}-{kept}")
     assert again.has(kept) and not again.has(lost) and again.is_foreign(lost) and again.has(OURS.last)
@@ -186,22 +186,22 @@ def test_anothers_damaged_claim_keeps_out_what_it_says_or_what_runs(
     tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     data, other = agent(tmp_path, "data"), agent(tmp_path, "other")
-    assert claims.take(THEIRS, other)
+    assert claims.take([THEIRS], other)
     path = claims._path(other)
     path.write_bytes(path.read_bytes()[:cut])
     with anothers(THEIRS.last):
-        assert not claims.take(THEIRS, data) and "a damaged claim in" in claims.holder(THEIRS, data)
-        assert claims.take(OURS, data), "the others are free"
+        assert not claims.take([THEIRS], data) and "a damaged claim in" in claims.holder(THEIRS, data)
+        assert claims.take([OURS], data), "the others are free"
     assert path.exists() and str(path) in caplog.text
-    assert claims.take(THEIRS, data) == (cut >= 0), "nothing tells of a range, and nothing runs"
+    assert (claims.take([THEIRS], data) is not None) == (cut >= 0), "nothing tells of a range, and nothing runs"
 
 
 def test_a_claim_whose_directory_is_away_holds_while_something_runs(tmp_path: Path) -> None:
     data, other = agent(tmp_path, "data"), agent(tmp_path, "other")
-    assert claims.take(THEIRS, other)
+    assert claims.take([THEIRS], other)
     path = claims._path(other)
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(read(other), started=1)))
     (other / "instances").rmdir()
     with anothers(THEIRS.last):
-        assert not claims.take(THEIRS, data)
-    assert claims.take(THEIRS, data) and not path.exists()
+        assert not claims.take([THEIRS], data)
+    assert claims.take([THEIRS], data) and not path.exists()
