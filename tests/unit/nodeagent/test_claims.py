@@ -85,6 +85,12 @@ def test_the_first_range_that_is_free_is_found_by_reading_each_claim_once(
     for number, taken in enumerate(ranges[:-1]):
         assert claims.take([taken], agent(folder, str(number)))
     read: list[Path] = []
-    monkeypatch.setattr(claims, "_read", lambda path, of=claims._read: (read.append(path), of(path))[1])
+    _read = claims._read
+
+    def counted(path: Path) -> Claim:
+        read.append(path)
+        return _read(path)
+
+    monkeypatch.setattr(claims, "_read", counted)
     assert claims.take(ranges, agent(folder, "last")) == ranges[-1]
     assert len(read) == len(set(read)) == len(ranges) - 1

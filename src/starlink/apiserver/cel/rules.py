@@ -1,12 +1,12 @@
-"""x-kubernetes-validations: CEL rules, compiled once; `running` runs them.
+"""x-kubernetes-validations: CEL rules, each compiled once; `running` runs them.
 
 https://kubernetes.io/docs/reference/using-api/cel/. Whether rules fit the types of the schema is seen when a CRD is
 written, by `checking`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from cel_expr_python import cel
@@ -33,13 +33,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule. `transition` rules need the old value, which `optional` ones take as an optional; `shortcut`
-    says without CEL of many values that they meet the rule."""
+    """One rule; its expressions are compiled when they are asked for, if not before. `transition` rules need the old
+    value, which `optional` ones take as an optional; `shortcut` says without CEL of many values that they meet the
+    rule."""
 
     text: str
-    expression: Measured
+    expression: Callable[[], Measured]
     message: str
-    message_expression: Measured | None
+    message_expression: Callable[[], Measured] | None
     reason: str
     field_path: str
     transition: bool
@@ -76,25 +77,29 @@ def environment() -> Any:
     return library.environment({"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
 
 
-def compile_rules(node: Node) -> Rules | None:
+def compile_rules(node: Node, *, at_once: bool = True) -> Rules | None:
     """The rules of a schema, None when it has none; those of a node that lies at several places are one. Raises
-    BadRule."""
-    return _rules(node, {}, root=True)
+    BadRule. Unless `at_once`, each is compiled when CEL is first asked of it: so those must be known to compile."""
+    return _rules(node, {}, _compiled if at_once else _later, root=True)
 
 
-def _rules(node: Node, made: dict[int, Rules | None], *, root: bool = False) -> Rules | None:
+_Make = Callable[[str, bool], Callable[[], Measured]]
+"""Of the text of an expression, and whether `oldSelf` is an optional in it."""
+
+
+def _rules(node: Node, made: dict[int, Rules | None], make: _Make, *, root: bool = False) -> Rules | None:
     if id(node) not in made:
-        made[id(node)] = _rules_of(node, made, root=root)
+        made[id(node)] = _rules_of(node, made, make, root=root)
     return made[id(node)]
 
 
-def _rules_of(node: Node, made: dict[int, Rules | None], *, root: bool) -> Rules | None:
+def _rules_of(node: Node, made: dict[int, Rules | None], make: _Make, *, root: bool) -> Rules | None:
     shape = shapes.shape_of(node, root=root) if node.schema.get("x-kubernetes-validations") else None
-    here = tuple(_compile(rule, node.schema, shape) for rule in node.schema.get("x-kubernetes-validations", ()))
-    below = {name: _rules(part, made) for name, part in node.properties.items()}
+    here = tuple(_rule(rule, node.schema, shape, make) for rule in node.schema.get("x-kubernetes-validations", ()))
+    below = {name: _rules(part, made, make) for name, part in node.properties.items()}
     properties = {name: rules for name, rules in below.items() if rules is not None}
-    additional = _rules(node.additional, made) if node.additional else None
-    items = _rules(node.items, made) if node.items else None
+    additional = _rules(node.additional, made, make) if node.additional else None
+    items = _rules(node.items, made, make) if node.items else None
     if not (here or properties or additional or items):
         return None
     below_here = [*properties.values(), *(rules for rules in (additional, items) if rules is not None)]
@@ -102,14 +107,14 @@ def _rules_of(node: Node, made: dict[int, Rules | None], *, root: bool) -> Rules
     return Rules(node, here, views.view_of(shape), properties, additional, items, transitions)
 
 
-def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any], shape: Shape | None) -> Rule:
+def _rule(rule: Mapping[str, Any], schema: Mapping[str, Any], shape: Shape | None, make: _Make) -> Rule:
     text, expression = rule["rule"], rule.get("messageExpression")
     optional = bool(rule.get("optionalOldSelf"))
     return Rule(
         text,
-        _program(text, optional),
+        make(text, optional),
         (rule.get("message") or "").strip(),
-        _program(expression, optional) if expression else None,
+        make(expression, optional) if expression else None,
         rule.get("reason") or "FieldValueInvalid",
         _shown_path(rule.get("fieldPath") or "", schema),
         checking.uses_old(text),
@@ -123,6 +128,17 @@ def _shown_path(path: str, schema: Mapping[str, Any]) -> str:
         return field_path.resolve(path, schema)[0]
     except ValueError:
         return ""
+
+
+def _later(text: str, optional: bool) -> Callable[[], Measured]:
+    return cache(partial(_program, text, optional))
+
+
+def _compiled(text: str, optional: bool) -> Callable[[], Measured]:
+    """Raises BadRule."""
+    expression = _later(text, optional)
+    expression()
+    return expression
 
 
 def _program(text: str, optional: bool) -> Measured:

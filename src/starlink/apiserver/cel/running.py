@@ -92,12 +92,13 @@ class _Run:
                 return
 
     def _check_rule(self, rule: Rule, node: Node, new: Any, seen: _Seen, path: str) -> Iterator[Cause]:
-        refusal = self.budget.refusal(rule.expression.gauge, seen.values)
+        expression = rule.expression()
+        refusal = self.budget.refusal(expression.gauge, seen.values)
         if refusal:
             self.is_over = True
             yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), _failure(rule, refusal))
             return
-        outcome = library.evaluate(rule.expression.program, seen.activation, rule.text)
+        outcome = library.evaluate(expression.program, seen.activation, rule.text)
         if outcome.error or not isinstance(outcome.value, bool):
             why = _failure(rule, outcome.error or "no such overload")
             yield causes.invalid(path or NOWHERE, node.schema.get("type", ""), why)
@@ -107,7 +108,7 @@ class _Run:
 
     def _message(self, rule: Rule, seen: _Seen) -> str:
         """The messageExpression's text where it gives one that can be shown."""
-        told = self._told(rule.message_expression, seen) if rule.message_expression is not None else None
+        told = self._told(rule.message_expression(), seen) if rule.message_expression is not None else None
         text = told.strip() if isinstance(told, str) else ""
         if text and "\n" not in text and len(text.encode()) <= _LONGEST_MESSAGE:
             return text

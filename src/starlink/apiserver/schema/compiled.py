@@ -47,11 +47,13 @@ class _made_once(Generic[T]):
 
 class StructuralSchema:
     """One kind's schema, each of its parts made when it is first needed. `remembers`: parts of objects that come again
-    are told by their JSON and shared, so that nothing may change an object that was conformed."""
+    are told by their JSON and shared, so that nothing may change an object that was conformed. `is_known`: its rules
+    are known to compile, so that each may wait until it is run."""
 
-    def __init__(self, openapi: Mapping[str, Any], *, remembers: bool = False) -> None:
+    def __init__(self, openapi: Mapping[str, Any], *, remembers: bool = False, is_known: bool = False) -> None:
         self._openapi = openapi
         self._remembers = remembers
+        self._is_known = is_known
 
     @_made_once
     def node(self) -> Node:
@@ -60,7 +62,7 @@ class StructuralSchema:
 
     @_made_once
     def _rules(self) -> cel.Rules | None:
-        return cel.compile_rules(self.node)
+        return cel.compile_rules(self.node, at_once=not self._is_known)
 
     @_made_once
     def _sections(self) -> Section:

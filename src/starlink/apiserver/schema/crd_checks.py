@@ -3,12 +3,9 @@
 https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiextensions/validation/validation.go
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-
-import msgspec
 
 from starlink.apiserver import cel, memo
 from starlink.apiserver.cel import field_path
@@ -16,6 +13,7 @@ from starlink.apiserver.cel.formats import label_1035, subdomain
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.memo import Memo
 from starlink.apiserver.schema import causes, stored, structural
+from starlink.apiserver.schema.shipped import is_shipped
 
 Obj = dict[str, Any]
 _MOST_SELECTABLE = 8
@@ -170,7 +168,10 @@ def _check_selectable(fields: Iterable[str], schema: Obj, path: str) -> Iterator
 
 def schema_causes(schema: Any, path: str, *, status: bool, costs: bool = True) -> list[Cause]:
     """Why the schema of a version is refused; the same schema is looked at once."""
-    key = hashlib.blake2b(msgspec.json.encode(schema), digest_size=16).digest(), status, costs
+    digest = stored.digest_of(schema)
+    if status and is_shipped(digest):
+        return []
+    key = digest, status, costs
     found = _known.get(key)
     if found is None:
         found = _schema_causes(schema, status=status, costs=costs)

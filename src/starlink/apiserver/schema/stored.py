@@ -16,6 +16,7 @@ from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.memo import Recent
 from starlink.apiserver.schema import keywords
 from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.schema.shipped import is_shipped
 from starlink.apiserver.schema.structure import Node
 
 ROOM = 1024 * 1024
@@ -85,13 +86,18 @@ class StoredSchema:
 
 def verify(openapi: Obj) -> None:
     """Compiles a schema, and keeps it: it will be used soon. Raises `cel.BadRule` or ValueError when it can't be."""
-    digest = hashlib.blake2b(msgspec.json.encode(openapi), digest_size=16).digest()
+    digest = digest_of(openapi)
     if _shelf.get(digest) is None:
         _made(digest, openapi)
 
 
+def digest_of(openapi: Any) -> bytes:
+    """By which a schema is known again."""
+    return hashlib.blake2b(msgspec.json.encode(openapi), digest_size=16).digest()
+
+
 def _made(digest: bytes, openapi: Mapping[str, Any]) -> StructuralSchema:
     bare = keywords.bare(openapi)
-    schema = StructuralSchema(bare, remembers=True)
+    schema = StructuralSchema(bare, remembers=True, is_known=is_shipped(digest))
     schema.compile()
     return _shelf.keep(digest, schema, len(msgspec.json.encode(bare)))
