@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,14 @@ from starlink.cli import faults
 from starlink.cli.main import cli
 
 LIVING = frozenset({"up", "demo", "agent"})
-"""Verbs that live on as processes."""
+"""Verbs that live on as processes; `up --detach` starts one and ends."""
 
 
 def can_run_here(words: Sequence[str]) -> bool:
     """Whether the command may run in this process now: it starts an event loop of its own, and handles signals."""
     busy = asyncio._get_running_loop() is not None
-    return not busy and threading.current_thread() is threading.main_thread() and LIVING.isdisjoint(words)
+    ends = LIVING.isdisjoint(words) or {"up", "--detach"} <= {*words}
+    return not busy and threading.current_thread() is threading.main_thread() and ends
 
 
 def run(
@@ -36,6 +38,8 @@ def run(
         patched.setattr(sys, "argv", ["starlink", *words])
         for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
             patched.setattr(sys, name, stream)
+        if not LIVING.isdisjoint(words):
+            patched.setattr(subprocess, "Popen", _Child)
         try:
             faults.run(cli)
         except SystemExit as end:
@@ -43,6 +47,14 @@ def run(
         finally:
             signal.signal(signal.SIGINT, before)
     return subprocess.CompletedProcess(("starlink", *words), status, out.written(), err.written())
+
+
+class _Child(subprocess.Popen[Any]):
+    """A process that outlives the command. Init would see to its end, had the command been a process too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        threading.Thread(target=self.wait, daemon=True).start()
 
 
 class _Stream(io.TextIOWrapper):

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 from tests import command
+from tests.conftest import eventually
 
 
 @pytest.mark.parametrize(
-    "words", [("--version",), ("get", "tasks"), ("apply", "-f", "-", "--wait"), ("nonsense",), ("completion", "bash")]
+    "words",
+    [
+        *(("--version",), ("get", "tasks"), ("apply", "-f", "-", "--wait"), ("nonsense",), ("completion", "bash")),
+        ("up", "--detach", "--listen", "192.0.2.99:6443"),
+    ],
 )
 def test_it_is_the_same_here_and_as_a_process(words: tuple[str, ...], tmp_path: Path) -> None:
     words = ("--data-dir", str(tmp_path), *words)
@@ -42,4 +47,11 @@ async def test_what_lives_on_or_needs_a_loop_of_its_own_gets_a_process() -> None
 
 
 def test_what_ends_by_itself_runs_here() -> None:
-    assert command.can_run_here(("get", "tasks")) and not command.can_run_here(("up", "--detach"))
+    assert command.can_run_here(("get", "tasks")) and command.can_run_here(("up", "--detach"))
+    assert not command.can_run_here(("up",)) and not command.can_run_here(("agent", "--detach"))
+
+
+def test_what_is_detached_leaves_nobody_dead_behind() -> None:
+    """As where init is its parent: who looks for its pid finds nobody."""
+    child = command._Child([sys.executable, "-c", ""])
+    eventually(lambda: not Path(f"/proc/{child.pid}").exists(), "the process has gone, and nobody asked for it")
