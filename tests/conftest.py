@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests import command, durations, profiles
 from tests.durations import Durations
 from tests.kube.control_plane import ControlPlane
 from tests.kube.installed import install
+from tests.machines import Machine
 from tests.meter import Metered
 from tests.reader import Reader
 from tests.shared import Shared
@@ -133,12 +134,15 @@ async def soon(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -
 class Starlink:
     """A standalone StarLink in a folder of the test's own."""
 
-    def __init__(self, folder: Path, within: Sequence[str] = (), python: str = sys.executable) -> None:
-        """`within` is a command that runs another, such as one in a network namespace."""
+    def __init__(
+        self, folder: Path, machine: Machine | None = None, python: str = sys.executable, data: str = "data"
+    ) -> None:
+        """`machine` is another than this one."""
         self.folder = folder
         self.python = python
-        self.within = within
-        self.data = folder / "data"
+        self.within = machine.within if machine else ()
+        self._there = machine.entered if machine else contextlib.nullcontext
+        self.data = folder / data
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(exist_ok=True)
         self._reader = Reader(self.kubeconfig)
@@ -146,8 +150,10 @@ class Starlink:
     def cli(self, *words: str, check: bool = True, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Runs `starlink` on this data dir: in this process where nothing is lost by it."""
         words = ("--data-dir", str(self.data), *words)
-        if not self.within and self.python == sys.executable and command.can_run_here(words):
-            done = command.run(words, stdin)
+        whole_machine = bool(self.within) and "up" in words  # its parts see no other devices than that machine's
+        if self.python == sys.executable and not whole_machine and command.can_run_here(words):
+            with self._there():
+                done = command.run(words, stdin)
         else:
             done = self.process(*words, stdin=stdin)
         if check and done.returncode:
@@ -187,17 +193,11 @@ class Starlink:
     def get(self, *words: str) -> dict[str, Any]:
         """What `starlink get … -o json` prints, {} when it is not there or the API is away; a status is {} until it is
         told."""
-        found = self._read(*words)
+        with self._there():
+            found = self._reader.get(*words)
         for one in found.get("items", [found] if found else []):
             one.setdefault("status", {})
         return found
-
-    def _read(self, *words: str) -> dict[str, Any]:
-        if self.within:  # this process can't reach it there
-            done = self.cli("get", *words, "-o", "json", check=False)
-            found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
-            return found
-        return self._reader.get(*words)
 
     def items(self, *words: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(*words).get("items", [])

@@ -1,6 +1,7 @@
 """Machines of a test's own: network namespaces with a wire between them, and no default route."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 FIRST, SECOND = "10.77.31.1", "10.77.31.2"
 NOBODY = "02:00:00:00:00:01"
 """A link address that no machine has."""
+_NETNS = Path("/var/run/netns")
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(*words: str) -> None:
@@ -27,6 +30,16 @@ class Machine:
     def __init__(self, name: str) -> None:
         self.name = name
         self.within = ("ip", "netns", "exec", name)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is on the machine: so are the sockets that it makes meanwhile, to their end."""
+        with Path("/proc/thread-self/ns/net").open() as home, (_NETNS / self.name).open() as here:
+            _enter(here.fileno())
+            try:
+                yield
+            finally:
+                _enter(home.fileno())
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([*self.within, *words], capture_output=True, text=True, timeout=60, check=False)
@@ -67,6 +80,11 @@ class Machine:
             yield
         finally:
             ip(*neighbour, "delete", address, "dev", self.name)
+
+
+def _enter(namespace: int) -> None:
+    if _LIBC.setns(namespace, 0):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def first(machines: tuple[Machine, Machine], tmp_path_factory: pytest.TempPathFa
     """The StarLink of the first machine, which lets no other machine in yet."""
     folder = tmp_path_factory.mktemp("first")
     _let_pass(folder)
-    found = Starlink(folder, machines[0].within)
+    found = Starlink(folder, machines[0])
     try:
         found.up("s1", "--listen", f"127.0.0.1:{PORT}")
         yield found

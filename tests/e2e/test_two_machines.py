@@ -74,8 +74,7 @@ def test_the_first_task_runs_on_two_machines(
         home.mkdir()
         _let_pass(home)
     one, two = Person(machines[0], *homes), Person(machines[1], homes[1], homes[0])
-    starlink = Starlink(homes[0], machines[0].within)
-    starlink.data = homes[0] / "starlink"
+    starlink = Starlink(homes[0], machines[0], data="starlink")
     try:
         *before, follow = first_task[0][1:]
         assert follow == "starlink logs -f hello"
