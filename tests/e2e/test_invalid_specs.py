@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
-from tests.conftest import ROOT, Starlink, eventually
+from tests.conftest import Starlink, eventually
+from tests.crds import shipped
 
 Obj = dict[str, Any]
 RUN = {"command": ["sleep", "100000"], "stop": {"gracePeriod": "1s"}}
 TASKS, POOLS = ("tasks", "pools")
-
-
-def definition(plural: str) -> Obj:
-    crd: Obj = yaml.safe_load((ROOT / "crds" / f"{plural}.starlink.dev.yaml").read_text())
-    return crd
 
 
 def schema(crd: Obj) -> Obj:
@@ -38,7 +33,7 @@ def loose(value: Any) -> Any:
 def lenient(starlink: Starlink) -> Iterator[Starlink]:
     """Its API takes what CRDs of an earlier version took, and no status of a Task with more than one instance
     desired, nor one of a Pool with a server."""
-    crds = {plural: definition(plural) for plural in (TASKS, POOLS)}
+    crds = {plural: shipped(plural) for plural in (TASKS, POOLS)}
     for crd in copy.deepcopy(crds).values():
         version = crd["spec"]["versions"][0]
         version["schema"]["openAPIV3Schema"] = loose(schema(crd))

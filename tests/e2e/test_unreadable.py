@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
-from tests.conftest import ROOT, Starlink, eventually
+from tests.conftest import Starlink, eventually
+from tests.crds import shipped
 
 from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.config import load
@@ -20,11 +20,6 @@ ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 RUN = {"command": ["sh", "-c", "exec sleep 100000"], "stop": {"gracePeriod": "1s"}}
 
 
-def definition(kind: Kind) -> Obj:
-    crd: Obj = yaml.safe_load((ROOT / "crds" / f"{kind.plural}.starlink.dev.yaml").read_text())
-    return crd
-
-
 def schema(crd: Obj) -> Obj:
     found: Obj = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found
@@ -33,7 +28,7 @@ def schema(crd: Obj) -> Obj:
 @pytest.fixture(scope="module")
 def newer(starlink: Starlink) -> Iterator[Starlink]:
     """Its CRDs are a newer version's: there is a runtime more and a wish more, and any status is taken."""
-    crds = {kind: definition(kind) for kind in (TASK, ASSIGNMENT)}
+    crds = {kind: shipped(kind.plural) for kind in (TASK, ASSIGNMENT)}
     for kind, crd in copy.deepcopy(crds).items():
         schema(crd).pop("x-kubernetes-validations", None)
         parts = schema(crd)["properties"]

@@ -9,14 +9,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import ROOT
+from tests.crds import schema_of
 from tests.world import Cluster, Obj
 
 from starlink.api.assignment import Assignment
 from starlink.api.reading import completed, read
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
-from starlink.manifest import load
 from starlink.planning.plan import DeleteAssignment, Plan, StopAssignment
 from starlink.planning.world import World
 from starlink_operator.lean import AssignmentDecoder
@@ -38,7 +37,7 @@ def fields(schema: Obj, path: Path) -> Iterator[tuple[Path, Obj]]:
 
 
 def of_kind(kind: str) -> list[tuple[Path, Obj]]:
-    crd = load(ROOT / "crds" / f"{PLURALS[kind]}.starlink.dev.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    crd = schema_of(PLURALS[kind])
     parts = ((part, crd["properties"][part]) for part in ("spec", "status"))
     found = [one for part, schema in parts for one in fields(schema, (part,))]
     return [(path, schema) for path, schema in found if not joins_others(path)]

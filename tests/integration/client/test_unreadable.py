@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
-from tests.conftest import ROOT, soon
+from tests.conftest import soon
+from tests.crds import shipped
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, STARLINK_KINDS, TASK, Kind
@@ -55,14 +55,15 @@ class Site:
         self.cache.subscribe(self.told.append)
 
     async def open(self) -> None:
-        name = f"{self.kind.plural}.starlink.dev"
-        crd = yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text())
-        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        definition = shipped(self.kind.plural)
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         schema.pop("x-kubernetes-validations", None)
         parts = schema["properties"]
         server = {"properties": {"server": {"type": "string"}}} if self.kind is ASSIGNMENT else {}
         parts["spec"], parts["status"] = {**ANYTHING, **server}, ANYTHING
-        await self.client.patch(CRD, name, {"spec": {"versions": crd["spec"]["versions"]}})
+        await self.client.patch(
+            CRD, definition["metadata"]["name"], {"spec": {"versions": definition["spec"]["versions"]}}
+        )
 
     async def create(self, name: str, *parts: tuple[str, Obj]) -> None:
         spec = copy.deepcopy(SPECS[self.kind])

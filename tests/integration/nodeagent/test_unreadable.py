@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
-from tests.conftest import ROOT, _let_pass, instances_below, soon
+from tests.conftest import _let_pass, instances_below, soon
+from tests.crds import shipped
 
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.client.kube import Client
@@ -46,11 +46,12 @@ class Site:
         self.client, self.folder = client, folder
 
     async def open(self) -> None:
-        name = "assignments.starlink.dev"
-        crd = yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text())
-        parts = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        definition = shipped(ASSIGNMENT.plural)
+        parts = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
         parts["spec"], parts["status"] = {**ANYTHING, "properties": {"server": {"type": "string"}}}, ANYTHING
-        await self.client.patch(CRD, name, {"spec": {"versions": crd["spec"]["versions"]}})
+        await self.client.patch(
+            CRD, definition["metadata"]["name"], {"spec": {"versions": definition["spec"]["versions"]}}
+        )
 
     @asynccontextmanager
     async def agent(self) -> AsyncIterator[Agent]:

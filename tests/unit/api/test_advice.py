@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-import yaml
-from tests.conftest import ROOT
+from tests.crds import schema_of
 
 from starlink.api import advice
 from starlink.api.kinds import GROUP
@@ -14,8 +13,7 @@ NAMED = {"type": "object", "properties": {name: {"type": "string"} for name in (
 
 
 def schema(plural: str) -> dict[str, Any]:
-    crd = yaml.safe_load((ROOT / f"crds/{plural}.starlink.dev.yaml").read_text())
-    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    found = schema_of(plural)
     return {**found, "properties": {**found["properties"], "metadata": NAMED}}
 
 

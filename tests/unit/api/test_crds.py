@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
+from tests.crds import PLURALS, schema_of
 
 from starlink.apiserver.schema.compiled import StructuralSchema
-from starlink.manifest import load
 
 Obj = dict[str, Any]
 RUN = {"command": ["run"]}
@@ -16,13 +15,7 @@ BAD_KEYS = [
     ("bad key!", "match"), ("a/b/c", "match"), ("/a", "match"), ("A.com/a", "match"), ("a..com/a", "match"),
     ("n" * 64, "match"), ("-a", "match"), (f"{DOMAIN}d/a", "253"),
 ]  # fmt: skip
-KINDS = ("tasks", "assignments", "pools", "servers")
-SCHEMAS = {
-    kind: StructuralSchema(
-        load(ROOT / "crds" / f"{kind}.starlink.dev.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    )
-    for kind in KINDS
-}
+SCHEMAS = {kind: StructuralSchema(schema_of(kind)) for kind in PLURALS}
 
 
 def refusals(kind: str, spec: Obj, old: Obj | None = None) -> dict[str, str]:

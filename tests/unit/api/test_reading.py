@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from tests.conftest import ROOT
+from tests.crds import schema_of
 
 from starlink.api import enumerations
 from starlink.api.assignment import FINAL_PHASES, Assignment, Phase
@@ -16,7 +16,6 @@ from starlink.api.pool import Pool
 from starlink.api.reading import completed, read
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.manifest import load
 
 Obj = dict[str, Any]
 VIEWS: dict[str, type[Object]] = {"tasks": Task, "assignments": Assignment, "pools": Pool, "servers": Server}
@@ -127,13 +126,7 @@ def enumerated(schema: Obj, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
         yield from enumerated(schema["items"], (*path, "0"))
 
 
-ENUMERATIONS = [
-    (plural, path, values)
-    for plural in VIEWS
-    for path, values in enumerated(
-        load(ROOT / "crds" / f"{plural}.starlink.dev.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    )
-]
+ENUMERATIONS = [(plural, path, values) for plural in VIEWS for path, values in enumerated(schema_of(plural))]
 ITEMS: dict[str, Obj] = {
     "conditions": {"type": "Ready", "status": "True", "reason": "Well"},
     "taints": {"key": "k", "effect": "NoSchedule"},

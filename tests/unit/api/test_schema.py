@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-import yaml
-from tests.conftest import ROOT
+from tests.crds import PLURALS, shipped
 
 from starlink.api import schema
+from starlink.api.kinds import GROUP
 
-SHIPPED = {path.name.removesuffix(".yaml"): yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}
+SHIPPED = {f"{plural}.{GROUP}": shipped(plural) for plural in PLURALS}
 
 
 @pytest.mark.parametrize(

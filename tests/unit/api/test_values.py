@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import ROOT
+from tests.crds import schema_of
 
 from starlink.api import conditions, duration, labels, names, quantity, slots, timestamp
 from starlink.api.meta import Condition
 from starlink.api.revision import compact, revision
 from starlink.api.task import Task
 from starlink.api.template import Backoff, HttpGetAction, Logs, Port, Probe, Stop, Template
-from starlink.manifest import BadManifest, load, load_all
+from starlink.manifest import BadManifest, load_all
 
 
 @pytest.mark.parametrize(("text", "millicores"), [("2", 2000), ("500m", 500), ("0.5", 500), (1, 1000), ("0.0001", 1)])
@@ -182,16 +182,9 @@ def test_written_out_defaults_are_no_change() -> None:
     assert compact(short) == {"command": ["x"], "probes": {"readiness": {"httpGet": {}}}}
 
 
-def schema_of(crd: str) -> dict[str, object]:
-    found: dict[str, object] = load(ROOT / "crds" / f"{crd}.starlink.dev.yaml")["spec"]["versions"][0]["schema"][
-        "openAPIV3Schema"
-    ]
-    return found
-
-
 def template_of(crd: str) -> dict[str, object]:
     schema = schema_of(crd)
-    template = schema["properties"]["spec"]["properties"]["template"]  # type: ignore[index]
+    template = schema["properties"]["spec"]["properties"]["template"]
     return {key: value for key, value in template.items() if key not in ("description", "x-kubernetes-validations")}
 
 

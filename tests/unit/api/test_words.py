@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import yaml
 from tests.conftest import ROOT
+from tests.crds import PLURALS, schema_of, shipped
 
 from starlink.api.habits import FIELDS, KINDS, TYPES, of_field, of_form, of_kind
 from starlink.api.kinds import STARLINK_KINDS
 from starlink.api.patterns import MEASURES, WORDS, in_words, is_met
 from starlink.apiserver.schema.compiled import StructuralSchema
 
-CRDS = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
-TASK = next(crd for crd in CRDS if crd["spec"]["names"]["kind"] == "Task")
-TASK_SCHEMA = TASK["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+CRDS = [shipped(plural) for plural in PLURALS]
+TASK_SCHEMA = schema_of("tasks")
 
 
 def patterns(value: Any) -> set[str]:

@@ -5,8 +5,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-import yaml
-from tests.conftest import ROOT
+from tests import crds
 
 from starlink.api.kinds import POOL, TASK, Kind
 from starlink.cli.manifests import Manifest
@@ -16,8 +15,7 @@ from starlink.client.errors import Forbidden, from_status
 from starlink.client.kube import Client
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-CRD = yaml.safe_load((ROOT / "crds/tasks.starlink.dev.yaml").read_text())
-SCHEMA = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+SCHEMA = crds.schema_of("tasks")
 GVK = [{"group": TASK.group, "version": TASK.version, "kind": TASK.kind}]
 SERVED = {
     "components": {

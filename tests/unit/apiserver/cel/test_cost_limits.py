@@ -1,10 +1,9 @@
 """What rules of a schema may cost, and which CRDs are not asked."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.crds import schema_of
 
 from starlink.apiserver import cel
 from starlink.apiserver.cel.cost import paths
@@ -13,7 +12,6 @@ from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import crd_checks
 
 Obj = dict[str, Any]
-CRDS = Path(__file__).parents[4] / "crds"
 ADVICE = (
     "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are "
     "declared)"
@@ -92,9 +90,7 @@ def test_a_changed_schema_is() -> None:
 
 @pytest.mark.parametrize("kind", ["tasks", "assignments", "pools", "servers"])
 def test_our_own_kinds_cost_no_more_than_kubernetes_lets_them(kind: str) -> None:
-    crd = yaml.safe_load((CRDS / f"{kind}.starlink.dev.yaml").read_text())
-    schemas = [version["schema"]["openAPIV3Schema"] for version in crd["spec"]["versions"]]
-    assert [cause for schema in schemas for cause in cel.verify(schema, "S")] == []
+    assert [*cel.verify(schema_of(kind), "S")] == []
 
 
 def test_sizes_stay_at_the_greatest() -> None:
