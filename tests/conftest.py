@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -48,6 +49,18 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(Durations())
         if is_worker or not config.getoption("numprocesses", default=None):
             config.pluginmanager.register(Metered())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """All that is collected stays: the garbage collector neither looks at it while it comes to be nor, by each test,
+    later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
