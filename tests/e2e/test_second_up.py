@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from tests.conftest import Starlink, _let_pass, eventually
 from tests.tools import KUBECTL
 
@@ -51,13 +52,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def certified(rack: Starlink) -> list[str]:
+    """The DNS names that its certificate is for."""
+    found = x509.load_pem_x509_certificate((rack.data / "pki" / "apiserver.crt").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.DNSName)
+
+
+def authority(rack: Starlink) -> bytes:
+    """Which other machines trust."""
+    return (rack.data / "pki" / "ca.crt").read_bytes()
+
+
 def test_a_second_up_is_the_same_server(rack: Starlink) -> None:
     listen = f"0.0.0.0:{free_port()}"
     options = ("--resource", "example.com/dongle=2", "--tls-san", "star.example", "--artifact-dir", str(rack.artifacts))
     with running(rack, "--name", "rack1", "--listen", listen, "--durability", "normal", *options):
         rack.apply(TASK)
         eventually(lambda: rack.condition("task", "stays", "Ready") == "True", "the task is ready")
-        before = rack.settings
+        before, trusted = rack.settings, authority(rack)
+        assert "star.example" in certified(rack)
     processes = rack.processes()
     with running(rack) as said:
         assert "→" not in said
@@ -68,13 +82,34 @@ def test_a_second_up_is_the_same_server(rack: Starlink) -> None:
         assert processes and rack.processes() == processes
         (assignment,) = rack.items("assignments")
         assert assignment["spec"]["server"] == "rack1" and not assignment["status"].get("restarts")
+        assert "star.example" in certified(rack) and authority(rack) == trusted
 
 
-def test_a_change_is_said_once_and_kept(rack: Starlink) -> None:
-    with running(rack, "--resource", "") as said:
+@pytest.fixture(scope="module")
+def old() -> str:
+    """Where StarLink listens while a further server joins."""
+    return f"127.0.0.1:{free_port()}"
+
+
+def test_a_change_is_said_and_keeps_the_authority(rack: Starlink, old: str) -> None:
+    trusted = authority(rack)
+    with running(rack, "--resource", "", "--tls-san", "", "--listen", old) as said:
         assert "resources: example.com/dongle=2 → none" in said.splitlines()
-    with running(rack) as said:
-        assert "→" not in said and rack.settings["resources"] == []
+        assert "cut off" not in said  # rack1 is this machine's, and there is no other
+        assert "star.example" not in certified(rack) and authority(rack) == trusted
+        rack.add_server("far")
+
+
+def test_who_joined_by_the_old_address_is_named_with_what_it_needs(rack: Starlink, old: str) -> None:
+    new = f"127.0.0.1:{free_port()}"
+    with running(rack, "--listen", new) as said:
+        told = next(line for line in said.splitlines() if "cut off" in line)
+        assert told.startswith(f"far was joined while StarLink listened on {old}, and is cut off")
+        assert f"set `server` in the agent's kubeconfig to https://{new} and start the agent again" in told
+        assert "up --detach --listen 0.0.0.0:" in told and "rack1" not in told
+        anew = re.findall(r"`([^`]+-o far.kubeconfig)`", told)
+        typed(rack, f"cd {shlex.quote(str(rack.folder))} && {anew[0]}")
+        assert load(rack.folder / "far.kubeconfig").server == f"https://{new}"
 
 
 def test_another_name_is_refused_while_instances_live(rack: Starlink) -> None:
@@ -109,8 +144,10 @@ def test_it_is_renamed_by_the_commands_of_the_refusal(rack: Starlink) -> None:
     """As they are printed, while KUBECONFIG names another cluster."""
     refusal = rack.cli("up", "--detach", "--name", "rack2", check=False).stderr
     stay, give_up, look, stop, start, forget = re.findall(r"`([^`]+)`", refusal)
-    typed(rack, stay)
+    said = typed(rack, stay)
     try:
+        assert "→" not in said and rack.settings["resources"] == []  # a change is said once, and kept
+        assert "cut off" not in said  # who dials the old address is served
         typed(rack, give_up)
         eventually(lambda: "rack1" not in typed(rack, look), "nothing is on rack1 any more")
         instances = rack.data / "agent" / "instances"
@@ -123,8 +160,6 @@ def test_it_is_renamed_by_the_commands_of_the_refusal(rack: Starlink) -> None:
         assert "server rack1 deleted" in typed(rack, forget)
     finally:
         rack.cli("down")
-    with running(rack):
-        assert rack.settings["name"] == "rack2"
 
 
 def typed(rack: Starlink, command: str) -> str:
@@ -140,24 +175,22 @@ def typed(rack: Starlink, command: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_who_joined_by_the_old_address_is_named_with_what_it_needs(rack: Starlink) -> None:
-    old, new = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    with running(rack, "--listen", old) as said:
-        assert "cut off" not in said  # rack2 is this machine's, and there is no other
-        rack.add_server("far")
-    with running(rack, "--listen", new) as said:
-        told = next(line for line in said.splitlines() if "cut off" in line)
-        assert told.startswith(f"far was joined while StarLink listened on {old}, and is cut off")
-        assert f"set `server` in the agent's kubeconfig to https://{new} and start the agent again" in told
-        assert "up --detach --listen 0.0.0.0:" in told and "rack2" not in told
-        anew = re.findall(r"`([^`]+-o far.kubeconfig)`", told)
-        typed(rack, f"cd {shlex.quote(str(rack.folder))} && {anew[0]}")
-        assert load(rack.folder / "far.kubeconfig").server == f"https://{new}"
-    for same in ((), ("--listen", f"0.0.0.0:{new.rpartition(':')[2]}")):
-        with running(rack, *same) as said:
-            assert "cut off" not in said  # who dials the old address is served
-    with running(rack, "--listen", ""):
+def test_a_new_name_is_kept_and_who_joined_by_a_port_of_it_is_served(rack: Starlink) -> None:
+    port = rack.settings["listen"].rpartition(":")[2]
+    with running(rack, "--listen", f"0.0.0.0:{port}") as said:
+        assert rack.settings["name"] == "rack2"
+        assert "cut off" not in said
         rack.cli("delete", "server", "far")
+
+
+def test_an_upgrade_goes_on_as_the_server_that_it_was(rack: Starlink) -> None:
+    """A data dir that an earlier version left has no settings."""
+    before = rack.settings
+    assert before["listen"].startswith("0.0.0.0:")
+    (rack.data / "settings.json").unlink()
+    with running(rack) as said:
+        assert f"no options were kept here yet; server {before['name']} and where it listens are taken" in said
+        assert (rack.settings["name"], rack.settings["listen"]) == (before["name"], before["listen"])
 
 
 def test_a_taken_port_is_an_error_that_names_who_has_it(rack: Starlink) -> None:
@@ -167,37 +200,6 @@ def test_a_taken_port_is_an_error_that_names_who_has_it(rack: Starlink) -> None:
         done = rack.cli("up", "--detach", check=False)
     assert done.returncode == 1 and f"--listen {before['listen']}: the port is in use by process " in done.stderr
     assert rack.settings == before
-
-
-def test_what_it_listens_on_is_put_back_by_nothing(rack: Starlink) -> None:
-    with running(rack, "--listen", ""):
-        assert rack.settings["listen"].startswith("127.0.0.1:")
-
-
-def test_an_upgrade_goes_on_as_the_server_that_it_was(rack: Starlink) -> None:
-    """A data dir that an earlier version left has no settings."""
-    listen = f"0.0.0.0:{free_port()}"
-    with running(rack, "--listen", listen):
-        pass
-    before = rack.settings
-    (rack.data / "settings.json").unlink()
-    with running(rack) as said:
-        assert f"no options were kept here yet; server {before['name']} and where it listens are taken" in said
-        assert (rack.settings["name"], rack.settings["listen"]) == (before["name"], listen)
-
-
-def test_a_changed_name_of_the_certificate_keeps_the_authority(rack: Starlink) -> None:
-    """Other machines trust the CA."""
-    from cryptography import x509
-
-    ca, seen = (rack.data / "pki" / "ca.crt").read_bytes(), []
-    for options in (("--tls-san", "star.example"), (), ("--tls-san", "")):
-        with running(rack, *options):
-            found = x509.load_pem_x509_certificate((rack.data / "pki" / "apiserver.crt").read_bytes())
-            names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            seen.append("star.example" in names.get_values_for_type(x509.DNSName))
-    assert seen == [True, True, False]
-    assert (rack.data / "pki" / "ca.crt").read_bytes() == ca
 
 
 # What can't be
@@ -223,8 +225,8 @@ def test_what_cannot_be_fails_and_is_not_kept(rack: Starlink, options: tuple[str
 def test_an_artifact_dir_that_has_gone_fails_too(rack: Starlink, tmp_path: Path) -> None:
     gone = tmp_path / "artifacts"
     gone.mkdir()
-    with running(rack, "--artifact-dir", str(gone)):
-        pass
+    with running(rack, "--artifact-dir", str(gone), "--listen", ""):
+        assert rack.settings["listen"].startswith("127.0.0.1:")  # as if it had never been given
     gone.rmdir()
     done = rack.cli("up", "--detach", check=False)
     assert done.returncode == 1 and f"--artifact-dir {gone}: there is no such directory" in done.stderr
