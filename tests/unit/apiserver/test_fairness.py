@@ -1,5 +1,7 @@
 """Whose turn it is, and what users hold."""
 
+from collections import deque
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +90,56 @@ def test_nothing_is_lost_or_given_twice(steps: list[tuple[str, bool]]) -> None:
             taken.append(item)
     assert sorted(taken) == sorted(pushed)
     assert (made.queued, made.handled) == (0, 0)
+
+
+def test_an_item_of_several_turns_waits_behind_the_accounts_others_after_each() -> None:
+    made = queue(handled=10, handled_per_user=10)
+    made.push(Account("a"), "bulk", 3)
+    made.push(Account("a"), "single")
+    made.push(Account("b"), "stranger")
+    assert made.queued == 3
+    assert [made.take() for _ in range(6)] == ["bulk", "stranger", "single", "bulk", "bulk", None]
+    assert (made.queued, made.handled) == (0, 5)
+
+
+def test_turns_of_one_item_count_as_those_of_many() -> None:
+    made = queue(handled=5, handled_per_user=2)
+    made.push(Account("a"), "bulk", 500)
+    assert [made.take(), made.take(), made.take(), made.ready] == ["bulk", "bulk", None, False]
+    made.push(Account("b"), "stranger")
+    assert made.take() == "stranger"
+    made.done(Account("a"))
+    assert made.take() == "bulk"
+
+
+PUSHES = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from((1, 4)), st.integers(1, 12)), max_size=12)
+
+
+@given(st.lists(st.tuples(PUSHES, st.integers(0, 30)), max_size=6), st.integers(1, 8))
+def test_who_sends_many_at_once_has_the_turns_of_who_sends_them_singly(
+    rounds: list[tuple[list[tuple[str, int, int]], int]], held: int
+) -> None:
+    """Whatever else waits, and whenever what was taken is done."""
+    limits = {"handled": 20, "handled_per_user": held, "queued": 10_000, "queued_per_user": 10_000}
+    bulks: FairQueue[Account] = FairQueue(**limits)
+    singles: FairQueue[Account] = FairQueue(**limits)
+    out: deque[Account] = deque()
+    for pushes, takes in [*rounds, ([], 1_000)]:
+        for user, weight, turns in pushes:
+            account = Account(user, weight)
+            assert bulks.push(account, account, turns)
+            for _ in range(turns):
+                singles.push(account, account)
+        for _ in range(takes):
+            taken = bulks.take()
+            assert taken == singles.take()
+            if taken is not None:
+                out.append(taken)
+            elif out:
+                done = out.popleft()
+                bulks.done(done)
+                singles.done(done)
+    assert (bulks.queued, singles.queued) == (0, 0)
 
 
 def test_quotas_are_for_users_and_for_all() -> None:

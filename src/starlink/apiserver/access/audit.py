@@ -86,21 +86,26 @@ class AuditLog:
         """Writes the lines that wait."""
         with self._lock:
             lines, self._waiting = self._waiting, []
+            most = len(lines)
             while lines:
-                lines = lines[self._write(lines) :]
+                done_with = self._write(lines[:most])
+                most = most if done_with else 1  # where a disk is full, one line may go in where many do not
+                lines = lines[done_with:]
 
     def _write(self, lines: Sequence[bytes]) -> int:
-        """Appends the first of some lines, as many as a file takes; gives how many are done with, be it that they are
-        lost."""
+        """Appends the first of some lines, as many as a file takes; gives how many are done with. One that can't be
+        written by itself is lost."""
         try:
             full = self._size + len(lines[0]) > self._max_bytes and self._size > 0
             rotated = not full or self._rotate()
             group = lines[: self._room(lines)]
             written = self._append(group)
         except OSError as error:
-            self._lost += len(group)
+            if len(group) > 1:
+                return 0
+            self._lost += 1
             self._failed(error)
-            return len(group)
+            return 1
         if self._failing and rotated and written == len(group):
             self._recovered()
         return written

@@ -2,9 +2,11 @@
 
 import datetime
 import logging
+import os
 import random
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def lines(path: Path) -> list[Any]:
     return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
 
 
-def opened(path: Path, **options: int) -> AuditLog:
+def opened(path: Path, **options: Any) -> AuditLog:
     return AuditLog(path, lambda: NOW, **options)
 
 
@@ -203,6 +205,91 @@ def test_a_full_disk_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         ("WARNING", "the audit log is written again"),
     ]
     assert vars(caplog.records[1])["lost"] == 2
+
+
+# Lines that wait for each other
+
+
+@dataclass
+class Turn:
+    """The end of a turn of the loop, which comes when the test says so."""
+
+    calls: list[Callable[[], None]] = field(default_factory=list)
+
+    def end(self) -> None:
+        calls = list(self.calls)
+        self.calls.clear()
+        for call in calls:
+            call()
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lines each write to the system has."""
+    found: list[int] = []
+    write = os.write
+
+    def noted(file: int, data: bytes) -> int:
+        found.append(data.count(b"\n"))
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", noted)
+    return found
+
+
+def test_the_lines_of_a_turn_are_written_at_once(tmp_path: Path, writes: list[int]) -> None:
+    path, turn = tmp_path / "audit.log", Turn()
+    log = opened(path, later=turn.calls.append)
+    for number in range(50):
+        log.write({"n": number})
+    assert log.waits and lines(path) == [] and len(turn.calls) == 1
+    turn.end()
+    assert not log.waits and writes == [50]
+    log.write({"n": 50})
+    log.flush()
+    assert not log.waits and [line["n"] for line in lines(path)] == list(range(51))
+    turn.end()
+    log.write({"n": 51})
+    log.close()
+    assert writes == [50, 1, 1] and len(lines(path)) == 52
+
+
+def test_lines_that_a_file_does_not_take_go_into_the_next(tmp_path: Path, writes: list[int]) -> None:
+    path, turn = tmp_path / "audit.log", Turn()
+    log = opened(path, max_bytes=150, kept=2, later=turn.calls.append)
+    for number in range(11):
+        log.write({"n": number})
+    turn.end()
+    log.close()
+    kept = {file.name: [line["n"] for line in lines(file)] for file in tmp_path.iterdir()}
+    assert kept == {"audit.log": [9, 10], "audit.log.1": [6, 7, 8], "audit.log.2": [3, 4, 5]}
+    assert writes == [3, 3, 3, 2]
+    for file in tmp_path.iterdir():
+        assert file.stat().st_size <= 150
+
+
+def test_of_lines_that_the_disk_does_not_take_those_that_it_takes_are_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, turn = tmp_path / "audit.log", Turn()
+    log = opened(path, later=turn.calls.append)
+    log.write({"n": 0})
+    turn.end()
+    size, limits = path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size * 3 + 10, limits[1]))  # two more lines, and a part of one
+    try:
+        for number in range(1, 6):
+            log.write({"n": number})
+        turn.end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [line["n"] for line in lines(path)] == [0, 1, 2]
+    log.write({"n": 6})
+    turn.end()
+    log.close()
+    assert [line["n"] for line in lines(path)] == [0, 1, 2, 6]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert vars(caplog.records[1])["lost"] == 3
 
 
 # In the server
