@@ -63,7 +63,7 @@ class Reconciler:
         self._timers = Timers[ObjectKey](self.mark)
         self._fleet_plans = FleetPlans(self._reservations, self._refusals.waits)
         self._begun = False
-        self._dirty: set[ObjectKey] = set()
+        self._dirty: dict[ObjectKey, None] = {}  # the one that has waited longest first
         self._unplaced = Unplaced()
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
@@ -79,7 +79,7 @@ class Reconciler:
     def mark(self, *keys: ObjectKey) -> None:
         """These tasks are to be looked at. Before it leads, nothing is: then all are."""
         if keys and self._begun:
-            self._dirty.update(keys)
+            self._dirty.update(dict.fromkeys(keys))
             self._wake.set()
 
     def _look_again(self, subject: Subject) -> None:
@@ -168,13 +168,15 @@ class Reconciler:
         await self._apply(planned.plans, self._apply_to_task)
 
     def _next(self) -> frozenset[ObjectKey]:
-        """The tasks of the next round, the highest priorities first; what is left is for the round after it."""
+        """The tasks of the next round, the highest priorities first, and of one priority those that have waited longest,
+        so that none is looked at again before all have been looked at. What is left is for the round after it."""
         if len(self._dirty) <= MOST_IN_A_ROUND:
-            dirty, self._dirty = frozenset(self._dirty), set()
+            dirty, self._dirty = frozenset(self._dirty), {}
             return dirty
         tasks = self._observed.tasks.objects
-        chosen = heapq.nsmallest(MOST_IN_A_ROUND, self._dirty, key=lambda key: (-priority(tasks.get(key)), key))
-        self._dirty.difference_update(chosen)
+        chosen = heapq.nsmallest(MOST_IN_A_ROUND, self._dirty, key=lambda key: -priority(tasks.get(key)))
+        for key in chosen:
+            del self._dirty[key]
         self._wake.set()
         return frozenset(chosen)
 

@@ -18,7 +18,7 @@ from starlink.planning.plan import Action, CreateAssignment, UpdateStatus
 from starlink_operator import reconciler as module
 from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
-from starlink_operator.reconciler import Reconciler
+from starlink_operator.reconciler import MOST_IN_A_ROUND, Reconciler
 from starlink_operator.timers import Timers
 
 
@@ -285,3 +285,25 @@ async def test_the_log_has_a_line_for_a_round_that_does_something_and_none_for_o
     assert len(rounds) <= before and all(len(record.__dict__["first"]) <= 3 for record in rounds)
     assert all(record.__dict__["tasks"] > 0 for record in caplog.records if record.message == "round")
     assert [record for record in caplog.records if record.message == "plan"] == []
+
+
+async def test_what_has_not_been_looked_at_goes_before_what_is_looked_at_again(planned: list[frozenset[Any]]) -> None:
+    """What a round has created marks its tasks again; they wait for those that have nothing yet."""
+    operator = Operator()
+    names = [f"t{number:04}" for number in range(3 * MOST_IN_A_ROUND)]
+    for name in names:
+        operator.task(name)
+    operator.task("urgent", placement={"priority": 7})
+
+    async def created(action: Action) -> None:
+        operator.writer.written.append(action)
+        if isinstance(action, CreateAssignment):
+            operator.assignment(action.manifest["metadata"]["labels"]["starlink.dev/task"])
+
+    operator.writer.write = created  # type: ignore[method-assign]
+    async with operator.running():
+        await soon(lambda: len(planned) >= 4, "all have been looked at")
+    assert "urgent" in {key.name for key in planned[0]}, "of higher priority, although it came last"
+    before = {key.name for keys in planned[:3] for key in keys}
+    assert len(before) == len(names), "no task is looked at again"
+    assert {*names, "urgent"} - before <= {key.name for key in planned[3]}, "before all have been looked at once"
