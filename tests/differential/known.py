@@ -1,0 +1,333 @@
+"""In what StarLink's API server is known to answer otherwise than Kubernetes 1.32, and why that stays. Pure.
+
+docs/critiques.md says the same to users. An entry that explains nothing any more fails the test, so that the list stays true.
+"""
+
+import re
+from dataclasses import dataclass
+
+from tests.differential.comparison import Difference
+from tests.differential.wire import Ask
+
+_CUSTOM = ("/apis/differential.example.com/", "/apis/starlink.dev/")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A difference is explained where all patterns are found: in its aspect, its place, what either says, and in the
+    request. `custom` asks for kinds of a CRD, or for built-in ones."""
+
+    why: str
+    aspect: str = ""
+    place: str = ""
+    here: str = ""
+    there: str = ""
+    ask: str = ""
+    custom: bool | None = None
+
+    def explains(self, ask: Ask, difference: Difference) -> bool:
+        if self.custom is not None and self.custom is not ask.path.startswith(_CUSTOM):
+            return False
+        told = (
+            (self.aspect, difference.aspect),
+            (self.place, difference.place),
+            (self.here, str(difference.here)),
+            (self.there, str(difference.there)),
+            (self.ask, str(ask)),
+        )
+        return all(not pattern or re.search(pattern, text, re.DOTALL) for pattern, text in told)
+
+
+def explanation(ask: Ask, difference: Difference) -> Known | None:
+    """The first entry that explains a difference."""
+    return next((known for known in KNOWN if known.explains(ask, difference)), None)
+
+
+_APPLY = r"\[application/apply-patch\+yaml\]"
+_PATCH = r"\[application/(json-patch|merge-patch|strategic-merge-patch)\+json\]"
+_JSON_PATCH = r"\[application/json-patch\+json\]"
+_NO_REASON = "a 500 for bad input, after which a client would try again, is a 4xx here"
+_WIDE = "what is not written is not read, and so not refused"
+_OWN_WORDS = "what can't be read is told by its path and in plain words, and not as Go's decoders and types have it"
+_HIDDEN = "a stored value is not shown to who may not know it"
+_PATCHED = "what a patch makes of a wrong type is refused as the same update would be, field by field"
+_STRICT = "what the real server takes for something else than it says is refused"
+_EMPTY = "what Go writes though it is empty is left out, and what was given empty is kept"
+
+KNOWN: tuple[Known, ...] = (
+    # Other codes
+    Known(_NO_REASON, "code", here="^(4|504)", there="^500"),
+    Known(_WIDE, "code", here="^20", there="^500 .*typed patch"),
+    Known(
+        _WIDE,
+        "code",
+        here="^200",
+        there='^(400 .*cannot be handled|422 Invalid:  "" is invalid: patch)',
+        ask="/status|/scale|serviceaccounts|namespaces/d",
+    ),
+    Known(
+        "a Scale that can't be read is told so, and not that its kind is unknown",
+        "code",
+        there="no kind is registered for the type v1.Scale",
+    ),
+    Known("a Scale is not applied", "code", here="^415", ask=f"/scale.*{_APPLY}"),
+    Known(
+        "the first of several faults may be another",
+        "code",
+        here="^422 .*(0x0: must be specified|immutable)",
+        there="^(400|409) .*(cannot be handled|must be a string|invalid object)",
+    ),
+    Known(
+        "the first of several faults may be another",
+        "code",
+        here="^(400|406) ",
+        there="^(400|406|422) .*(ListOptions|following media|continue|invalid object|PatchOptions)",
+    ),
+    Known(
+        "the first of several faults may be another",
+        "code",
+        here="^400 .*(name on the URL|must be a string)",
+        there="^409 ",
+    ),
+    Known(
+        "the first of several faults may be another",
+        "code",
+        here="^422 .*CustomResourceDefinition",
+        there="^409 .*modified",
+    ),
+    Known(
+        "what is embedded with a wrong type is refused by the schema, with its field",
+        "code",
+        here=r"^422 .*must be",
+        there=r"^400 .*cannot be handled as",
+    ),
+    Known(
+        "a patch that changes apiVersion or kind, or whose metadata is of a wrong type, is a 400",
+        "code",
+        here="^400 ",
+        there='^422 Invalid:  "" is invalid: patch',
+        ask=_PATCH,
+    ),
+    Known("a kind of a wrong type is told as another kind", "code", here="must be ", there="couldn't get version/kind"),
+    Known(
+        _STRICT,
+        "code",
+        here='^4.*(must be an object|stands twice|type string: "(array|null)"|metadata\\.creationTimestamp|parsing)',
+        there="^20",
+    ),
+    Known(_STRICT, "code", here="^422 .*(standard finalizer|regex|must be no more)", there="^20"),
+    Known(_STRICT, "code", here="^(400|422) ", there="^(400|422) .*(valid JSON object|JSONSchemaProps|name part must)"),
+    Known(_STRICT, "code", here="^406", there="^(404|400|422 .*Options)"),
+    Known("the first of several faults may be another", "code", here="^400 .*field selector", there="^406"),
+    Known("a namespace that is emptied first is answered with a 200", "code", there="^202$"),
+    Known(
+        "a namespace is told as its kind where it is not the one that is meant",
+        "body",
+        place=r"details\.kind",
+        there="^namespaces$",
+    ),
+    Known(_HIDDEN, "warning", here="absent", ask=_JSON_PATCH),
+    Known("who is refused is told all warnings", "warning", there="absent", here="finalizer|json patch"),
+    Known(_STRICT, "code", here="^400 .*(must be an object|JSON object|not declared)", there="^422 "),
+    Known(_STRICT, "code", here="^422 .*secrets.*Duplicate", there="^200"),
+    Known(_STRICT, "code", here="^422 .*DeleteOptions", there="^200", ask="DELETE"),
+    Known("what makes the real server fail without an answer is answered", "code", there="^0"),
+    Known(
+        "a query of a DELETE counts also where it has a body",
+        "body",
+        ask="DELETE .*(orphanDependents=true|propagationPolicy=(Orphan|Foreground)).*{",
+    ),
+    Known("stringData stays the field of who wrote it", "code", here="^409 .*stringData"),
+    Known("the first of several faults may be another", "code", here="^409 AlreadyExists", there="^422 "),
+    Known("the first of several faults may be another", "code", here="^422 .*immutable", there="^409 .*Apply failed"),
+    Known(_STRICT, "code", here="^20", there="^(400 .*undeterminable|500 .*json field)"),
+    Known("a status owns nothing of the metadata", "code", there="^409 .*conflict", ask="/status"),
+    Known(
+        "keywords that a schema has not are refused, and not passed over with a warning",
+        ask="customresourcedefinitions",
+        here="keyword|Forbidden",
+    ),
+    Known(
+        "keywords that a schema has not are refused, and not passed over with a warning",
+        "(warning|cause)",
+        ask="customresourcedefinitions",
+        here="absent|\\[\\]",
+    ),
+    Known("how far back the history goes is each server's own", "code", here="^200", there="^410"),
+    # Words
+    Known(
+        _OWN_WORDS,
+        "words",
+        place="^$",
+        here="cannot be handled as|patch is not JSON|body of the request|continue key|whole number|you requested|unable to parse requirement|does not match the|field selector|field label|error decoding YAML|Object '|must be (an|a) |neither|no .* of this URL",
+    ),
+    Known(_OWN_WORDS, "words", place="^$", here="(recondition|: .*(decod|typed|patch))"),
+    Known(_HIDDEN, "words", here="can't be patched so"),
+    Known(
+        "which operation of a JSON patch can't be done is told",
+        "words",
+        here="the JSON patch",
+        there="due to an error in our request",
+        ask=_JSON_PATCH,
+    ),
+    Known("the option that is no number is named", "words", here="^(limit|timeoutSeconds|gracePeriodSeconds): strconv"),
+    Known(_HIDDEN, place="patch", here="not shown|secret contents"),
+    Known(_HIDDEN, "words", here="not shown|^Invalid value$|^Unsupported value$"),
+    Known(_HIDDEN, "cause", here="Invalid value'|Unsupported value'|not shown"),
+    Known(
+        "of StarLink's kinds what would be right is told",
+        "words",
+        ask="/apis/starlink.dev/",
+        here=r"\(.*\)|write|must be a label",
+    ),
+    Known(
+        "values are shown as JSON, and not as Go writes its structures",
+        there=r"(\w+\.\w+\{|map\[|\[\]string\{|0xc?00|\[\]interface|\+0000 UTC)",
+    ),
+    Known(
+        "a rule's refusal shows the value",
+        "words",
+        there='Invalid value: "(object|string|integer|array|number|boolean)": ',
+    ),
+    Known(
+        "an accessor's refusal is in plain words", "words", place="replicas", here="accessor error|must be an integer"
+    ),
+    Known(
+        "a field of a built-in kind that is absent is told as required", "words", here="^Required value$", custom=False
+    ),
+    Known(
+        "a field of a built-in kind that is absent is told as required",
+        "cause",
+        place="^(roleRef|subjects|rules|involvedObject|regarding|endpoints)",
+        custom=False,
+    ),
+    Known(
+        "the order of the values that would do is the schema's",
+        "words",
+        here="supported values",
+        there="supported values",
+        custom=False,
+    ),
+    Known(_PATCHED, "cause", ask=_PATCH, there="Invalid value: "),
+    Known(_PATCHED, "cause", ask=_PATCH, here="Invalid value"),
+    Known(_PATCHED, "body", place=r"details\.(kind|name|group)", ask=_PATCH),
+    Known(
+        "an Event of events.k8s.io is told with its group", "body", place=r"details\.(kind|group)", ask="events.k8s.io"
+    ),
+    Known(
+        "an Event that says nothing is not told all that it lacks",
+        "cause",
+        place="^(eventTime|type|reason|action|reporting.*)$",
+        ask="events.k8s.io",
+    ),
+    Known(
+        "a time or address of a wrong type is told the type",
+        "words",
+        there="of type (date|date-time|ipv4|byte|duration): ",
+        custom=True,
+    ),
+    Known(
+        "of several faults of a list, or of options, the first are told",
+        "cause",
+        here=r"^\[\]|Duplicate",
+        ask="gauges|tasks|propagationPolicy",
+    ),
+    Known("a namespace is not told its phase by others", "cause", place=r"status\.phase"),
+    Known(
+        "a CRD of another name than its kinds' is told so in an update too",
+        "cause",
+        place=r"metadata\.name",
+        ask="customresourcedefinitions",
+    ),
+    Known("a printer column's fault is told as its version's", "cause", place="additionalPrinterColumns"),
+    # Answers
+    Known(
+        "each object of a list says its kind, so that it can be used by itself",
+        "body",
+        place=r"(items|object).*\.(kind|apiVersion)$",
+        there="absent",
+        custom=False,
+    ),
+    Known(
+        "managedFields of built-in kinds name each level and default that a writer gave",
+        "body",
+        place="managedFields",
+        custom=False,
+    ),
+    Known(
+        "managedFields of built-in kinds name each level and default that a writer gave",
+        "cause",
+        place=r"^\.(stringData|data)",
+        custom=False,
+    ),
+    Known("stringData stays the field of who wrote it", "code", here="^409 .*stringData", there="^200"),
+    Known(
+        "managedFields of who wrote what can't be typed are kept",
+        "body",
+        place=r"managedFields(\[0\]\.fieldsV1\.f:(spec|status)|\[\d\]\.apiVersion)?$",
+        custom=True,
+    ),
+    Known(
+        "managedFields of who wrote what can't be typed are kept",
+        "body",
+        place=r"metadata\.resourceVersion",
+        here="as before",
+        there="another",
+    ),
+    Known("a status owns nothing of the metadata", "body", place=r"managedFields", ask="/status"),
+    Known(_EMPTY, "body", here=r"^(\[\]|\{\})$", there="^None$"),
+    Known(
+        "a CRD that is made in a dry run has no status",
+        "body",
+        place="^status$",
+        ask="POST .*customresourcedefinitions",
+    ),
+    Known(
+        "a new metadata.selfLink or deletionTimestamp is dropped in a dry run too",
+        "body",
+        place=r"metadata\.(selfLink|deletionTimestamp)",
+        ask="dryRun=All",
+    ),
+    Known(_STRICT, "code", here="^400 .*stands twice", there="^409"),
+    Known(_STRICT, "code", here="^422 .*must be object or array", there="^20"),
+    Known(_OWN_WORDS, "words", place=r"metadata\.labels", here="valid label", there="name part"),
+    Known(_EMPTY, "body", here="absent", there=r"^(None|\{\}|\[\]|)$"),
+    Known(_EMPTY, "body", here=r"^(None|\{\}|\[\]|)$", there="absent"),
+    Known(
+        "an object that is deleted is answered with a Status, also of a ServiceAccount",
+        "body",
+        ask="DELETE.*serviceaccounts",
+    ),
+    Known(
+        "metadata.generation is kept only where something counts it",
+        "body",
+        place=r"metadata\.generation$",
+        custom=False,
+    ),
+    Known(
+        "metadata.generation is kept only where something counts it",
+        "code",
+        there=r"metadata\.generation: Invalid value",
+    ),
+    Known("an answer to a write is the object, whatever form is asked for", "body", ask="as=(Table|Partial)"),
+    Known(
+        "a CRD has its finalizer from the beginning",
+        "body",
+        place=r"metadata\.finalizers",
+        ask="customresourcedefinitions",
+    ),
+    Known(
+        "what is deleted has a grace period, of zero seconds, whatever its kind",
+        "body",
+        place="deletionGracePeriodSeconds",
+        ask="DELETE",
+    ),
+    Known("unknown fields of a Scale are passed over", "warning", ask="/scale"),
+    Known(
+        "a resourceVersion on a new object is dropped in a dry run too",
+        "body",
+        ask="POST|PATCH",
+        place=r"metadata\.resourceVersion",
+        here="absent",
+    ),
+)
