@@ -16,6 +16,7 @@ from starlink.engine.round import plan_round
 from starlink.planning import service
 from starlink.planning.plan import Action, CreateAssignment, UpdateStatus
 from starlink_operator import reconciler as module
+from starlink_operator.fleet_plans import FleetPlans
 from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
 from starlink_operator.reconciler import MOST_IN_A_ROUND, Reconciler
@@ -240,6 +241,31 @@ async def test_what_waits_is_looked_at_when_a_deleted_server_comes_back() -> Non
         assert operator.writer.created() == set()
         operator.beat(operator.version + 1)
         await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
+
+
+async def test_what_is_told_of_a_server_has_nobody_look_at_all_servers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[tuple[int, str]] = []
+
+    class Counted(FleetPlans):
+        def due(self, world: Any, now: float) -> Any:
+            conditions = world.servers["s1"].status.conditions
+            looks.append((len(conditions), world.servers["s1"].metadata.labels.get("rack", "")))
+            return super().due(world, now)
+
+    monkeypatch.setattr(module, "FleetPlans", Counted)
+    monkeypatch.setattr(module, "TICK_SECONDS", 60.0)
+    operator = Operator()
+    ready = {"type": "Ready", "status": "True", "reason": "AgentHeard", "message": "", "lastTransitionTime": ""}
+    async with operator.running():
+        await soon(lambda: looks == [(0, "")], "a server that is new is looked at")
+        operator.hear("servers", "s1", "MODIFIED", status={**ROOM, "conditions": [ready]})
+        for _ in range(20):
+            await asyncio.sleep(module.SETTLE_SECONDS / 10)
+        operator.hear(
+            "servers", "s1", "MODIFIED", status={**ROOM, "conditions": [ready]}, metadata={"labels": {"rack": "1"}}
+        )
+        await soon(lambda: looks[-1] == (1, "1"), "a server that has changed is looked at")
+    assert len(looks) == 2
 
 
 async def test_what_waits_is_looked_at_when_a_server_is_heard_right_after_a_look(
