@@ -1,6 +1,10 @@
 """The agent's process: `python -m starlink_nodeagent --kubeconfig F --name NAME --data-dir D`."""
 
 # ruff: noqa: E402 - what comes first holds while the rest is imported
+from starlink import collector
+
+collector.rest()
+
 from starlink.interrupts import end_silently
 
 end_silently()
@@ -8,7 +12,6 @@ end_silently()
 import argparse
 import asyncio
 import fcntl
-import gc
 import logging
 import os
 import random
@@ -45,6 +48,7 @@ LOCK = "agent.lock"
 
 
 def main() -> None:
+    collector.begin()
     arguments = _parse(sys.argv[1:])
     logs.setup(arguments.log_level, "agent")
     os.umask(0o022)
@@ -173,8 +177,6 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
     client = Client(identity.with_token_file(config, data_dir / "agent.token"), refused=missing.note)
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
     agent = Agent(client, host, facts, _elapsed, _jitter)
-    gc.collect()
-    gc.freeze()
     log.info("started", extra={"server": host.server, "users": str(host.users)})
     running = asyncio.create_task(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,11 +2,16 @@
 
 # ruff: noqa: E402 - what comes first holds for what is imported after it
 import os
-import sys
+
+from starlink import collector
+
+collector.rest()
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads cost memory and bring nothing here
-for unused in ("kubernetes", "kubernetes_asyncio", "pykube"):
-    sys.modules[unused] = None  # type: ignore[assignment]  # kopf would import one that is there, for 21 MB and no use
+
+from starlink_operator import trimmed
+
+trimmed.load()
 
 import argparse
 import asyncio
@@ -15,6 +20,7 @@ import logging
 import random
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +60,7 @@ _NAMES = (
 
 
 def main() -> None:
+    collector.begin()
     parser = argparse.ArgumentParser(prog="starlink_operator")
     parser.add_argument(
         "--kubeconfig", type=Path, help="how to reach the API [those of $KUBECONFIG, else as a pod does]"
@@ -162,8 +169,7 @@ async def _lead(
             group.create_task(leadership.hold())
             await fitness.demand_alone(client, leadership.lease, time.monotonic, dead)  # or two that begin at once
             await _sync(observed)
-            gc.collect()
-            gc.freeze()
+            gc.freeze()  # what was read first stays for long
             group.create_task(reconciler.run())
     except BaseExceptionGroup as errors:
         raise cause(errors, LeadershipLost, Unfit) from None

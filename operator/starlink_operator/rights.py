@@ -13,6 +13,8 @@ from starlink.client.rights import Missing, Right, shown
 
 FIRST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 """Between two looks while something is missing."""
+AT_ONCE = 2
+"""Each that is asked beside others may open a connection, whose handshake takes longer than the answer."""
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _FOLLOWS = ("list", "watch")
@@ -83,7 +85,8 @@ async def look(client: Client, rights: Sequence[Right], missing: Missing) -> Non
 
 
 async def _lacking(client: Client, rights: Sequence[Right]) -> Sequence[Right]:
-    allowed = await asyncio.gather(*(_allowed(client, right) for right in rights))
+    slots = asyncio.Semaphore(AT_ONCE)
+    allowed = await asyncio.gather(*(_allowed(client, right, slots) for right in rights))
     return [right for right, has in zip(rights, allowed, strict=True) if not has]
 
 
@@ -98,13 +101,13 @@ class _Review(msgspec.Struct):
 _review = msgspec.json.Decoder(_Review)
 
 
-async def _allowed(client: Client, right: Right) -> bool:
+async def _allowed(client: Client, right: Right, slots: asyncio.Semaphore) -> bool:
     resource, _, sub = right.resource.partition("/")
     asked = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": sub}
-    body = {"spec": {"resourceAttributes": {**asked, "namespace": right.namespace}}}
-    answer = await client.raw(
-        "POST", _REVIEW, body={**_kind("authorization.k8s.io/v1", "SelfSubjectAccessReview"), **body}
-    )
+    body: dict[str, object] = {"spec": {"resourceAttributes": {**asked, "namespace": right.namespace}}}
+    body |= _kind("authorization.k8s.io/v1", "SelfSubjectAccessReview")
+    async with slots:
+        answer = await client.raw("POST", _REVIEW, body=body)
     return _review.decode(answer).status.allowed
 
 

@@ -1,5 +1,10 @@
 """The API server's process: `python -m starlink.apiserver --data-dir D --listen HOST:PORT`."""
 
+# ruff: noqa: E402 - what comes first holds while the rest is imported
+from starlink import collector
+
+collector.rest()
+
 import argparse
 import asyncio
 import datetime
@@ -43,6 +48,8 @@ def version() -> str:
 
 
 def main() -> None:
+    collector.begin()
+    gc.set_threshold(*GC_THRESHOLD)
     arguments = _parse(sys.argv[1:])
     logs.setup(arguments.log_level, "apiserver")
     try:
@@ -91,9 +98,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await api.start()
     bound = await server.start(host, int(port), tls)
-    gc.collect()
-    gc.freeze()  # schemas and code live for ever; the collector need not walk them
-    gc.set_threshold(*GC_THRESHOLD)
+    gc.freeze()  # schemas live for ever; the collector need not walk them
     sys.setswitchinterval(SWITCH_SECONDS)
     log.info("listening", extra={"host": host, "port": bound, "version": version()})
     await stopping.wait()

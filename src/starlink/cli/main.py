@@ -1,5 +1,6 @@
 """`starlink`: the command and its subcommands, each loaded when it is called."""
 
+import gc
 import importlib
 
 import click
@@ -50,6 +51,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"starlink.cli.{cmd_name}").command
+        gc.enable()  # see __main__
         common.give(command, _TAKES.get(cmd_name, _TAKE_ALL))
         return command
 

@@ -19,6 +19,7 @@ from typing import Any
 import click
 import msgspec
 
+from starlink import collector
 from starlink import log as logs
 from starlink.assets import asset_dir
 from starlink.cli import extras, names, options, places, renaming, tenant
@@ -110,6 +111,7 @@ def _check(before: UpSettings | None, settings: UpSettings, data: DataDir) -> No
 
 
 async def _run(standalone: Standalone, changes: Iterable[str]) -> None:
+    collector.begin()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
