@@ -18,7 +18,7 @@ from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
 from starlink.assets import asset_dir
-from starlink.manifest import load
+from starlink.data_files import load
 from starlink.store.base import Key, StoreRefused
 
 _OPTIONS = WriteOptions(manager="starlink")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starlink.apiserver.access.rbac import GROUP, Obj, aggregated, covers, rules_of
-from starlink.manifest import load
+from starlink.data_files import load
 
 AUTO_UPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 _LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from starlink.manifest import load
+from starlink.data_files import load
 
 Obj = dict[str, Any]
 _FOLDER = Path(__file__).parent

@@ -14,7 +14,6 @@ from starlink.apiserver.protobuf_wire import BadProtobuf
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.schema import causes
 from starlink.apiserver.writing import nesting, protobuf, values
-from starlink.manifest import BadManifest, TooManyValues, load_all
 
 JSON = ("application/json", "text/json")
 YAML = ("application/yaml", "application/apply-patch+yaml")
@@ -158,6 +157,8 @@ def _yaml(body: bytes) -> Obj:
     is_json = body.lstrip().startswith(b"{")
     if is_json and (value := _plain_json(body)) is not None:
         return value
+    from starlink.manifest import BadManifest, TooManyValues, load_all  # PyYAML, for the few clients that send YAML
+
     try:
         documents = load_all(body.decode("utf-8"), _BODY, MAX_YAML_VALUES)
     except TooManyValues as error:
