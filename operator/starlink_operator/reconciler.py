@@ -110,8 +110,8 @@ class Reconciler:
 
     def _server_changed(self, change: Change[Server]) -> None:
         self._heed(SERVER, change)
+        self._fleet_wake.set()
         if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
-            self._fleet_wake.set()
             self.mark(*self._unplaced.keys, *self._observed.tasks_on(change.key.name))
 
     def _server_returned(self, name: str) -> None:
@@ -168,8 +168,8 @@ class Reconciler:
         await self._apply(planned.plans, self._apply_to_task)
 
     def _next(self) -> frozenset[ObjectKey]:
-        """The tasks of the next round: the highest priorities first, of one priority those that have waited longest,
-        so that none is looked at again before all have been. What is left is for the round after it."""
+        """The tasks of the next round, the highest priorities first, and of one priority those that have waited longest.
+        What is left is for the round after it."""
         if len(self._dirty) <= MOST_IN_A_ROUND:
             dirty, self._dirty = frozenset(self._dirty), {}
             return dirty
