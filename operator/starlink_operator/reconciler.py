@@ -168,8 +168,8 @@ class Reconciler:
         await self._apply(planned.plans, self._apply_to_task)
 
     def _next(self) -> frozenset[ObjectKey]:
-        """The tasks of the next round, the highest priorities first, and of one priority those that have waited longest.
-        What is left is for the round after it."""
+        """The tasks of the next round: the highest priorities first, and of one priority those that wait longest. What
+        is left is for the round after it."""
         if len(self._dirty) <= MOST_IN_A_ROUND:
             dirty, self._dirty = frozenset(self._dirty), {}
             return dirty
