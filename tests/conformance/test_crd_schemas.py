@@ -143,3 +143,20 @@ def test_schemas_may_change(http: Http, namespace: str, crd: Crds) -> None:
         "size": 7,
         "new": "y",
     }
+
+
+def test_keywords_that_there_are_not_are_dropped_with_a_warning(http: Http, crd: Crds) -> None:
+    draft = crd.draft(obj_of(spec={"type": "object", "more": 1, "properties": {"a": {"type": "string", "const": "x"}}}))
+    made = http.post(CRDS, draft, dryRun="All")
+    schema = made.expect(201)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema == obj_of(spec=obj_of(a={"type": "string"}))
+    path = "spec.versions[0].schema.openAPIV3Schema.properties.spec"
+    assert made.warnings == [f'unknown field "{path}.more"', f'unknown field "{path}.properties.a.const"']
+    http.post(CRDS, draft, dryRun="All", fieldValidation="Strict").fails(400, "BadRequest")
+
+
+def test_a_schema_is_told_as_its_crd_s_where_all_versions_share_it(http: Http, crd: Crds) -> None:
+    wrong = {"type": "object", "properties": {"a": {}}}
+    assert set(causes(http.post(CRDS, crd.draft(wrong)).fails(422, "Invalid"))) == {
+        "spec.validation.openAPIV3Schema.properties[a].type"
+    }

@@ -143,3 +143,12 @@ def test_columns_without_any(http: Http, namespace: str, crd: Crds) -> None:
         ("Name", "string"),
         ("Age", "date"),
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"replicas": {"a": None}}, {"replicas": ""}, {"replicas": []}, [], ""])
+def test_a_malformed_scale_scales_nothing_to_zero(http: Http, namespace: str, crd: Crds, wrong: Any) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    widgets = crd(subresources={"scale": scale})
+    http.post(widgets.path(namespace), widgets.obj("a", spec={"replicas": 2})).expect(201)
+    assert http.patch(widgets.path(namespace, "a", "scale"), {"spec": wrong}).status in (400, 422)
+    assert http.get(widgets.path(namespace, "a")).expect(200)["spec"] == {"replicas": 2}

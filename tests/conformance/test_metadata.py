@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.conformance.conftest import JSON_PATCH, Crds, Http, causes, configmap, configmaps
+from tests.conformance.conftest import JSON_PATCH, Crds, Http, causes, configmap, configmaps, obj_of
 
 Obj = dict[str, Any]
 
@@ -124,3 +124,56 @@ def test_a_write_names_its_object(http: Http, namespace: str, crd: Crds) -> None
     http.apply(configmaps(namespace, "a"), nameless).expect(200)
     nameless["metadata"] = {"name": ""}
     assert http.apply(configmaps(namespace, "a"), nameless).fails(400, "BadRequest")["message"] == why
+
+
+def test_generate_name_begins_a_name(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd()
+    for path, obj in ((configmaps(namespace), configmap("a")), (widgets.path(namespace), widgets.obj("a"))):
+        made = {**obj, "metadata": {"name": "a", "generateName": "A_"}}
+        assert "metadata.generateName" in causes(http.post(path, made).fails(422, "Invalid"))
+        http.post(path, {**obj, "metadata": {"generateName": "a-"}}, dryRun="All").expect(201)
+
+
+def test_a_grace_period_of_zero_is_one(http: Http, namespace: str) -> None:
+    http.post(configmaps(namespace), configmap("a")).expect(201)
+    refused = http.patch(configmaps(namespace, "a"), {"metadata": {"deletionGracePeriodSeconds": 0}})
+    assert "metadata.deletionGracePeriodSeconds" in causes(refused.fails(422, "Invalid"))
+
+
+def test_a_refusal_warns_too(http: Http, namespace: str, crd: Crds) -> None:
+    widgets = crd(obj_of(spec=obj_of(size={"type": "integer"}, list={"type": "string"})))
+    wrong = widgets.obj("a", spec={"size": "x", "more": 1, "list": [{"b": 1}]})
+    refused = http.post(widgets.path(namespace), wrong)
+    assert "spec.size" in causes(refused.fails(422, "Invalid"))
+    assert refused.warnings == ['unknown field "spec.list[0].b"', 'unknown field "spec.more"']
+
+
+def test_what_holds_a_namespace_is_written_by_finalize_alone(http: Http, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}"
+    assert http.patch(path, {"spec": {"finalizers": []}}).expect(200)["spec"] == {"finalizers": ["kubernetes"]}
+
+
+def test_secrets_of_a_service_account_are_names(http: Http, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    obj = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}}
+    made = http.post(path, {**obj, "secrets": [{"name": "s", "namespace": "other", "kind": "Secret"}]}).expect(201)
+    assert made["secrets"] == [{"name": "s"}]
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"endpoints": [{"addresses": ["10.0.0.1"], "hostname": "A_"}]}, "endpoints[0].hostname"),
+        ({"ports": [{"name": "a", "port": 1}, {"name": "a", "port": 2}]}, "ports[1].name"),
+    ],
+)
+def test_endpoint_slices(http: Http, namespace: str, part: Obj, field: str) -> None:
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    obj = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "a"},
+        "addressType": "IPv4",
+    }
+    assert http.post(path, obj).expect(201)["metadata"]["generation"] == 1
+    assert causes(http.patch(f"{path}/a", part).fails(422, "Invalid")).keys() == {field}

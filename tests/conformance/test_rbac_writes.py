@@ -205,3 +205,12 @@ def test_a_service_account_of_a_bindings_own_namespace(http: Http, http_as: As, 
     misnamed = {**body, "metadata": {"name": "c"}, "subjects": [{"kind": "ServiceAccount", "name": "a b"}]}
     refused = http.post(f"{rbac}/namespaces/{namespace}/rolebindings", misnamed).fails(422, "Invalid")
     assert "lowercase RFC 1123 subdomain" in causes(refused)["subjects[0].name"]
+
+
+def test_a_role_ref_is_a_name(http: Http, namespace: str) -> None:
+    path = f"{RBAC}/namespaces/{namespace}/rolebindings"
+    role = {"apiGroup": RBAC_GROUP, "kind": "Role", "name": "a%b"}
+    obj = {"apiVersion": f"{RBAC_GROUP}/v1", "kind": "RoleBinding", "metadata": {"name": "a"}, "roleRef": role}
+    assert causes(http.post(path, obj).fails(422, "Invalid")) == {
+        "roleRef.name": "Invalid value: \"a%b\": may not contain '%'"
+    }

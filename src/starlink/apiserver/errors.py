@@ -36,6 +36,7 @@ class StatusError(Exception):
     fields: tuple[str, ...] = ()  # what it is about, where no cause says so
     plain: bool = False  # whether its words show nothing of what is stored
     bare: bool = False  # whether its message is all that is answered, as text
+    warnings: tuple[str, ...] = ()  # what its sender is told besides
 
     def __str__(self) -> str:
         return self.message

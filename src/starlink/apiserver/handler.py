@@ -37,6 +37,7 @@ from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.upkeep.expiry import expire
 from starlink.apiserver.upkeep.garbage import GarbageCollector
 from starlink.apiserver.writing.admission import ANNOTATIONS, RequestAdmission
+from starlink.apiserver.writing.warning_header import header
 from starlink.apiserver.writing.writes import Writes
 from starlink.store.base import Store
 
@@ -203,7 +204,7 @@ class Api:
 
     async def _answer_resource(self, request: Request, asked: Route, outcome: "_Outcome") -> Answer:
         if asked.verb in _READS and request.query.get("resourceVersion"):
-            await self._reads.reach(request)
+            await self._reads.reach(request, asked)
         await self._definitions.make_ready(asked.resource, reads=asked.verb in _READS)
         match asked.verb:
             case "get":
@@ -250,7 +251,7 @@ def status_response(error: StatusError) -> Response:
     """The refusal as an HTTP response."""
     if error.bare:
         return Response(error.code, f"{error.message}\n".encode(), {**TEXT, **error.headers})
-    headers = {**JSON, **error.headers}
+    headers = {**JSON, **error.headers, **header(error.warnings)}
     if error.retry_after:
         headers["retry-after"] = str(error.retry_after)
     return Response(error.code, dump(error.status()), headers)

@@ -9,7 +9,7 @@ from typing import Any
 from starlink.apiserver.access.rbac import GROUP, quoted
 from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema.causes import invalid
-from starlink.apiserver.schema.formats import subdomain_faults
+from starlink.apiserver.schema.formats import path_segment_faults, subdomain_faults
 
 Obj = dict[str, Any]
 
@@ -57,6 +57,7 @@ def _rule_causes(rule: Obj, field: str, *, namespaced: bool) -> Iterator[Cause]:
 
 def check_role_binding(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
     """Why a RoleBinding is refused."""
+    yield from _role_causes(obj["roleRef"])
     for place, subject in enumerate(obj.get("subjects") or ()):
         yield from _subject_causes(subject, f"subjects[{place}]", namespaced=True)
 
@@ -66,8 +67,14 @@ def check_cluster_role_binding(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
     kind = obj["roleRef"].get("kind")
     if kind != "ClusterRole":
         yield _unsupported("roleRef.kind", kind, "ClusterRole")
+    yield from _role_causes(obj["roleRef"])
     for place, subject in enumerate(obj.get("subjects") or ()):
         yield from _subject_causes(subject, f"subjects[{place}]", namespaced=False)
+
+
+def _role_causes(role: Obj) -> Iterator[Cause]:
+    name = role.get("name") or ""
+    return (invalid("roleRef.name", name, why) for why in path_segment_faults(name)) if name else iter(())
 
 
 def _subject_causes(subject: Obj, field: str, *, namespaced: bool) -> Iterator[Cause]:

@@ -36,7 +36,7 @@ def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
         config["metadata"] = {"name": name, **(given or {})}
     check_envelope(resource, namespace, name, config)
     meta = config["metadata"]
-    if isinstance(meta, dict) and meta.get("managedFields"):
+    if isinstance(meta, dict) and meta.get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
     strict = replace(write, options=replace(write.options, field_validation="Warn"))  # whatever the request asks for
     config, warnings = conformed(strict, config, {}, defaults=False)

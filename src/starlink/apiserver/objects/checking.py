@@ -47,9 +47,10 @@ def validate(write: Write, obj: Obj, old: Obj | None) -> None:
 
 def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
     resource = write.resource
-    causes = metadata.check(obj["metadata"], resource.name_rule, old["metadata"] if old is not None else {})
+    meta, before = obj["metadata"], old["metadata"] if old is not None else {}
+    causes = metadata.check(meta, resource.name_rule, before, begun=old is None or not resource.custom)
     if not resource.custom and resource.storage != CRDS:
-        causes += metadata.check_standard(obj["metadata"], old["metadata"] if old is not None else {})
+        causes += metadata.check_standard(meta, before)
     lasting = old is not None and (bool(write.subresource) or same_but_for_metadata(obj, old))
     misshapen = resource.schema.validate(obj, old, subresource=write.subresource)
     if not misshapen and old is not None and not lasting and strategies.judges(resource):
@@ -103,7 +104,7 @@ def check_preconditions(write: Write, old: Obj, meta: Obj, *, patch: bool) -> No
     if write.subresource:
         return
     for field in _LASTING:
-        if meta.get(field) and meta[field] != was.get(field):
+        if meta.get(field) not in (None, "", was.get(field)):
             cause = invalid(f"metadata.{field}", meta[field], "field is immutable")
             raise errors.invalid(resource.group, resource.kind, was["name"], (cause,))
 

@@ -7,6 +7,7 @@ from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import prepare, sized, validate
 from starlink.apiserver.objects.contract import Write, Written
+from starlink.apiserver.objects.refusals import warned
 from starlink.apiserver.objects.shaping import shaped, without_status
 from starlink.apiserver.writing import managed
 from starlink.apiserver.writing.envelope import check_envelope
@@ -41,14 +42,15 @@ async def create_shaped(
     backing: Backing, write: Write, namespace: str, obj: Obj, entries: Sequence[Entry], warnings: tuple[str, ...]
 ) -> Written:
     """Of an object that fits its schema; `entries` say who set its fields. Raises StatusError."""
-    _stamp(backing, write, namespace, obj)
-    await aside.run(write.weight(), lambda: prepare(write, obj, None))
-    write.admission.prepare(obj, None)
-    await aside.run(write.weight(), lambda: validate(write, obj, None))
-    warnings += await write.review("CREATE", obj)
-    if entries:
-        obj["metadata"]["managedFields"] = managed.written(entries)
-    return await _put(backing, write, namespace, obj, warnings)
+    with warned(warnings):
+        _stamp(backing, write, namespace, obj)
+        await aside.run(write.weight(), lambda: prepare(write, obj, None))
+        write.admission.prepare(obj, None)
+        await aside.run(write.weight(), lambda: validate(write, obj, None))
+        warnings += await write.review("CREATE", obj)
+        if entries:
+            obj["metadata"]["managedFields"] = managed.written(entries)
+        return await _put(backing, write, namespace, obj, warnings)
 
 
 async def _put(backing: Backing, write: Write, namespace: str, obj: Obj, warnings: tuple[str, ...]) -> Written:

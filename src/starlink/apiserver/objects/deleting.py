@@ -22,21 +22,23 @@ async def delete(
     holding = finalizers(obj)
     if not meta.get("deletionTimestamp"):
         holding = _with_propagation(holding, options.propagation)
-    if options.dry_run:
-        return Written(_deleted_status(resource, meta), warnings)
     if not holding and not has_contents(resource):
-        await backing.delete(current)
+        if not options.dry_run:
+            await backing.delete(current)
         return Written(_deleted_status(resource, meta), warnings)
     if meta.get("deletionTimestamp") and holding == finalizers(obj):
         return Written(encoding.to_wire(current, resource), warnings)
     _mark(resource, obj, holding, backing.timestamp())
+    if options.dry_run:
+        return Written(encoding.dump(obj), warnings)
     record = await backing.put(current.key, sized(resource, obj, current.body), current.revision)
     return Written(encoding.to_wire(record, resource), warnings)
 
 
 def _mark(resource: Resource, obj: Obj, holding: list[str], now: str) -> None:
     meta = obj["metadata"]
-    meta["finalizers"] = holding
+    if holding:
+        meta["finalizers"] = holding
     meta.setdefault("deletionTimestamp", now)
     meta.setdefault("deletionGracePeriodSeconds", 0)
     if resource.generation:

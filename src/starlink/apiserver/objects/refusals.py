@@ -1,6 +1,7 @@
 """How a write is refused, in the words of the real server. Pure."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -12,12 +13,24 @@ from starlink.apiserver.resource import Resource
 
 _SHOWN = 1000
 _SECRETS = "/secrets"
+_UNREADABLE, _INVALID = 400, 422
 
 
 def listed(causes: Sequence[Cause]) -> str:
     """The first causes, as they are told of what can't be read."""
     told = [f"{cause.field}: {cause.message}" for cause in causes[: errors.MOST_CAUSES]]
     return "; ".join([*told, errors.MORE] if len(causes) > len(told) else told)
+
+
+@contextlib.contextmanager
+def warned(warnings: tuple[str, ...]) -> Iterator[None]:
+    """Whoever is refused within it is told the warnings too, unless the object can't be read."""
+    try:
+        yield
+    except StatusError as error:
+        if error.code != _UNREADABLE and (error.code != _INVALID or error.kind):
+            error.warnings = (*warnings, *error.warnings)
+        raise
 
 
 def undecodable(write: Write, obj: Obj, why: str, fields: Iterable[str]) -> StatusError:

@@ -4,10 +4,12 @@ from typing import Any
 
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.errors import MORE, MOST_CAUSES
+from starlink.apiserver.names import CRDS, NAMESPACES
 from starlink.apiserver.objects import advising
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
 from starlink.apiserver.resource import Resource
+from starlink.apiserver.schema import crd
 from starlink.apiserver.writing import metadata, metadata_types
 
 _NOTHING: Obj = {}
@@ -40,6 +42,8 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     if wrong:
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
+    if write.resource.storage == CRDS and fitting.get("spec") is not old.get("spec", _NOTHING):
+        crd.prune(fitting, unknown)
     options = write.options
     if not unknown and not options.body_warnings:
         return fitting, ()
@@ -57,7 +61,7 @@ def _first(told: tuple[str, ...]) -> tuple[str, ...]:
 
 def tidy(obj: Obj) -> Obj:
     """Without empty metadata."""
-    obj["metadata"] = {k: v for k, v in obj["metadata"].items() if v not in (None, {}, [])}
+    obj["metadata"] = {k: v for k, v in obj["metadata"].items() if v not in (None, "", {}, [])}
     return obj
 
 
@@ -87,10 +91,13 @@ def merged(resource: Resource, old: Obj, wanted: Obj, subresource: str) -> Obj:
         return _with_subresource(old, wanted, subresource)
     new = dict(wanted)
     new["metadata"] = dict(wanted["metadata"])
+    new["metadata"].pop("selfLink", None)
     for field in _OURS:
         new["metadata"].pop(field, None)
         if field in old["metadata"]:
             new["metadata"][field] = old["metadata"][field]
+    if resource.storage == NAMESPACES:  # what holds it is written by its subresource finalize
+        new = _with_part(new, "spec", old)
     return _with_part(new, "status", old) if resource.status else new
 
 

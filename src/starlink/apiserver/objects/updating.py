@@ -17,6 +17,7 @@ from starlink.apiserver.objects.checking import (
     validate,
 )
 from starlink.apiserver.objects.contract import Change, Write, Written
+from starlink.apiserver.objects.refusals import warned
 from starlink.apiserver.objects.shaping import merged, shaped, without_managed
 from starlink.apiserver.objects.veil import veiled
 from starlink.apiserver.resource import Resource
@@ -43,7 +44,8 @@ async def update(backing: Backing, write: Write, current: Record, change: Change
     """Writes `change(current)`. Raises Conflict and StatusError."""
     with veiled(write, current.key.name):
         step = await aside.run(write.weight(current), lambda: _changed(backing, write, current, change))
-        return await replace(backing, write, step)
+        with warned(step.warnings):
+            return await replace(backing, write, step)
 
 
 def _changed(backing: Backing, write: Write, current: Record, change: Change) -> Replacement:
@@ -53,10 +55,11 @@ def _changed(backing: Backing, write: Write, current: Record, change: Change) ->
     wanted = change(old)
     check_envelope(resource, current.key.namespace, current.key.name, wanted)
     fitting, warnings = shaped(write, wanted, old)
-    check_preconditions(write, old, wanted["metadata"], patch=write.options.patch)
-    entries = managed.given(wanted["metadata"], old["metadata"])
-    new = merged(resource, old, fitting, write.subresource)
-    prepare(write, new, old)
+    with warned(warnings):
+        check_preconditions(write, old, wanted["metadata"], patch=write.options.patch)
+        entries = managed.given(wanted["metadata"], old["metadata"])
+        new = merged(resource, old, fitting, write.subresource)
+        prepare(write, new, old)
 
     def entries_after() -> Sequence[Entry]:
         if not entries:  # fields are followed from the creation or the first apply on

@@ -21,12 +21,24 @@ _STREAMED = ("application/json;stream=watch", "application/vnd.kubernetes.protob
 def check_accept(request: Request, asked: Route) -> None:
     """Raises StatusError 406."""
     accept = request.headers.get("accept")
-    if not accept or _is_served(accept):
+    if not accept:
+        return
+    if _is_served(accept):
+        _check_form(accept, asked)
         return
     if asked.resource.custom or _is_media(accept):
         raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(_SERVED)}")
     offered = (*_SERVED, *_STREAMED) if asked.verb in ("list", "watch") else _SERVED
     raise errors.not_acceptable(f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}")
+
+
+def _check_form(accept: str, asked: Route) -> None:
+    """Whether the first form that is served is one of what is asked for: a list or an object."""
+    is_list = asked.verb in ("list", "watch", "deletecollection")
+    form = _form(next(clause for clause in accept.split(",") if _fits(clause)))
+    if form == ("PartialObjectMetadata" if is_list and asked.verb != "watch" else "PartialObjectMetadataList"):
+        what = "a list" if is_list else "not a list"
+        raise errors.not_acceptable(f"you requested {form}, but the requested object is {what} ({asked.resource.kind})")
 
 
 @remembered(256)
@@ -41,8 +53,12 @@ def _is_served(accept: str) -> bool:
 
 
 def _fits(clause: str) -> bool:
+    return _media(clause) in (*_SERVED, *_ANYTHING) and _form(clause) in _FORMS
+
+
+def _form(clause: str) -> str:
     wanted = dict(parameter.strip().partition("=")[::2] for parameter in clause.split(";")[1:])
-    return _media(clause) in (*_SERVED, *_ANYTHING) and wanted.get("as", "") in _FORMS
+    return wanted.get("as", "")
 
 
 def _media(clause: str) -> str:

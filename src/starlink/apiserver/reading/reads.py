@@ -41,8 +41,10 @@ class Reads:
         self._random = rng
         self._frames = Frames()
 
-    async def reach(self, request: Request) -> None:
-        """Waits, a little, for what the answer must not be older than. Raises StatusError 400, 503 or 504."""
+    async def reach(self, request: Request, asked: Route) -> None:
+        """Waits, a little, for what the answer must not be older than. Raises StatusError 400, 503 or 504, and what the
+        answer would raise without waiting."""
+        self._check(request, asked)
         version = options.whole_number(request, "resourceVersion")
         try:
             reached = version <= self._store.revision or await self._store.reaches(version, REACH_SECONDS)
@@ -65,10 +67,16 @@ class Reads:
             return Response(200, partial.body(record, asked.resource), JSON)
         return Response(200, encoding.to_wire(record, asked.resource), JSON)
 
+    def _check(self, request: Request, asked: Route) -> None:
+        """Whether a read can be answered at all. Raises StatusError 400, 406 or 422."""
+        check_accept(request, asked)
+        if asked.verb in ("list", "deletecollection"):
+            self._selector(request, asked)
+            _check_list(request)
+
     async def list(self, request: Request, asked: Route) -> Response:
         """A page of objects. Raises StatusError 400, 406 or 410."""
-        check_accept(request, asked)
-        _check_list(request)
+        self._check(request, asked)
         limit = options.limit(request, "limit", MAX_LIST_LIMIT)
         taken, selector = self._taken(request, asked, limit), self._selector(request, asked)
 
@@ -99,6 +107,7 @@ class Reads:
 
     async def selected(self, request: Request, asked: Route) -> listing.Page:
         """All objects that a deletecollection means."""
+        self._check(request, asked)
         taken, selector = listing.take(self._store, asked.resource, asked.namespace, ""), self._selector(request, asked)
         return await aside.run(
             _weight(taken.records),
@@ -204,7 +213,8 @@ def _is_exact(request: Request, version: int, limit: int) -> bool:
 
 def _check_list(request: Request) -> None:
     """Whether the options of a list go together, as ListOptions are validated. Raises StatusError 400 or 422."""
-    options.limit(request, "timeoutSeconds", 0)
+    for number in ("limit", "timeoutSeconds"):
+        options.int64(request, number)
     match = request.query.get("resourceVersionMatch", "")
     version = request.query.get("resourceVersion", "")
     causes = []

@@ -123,7 +123,7 @@ def _values(tokens: deque[str]) -> frozenset[str]:
         values.add(value)
         last = tokens.popleft() if tokens else ""
     if last != ")":
-        raise _unparsable(f"found '{last}', expected: ',' or ')'")
+        raise _unparsable(f"found '{last}', expected: ',', ')' or identifier")
     return frozenset(values)
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from starlink.apiserver import errors
 from starlink.apiserver.resource import Column, Resource, Scale
+from starlink.apiserver.schema import keywords
 from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.schema.stored import StoredSchema
 
@@ -26,6 +27,17 @@ def fill_in(crd: Obj) -> None:
         names["listKind"] = names.get("listKind") or f"{names['kind']}List"
     if spec.get("conversion") is None:
         spec["conversion"] = {"strategy": "None"}
+
+
+def prune(crd: Obj, unknown: list[str]) -> None:
+    """Takes unknown keywords out of the schemas of a CRD of any shape; their paths are added to `unknown`."""
+    spec = crd.get("spec")
+    versions = spec.get("versions") if isinstance(spec, dict) else None
+    for index, version in enumerate(versions if isinstance(versions, list) else ()):
+        schema = version.get("schema") if isinstance(version, dict) else None
+        if isinstance(schema, dict) and "openAPIV3Schema" in schema:
+            path = f"spec.versions[{index}].schema.openAPIV3Schema"
+            schema["openAPIV3Schema"] = keywords.pruned(schema["openAPIV3Schema"], path, unknown)
 
 
 class _Validation(msgspec.Struct):

@@ -3,7 +3,7 @@
 https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiextensions/validation/validation.go
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ def validate(crd: Obj, old: Obj | None = None) -> list[Cause]:
     """Why the CRD, which fits the schema of its kind, is refused. The rules of schemas that are those of `old` may cost
     what they like: they were accepted once, maybe before costs were estimated."""
     before = {version["name"]: version.get("schema") for version in old["spec"]["versions"]} if old is not None else {}
-    return [*_check_name(crd), *_check_spec(crd["spec"], before)]
+    return list(dict.fromkeys([*_check_name(crd), *_check_spec(crd["spec"], before)]))
 
 
 def validate_change(crd: Obj, old: Obj) -> list[Cause]:
@@ -70,9 +70,10 @@ def _check_spec(spec: Obj, before: Mapping[str, Any]) -> Iterator[Cause]:
         yield causes.invalid("spec.group", group, ",".join(wrong))
     elif "." not in group:
         yield causes.invalid("spec.group", group, "should be a domain with at least one dot")
+    shared = {part for part in _SHARED if all(version.get(part) == versions[0].get(part) for version in versions)}
     for index, version in enumerate(versions):
         is_new = version["name"] not in before or before[version["name"]] != version.get("schema")
-        yield from _check_version(version, f"spec.versions[{index}]", costs=is_new)
+        yield from _check_version(version, f"spec.versions[{index}]", shared, costs=is_new)
     names = [version["name"] for version in versions]
     if len(set(names)) < len(names):
         yield causes.invalid("spec.versions", versions, "must contain unique version names")
@@ -109,20 +110,28 @@ def _check_kind(kind: str | None, path: str) -> Iterator[Cause]:
         yield causes.invalid(path, kind, why)
 
 
-def _check_version(version: Obj, path: str, *, costs: bool) -> Iterator[Cause]:
+_SHARED = {"schema": "validation", "selectableFields": "selectableFields"}
+"""Parts that are told as the CRD's where they are the same in all its versions, and where they are told then.
+
+https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apis/apiextensions/v1/conversion.go
+"""
+
+
+def _check_version(version: Obj, path: str, shared: Set[str], *, costs: bool) -> Iterator[Cause]:
     yield from _check_label(version["name"], f"{path}.name", empty=False)
     for why in _wrong_warning(version):
         yield causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], why)
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    at = {part: f"spec.{_SHARED[part]}" if part in shared else f"{path}.{part}" for part in _SHARED}
     if schema is None:
         yield causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
         return
     status = (version.get("subresources") or {}).get("status") is not None
-    found = schema_causes(schema, f"{path}.schema.openAPIV3Schema", status=status, costs=costs)
+    found = schema_causes(schema, f"{at['schema']}.openAPIV3Schema", status=status, costs=costs)
     yield from found
     if not found:
         fields = [field.get("jsonPath") or "" for field in version.get("selectableFields") or ()]
-        yield from _check_selectable(fields, schema, f"{path}.selectableFields")
+        yield from _check_selectable(fields, schema, at["selectableFields"])
 
 
 def _wrong_warning(version: Obj) -> Iterator[str]:

@@ -66,6 +66,25 @@ def nested(schema: Schema, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{path}.not", schema["not"]
 
 
+def pruned(schema: Any, path: str, unknown: list[str]) -> Any:
+    """A schema of any shape without keywords that none has, whose paths are added to `unknown`."""
+    if not isinstance(schema, dict):
+        return schema
+    kept: Schema = {}
+    for keyword, value in schema.items():
+        here = f"{path}.{keyword}"
+        if keyword not in _KEYWORDS and keyword not in _UNSUPPORTED:
+            unknown.append(here)
+        elif keyword == "properties" and isinstance(value, dict):
+            kept[keyword] = {name: pruned(part, f"{here}.{name}", unknown) for name, part in value.items()}
+        elif keyword in JUNCTORS and isinstance(value, list):
+            kept[keyword] = [pruned(part, f"{here}[{index}]", unknown) for index, part in enumerate(value)]
+        else:
+            is_schema = keyword in ("items", "additionalProperties", "not")
+            kept[keyword] = pruned(value, here, unknown) if is_schema else value
+    return kept
+
+
 _FOR_PEOPLE = ("description", "title", "example", "externalDocs")
 
 

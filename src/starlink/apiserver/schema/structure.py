@@ -136,6 +136,10 @@ def path_of_child(node: Node, path: str, name: str) -> str:
     return causes.child(path, name) if name in node.properties else causes.entry(path, name)
 
 
+_BARE = Node()
+"""Of what lies in a list where there should be none: it has no fields."""
+
+
 def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str], old: Any = None) -> Any:
     """A copy without unknown fields, whose names are added to `unknown`; with `defaults`, a null that may not be null
     goes and what is absent is filled in. Parts that are `old`'s very own fit already."""
@@ -143,8 +147,8 @@ def conform(node: Node, value: Any, *, defaults: bool, unknown: list[str], old: 
         if node.repeats is not None and defaults:
             return _conform_repeated(node.repeats, node, value, unknown, old)
         return _conform_object(node, value, defaults, unknown, old)
-    if type(value) is list and node.items is not None:
-        items = node.items
+    if type(value) is list and (node.items is not None or not node.preserve):
+        items = node.items or _BARE
         return [
             conform(items, part, defaults=defaults, unknown=unknown) if type(part) in (dict, list) else part
             for part in value
@@ -222,6 +226,6 @@ def unknown_paths(node: Node, value: Any, path: str = "", old: Any = None) -> It
                     yield from unknown_paths(below, part, causes.child(path, name), was)
             elif not node.preserve:
                 yield causes.child(path, name)
-    elif isinstance(value, list) and node.items is not None:
+    elif isinstance(value, list) and not node.preserve:
         for index, part in enumerate(value):
-            yield from unknown_paths(node.items, part, f"{path}[{index}]")
+            yield from unknown_paths(node.items or _BARE, part, f"{path}[{index}]")

@@ -44,17 +44,25 @@ _NAME_RULES: dict[str, tuple[Callable[[str], bool], Callable[[str], list[str]]]]
 }
 
 
-def check(metadata: Obj, name_rule: str = "subdomain", old: Obj = _NOTHING) -> list[Cause]:
+def check(metadata: Obj, name_rule: str = "subdomain", old: Obj = _NOTHING, *, begun: bool = True) -> list[Cause]:
     """Why the metadata is refused, but for what was in the `old` one. `name_rule`: a name is a DNS `subdomain`, one DNS
-    `label` or a `path` segment."""
+    `label` or a `path` segment; `begun`: so must a name be that begins as generateName says."""
     name = metadata.get("name", "")
     fits, faults = _NAME_RULES[name_rule]
     is_known = name == old.get("name") or fits(name)
     causes = [] if is_known else [_invalid("metadata.name", name, why) for why in faults(name)]
+    prefix = metadata.get("generateName")
+    if begun and prefix and prefix != old.get("generateName"):
+        causes += [_invalid("metadata.generateName", prefix, why) for why in faults(_begun(prefix))]
     for field, step in _CHECKS:
         if metadata.get(field) and metadata[field] != old.get(field):
             causes += islice(step(metadata[field], old.get(field) or ()), MOST_CAUSES + 1)
     return causes
+
+
+def _begun(prefix: str) -> str:
+    """A name that begins so, which may end in a dash then."""
+    return f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
 
 
 def check_standard(metadata: Obj, old: Obj = _NOTHING) -> list[Cause]:

@@ -39,10 +39,10 @@ def write(resource: Resource, scale: Scale, obj: Obj, wanted: Obj) -> Obj:
     """The object with the replicas that the Scale `wanted` asks for, and with the version and UID that it names.
     Raises StatusError 400 or 422."""
     said = _metadata(resource, obj, wanted)
-    spec = wanted.get("spec") or {}
+    spec = {} if wanted.get("spec") is None else wanted["spec"]
     if not isinstance(spec, dict):
         _refuse(obj, invalid("spec", spec, "must be an object"))
-    replicas = spec.get("replicas") or 0
+    replicas = 0 if spec.get("replicas") is None else spec["replicas"]
     if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas not in REPLICAS:
         _refuse(obj, invalid("spec.replicas", replicas, f"must be an integer from 0 to {REPLICAS[-1]}"))
     try:

@@ -9,6 +9,7 @@ from starlink.apiserver.errors import Cause
 from starlink.apiserver.names import CRD_FINALIZER, EVENTS, NAMESPACES
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import crd, crd_checks
+from starlink.apiserver.schema.formats import label_faults
 from starlink.apiserver.writing import data_kinds, event_kinds
 from starlink.apiserver.writing.data_kinds import BadValue as BadValue
 
@@ -48,6 +49,20 @@ def _prepare_namespace(obj: Obj, old: Obj | None) -> None:
         obj["spec"] = {**spec, "finalizers": [*holding, _OWN_FINALIZER]}
 
 
+def _prepare_account(obj: Obj, _old: Obj | None) -> None:
+    """Its secrets are those of its namespace, told by their names.
+
+    https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/registry/core/serviceaccount/strategy.go
+    """
+    secrets = obj.get("secrets")
+    if isinstance(secrets, list) and all(isinstance(one, dict) and _is_texts(one.values()) for one in secrets):
+        obj["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in secrets]
+
+
+def _is_texts(values: Iterable[Any]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values)
+
+
 def _prepare_crd(obj: Obj, _old: Obj | None) -> None:
     crd.fill_in(obj)
     meta = obj["metadata"]
@@ -67,8 +82,19 @@ def _check_revision(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 
 
 def _check_endpoints(obj: Obj, old: Obj | None) -> Iterator[Cause]:
+    """https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/apis/discovery/validation/validation.go"""
     if old is not None:
         yield from _unchanged(obj, old, "addressType")
+    for index, endpoint in enumerate(obj.get("endpoints") or ()):
+        name = endpoint.get("hostname")
+        for why in label_faults(name) if name is not None else ():
+            yield Cause("FieldValueInvalid", f'Invalid value: "{name}": {why}', f"endpoints[{index}].hostname")
+    seen: set[str] = set()
+    for index, port in enumerate(obj.get("ports") or ()):
+        name = port.get("name") or ""
+        if name in seen:
+            yield Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"ports[{index}].name")
+        seen.add(name)
 
 
 def _check_crd(obj: Obj, old: Obj | None) -> Iterator[Cause]:
@@ -82,6 +108,7 @@ _PREPARE: dict[str, Callable[[Obj, Obj | None], None]] = {
     NAMESPACES: _prepare_namespace,
     "/secrets": data_kinds.prepare_secret,
     "/configmaps": data_kinds.prepare_config_map,
+    "/serviceaccounts": _prepare_account,
     ROLE_BINDINGS: rbac_kinds.prepare_binding,
     CLUSTER_ROLE_BINDINGS: rbac_kinds.prepare_binding,
     "apiextensions.k8s.io/customresourcedefinitions": _prepare_crd,

@@ -1,6 +1,6 @@
 """Create, update, patch and delete: a request's change, made to what is stored."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +20,8 @@ from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
 from starlink.apiserver.writing.envelope import check_envelope
+from starlink.apiserver.writing.warning_header import header
 from starlink.store.base import Key, Record
-
-MAX_WARNINGS = 4 * 1024
-"""Characters of all warnings together."""
-
-MAX_WARNING = 256
-"""Characters of one of many."""
 
 AdmissionOf = Callable[[Request, Route, bool], Admission]
 
@@ -72,8 +67,9 @@ class Writes:
         """The body of a create or an update, and how it is to be written. Raises StatusError 400 or 415."""
 
         def read() -> tuple[Obj, options.WriteOptions]:
+            wanted = options.write_options(request)
             obj = bodies.read(request, self._registry)
-            return obj, _of_body(options.write_options(request), request, obj)
+            return obj, _of_body(wanted, request, obj)
 
         return await aside.run(bodies.weight(request), read)
 
@@ -171,6 +167,7 @@ class Writes:
 
     async def delete(self, request: Request, asked: Route) -> Response:
         """DELETE of an object."""
+        check_accept(request, asked)
         if asked.resource.storage == NAMESPACES and asked.name in PROTECTED_NAMESPACES:
             raise errors.forbidden("", "namespaces", asked.name, "this namespace may not be deleted")
         wanted = await self._delete_options(request)
@@ -223,8 +220,9 @@ class _LateCheck:
 
 def _read_patch(request: Request) -> tuple[Any, options.WriteOptions]:
     """A patch, and how what it makes is to be written: by a copy, a few bytes can make many. Raises StatusError 400."""
+    wanted = options.write_options(request)
     patch = bodies.read_json(request.body)
-    wanted = _of_body(options.write_options(request), request, patch)
+    wanted = _of_body(wanted, request, patch)
     if bodies.media_type(request) != patches.JSON_PATCH:
         return patch, replace(wanted, brought=patch)
     if json_patch.uses_stored(patch):
@@ -268,26 +266,4 @@ def _scaled(resource: Resource, change: Callable[[Obj], Obj]) -> Change:
 
 
 def _response(written: Written) -> Response:
-    headers = dict(JSON)
-    if written.warnings:
-        headers["warning"] = ", ".join(f'299 - "{_quoted(text)}"' for text in _short(written.warnings))
-    return Response(201 if written.created else 200, written.body, headers)
-
-
-def _short(warnings: Sequence[str]) -> Iterator[str]:
-    """The warnings as far as a header takes them.
-
-    https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/filters/warning.go
-    """
-    left = MAX_WARNINGS
-    for text in warnings:
-        if len(text) > MAX_WARNING and sum(map(len, warnings)) > MAX_WARNINGS:
-            text = text[:MAX_WARNING]
-        left -= len(text)
-        if left < 0:
-            return
-        yield text
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    return Response(201 if written.created else 200, written.body, {**JSON, **header(written.warnings)})

@@ -12,8 +12,13 @@ from starlink.apiserver.route import route
 REGISTRY = Registry(builtin_resources())
 
 
-def check(accept: str) -> None:
-    request = Request("GET", "/api/v1/configmaps", {}, {"accept": accept})
+LIST, OBJECT = "/api/v1/configmaps", "/api/v1/namespaces/x/configmaps/a"
+PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+
+def check(accept: str, path: str = LIST) -> None:
+    request = Request("GET", path, {}, {"accept": accept})
     check_accept(request, route(REGISTRY, request))
 
 
@@ -26,7 +31,7 @@ def check(accept: str) -> None:
         "text/html,application/xhtml+xml,*/*;q=0.8",
         "application/vnd.kubernetes.protobuf,application/json",
         "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
-        "application/json; as=PartialObjectMetadata; v=v1; g=meta.k8s.io",
+        "application/json; as=PartialObjectMetadataList; v=v1; g=meta.k8s.io",
     ],
 )
 def test_served(accept: str) -> None:
@@ -46,3 +51,12 @@ def test_not_served(accept: str, words: str) -> None:
         check(accept)
     assert (refused.value.code, refused.value.reason) == (406, "NotAcceptable")
     assert refused.value.message.startswith(words)
+
+
+def test_a_list_and_an_object_have_forms_of_their_own() -> None:
+    check(PARTIAL_LIST, LIST)
+    check(PARTIAL, OBJECT)
+    for accept, path in ((PARTIAL, LIST), (PARTIAL_LIST, OBJECT)):
+        with pytest.raises(StatusError) as refused:
+            check(accept, path)
+        assert refused.value.code == 406

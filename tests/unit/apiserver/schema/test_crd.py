@@ -93,9 +93,9 @@ def test_a_crd_is_named_after_its_plural_and_group() -> None:
         ({"schema": None}, "spec.versions[0].schema.openAPIV3Schema", "Required value: schemas are required"),
         ({"deprecationWarning": "x"}, "spec.versions[0].deprecationWarning", 'Invalid value: "x": can only be set for deprecated versions'),
         ({"deprecated": True, "deprecationWarning": "äa\n"}, "spec.versions[0].deprecationWarning", 'Invalid value: "äa\\n": must only contain printable UTF-8 characters; non-printable character found at index 3'),
-        ({"selectableFields": [{"jsonPath": ".spec.none"}]}, "spec.versions[0].selectableFields[0].jsonPath", 'Invalid value: ".spec.none": is an invalid path: does not refer to a valid field'),
-        ({"selectableFields": [{"jsonPath": ".spec.tags"}]}, "spec.versions[0].selectableFields[0].jsonPath", 'Invalid value: ".spec.tags": must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.'),
-        ({"selectableFields": [{"jsonPath": ".spec.size"}] * 2}, "spec.versions[0].selectableFields[1].jsonPath", 'Duplicate value: ".spec.size"'),
+        ({"selectableFields": [{"jsonPath": ".spec.none"}]}, "spec.selectableFields[0].jsonPath", 'Invalid value: ".spec.none": is an invalid path: does not refer to a valid field'),
+        ({"selectableFields": [{"jsonPath": ".spec.tags"}]}, "spec.selectableFields[0].jsonPath", 'Invalid value: ".spec.tags": must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.'),
+        ({"selectableFields": [{"jsonPath": ".spec.size"}] * 2}, "spec.selectableFields[1].jsonPath", 'Duplicate value: ".spec.size"'),
         ({"name": "1"}, "spec.versions[0].name", f'Invalid value: "1": {LABEL}'),
     ],
 )  # fmt: skip
@@ -105,10 +105,24 @@ def test_versions(version: Obj, field: str, why: str) -> None:
 
 def test_where_a_schema_is_wrong() -> None:
     schema = {"type": "object", "oneOf": [{"properties": {"q": {"minimum": 1}}}]}
-    path = "spec.versions[0].schema.openAPIV3Schema"
+    path = "spec.validation.openAPIV3Schema"
     assert told(definition(schema={"openAPIV3Schema": schema})) == {
         f"{path}.properties[q]": f"Required value: because it is defined in {path}.oneOf[0].properties[q]"
     }
+
+
+def test_a_schema_is_told_as_its_version_s_where_versions_have_others() -> None:
+    made = definition()
+    other = {
+        **made["spec"]["versions"][0],
+        "name": "v2",
+        "storage": False,
+        "schema": {"openAPIV3Schema": {"type": "x"}},
+    }
+    made["spec"]["versions"].append(other)
+    assert set(told(made)) == {"spec.versions[1].schema.openAPIV3Schema.type"}
+    made["spec"]["versions"][0]["schema"] = other["schema"]
+    assert set(told(made)) == {"spec.validation.openAPIV3Schema.type"}
 
 
 def test_names_stay_once_they_are_established() -> None:
