@@ -72,16 +72,20 @@ def against(
     return replace(result(measure, unit, values), peer=peer, ratio=ratio, goal=goal, met=met)
 
 
-def publish(
+def publish(subject: str, results: Sequence[Result]) -> None:
+    """Prints the table and writes the file."""
+    print(table(results))
+    keep(subject, results)
+
+
+def keep(
     subject: str,
     results: Sequence[Result],
     *,
     circumstances: Mapping[str, Any] | None = None,
     peers: Mapping[str, str] | None = None,
 ) -> None:
-    """Prints the table and writes the file: `circumstances` are what was so on the machine, `peers` the versions of
-    others."""
-    print(table(results))
+    """Writes the file: `circumstances` are what was so on the machine, `peers` the versions of others."""
     document = {
         "machine": machine() | {**(circumstances or {})},
         "versions": versions() | {**(peers or {})},

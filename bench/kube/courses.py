@@ -22,8 +22,9 @@ CPU, AT_REST, FILLED = 1 / 12, 1 / 4, 1 / 8
 NEVER_WORSE = (STARLINK, 1.0), (ON_KUBERNETES, 1.0)
 
 
-async def run(site: Site, sizes: Sizes, ledger: Ledger) -> None:
-    """Measures one racer once. Raises ClientError, RuntimeError, TimeoutError."""
+async def run(site: Site, sizes: Sizes, ledger: Ledger, *, many: bool = True) -> None:
+    """Measures one racer once; `many`: with the larger number of instances too. Raises ClientError, RuntimeError,
+    TimeoutError."""
     await asyncio.sleep(sizes.rest_seconds)
     at_rest = Measure("memory (PSS) at rest, all parts", "MB", at_most=((STARLINK, AT_REST),))
     ledger.note(at_rest, site.racer, site.memory())
@@ -31,7 +32,7 @@ async def run(site: Site, sizes: Sizes, ledger: Ledger) -> None:
         async with Client(load(site.kubeconfig)) as client:
             course = Course(site, machines, client, sizes)
             await course.ready()
-            await Round(course, site, sizes, ledger).run()
+            await Round(course, site, sizes, ledger).run(many=many)
 
 
 @contextmanager
@@ -55,14 +56,15 @@ class Round:
         self._anew = 0
         self._zones = {fleet.name(number): fleet.zone(number) for number in range(sizes.servers)}
 
-    async def run(self) -> None:
+    async def run(self, *, many: bool) -> None:
         """All of it. What has a constraint, and what is more than fits, is a matter of the scheduler alone: it is not
         asked once more on the other API server."""
         sizes, alone = self._sizes, self._site.racer != ON_KUBERNETES
         await self._few(*workloads.few(sizes))
         if alone:
             await self._constrained(workloads.spread(sizes), workloads.apart(sizes))
-        await self._many(*workloads.many(sizes))
+        if many:
+            await self._many(*workloads.many(sizes))
         self._note("instances that were bound anew, for their server was held to be lost", "", self._anew)
         if alone:
             await self._overfilled(workloads.unlike(sizes))

@@ -77,13 +77,16 @@ class Course:
         return Run(workload.instances / (seen.at - began), 1000 * cpu / workload.instances, self._expected - expected)
 
     async def overfill(self, workload: Workload) -> None:
-        """Creates more than fits, and waits until nothing more is bound. No other workload may follow."""
+        """Creates more than fits, and waits until some is bound and then nothing more. No other workload may follow.
+        Raises TimeoutError."""
+        before = bound = len(await self._bound())
         await asyncio.to_thread(self._create, workload)
-        still, bound = 0, -1
-        while still < STILL:
-            await asyncio.sleep(LOOK_SECONDS)
-            now = len(await self._bound())
-            still, bound = (still + 1 if now == bound else 0), now
+        still = 0
+        async with asyncio.timeout(fleet.SEEN_SECONDS):
+            while still < STILL or bound == before:
+                await asyncio.sleep(LOOK_SECONDS)
+                now = len(await self._bound())
+                still, bound = (still + 1 if now == bound else 0), now
 
     async def placed(self, workloads: Collection[Workload]) -> list[Placed]:
         """All that is bound, of these workloads."""

@@ -4,39 +4,40 @@ import asyncio
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.kube.programs import ETCD, KUBERNETES
 
 from bench import fleet
-from bench.kube import api, courses
+from bench.kube import api, bulk, courses
 from bench.kube.ledger import RACERS, Ledger
 from bench.kube.sites import SITES
 from bench.kube.sizes import Sizes
-from bench.report import publish, table
+from bench.report import keep, table
 from starlink.client.errors import ClientError
 
 FAILURES = (ClientError, RuntimeError, TimeoutError, EOFError, OSError, ExceptionGroup)
 
 
 def main() -> None:
-    """Runs, and publishes what a whole race has found."""
-    sizes, ledger = Sizes.asked(), Ledger()
+    """Runs, and prints what was found. What a race of whole size has found is kept after each round."""
+    sizes, ledger, began = Sizes.asked(), Ledger(), _machine()
     fleet.allow_connections()
-    began = _machine()
     folder = Path(tempfile.mkdtemp(prefix="starlink-race-"))
     try:
-        api.run(folder, sizes, ledger)
+        with _told(ledger, "the API alone"):
+            api.run(folder, sizes, ledger)
+            bulk.run(folder, sizes, ledger)
+        _keep(sizes, ledger, began)
         for number in range(sizes.rounds):
             _round(number, folder, sizes, ledger)
+            _keep(sizes, ledger, began)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if sizes != Sizes():
-        print(table(ledger.results()))
-        return
-    seen = {"at the start": began, "at the end": _machine(), "failed": ledger.failures}
-    publish("kube", ledger.results(), circumstances=seen, peers=_versions())
+    print(table(ledger.results()))
 
 
 def _round(number: int, folder: Path, sizes: Sizes, ledger: Ledger) -> None:
@@ -46,16 +47,29 @@ def _round(number: int, folder: Path, sizes: Sizes, ledger: Ledger) -> None:
         print(f"round {number + 1} of {sizes.rounds}: {racer}, load {os.getloadavg()[0]:.1f}", flush=True)
         place = folder / f"{number}-{RACERS.index(racer)}"
         place.mkdir()
-        try:
-            asyncio.run(_run(racer, place, sizes, ledger))
-        except FAILURES as error:  # of one racer in one round: the others go on
-            ledger.failed(f"round {number + 1}: {racer}: {error!r}")
+        with _told(ledger, f"round {number + 1}: {racer}"):
+            asyncio.run(_run(racer, place, sizes, ledger, many=number < sizes.many_rounds))
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def _run(racer: str, folder: Path, sizes: Sizes, ledger: Ledger) -> None:
+@contextmanager
+def _told(ledger: Ledger, what: str) -> Iterator[None]:
+    """Where one thing fails, the others go on."""
+    try:
+        yield
+    except FAILURES as error:
+        ledger.failed(f"{what}: {error!r}")
+
+
+def _keep(sizes: Sizes, ledger: Ledger, began: Mapping[str, Any]) -> None:
+    if sizes.is_whole:
+        seen = {"at the start": began, "at the end": _machine(), "failed": ledger.failures}
+        keep("kube", ledger.results(), circumstances=seen, peers=_versions())
+
+
+async def _run(racer: str, folder: Path, sizes: Sizes, ledger: Ledger, *, many: bool) -> None:
     async with SITES[racer](folder) as site:
-        await courses.run(site, sizes, ledger)
+        await courses.run(site, sizes, ledger, many=many)
 
 
 def _machine() -> dict[str, Any]:

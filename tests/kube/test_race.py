@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bench.endpoint import Endpoint
-from bench.kube import api, courses
+from bench.kube import api, bulk, courses
 from bench.kube.ledger import KUBERNETES, ON_KUBERNETES, STARLINK, Ledger
 from bench.kube.sites import SITES, Site, operator_on, plane_files
 from bench.kube.sizes import Sizes
@@ -98,3 +98,13 @@ def test_api_servers_are_measured(racers: tuple[api.Racer, api.Racer]) -> None:
     assert min(found.values()) > 0
     ratio = next(one.ratio for one in ledger.results() if one.measure == f"get, 32 connections: {STARLINK}")
     assert ratio == pytest.approx(found[f"{names[3]}: {STARLINK}"] / found[f"{names[3]}: {KUBERNETES}"], rel=0.02)
+
+
+def test_bulk_writes_are_measured_where_they_are_offered(tmp_path: Path) -> None:
+    with Server(tmp_path / "starlink") as server:
+        is_offered = bulk.GROUP.encode() in server.call("GET", "/apis")
+    ledger = Ledger()
+    bulk.run(tmp_path, TINY, ledger)
+    names = "create of an Assignment, 32 connections", "create of an Assignment, 20 in a request, 32 connections"
+    assert list(medians(ledger)) == [f"{name}, durable: {STARLINK}" for name in names if is_offered]
+    assert min(medians(ledger).values(), default=1) > 0
