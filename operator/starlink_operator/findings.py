@@ -13,8 +13,8 @@ from starlink import foreign
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Artifact
+from starlink.artifacts.asking import Answer, Request
 from starlink.artifacts.errors import shown
-from starlink.artifacts.inspect import Answer, Request
 from starlink.planning.world import World
 
 log = logging.getLogger(__name__)

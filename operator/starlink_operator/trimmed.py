@@ -30,12 +30,11 @@ def load() -> None:
 def _no_authorities() -> Iterator[None]:
     """aiohttp makes contexts of TLS as it is imported, which are not ours: they take long to read whom the machine
     trusts, and trust nobody here."""
-    kept = ssl.SSLContext.load_default_certs
-    ssl.SSLContext.load_default_certs = lambda *_, **__: None  # type: ignore[method-assign]
+    ssl.SSLContext.set_default_verify_paths = lambda _: None  # type: ignore[method-assign]
     try:
         yield
     finally:
-        ssl.SSLContext.load_default_certs = kept  # type: ignore[method-assign]
+        del ssl.SSLContext.set_default_verify_paths  # what it has of its base is there again
 
 
 class _Absent(ModuleType):

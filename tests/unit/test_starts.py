@@ -12,7 +12,7 @@ from starlink import collector
 NEVER = ("kubernetes", "pydantic", "jinja2", "grpc", "etcd_pb2", "xmlrpc", "multiprocessing", "unittest")
 LEFT_OUT = {
     "starlink.apiserver.__main__": ("yaml", "google.protobuf", "aiohttp", "numpy", "kopf", "rich", "click", *NEVER),
-    "starlink_operator.__main__": ("yaml", "aiohttp.web", "cryptography", "sqlite3", "rich", *NEVER),
+    "starlink_operator.__main__": ("yaml", "aiohttp.web", "tarfile", "cryptography", "sqlite3", "rich", *NEVER),
     "starlink_nodeagent.__main__": ("yaml", "cryptography", "sqlite3", "rich", "click", "numpy", "aiohttp", *NEVER),
     "starlink.cli.up": ("yaml", "cryptography", "sqlite3", "numpy", "aiohttp", "kopf", "starlink.apiserver", *NEVER),
 }

@@ -9,7 +9,6 @@ import resource
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +18,7 @@ from starlink.api.task import ArtifactFinding
 from starlink.api.template import Architecture
 from starlink.artifacts import elf, image_index
 from starlink.artifacts.archive import members, reading
+from starlink.artifacts.asking import Answer, Request
 from starlink.artifacts.errors import ArtifactError, shown
 from starlink.artifacts.fetch import download
 from starlink.artifacts.guard import Guard
@@ -85,25 +85,6 @@ def _first(member: Member, count: int) -> bytes:
     while len(data) < count and (more := member.read(count - len(data))):
         data += more
     return data
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to fetch and look into, within how many seconds and bytes."""
-
-    url: str
-    sha256: str
-    allow_local: bool
-    seconds: int
-    max_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Either what was found, or why nothing was."""
-
-    finding: ArtifactFinding | None = None
-    failure: str = ""
 
 
 def answer(request: Request) -> Answer:

@@ -149,13 +149,15 @@ class Standalone:
 
     async def _ready(self, client: Client, apiserver: Child) -> None:
         """Waits for the API server, unless it refuses to start. Raises NotStarted with the end of its log."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
                 while apiserver.process is not None and apiserver.process.returncode != REFUSED:
                     with contextlib.suppress(ClientError):
                         await client.raw("GET", "/readyz")
                         return
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(standing.pause(clock() - began))
         said = last_said(apiserver.said())
         await self.stop()
         raise NotStarted(f"the API server did not become ready: {said}; all of it: {apiserver.log_file}")

@@ -19,7 +19,7 @@ from starlink.client.kube import Client
 from starlink_operator.leadership import NAME as LEADERSHIP
 from starlink_operator.leadership import NAMESPACE as LEADERSHIP_NAMESPACE
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS, _SHARE = 0.05, 20
 _OF_PEOPLE = ("DeclaredGone", "Draining")
 """Reasons for a server not to be ready that its agent can't help, and that are mended while StarLink is up."""
 
@@ -38,6 +38,11 @@ class Newcomer:
 
     name: str
     before: Beat
+
+
+def pause(waited: float) -> float:
+    """Seconds until the next look at what starts, after so many of waiting: the slower the machine, the fewer looks."""
+    return max(_LOOK_SECONDS, waited / _SHARE)
 
 
 async def beat_of_server(client: Client, name: str) -> Beat:
@@ -64,6 +69,8 @@ async def wait(
     """Waits until all stand; gives what a person should know of servers that are not ready all the same. `operator` is
     the identity of this StarLink's operator and the leader before it was started. Raises NotStarted."""
     lacks, notes = "", list[str]()
+    clock = asyncio.get_running_loop().time
+    began = clock()
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -76,7 +83,7 @@ async def wait(
                     lacks = str(error)
                 if not lacks and all(child.pid is not None for child in children):
                     return notes
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(pause(clock() - began))
     except TimeoutError:
         logs = "; ".join(f"the last of {child.log_file}: {last_said(child.said())}" for child in children[1:])
         raise NotStarted(f"after {seconds:g} s {lacks or 'a part is down'}; {logs}") from None
