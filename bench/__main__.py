@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-SUBJECTS = ("apiserver", "crds", "growth", "kube", "main_job", "scheduler", "scheduler_e2e", "store")
+SUBJECTS = ("apiserver", "crds", "growth", "kube", "main_job", "scheduler", "scheduler_e2e", "starts", "store")
 
 
 def main() -> None:

@@ -30,11 +30,15 @@ def load() -> None:
 def _no_authorities() -> Iterator[None]:
     """aiohttp makes contexts of TLS as it is imported, which are not ours: they take long to read whom the machine
     trusts, and trust nobody here."""
-    ssl.SSLContext.set_default_verify_paths = lambda _: None  # type: ignore[method-assign]
+    ssl.SSLContext.set_default_verify_paths = _read_nothing  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         del ssl.SSLContext.set_default_verify_paths  # what it has of its base is there again
+
+
+def _read_nothing(_context: ssl.SSLContext, /) -> None:
+    """In place of the authorities."""
 
 
 class _Absent(ModuleType):
