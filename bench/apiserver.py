@@ -11,15 +11,17 @@ import itertools
 import json
 import shutil
 import ssl
+import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.etcd_server import EtcdServer
 from tests.etcd_tls import certificates
 
-from bench import load, watchers
+from bench import assignments, load, watchers
 from bench.endpoint import CONNECTIONS
 from bench.grpc_puts import GrpcPuts, put
 from bench.load import request
@@ -34,12 +36,21 @@ from starlink.store.base import Key, Record
 
 ROUNDS = 5
 WRITES = 6_000
+IN_BULK = 100
+BULK_CONNECTIONS = 4
 READS = 40_000
 LISTED = 10_000
 MANY = 100_000
 WATCHERS = 1_000
 LEASES = 10_000
 LEASE_SECONDS = 20.0
+
+
+class _Spent(NamedTuple):
+    """Writes a second, and what one of them took of the server's CPU, in microseconds."""
+
+    rate: float
+    cpu: float
 
 
 def main() -> None:
@@ -61,6 +72,7 @@ def _told(results: Iterable[Result]) -> Iterator[Result]:
 def _measure(folder: Path) -> Iterator[Result]:
     yield _memory_at_rest(folder)
     yield from _writes(folder)
+    yield from _bulk_writes(folder)
     with Server(folder / "reads") as server:
         yield from _reads(server)
     yield from _leases(folder)
@@ -98,6 +110,53 @@ def _writes(folder: Path) -> list[Result]:
         against(f"create of 1 KB, {CONNECTIONS} connections", "/s", creates, "etcd puts", puts, at_least=2.0),
         against(f"status patch, {CONNECTIONS} connections", "/s", patches, "etcd puts", puts, at_least=1.5),
     ]
+
+
+def _bulk_writes(folder: Path) -> list[Result]:
+    """Creates and status patches of Assignments, singly and many in one request, in turn; by throughput, and by what
+    they cost the server."""
+    found: dict[str, list[_Spent]] = {"create": [], "create in bulk": [], "patch": [], "patch in bulk": []}
+    with Server(folder / "bulk") as server:
+        for round_ in range(ROUNDS):
+            singles = range(2 * round_ * WRITES, (2 * round_ + 1) * WRITES)
+            bulks = range(singles.stop // IN_BULK, (singles.stop + WRITES) // IN_BULK)
+            found["create"].append(_spent(server, assignments.create, singles, CONNECTIONS))
+            found["create in bulk"].append(_spent(server, _creates, bulks, BULK_CONNECTIONS))
+            found["patch"].append(_spent(server, _patch, singles, CONNECTIONS))
+            found["patch in bulk"].append(_spent(server, _patches, bulks, BULK_CONNECTIONS))
+    creates = _beside("create of an Assignment", found["create"], found["create in bulk"])
+    return [*creates, *_beside("status patch of an Assignment", found["patch"], found["patch in bulk"])]
+
+
+def _beside(name: str, singly: Sequence[_Spent], in_bulk: Sequence[_Spent]) -> Iterator[Result]:
+    bulk = f"{name} in bulk of {IN_BULK}"
+    rates, cpu = [one.rate for one in singly], [one.cpu for one in singly]
+    yield result(f"{name}, {CONNECTIONS} connections", "/s", rates)
+    yield against(
+        f"{bulk}, {BULK_CONNECTIONS} connections", "/s", [one.rate for one in in_bulk], "singly", rates, at_least=2.0
+    )
+    yield result(f"{name}: CPU of the server", "µs", cpu)
+    yield result(
+        f"{bulk}: CPU of the server", "µs", [one.cpu for one in in_bulk], at_most=round(statistics.median(cpu) / 2)
+    )
+
+
+def _spent(server: Server, make: Callable[[int], bytes], numbers: range, connections: int) -> _Spent:
+    cpu = server.cpu_seconds()
+    tally = server.run(make, iter(numbers), connections)
+    return _Spent(WRITES / tally.seconds, (server.cpu_seconds() - cpu) / WRITES * 1e6)
+
+
+def _creates(number: int) -> bytes:
+    return assignments.creates(range(number * IN_BULK, (number + 1) * IN_BULK))
+
+
+def _patch(number: int) -> bytes:
+    return assignments.patch(number, WRITES)
+
+
+def _patches(number: int) -> bytes:
+    return assignments.patches(range(number * IN_BULK, (number + 1) * IN_BULK), WRITES)
 
 
 def _etcd_puts(port: int, context: ssl.SSLContext, numbers: Iterator[int]) -> load.Tally:

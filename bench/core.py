@@ -14,7 +14,7 @@ from starlink.apiserver.handler import Api
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import User
+from starlink.apiserver.message import Parts, Request, Response, Stream, User
 from starlink.apiserver.resource import Registry
 from starlink.store.memory import MemoryStore
 
@@ -37,3 +37,12 @@ async def core(folder: Path) -> AsyncIterator[Api]:
         yield api
     finally:
         await api.stop()
+
+
+async def answered(api: Api, request: Request) -> Response | Stream:
+    """The answer, of one that is made of others' too: these are asked for one after another."""
+    answer = await api.handle(request)
+    if not isinstance(answer, Parts):
+        return answer
+    parts = [await answered(api, part) for part in answer.requests]
+    return answer.join([part for part in parts if isinstance(part, Response)])

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.core import core
+from bench.core import answered, core
 from bench.growing import CASES, Case, setup
 from bench.report import Result, publish, result
 from starlink.apiserver.handler import Api
@@ -77,7 +77,7 @@ async def _cost(api: Api, case: Case, size: int) -> float:
 
 
 async def _answer(api: Api, request: Request) -> Response:
-    answer = await api.handle(request)
+    answer = await answered(api, request)
     assert isinstance(answer, Response)
     return answer
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from bench.core import core
+from bench.core import answered, core
 from bench.growth import prepare
 
 from starlink.apiserver.handler import Api
@@ -22,6 +22,6 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
 async def ask(api: Api, request: Request) -> tuple[int, Any]:
     """The status and the decoded body of the answer."""
-    answer = await api.handle(request)
+    answer = await answered(api, request)
     assert isinstance(answer, Response)
     return answer.status, msgspec.json.decode(answer.body)

@@ -1,12 +1,14 @@
 """What one request can make the server do is bounded, and meanwhile others are answered."""
 
 import asyncio
+import json
 import threading
 from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
+from bench import assignments
 from bench.core import AGENT
 from bench.growing import case, kind
 from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, YAML, named, send
@@ -15,6 +17,7 @@ from tests.attack.prepared import ask
 
 from starlink.apiserver import aside, errors
 from starlink.apiserver.access import reviews
+from starlink.apiserver.bulk import reading
 from starlink.apiserver.fairness import Account
 from starlink.apiserver.handler import Api
 from starlink.apiserver.message import Request, Response, User
@@ -438,3 +441,38 @@ async def test_a_role_of_many_rules_is_told_beside_the_loop(api: Api, monkeypatc
     status, told = await ask(api, send("POST", f"{case.REVIEWS}/selfsubjectrulesreviews", body, user=STRANGER))
     assert status == 201 and len(told["status"]["resourceRules"]) >= 5_000
     assert threads and threading.get_ident() not in threads
+
+
+BULK = {"apiVersion": "bulk.starlink.dev/v1alpha1", "kind": "BulkWrite"}
+
+
+async def test_a_bulk_write_is_read_beside_the_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, read = list[int](), reading.read
+
+    def noted(body: bytes) -> Any:
+        threads.append(threading.get_ident())
+        return read(body)
+
+    monkeypatch.setattr(reading, "read", noted)
+    items = [{"verb": "create", "namespace": "default", "object": assignments.assignment(n)} for n in range(60)]
+    status, told = await ask(api, send("POST", assignments.BULK, {**BULK, "items": items}))
+    assert status == 200 and {item["code"] for item in told["items"]} == {201}
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "item"),
+    [
+        ({"list": [[]] * 60_000}, 200, 413),
+        ({"data": "v" * 2_000_000}, 200, 400),
+        ({"number": 10**500}, 200, 400),
+    ],
+    ids=["values", "bytes", "digits"],
+)
+async def test_an_item_has_the_bounds_of_a_body(api: Api, body: Any, code: int, item: int) -> None:
+    good = {"verb": "create", "namespace": "default", "object": assignments.assignment(0)}
+    bad = {"verb": "create", "namespace": "default", "object": body}
+    content = json.dumps({**BULK, "items": [bad, good]}).encode()
+    status, told = await ask(api, send("POST", assignments.BULK, content))
+    assert (status, [one["code"] for one in told["items"]]) == (code, [item, 201])
+    assert len(json.dumps(told)) < 128 * 1024
