@@ -366,11 +366,21 @@ async def test_each_item_has_its_line_and_its_count(site: Site, admin: Client) -
     assert counted["create", "bulk.starlink.dev", "bulkwrites", "", 200] == 1
 
 
-async def test_every_line_is_written_before_the_answer(site: Site, admin: Client) -> None:
+async def test_every_line_is_written_before_the_answer_and_those_of_one_commit_at_once(
+    site: Site, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups, append = list[int](), AuditLog._append
+
+    def noted(log: AuditLog, lines: Sequence[bytes]) -> int:
+        groups.append(len(lines))
+        return append(log, lines)
+
+    monkeypatch.setattr(AuditLog, "_append", noted)
     for number in range(10):
         made = {f"a-{number}-{index}" for index in range(50)}
         await write(admin, *map(create, made))
         assert {line["name"] for line in site.lines()[-50:]} == made
+    assert sum(groups) == 500 and len(groups) <= 250
 
 
 # What is refused whole

@@ -1,5 +1,6 @@
 """The audit log: what is written down, and what becomes of the file."""
 
+import asyncio
 import datetime
 import logging
 import os
@@ -347,3 +348,25 @@ async def test_a_full_disk_fails_no_request(api: Api, caplog: pytest.LogCaptureF
             assert (await core("POST", SECRETS, {"metadata": {"name": name}})).status == 201
     assert [record.message for record in caplog.records] == ["the audit log can't be written; entries may be lost"]
     assert vars(caplog.records[0])["error"] == "No space left on device"
+
+
+async def test_who_goes_away_before_the_answer_leaves_a_line(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for may have been done."""
+    begun = asyncio.Event()
+
+    async def put(*_: Any, **__: Any) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(api.store, "put", put)
+    body = msgspec.json.encode({"metadata": {"name": "s"}})
+    asking = asyncio.create_task(api.handle(Request("POST", SECRETS, {}, {}, body, ADMIN)))
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    (line,) = lines(tmp_path / "audit.log")
+    assert (line["verb"], line["requestURI"], line["code"]) == ("create", SECRETS, 499)
+    assert line["reason"] == "the client went away before it was answered; what it asked for may have been done"
