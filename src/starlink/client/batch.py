@@ -9,8 +9,10 @@ import msgspec
 
 from starlink.api.kinds import BULK_WRITE, Kind
 
-MOST_ITEMS = 500
-"""The server's bound."""
+FEWEST, FIRST, MOST_ITEMS = 8, 64, 500
+"""Writes in a request: on a server that is slow; at first; and at most, which is the server's bound."""
+SHORT_SECONDS, LONG_SECONDS = 0.25, 1.0
+"""For a request. A longer one comes near to the time for which it is waited, after which nothing is known of it."""
 MOST_BYTES = 1024 * 1024
 """Of the objects in one request."""
 
@@ -40,14 +42,32 @@ class Nonsense(ValueError):
     """An answer that does not say what became of what was asked."""
 
 
-def fitting(writes: Iterable[Write]) -> int:
-    """How many of the first go into one request: one at least."""
-    most = 0
+class Size:
+    """How many writes go in one request, by how long the requests before took."""
+
+    def __init__(self) -> None:
+        self.most = FIRST
+
+    def answered(self, writes: int, seconds: float) -> None:
+        """A request of so many was answered."""
+        if seconds > LONG_SECONDS:
+            self.lost(writes)
+        elif seconds < SHORT_SECONDS and writes >= self.most:
+            self.most = min(2 * self.most, MOST_ITEMS)
+
+    def lost(self, writes: int) -> None:
+        """A request of so many was not answered in time."""
+        self.most = max(min(self.most, writes // 2), FEWEST)
+
+
+def fitting(writes: Iterable[Write], most: int) -> int:
+    """How many of the first go into one request of so many at most: one at least."""
+    count = 0
     for size in accumulate(len(write.content) for write in writes):
-        if most == MOST_ITEMS or (most and size > MOST_BYTES):
+        if count == most or (count and size > MOST_BYTES):
             break
-        most += 1
-    return most
+        count += 1
+    return count
 
 
 class _Item(msgspec.Struct, omit_defaults=True):

@@ -50,7 +50,9 @@ class Bulk:
         self._kind = kind
         self._singles = singles
         self._held = held
+        self._now = now
         self._offer = Offer(now)
+        self._size = batch.Size()
         self._asking: asyncio.Task[None] | None = None
         self._lines = Lines()
         self._out: set[asyncio.Task[None]] = set()
@@ -94,7 +96,7 @@ class Bulk:
         if len(self._lines) > 1 and self._asking is None and self._offer.is_open:
             self._asking = asyncio.create_task(self._ask())
         while len(self._out) < (REQUESTS if self._offer.stands else self._singles):
-            items = self._lines.next(together=self._offer.stands)
+            items = self._lines.next(self._size.most if self._offer.stands else 1)
             if not items:
                 return
             carrier = asyncio.create_task(self._carry(items))
@@ -162,13 +164,16 @@ class Bulk:
 
     async def _bring_many(self, items: Sequence[Item]) -> None:
         body = batch.request(item.write for item in items)
+        begun = self._now()
         try:
             answer = await self._client.ask("POST", url(BULK_WRITE), body=body)
         except Unreachable as error:
             self._offer.lost()
+            self._size.lost(len(items))
             for item in items:
                 item.fail(type(error)(str(error)))
             return
+        self._size.answered(len(items), self._now() - begun)
         if answer.status == 200:
             self._tell(items, answer.body)
         elif answer.status in _NOT_OFFERED:

@@ -58,12 +58,12 @@ class Lines:
             self._behind[item.target] = []
             self._first.append(item)
 
-    def next(self, *, together: bool) -> Sequence[Item]:
-        """The oldest of those that somebody waits for: one, or as many as go in one request; none where there are
-        none."""
+    def next(self, most: int) -> Sequence[Item]:
+        """The oldest of those that somebody waits for, as far as they go in one request of so many; none where there
+        are none."""
         while self._first:
-            most = batch.fitting(item.write for item in self._first) if together else 1
-            taken = [self._first.popleft() for _ in range(most)]
+            count = batch.fitting((item.write for item in self._first), most)
+            taken = [self._first.popleft() for _ in range(count)]
             for item in taken:
                 if not item.is_wanted:
                     self.over(item)

@@ -96,15 +96,15 @@ async def test_until_it_is_known_whether_they_may_go_together_writes_go_singly()
 async def test_what_is_asked_in_one_turn_goes_in_one_request() -> None:
     site = Site()
     await site.learn()
-    writes = site.create(*names(200))
+    writes = site.create(*names(batch.FIRST))
     (request,) = await site.requests(1)
-    assert request.is_bulk and request.names == names(200)
+    assert request.is_bulk and request.names == names(batch.FIRST)
     assert request.body["items"][7] == {
         "verb": "create", "namespace": "default",
         "object": {"apiVersion": "starlink.dev/v1alpha1", "kind": "Assignment", "metadata": {"namespace": "default", "name": "web-7"}},
     }  # fmt: skip
     request.take()
-    assert await outcomes(writes) == names(200)
+    assert await outcomes(writes) == names(batch.FIRST)
 
 
 async def test_while_enough_are_out_what_comes_waits_and_goes_together() -> None:
@@ -127,12 +127,43 @@ async def test_while_enough_are_out_what_comes_waits_and_goes_together() -> None
 async def test_more_than_fits_goes_in_more_requests() -> None:
     site = Site()
     await site.learn()
-    writes = site.create(*names(batch.MOST_ITEMS + 3))
+    writes = site.create(*names(batch.FIRST + 3))
     requests = await site.requests(2)
-    assert [len(one.names) for one in requests] == [batch.MOST_ITEMS, 3]
+    assert [len(one.names) for one in requests] == [batch.FIRST, 3]
     for one in requests:
         one.take()
-    assert await outcomes(writes) == names(batch.MOST_ITEMS + 3)
+    assert await outcomes(writes) == names(batch.FIRST + 3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes"),
+    [(0.1, [64, 128, 256, 500, 500]), (0.5, [64] * 5), (1.5, [64, 32, 16, 8, 8]), (None, [64, 32, 16, 8, 8])],
+)
+async def test_requests_grow_while_they_are_short_and_shrink_when_they_are_long(
+    seconds: float | None, sizes: list[int]
+) -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(REQUESTS * 1500))
+    found = []
+    for _ in sizes:
+        requests = (await site.requests(REQUESTS))[:]
+        found.append(len(requests[0].names))
+        site.clock.now += seconds or 0.0
+        for request in requests:
+            request.take() if seconds else request.fail(Unreachable("did not answer within 5 s"))
+    assert found == sizes
+    for one in writes:
+        one.cancel()
+    await asyncio.wait(writes)
+
+
+def test_a_small_request_that_is_short_says_nothing_of_a_large_one() -> None:
+    size = batch.Size()
+    size.answered(3, 0.01)
+    assert size.most == batch.FIRST
+    size.lost(500)
+    assert size.most == batch.FIRST, "it was begun before others were found to be too long"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +177,7 @@ async def test_more_than_fits_goes_in_more_requests() -> None:
     ],
 )
 def test_a_request_is_bounded_in_items_and_bytes_and_has_one_at_least(sizes: list[int], most: int) -> None:
-    assert batch.fitting(write("web", b" " * size) for size in sizes) == most
+    assert batch.fitting((write("web", b" " * size) for size in sizes), batch.MOST_ITEMS) == most
 
 
 async def test_two_writes_of_one_object_are_done_one_after_the_other() -> None:

@@ -80,12 +80,12 @@ def made(*names: str) -> Any:
 async def test_the_creations_of_a_round_go_together_and_are_seen_at_once() -> None:
     site = Site()
     await site.learn()
-    plans = [site.apply(*map(create, range(first, first + 10))) for first in range(0, 100, 10)]
+    plans = [site.apply(*map(create, range(first, first + 10))) for first in range(0, 60, 10)]
     (request,) = await site.out()
-    assert request.is_bulk and len(request.names) == 100
+    assert request.is_bulk and len(request.names) == 60
     request.answer(200, made(*request.names))
     await asyncio.gather(*plans)
-    assert {f"web-{number}" for number in range(100)} < site.known()
+    assert {f"web-{number}" for number in range(60)} < site.known()
 
 
 async def test_doubts_go_together_and_creations_only_after_them() -> None:
