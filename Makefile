@@ -46,11 +46,12 @@ bench-%: .venv/installed ## one of them, such as bench-main_job
 bench-tests: .venv/installed ## the tests, and how long each file of them takes
 	$(PYTEST) --hypothesis-profile push --keep-durations
 
-soak: .venv/installed ## an hour of churn, many kills in place of a few, a store damaged at each offset, all the fuzz and forty times the examples
+soak: .venv/installed ## an hour of churn, many kills in place of a few, a store damaged at each offset, all the fuzz, ten times the requests beside a Kubernetes, and forty times the examples
 	STARLINK_CHURN_MINUTES=60 $(BIN)/pytest -s tests/soak
 	STARLINK_KILLS=20 STARLINK_CRASH_ROUNDS=50 $(BIN)/pytest -s tests/e2e/test_kill.py tests/crash
 	STARLINK_DAMAGE_EVERYWHERE=1 $(BIN)/pytest tests/attack/test_store_damage.py
 	STARLINK_FUZZ=50 $(PYTEST) tests/integration/fuzz tests/attack/test_misshapen.py tests/attack/test_archive_fuzz.py --timeout 3600
+	STARLINK_FUZZ=10 $(PYTEST) tests/differential --timeout 3600
 	$(PYTEST) -m hypothesis --hypothesis-profile soak --timeout 3600
 
 fmt: .venv/installed ## format the code

@@ -5,9 +5,6 @@ from tests.turns import KUBERNETES, asks_kubernetes
 KNOWN: dict[str, str] = {
     "test_crd_ratcheting.py::test_metadata_is_written_and_the_object_goes": "a write of metadata alone passes always",
     "test_crd_ratcheting.py::test_a_status_is_written": "a status is written whatever rules the spec breaks",
-    "test_crd_versions.py::test_stored_versions": "of a stored version that goes it is said why it must stay",
-    "test_openapi_v2.py::test_both_media_say_the_same_as_v3": "parameters are not shared in OpenAPI v2",
-    "test_openapi_v2.py::test_each_reference_leads_to_a_definition": "parameters are not shared in OpenAPI v2",
 }
 """Why they differ, by the test that holds StarLink's way: `file.py::test`, with its parameters where only some do."""
 

@@ -153,7 +153,6 @@ KNOWN: tuple[Known, ...] = (
         ask="customresourcedefinitions",
         here="absent|\\[\\]",
     ),
-    Known("how far back the history goes is each server's own", "code", here="^200", there="^410"),
     # Words
     Known(
         _OWN_WORDS,
@@ -163,13 +162,6 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(_OWN_WORDS, "words", place="^$", here="(recondition|: .*(decod|typed|patch))"),
     Known(_HIDDEN, "words", here="can't be patched so"),
-    Known(
-        "which operation of a JSON patch can't be done is told",
-        "words",
-        here="the JSON patch",
-        there="due to an error in our request",
-        ask=_JSON_PATCH,
-    ),
     Known("the option that is no number is named", "words", here="^(limit|timeoutSeconds|gracePeriodSeconds): strconv"),
     Known(_HIDDEN, place="patch", here="not shown|secret contents"),
     Known(_HIDDEN, "words", here="not shown|^Invalid value$|^Unsupported value$"),
@@ -188,9 +180,6 @@ KNOWN: tuple[Known, ...] = (
         "a rule's refusal shows the value",
         "words",
         there='Invalid value: "(object|string|integer|array|number|boolean)": ',
-    ),
-    Known(
-        "an accessor's refusal is in plain words", "words", place="replicas", here="accessor error|must be an integer"
     ),
     Known(
         "a field of a built-in kind that is absent is told as required", "words", here="^Required value$", custom=False

@@ -2,13 +2,14 @@
 
 import copy
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.differential.kinds import NAMESPACE, Kind, kinds
 from tests.differential.odd import METADATA, VALUES, at, json_text, odd, paths, place, said_twice, with_value, without
-from tests.differential.wire import CONTINUE, VERSION, Ask
+from tests.differential.queries import DELETE, DELETE_BODIES, LIST, WRITE, dry, options
+from tests.differential.wire import VERSION, Ask
 
 Obj = dict[str, Any]
 
@@ -22,39 +23,6 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
-_WRITE: Mapping[str, Sequence[str]] = {
-    "fieldValidation": ("Strict", "Strict", "Strict", "Warn", "Ignore", "Sometimes", ""),
-    "fieldManager": ("m", "n", "", "a" * 129, "ü", "\x01"),
-    "dryRun": ("All", "all", "None", ""),
-    "force": ("true", "false", "x", ""),
-    "pretty": ("true", "x"),
-    "unknown": ("x",),
-}
-_LIST: Mapping[str, Sequence[str]] = {
-    "limit": ("1", "2", "0", "-1", "x", "9999999999999999999999", ""),
-    "continue": (CONTINUE, "x", "e30", ""),
-    "resourceVersion": ("0", "1", "", "x", "-1", "99999999999"),
-    "resourceVersionMatch": ("Exact", "NotOlderThan", "x", ""),
-    "labelSelector": ("a=b", "a!=b", "a in (b,c)", "!a", "a", "a=b,c", "a in (", "a b", "=", "a>1", "x" * 64 + "=a", "a==" + "x" * 64),
-    "fieldSelector": ("metadata.name=x", "metadata.namespace=differential", "metadata.name!=x", "spec.color=red", "a=b", "metadata.name", "=", "metadata.labels.a=b", "type=Normal", "status.phase=Active"),
-    "timeoutSeconds": ("1", "0", "-1", "x"),
-    "allowWatchBookmarks": ("true", "x"),
-    "sendInitialEvents": ("true", "false"),
-    "includeObject": ("None", "Metadata", "Object", "All"),
-}  # fmt: skip
-_DELETE: Mapping[str, Sequence[str]] = {
-    "propagationPolicy": ("Background", "Later", "Foreground", "Orphan", ""),
-    "gracePeriodSeconds": ("0", "5", "-1", "x"),
-    "dryRun": ("All", "all"),
-    "orphanDependents": ("true", "false", "x"),
-}
-_DELETE_BODIES: tuple[Any, ...] = (
-    {}, {"kind": "DeleteOptions", "apiVersion": "v1"}, {"preconditions": {"uid": "<uid>"}}, {"preconditions": {"uid": "x"}},
-    {"preconditions": {"resourceVersion": VERSION}}, {"preconditions": {"resourceVersion": "1"}}, {"preconditions": {}}, {"preconditions": "x"},
-    {"propagationPolicy": "Background"}, {"propagationPolicy": "Later"}, {"propagationPolicy": 1}, {"gracePeriodSeconds": 0}, {"gracePeriodSeconds": -1},
-    {"gracePeriodSeconds": "x"}, {"dryRun": ["All"]}, {"dryRun": ["all"]}, {"dryRun": "All"}, {"orphanDependents": True}, {"orphanDependents": True, "propagationPolicy": "Orphan"},
-    {"unknown": 1}, {"kind": "X", "apiVersion": "v1"}, {"kind": "DeleteOptions", "apiVersion": "x/v1"}, [], "x",
-)  # fmt: skip
 _MEDIA = (
     "application/json",
     "",
@@ -155,28 +123,13 @@ def _in_odd_form(ask: Ask, rng: random.Random) -> Ask:
     return Ask(ask.method, ask.path, body, ask.query, media, accept, ask.tail)
 
 
-def _options(table: Mapping[str, Sequence[str]], rng: random.Random, chance: float) -> list[tuple[str, str]]:
-    found = []
-    while rng.random() < chance:
-        name = rng.choice(sorted(table))
-        found.append((name, rng.choice(table[name])))
-    return list(dict(found).items())
-
-
-def _dry(query: list[tuple[str, str]], rng: random.Random, chance: float) -> tuple[tuple[str, str], ...]:
-    """Most writes are dry, so that few need to be put right again."""
-    if not any(name == "dryRun" for name, _ in query) and rng.random() < chance:
-        query.append(("dryRun", "All"))
-    return tuple(query)
-
-
 def _create(kind: Kind, one: str, _tail: str, base: Obj, rng: random.Random) -> Ask:
     obj = copy.deepcopy(base)
     if rng.random() < 0.9:
         obj["metadata"]["name"] = kind.named(one.rpartition("/")[2].partition(".")[0].removesuffix("s") + "n")
         obj = _filled_again(kind, obj) if kind.dry else obj
     obj = odd(obj, rng) if rng.random() < 0.95 else obj
-    return Ask("POST", kind.collection, json_text(obj), _dry(_options(_WRITE, rng, 0.35), rng, 1.0))
+    return Ask("POST", kind.collection, json_text(obj), dry(options(WRITE, rng, 0.35), rng, 1.0))
 
 
 def _filled_again(kind: Kind, obj: Obj) -> Obj:
@@ -187,9 +140,9 @@ def _filled_again(kind: Kind, obj: Obj) -> Obj:
 def _read(kind: Kind, one: str, tail: str, _base: Obj, rng: random.Random) -> Ask:
     if tail or rng.random() < 0.3:
         missing = rng.random() < 0.2
-        return Ask("GET", f"{one}x" if missing else one, query=tuple(_options(_LIST, rng, 0.4)), tail=tail)
+        return Ask("GET", f"{one}x" if missing else one, query=tuple(options(LIST, rng, 0.4)), tail=tail)
     path = kind.collection
-    query = _options(_LIST, rng, 0.6)
+    query = options(LIST, rng, 0.6)
     if kind.shared and not any(name == "labelSelector" for name, _ in query):
         query.append(("labelSelector", "a=b"))
     if kind.cluster and not any(name == "labelSelector" for name, _ in query):
@@ -202,7 +155,7 @@ def _update(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> A
     obj = odd(obj, rng) if rng.random() < 0.95 else obj
     if isinstance(obj.get("metadata"), dict) and rng.random() < 0.3:
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": VERSION}}
-    return Ask("PUT", one, json_text(obj), _dry(_options(_WRITE, rng, 0.35), rng, 0.75), tail=tail)
+    return Ask("PUT", one, json_text(obj), dry(options(WRITE, rng, 0.35), rng, 0.75), tail=tail)
 
 
 def _of_tail(tail: str, base: Obj) -> Obj:
@@ -235,7 +188,7 @@ def _patch_of(base: Obj, rng: random.Random) -> Any:
 
 def _merge(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> Ask:
     patch = _patch_of(_of_tail(tail, base), rng)
-    return Ask("PATCH", one, json_text(patch), _dry(_options(_WRITE, rng, 0.35), rng, 0.75), MERGE, tail=tail)
+    return Ask("PATCH", one, json_text(patch), dry(options(WRITE, rng, 0.35), rng, 0.75), MERGE, tail=tail)
 
 
 def _strategic(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> Ask:
@@ -244,14 +197,14 @@ def _strategic(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -
         directive = rng.choice(({"$patch": "replace"}, {"$patch": "delete"}, {"$retainKeys": ["a"]}, {"$setElementOrder/x": ["a"]}, {"$deleteFromPrimitiveList/finalizers": ["example.com/held"]}))  # fmt: skip
         key = rng.choice(sorted(patch))
         patch = {**patch, key: {**patch[key], **directive}} if isinstance(patch[key], dict) else {**patch, **directive}
-    return Ask("PATCH", one, json_text(patch), _dry(_options(_WRITE, rng, 0.35), rng, 0.75), STRATEGIC, tail=tail)
+    return Ask("PATCH", one, json_text(patch), dry(options(WRITE, rng, 0.35), rng, 0.75), STRATEGIC, tail=tail)
 
 
 def _json_patch(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> Ask:
     target = _of_tail(tail, base)
     operations = [_operation(target, rng) for _ in range(rng.choice((1, 1, 2)))]
     patch: Any = operations if rng.random() < 0.97 else rng.choice((operations[0], [], [None], [[]], "x", {}))
-    return Ask("PATCH", one, json_text(patch), _dry(_options(_WRITE, rng, 0.35), rng, 0.75), JSON_PATCH, tail=tail)
+    return Ask("PATCH", one, json_text(patch), dry(options(WRITE, rng, 0.35), rng, 0.75), JSON_PATCH, tail=tail)
 
 
 def _operation(base: Obj, rng: random.Random) -> Obj:
@@ -295,23 +248,23 @@ def _apply(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> As
     path = f"{one}n" if rng.random() < 0.1 and not tail and not kind.dry else one
     if path != one and isinstance(obj.get("metadata"), dict):
         obj = {**obj, "metadata": {**obj["metadata"], "name": path.rpartition("/")[2]}}
-    query = _options({**_WRITE, "fieldManager": ("m", "n", "", "a" * 129)}, rng, 0.3)
+    query = options({**WRITE, "fieldManager": ("m", "n", "", "a" * 129)}, rng, 0.3)
     if not any(name == "fieldManager" for name, _ in query) and rng.random() < 0.97:
         query.append(("fieldManager", rng.choice(("m", "n"))))
     if not any(name == "force" for name, _ in query) and rng.random() < 0.5:
         query.append(("force", "true"))
     chance = 1.0 if path != one else 0.7
-    return Ask("PATCH", path, json_text(obj), _dry(query, rng, chance), APPLY, tail=tail)
+    return Ask("PATCH", path, json_text(obj), dry(query, rng, chance), APPLY, tail=tail)
 
 
 def _delete(kind: Kind, one: str, _tail: str, _base: Obj, rng: random.Random) -> Ask:
-    query = _options(_DELETE, rng, 0.35)
-    said = rng.choice(_DELETE_BODIES) if rng.random() < 0.6 else None
+    query = options(DELETE, rng, 0.35)
+    said = rng.choice(DELETE_BODIES) if rng.random() < 0.6 else None
     if isinstance(said, dict) and rng.random() < 0.8:
         said, query = {"dryRun": ["All"], **said}, []  # the real server looks at one of body and query
     body = "" if said is None else json_text(said)
     if rng.random() < 0.15:
         selected = {"labelSelector": rng.choice(("a=none", "a in (", "a=b"))}
-        return Ask("DELETE", kind.collection, body, _dry([*query, *selected.items()], rng, 1.0))
+        return Ask("DELETE", kind.collection, body, dry([*query, *selected.items()], rng, 1.0))
     path = f"{one}x" if rng.random() < 0.15 else one
-    return Ask("DELETE", path, body, _dry(query, rng, 0.8))
+    return Ask("DELETE", path, body, dry(query, rng, 0.8))

@@ -50,7 +50,7 @@ def _is_established(crd: Obj) -> bool:
 
 def _still_stored(index: int, name: str) -> Cause:
     why = (
-        f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until "
+        f"must appear in spec.versions: {name} was previously a storage version, and must remain in spec.versions until "
         f"a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
     )
     return causes.invalid(f"status.storedVersions[{index}]", name, why)

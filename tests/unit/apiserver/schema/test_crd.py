@@ -142,7 +142,7 @@ def test_stored_versions_stay() -> None:
     old = {**definition(), "status": {"storedVersions": ["v0", "v1"]}}
     (cause,) = crd_checks.validate_change(old, old)
     assert cause.field == "status.storedVersions[0]"
-    assert cause.message.startswith('Invalid value: "v0": missing from spec.versions; v0 was previously a storage ')
+    assert cause.message.startswith('Invalid value: "v0": must appear in spec.versions: v0 was previously a storage ')
 
 
 def test_what_can_no_longer_be_served() -> None:
