@@ -63,12 +63,19 @@ KNOWN: tuple[Known, ...] = (
         "code",
         here="^200",
         there='^(400 .*cannot be handled|422 Invalid:  "" is invalid: patch)',
-        ask="/status|/scale|serviceaccounts|namespaces/d",
+        ask=r"/status|/scale|serviceaccounts|namespaces/d\d",
     ),
     Known(
         "a Scale that can't be read is told so, and not that its kind is unknown",
         "code",
         there="no kind is registered for the type v1.Scale",
+    ),
+    Known(
+        "a time without six digits of a second is given them",
+        "code",
+        here="^20",
+        there="parsing time",
+        ask="leases|events",
     ),
     Known("a Scale is not applied", "code", here="^415", ask=f"/scale.*{_APPLY}"),
     Known(
@@ -142,17 +149,7 @@ KNOWN: tuple[Known, ...] = (
     Known("the first of several faults may be another", "code", here="^422 .*immutable", there="^409 .*Apply failed"),
     Known(_STRICT, "code", here="^20", there="^(400 .*undeterminable|500 .*json field)"),
     Known("a status owns nothing of the metadata", "code", there="^409 .*conflict", ask="/status"),
-    Known(
-        "keywords that a schema has not are refused, and not passed over with a warning",
-        ask="customresourcedefinitions",
-        here="keyword|Forbidden",
-    ),
-    Known(
-        "keywords that a schema has not are refused, and not passed over with a warning",
-        "(warning|cause)",
-        ask="customresourcedefinitions",
-        here="absent|\\[\\]",
-    ),
+    Known("selectable fields are looked at once the schema is right", "cause", place="selectableFields"),
     # Words
     Known(
         _OWN_WORDS,

@@ -50,8 +50,9 @@ def _is_established(crd: Obj) -> bool:
 
 def _still_stored(index: int, name: str) -> Cause:
     why = (
-        f"must appear in spec.versions: {name} was previously a storage version, and must remain in spec.versions until "
-        f"a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+        f"must appear in spec.versions: {name} was previously a storage version, and must remain in spec.versions "
+        f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+        "status.storedVersions"
     )
     return causes.invalid(f"status.storedVersions[{index}]", name, why)
 

@@ -10,7 +10,7 @@ from starlink.apiserver.names import CRD_FINALIZER, EVENTS, NAMESPACES
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import crd, crd_checks
 from starlink.apiserver.schema.formats import label_faults
-from starlink.apiserver.writing import data_kinds, event_kinds
+from starlink.apiserver.writing import data_kinds, event_kinds, micro_times
 from starlink.apiserver.writing.data_kinds import BadValue as BadValue
 
 Obj = dict[str, Any]
@@ -109,6 +109,8 @@ _PREPARE: dict[str, Callable[[Obj, Obj | None], None]] = {
     "/secrets": data_kinds.prepare_secret,
     "/configmaps": data_kinds.prepare_config_map,
     "/serviceaccounts": _prepare_account,
+    "coordination.k8s.io/leases": micro_times.prepare_lease,
+    EVENTS: micro_times.prepare_event,
     ROLE_BINDINGS: rbac_kinds.prepare_binding,
     CLUSTER_ROLE_BINDINGS: rbac_kinds.prepare_binding,
     "apiextensions.k8s.io/customresourcedefinitions": _prepare_crd,
