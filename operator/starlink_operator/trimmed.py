@@ -53,7 +53,8 @@ def _absent(aiohttp: ModuleType) -> Iterator[None]:
     """While kopf is imported: whoever imports those modules later gets them as they are."""
     put = {name: _Absent(name) for name in _IDLE if name not in sys.modules}
     sys.modules.update(put)
-    aiohttp.web = put.get("aiohttp.web")  # type: ignore[attr-defined]
+    if web := put.get("aiohttp.web"):
+        aiohttp.web = web  # type: ignore[attr-defined]
     try:
         yield
     finally:

@@ -28,6 +28,16 @@ def test_a_part_starts_without(part: str) -> None:
     assert unwanted == []
 
 
+def test_contexts_that_aiohttp_made_for_itself_trust_nobody_and_later_ones_as_always() -> None:
+    say = """
+import starlink_operator.__main__, ssl
+from aiohttp.connector import _SSL_CONTEXT_VERIFIED as made
+print(made.verify_mode == ssl.CERT_REQUIRED, len(made.get_ca_certs()), "set_default_verify_paths" in vars(ssl.SSLContext))
+"""
+    said = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True, timeout=300).stdout
+    assert said.split() == ["True", "0", "False"]
+
+
 @pytest.mark.parametrize("part", [*(part for part in LEFT_OUT if part.endswith("__main__")), "starlink.cli.__main__"])
 def test_no_cycles_are_looked_for_while_a_part_is_loaded(part: str) -> None:
     say = f"""
