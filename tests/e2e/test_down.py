@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import command
 from tests.conftest import Starlink, eventually, instances_below
 
 TASK = {
@@ -19,6 +20,12 @@ TASK = {
         "servers": [{"name": "s1", "replicas": 1}, {"name": "s2", "replicas": 1}],
         "template": {"command": ["sleep", "100000"]},
     },
+}
+
+GONE = {
+    "apiVersion": "starlink.dev/v1alpha1",
+    "kind": "Server",
+    "metadata": {"name": "s2", "annotations": {"starlink.dev/gone": "true"}},
 }
 
 
@@ -40,11 +47,11 @@ def second(starlink: Starlink) -> Iterator[Path]:
         if agent.poll() is None:
             agent.send_signal(signal.SIGTERM)
         agent.wait(30)
+        starlink.apply(GONE)  # what nobody stopped there is given up, and nobody waits for it
 
 
 def down(data_dir: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "starlink.cli", "down", *words, "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return command.run(("down", *words, "--data-dir", str(data_dir)))
 
 
 def test_on_an_agents_data_dir_it_stops_that_agent_and_its_tasks(starlink: Starlink, second: Path) -> None:
