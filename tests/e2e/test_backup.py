@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import Starlink, _let_pass, eventually
 from tests.e2e.test_kill import SecondAgent
 
-from starlink.api.kinds import SERVER, Kind
+from starlink.api.kinds import Kind
 from starlink.client.config import load
 from starlink.client.errors import Gone
 from starlink.client.kube import Client
@@ -22,10 +23,12 @@ TEXT = b"correct horse battery staple"
 SECRET = Kind("", "v1", "Secret", "secrets", True)
 
 
-@pytest.fixture
-def starlink(tmp_path: Path) -> Iterator[Starlink]:
-    _let_pass(tmp_path)
-    found = Starlink(tmp_path)
+@pytest.fixture(scope="module")
+def starlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
+    """One that the tests save and restore, one after the other."""
+    folder = tmp_path_factory.mktemp("backup")
+    _let_pass(folder)
+    found = Starlink(folder)
     try:
         found.up()
         yield found
@@ -33,13 +36,13 @@ def starlink(tmp_path: Path) -> Iterator[Starlink]:
         found.remove()
 
 
-def service(name: str, replicas: int = 1) -> dict[str, Any]:
+def service(name: str, **spec: Any) -> dict[str, Any]:
     template = {"command": ["sleep", "100000"], "stop": {"gracePeriod": "1s"}}
     return {
         "apiVersion": "starlink.dev/v1alpha1",
         "kind": "Task",
         "metadata": {"name": name},
-        "spec": {"template": template, "replicas": replicas},
+        "spec": {"template": template, **spec},
     }
 
 
@@ -57,10 +60,14 @@ def pids_of(starlink: Starlink, task: str) -> set[int]:
     return {pid for pid in starlink.processes() if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
 
 
-def start(starlink: Starlink, task: str) -> set[int]:
-    starlink.apply(service(task))
-    eventually(lambda: starlink.condition("task", task, "Ready") == "True", f"{task} is ready")
+def start(starlink: Starlink, task: str, server: str) -> set[int]:
+    starlink.apply(service(task, servers=[{"name": server, "replicas": 1}]))
+    eventually(partial(is_ready, starlink, task), f"{task} is ready")
     return pids_of(starlink, task)
+
+
+def is_ready(starlink: Starlink, task: str) -> bool:
+    return starlink.condition("task", task, "Ready") == "True"
 
 
 def identity(starlink: Starlink) -> str:
@@ -85,15 +92,31 @@ async def resume(client: Client, since: str) -> None:
         return
 
 
-def test_a_restore_onto_the_same_data_dir(starlink: Starlink) -> None:
-    kept, file = start(starlink, "kept"), starlink.folder / "b.tar.gz"
+@pytest.fixture(scope="module")
+def agent(starlink: Starlink) -> Iterator[SecondAgent]:
+    """A further server's, which runs on while the API goes and comes back as another cluster."""
+    found = SecondAgent(starlink)
+    try:
+        eventually(lambda: starlink.condition("server", "s2", "Ready") == "True", "the second server is ready")
+        yield found
+    finally:
+        found.stop()
+
+
+def test_a_restore_onto_the_same_data_dir(starlink: Starlink, agent: SecondAgent) -> None:
+    """Seen by the agent that starts anew with it, s1's, and by one that runs on, s2's."""
+    servers, pid = ("s1", "s2"), agent.ensure()
+    kept = {server: start(starlink, f"kept-{server}", server) for server in servers}
+    changed, file = start(starlink, "changed", "s2"), starlink.folder / "b.tar.gz"
     starlink.apply(secret("s", TEXT))
-    uid, before = starlink.get("task", "kept")["metadata"]["uid"], identity(starlink)
+    uid, before = starlink.get("task", "kept-s1")["metadata"]["uid"], identity(starlink)
     said = starlink.cli("backup", str(file)).stdout
     assert f"{file} holds " in said and file.stat().st_mode & 0o777 == 0o600
 
-    later = start(starlink, "later")  # life goes on
+    later = {server: start(starlink, f"later-{server}", server) for server in servers}  # life goes on
     starlink.apply(secret("s", b"changed"), secret("t", b"new"))
+    starlink.cli("delete", "task", "changed")
+    eventually(lambda: not pids_of(starlink, "changed"), "the deleted task has stopped")
     told = starlink.get("secret", "t")["metadata"]["resourceVersion"]
     handed_out = starlink.folder / "kubeconfig"
     shutil.copy(starlink.kubeconfig, handed_out)
@@ -104,66 +127,48 @@ def test_a_restore_onto_the_same_data_dir(starlink: Starlink) -> None:
     refused = starlink.cli("restore", str(file), check=False)
     assert refused.returncode == 1 and "is not empty; give another --data-dir, or --force" in refused.stderr
     assert "what was there before is in" in starlink.cli("restore", str(file), "--force").stdout
-    assert pids_of(starlink, "kept") == kept and pids_of(starlink, "later") == later
+    assert (alive(starlink, "kept"), alive(starlink, "later")) == (kept, later)
     starlink.up()
 
-    eventually(lambda: starlink.condition("task", "kept", "Ready") == "True", "the task is ready again")
-    assert starlink.get("task", "kept")["metadata"]["uid"] == uid
+    eventually(lambda: len(pids_of(starlink, "changed")) == 2, "what was deleted is back")
+    assert not pids_of(starlink, "changed") & changed
+    for task in ("kept-s1", "kept-s2"):
+        eventually(partial(is_ready, starlink, task), f"{task} is ready again")
+    assert starlink.get("task", "later-s1") == {} == starlink.get("task", "later-s2")
+    assert starlink.get("task", "kept-s1")["metadata"]["uid"] == uid
     assert identity(starlink) != before
     assert password(starlink, "s") == TEXT and starlink.get("secret", "t") == {}
-    assert starlink.get("task", "later") == {}
     assert int(starlink.get("secret", "s")["metadata"]["resourceVersion"]) > int(told)
     with pytest.raises(Gone):
         ask(handed_out, lambda client: resume(client, told))
 
     # What nobody declares goes on; what is declared is the restored cluster's.
-    eventually(lambda: starlink.get("server", "s1")["status"].get("orphans"), "the agent owns up")
-    (orphan,) = starlink.get("server", "s1")["status"]["orphans"]
-    assert orphan.startswith("default/later-")
-    assert pids_of(starlink, "kept") == kept and pids_of(starlink, "later") == later
+    for server in servers:
+        (orphan,) = eventually(partial(orphans, starlink, server), f"the agent of {server} owns up")
+        assert orphan.startswith(f"default/later-{server}-")
+    assert (agent.ensure(), alive(starlink, "kept"), alive(starlink, "later")) == (pid, kept, later)
     log = (starlink.data / "logs" / "agent.log").read_text()
     assert log.count("an instance that nobody declares goes on running") == 1
-    starlink.cli("delete", "task", "kept")
-    eventually(lambda: not pids_of(starlink, "kept"), "the deleted task has stopped")
-    assert pids_of(starlink, "later") == later
+    for server in servers:
+        starlink.cli("delete", "task", f"kept-{server}")
+    eventually(lambda: alive(starlink, "kept") == {"s1": set(), "s2": set()}, "the deleted tasks have stopped")
+    assert alive(starlink, "later") == later
 
 
-def test_an_agent_that_runs_on_through_a_restore(starlink: Starlink) -> None:
-    """A further server's, which sees the API go and come back as another cluster."""
-    agent = SecondAgent(starlink)
-    try:
-        eventually(lambda: starlink.condition("server", "s2", "Ready") == "True", "the second server is ready")
-        cordon = {"spec": {"unschedulable": True}}
-        ask(starlink.kubeconfig, lambda client: client.patch(SERVER, "s1", cordon))
-        pid = agent.ensure()
-        kept, changed = start(starlink, "kept"), start(starlink, "changed")
-        file = starlink.folder / "b.tar.gz"
-        starlink.cli("backup", str(file))
-        later = start(starlink, "later")
-        starlink.cli("delete", "task", "changed")
-        eventually(lambda: not pids_of(starlink, "changed"), "the deleted task has stopped")
-        starlink.cli("down")
-        starlink.cli("restore", str(file), "--force")
-        starlink.up()
+def alive(starlink: Starlink, task: str) -> dict[str, set[int]]:
+    """The processes of a task's two namesakes, by server."""
+    return {server: pids_of(starlink, f"{task}-{server}") for server in ("s1", "s2")}
 
-        eventually(lambda: starlink.get("server", "s2").get("status", {}).get("orphans"), "the agent owns up")
-        eventually(lambda: len(pids_of(starlink, "changed")) == 2, "what was deleted is back")
-        assert not pids_of(starlink, "changed") & changed
-        eventually(lambda: starlink.condition("task", "kept", "Ready") == "True", "the task is ready again")
-        (orphan,) = starlink.get("server", "s2")["status"]["orphans"]
-        assert orphan.startswith("default/later-")
-        assert (agent.ensure(), pids_of(starlink, "kept"), pids_of(starlink, "later")) == (pid, kept, later)
-        starlink.cli("delete", "task", "kept")
-        eventually(lambda: not pids_of(starlink, "kept"), "the deleted task has stopped")
-        assert pids_of(starlink, "later") == later
-    finally:
-        agent.stop()
+
+def orphans(starlink: Starlink, server: str) -> list[str]:
+    found: list[str] = starlink.get("server", server).get("status", {}).get("orphans", [])
+    return found
 
 
 def test_a_restore_into_another_data_dir(starlink: Starlink) -> None:
     starlink.apply(secret("s", TEXT))
     starlink.apply(service("paused", replicas=0))
-    file = starlink.folder / "b.tar.gz"
+    file = starlink.folder / "for-another.tar.gz"
     starlink.cli("backup", str(file))
     cut = starlink.folder / "cut.tar.gz"
     cut.write_bytes(file.read_bytes()[:-100])
@@ -199,7 +204,7 @@ def test_a_secret_is_in_no_file(starlink: Starlink) -> None:
     starlink.cli("delete", "secret", "gone")
     assert password(starlink, "s") == TEXT
     assert hiding(starlink.data, TEXT) == []
-    file = starlink.folder / "b.tar.gz"
+    file = starlink.folder / "secret.tar.gz"
     starlink.cli("backup", str(file))
     starlink.cli("down")
     assert hiding(starlink.data, TEXT) == []
@@ -208,8 +213,7 @@ def test_a_secret_is_in_no_file(starlink: Starlink) -> None:
 
 
 def test_keys_are_rotated_and_what_can_not_be_used_is_refused(starlink: Starlink) -> None:
-    starlink.apply(secret("s", TEXT))
-    starlink.cli("down")
+    starlink.cli("down", check=False)  # it may be already
     key = starlink.data / "store" / "encryption.key"
     old = key.read_text()
     new = base64.b64encode(os.urandom(32)).decode() + "\n"
