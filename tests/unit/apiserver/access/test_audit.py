@@ -13,9 +13,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.integration.conftest import ADMIN, Core
 
-from starlink.apiserver.access.audit import AuditLog, entry, is_audited
+from starlink.apiserver.access import audit
+from starlink.apiserver.access.audit import AuditLog, bounded, entry, is_audited
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.encoding import finder
 from starlink.apiserver.handler import Api
@@ -128,6 +131,20 @@ def test_a_line_is_an_entry_with_its_time(tmp_path: Path) -> None:
     ]
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+TEXTS = st.one_of(st.text(max_size=40), st.integers(1000, 1040).map("x".__mul__))
+VALUES = st.recursive(
+    TEXTS | st.integers(0, 600),
+    lambda values: st.lists(values, max_size=70) | st.dictionaries(TEXTS, values, max_size=70),
+    max_leaves=80,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["user", "groups", "reason", "annotations"]), VALUES, max_size=4))
+def test_every_line_is_bounded_however_it_was_made(entry: dict[str, Any]) -> None:
+    line = audit._line(entry)
+    assert line == msgspec.json.encode(bounded(entry)) + b"\n"
 
 
 # Rotation
