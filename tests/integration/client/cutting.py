@@ -16,9 +16,9 @@ class Cut:
     answers: int | None
 
 
-IN_THE_REQUEST = Cut(20_000, None)
-BEFORE_THE_ANSWER = Cut(20_000, 0)
-IN_THE_ANSWER = Cut(20_000, 20_000)
+IN_THE_REQUEST = Cut(10_000, None)
+BEFORE_THE_ANSWER = Cut(10_000, 0)
+IN_THE_ANSWER = Cut(10_000, 10_000)
 
 
 class Cutting:
