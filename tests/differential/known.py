@@ -97,12 +97,6 @@ KNOWN: tuple[Known, ...] = (
         there="^409 ",
     ),
     Known(
-        "the first of several faults may be another",
-        "code",
-        here="^422 .*CustomResourceDefinition",
-        there="^409 .*modified",
-    ),
-    Known(
         "what is embedded with a wrong type is refused by the schema, with its field",
         "code",
         here=r"^422 .*must be",
@@ -136,7 +130,6 @@ KNOWN: tuple[Known, ...] = (
     Known(_HIDDEN, "warning", here="absent", ask=_JSON_PATCH),
     Known("who is refused is told all warnings", "warning", there="absent", here="finalizer|json patch"),
     Known(_STRICT, "code", here="^400 .*(must be an object|JSON object|not declared)", there="^422 "),
-    Known(_STRICT, "code", here="^422 .*secrets.*Duplicate", there="^200"),
     Known(_STRICT, "code", here="^422 .*DeleteOptions", there="^200", ask="DELETE"),
     Known("what makes the real server fail without an answer is answered", "code", there="^0"),
     Known(
@@ -146,7 +139,6 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("stringData stays the field of who wrote it", "code", here="^409 .*stringData"),
     Known("the first of several faults may be another", "code", here="^409 AlreadyExists", there="^422 "),
-    Known("the first of several faults may be another", "code", here="^422 .*immutable", there="^409 .*Apply failed"),
     Known(_STRICT, "code", here="^20", there="^(400 .*undeterminable|500 .*json field)"),
     Known("a status owns nothing of the metadata", "code", there="^409 .*conflict", ask="/status"),
     Known("selectable fields are looked at once the schema is right", "cause", place="selectableFields"),
@@ -246,7 +238,6 @@ KNOWN: tuple[Known, ...] = (
         place=r"^\.(stringData|data)",
         custom=False,
     ),
-    Known("stringData stays the field of who wrote it", "code", here="^409 .*stringData", there="^200"),
     Known(
         "managedFields of who wrote what can't be typed are kept",
         "body",

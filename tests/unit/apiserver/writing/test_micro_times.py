@@ -1,6 +1,7 @@
 """Times with six digits of a second."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,12 @@ def test_times_of_leases_and_events(given: object, written: object) -> None:
     }  # fmt: skip
 
 
-def test_what_is_of_another_shape_is_left() -> None:
-    for obj in ({}, {"spec": None}, {"spec": []}, {"series": 1}):
-        made = copy.deepcopy(obj)
-        prepare_lease(made, None)
-        prepare_event(made, None)
-        assert made == obj
+@pytest.mark.parametrize("obj", [{}, {"spec": None}, {"spec": []}, {"series": 1}])
+def test_what_is_of_another_shape_is_left(obj: dict[str, Any]) -> None:
+    made = copy.deepcopy(obj)
+    prepare_lease(made, None)
+    prepare_event(made, None)
+    assert made == obj
 
 
 def test_what_is_given_is_not_changed() -> None:
