@@ -22,9 +22,13 @@ def register() -> None:
     settings.load_profile("push")
 
 
-def examples(number: int) -> settings:
-    """Settings that try `number` examples in `ci`, and fewer or more in the others."""
-    return settings(max_examples=max(1, number * settings().max_examples // _EXAMPLES["ci"]))
+def examples(number: int, push: int | None = None) -> settings:
+    """Settings that try `number` examples in `ci`, and fewer or more in the others; `push` says how many are enough in
+    `push` where that is fewer than a quarter."""
+    share = settings().max_examples
+    if push is not None and share == _EXAMPLES["push"]:
+        return settings(max_examples=push)
+    return settings(max_examples=max(1, number * share // _EXAMPLES["ci"]))
 
 
 def tries(number: int) -> int:
