@@ -11,7 +11,7 @@ from starlink.apiserver.message import Parts, Request, Response
 from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies, options, patches
-from starlink.apiserver.writing.writes import MAX_WARNINGS
+from starlink.apiserver.writing.warning_header import MAX_WARNINGS
 
 MOST_ANSWERED = 16 * 1024 * 1024
 """Bytes of answers after which no further item is begun: a short patch may be answered with a large object."""
