@@ -18,9 +18,9 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMESPACES = "/api/v1/namespaces"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def worlds(starlink_on_kubernetes: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    """Both, empty but for the kinds and one namespace."""
+    """Both, empty but for the kinds and one namespace, which go with the last test of this folder."""
     with own_server(tmp_path_factory.mktemp("differential")) as kubeconfig:
         both = Worlds(Server(load(kubeconfig)), Server(starlink_on_kubernetes.config()))
         definitions = load_all(CRDS.read_text(), CRDS.name)
