@@ -110,8 +110,8 @@ class Reconciler:
 
     def _server_changed(self, change: Change[Server]) -> None:
         self._heed(SERVER, change)
-        self._fleet_wake.set()
         if change.old is None or change.new is None or _what_matters(change.old) != _what_matters(change.new):
+            self._fleet_wake.set()
             self.mark(*self._unplaced.keys, *self._observed.tasks_on(change.key.name))
 
     def _server_returned(self, name: str) -> None:
