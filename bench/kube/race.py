@@ -16,13 +16,14 @@ from bench.kube import api, bulk, courses
 from bench.kube.ledger import RACERS, Ledger
 from bench.kube.sites import SITES
 from bench.kube.sizes import Sizes
-from bench.report import keep, table
+from bench.report import keep, table, versions
 
 
 def main() -> None:
     """Runs, and prints what was found. What a race of whole size has found is kept after each round."""
     sizes, ledger, began = Sizes.asked(), Ledger(), _machine()
     fleet.allow_connections()
+    print(f"  {versions() | _versions()}; {began}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="starlink-race-"))
     try:
         with _told(ledger, "the API alone"):
@@ -35,6 +36,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(table(ledger.results()))
+    print(f"  {versions() | _versions()}; at the start {began}; at the end {_machine()}; failed: {ledger.failures}")
 
 
 def _round(number: int, folder: Path, sizes: Sizes, ledger: Ledger) -> None:
