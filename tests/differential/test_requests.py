@@ -9,14 +9,15 @@ from tests.differential.worlds import Found, Worlds
 from tests.profiles import tries
 from tests.turns import KUBERNETES
 
-SEED = int(os.environ.get("STARLINK_FUZZ_SEED", "7"))
+USUAL_SEED = 7
+SEED = int(os.environ.get("STARLINK_FUZZ_SEED", str(USUAL_SEED)))
 SCENES = tries(260)
 SHOWN = 40
 
 
 @pytest.mark.parametrize("server", [KUBERNETES])
 def test_both_answer_the_same(worlds: Worlds, server: str) -> None:
-    """What is known is met, each of it, or it must be taken off the list. `STARLINK_FUZZ_SEED` makes other requests."""
+    """The usual requests meet all that is known, or it must be taken off the list; `STARLINK_FUZZ_SEED` makes others."""
     asked, met, unexplained = 0, set(), []
     for number in range(SCENES):
         for found in worlds.play(scene(SEED, number)):
@@ -30,7 +31,7 @@ def test_both_answer_the_same(worlds: Worlds, server: str) -> None:
     print(f"{asked} requests to a server of {server}'s, seed {SEED}")
     assert not unexplained, f"{len(unexplained)} differences of {asked} requests:\n" + "\n".join(unexplained[:SHOWN])
     unmet = [str(known) for known in KNOWN if known not in met]
-    assert not unmet, "no longer so, and to be taken off the list:\n" + "\n".join(unmet)
+    assert SEED != USUAL_SEED or not unmet, "no longer so, and to be taken off the list:\n" + "\n".join(unmet)
     assert asked >= 3_000
 
 
