@@ -17,23 +17,29 @@ KEPT = "__pycache__"
 def load(path: Path) -> Any:
     """The one document of a file. Raises BadManifest, OSError."""
     text = path.read_bytes()
-    copy = path.parent / KEPT / f"{path.name}.{hashlib.blake2b(text, digest_size=16).hexdigest()}"
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(copy.read_bytes())
+    copy = path.parent / KEPT / f"{path.name}.{_digest(text)}"
+    with contextlib.suppress(OSError):
+        digest, _, kept = copy.read_bytes().partition(b"\n")
+        if digest.decode(errors="replace") == _digest(kept):  # a damaged copy is none
+            return msgspec.json.decode(kept)
     from starlink import manifest  # PyYAML, for which nobody has a use once all files are kept
 
     read = manifest.load(path)
-    if not sys.dont_write_bytecode:
-        _keep(copy, read)
+    if not sys.dont_write_bytecode and path.read_bytes() == text:
+        _keep(copy, msgspec.json.encode(read))
     return read
 
 
-def _keep(copy: Path, value: Any) -> None:
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _keep(copy: Path, content: bytes) -> None:
     """In place of a copy of what the file was before. Who may not write there reads YAML each time."""
     partial = copy.with_name(f"{copy.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         copy.parent.mkdir(exist_ok=True)
-        partial.write_bytes(msgspec.json.encode(value))
+        partial.write_bytes(_digest(content).encode() + b"\n" + content)
         for older in copy.parent.glob(f"{copy.stem}.*"):
             if older != partial:
                 older.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def test_a_file_that_has_changed_is_read_anew_and_its_copy_goes(file: Path, read
     assert read == [file, file] and len(copies(file)) == 1 and copies(file) != before
 
 
-@pytest.mark.parametrize("damage", [b"", b'{"part"', b"\0\0\0"])
+@pytest.mark.parametrize("damage", [b"", b'{"part"', b"\0\0\0", b"null", b"{}", b"x\n{}", b"[" * 100_000])
 def test_a_damaged_copy_is_made_anew(file: Path, read: list[Path], damage: bytes) -> None:
     whole = load(file)
     (copy,) = copies(file)

@@ -60,10 +60,12 @@ class FairQueue(Generic[T]):
         self.handled = 0
         self.queued = 0
 
-    def push(self, account: Account, item: T, turns: int = 1) -> bool:
-        """Queues an item for so many turns; gives False, and does not, when too many wait."""
+    def push(self, account: Account, item: T, turns: int = 1, *, admitted: bool = False) -> bool:
+        """Queues an item for so many turns; gives False, and does not, when too many wait, unless it was admitted
+        before and asks for further turns."""
         share = self._shares.get(account) or self._new_share(account)
-        if self.queued >= self._queued_limit or len(share.waiting) >= self._queued_per_user:
+        is_full = self.queued >= self._queued_limit or len(share.waiting) >= self._queued_per_user
+        if is_full and not admitted:
             return False
         share.waiting.append((item, turns))
         self.queued += 1

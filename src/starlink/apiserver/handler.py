@@ -1,6 +1,7 @@
 """The framework-free core: a request in, a response or a stream out."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from starlink.apiserver.identity import impersonation
 from starlink.apiserver.identity.issuing import Signer
 from starlink.apiserver.identity.signing import CertificateController
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import ANONYMOUS, Answer, Request, Response
+from starlink.apiserver.message import ANONYMOUS, Answer, Parts, Request, Response
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
@@ -137,7 +138,7 @@ class Api:
         """Counts the request, and writes it into the audit log."""
         asked = outcome.asked
         self.metrics.answered(asked, answer.status, seconds)
-        if self._audit is None or asked is None or not is_audited(asked):
+        if self._audit is None or asked is None or not is_audited(asked) or isinstance(answer, Parts):
             return
         told = entry(outcome.request or request, asked, answer, outcome.reason, outcome.annotations)
         if self._refusals is not None and request.user is ANONYMOUS and answer.status >= _REFUSED:
@@ -175,6 +176,8 @@ class Api:
 
     async def _answer(self, request: Request, outcome: "_Outcome") -> Answer:
         if impersonation.is_wanted(request.headers):
+            with contextlib.suppress(StatusError):
+                outcome.asked = self._router.route(request)  # so that a refusal to act as somebody else is noted
             request = outcome.request = await self.guard.acting(request)
         asked = self._router.known(request)
         if asked is None:

@@ -24,7 +24,8 @@ REQUESTS = 4
 """Out at once where the server takes many writes in one."""
 _NOT_OFFERED = (403, 404, 405)
 """The server takes no such requests, or none of ours. Nothing was done."""
-_NOT_TOGETHER = (400, 413, 422)
+_TOO_LARGE = 413
+_NOT_TOGETHER = (400, _TOO_LARGE, 422)
 """The server does not take these writes in one request. Nothing was done."""
 
 
@@ -175,7 +176,7 @@ class Bulk:
             return
         self._size.answered(len(items), self._now() - begun)
         if answer.status == 200:
-            self._tell(items, answer.body)
+            await self._tell(items, answer.body)
         elif answer.status in _NOT_OFFERED:
             self._offer.found(there=False)
             self._return(items)
@@ -189,18 +190,23 @@ class Bulk:
         else:
             _mistrust(items, f"the server answers {len(items)} writes with status {answer.status}")
 
-    def _tell(self, items: Sequence[Item], body: bytes) -> None:
-        """Each item what is answered of it."""
+    async def _tell(self, items: Sequence[Item], body: bytes) -> None:
+        """Each item what is answered of it; one for which the answer had no room goes by itself."""
         try:
             outcomes = batch.outcomes(body, self._kind, [item.write for item in items])
         except Nonsense as error:
             _mistrust(items, str(error))
             return
         for item, outcome in zip(items, outcomes, strict=True):
+            if outcome.code == _TOO_LARGE:
+                continue
             if outcome.refused:
                 item.fail(self._client.refusal(outcome.code, bytes(outcome.object)))
             else:
                 item.done(bytes(outcome.object))
+        for item, outcome in zip(items, outcomes, strict=True):
+            if outcome.code == _TOO_LARGE:
+                await self._bring([item])
 
     def _return(self, items: Sequence[Item]) -> None:
         """Nothing was done: each goes by itself."""

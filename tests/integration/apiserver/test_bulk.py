@@ -32,7 +32,7 @@ from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.resource import Registry
-from starlink.client.errors import ApiError, Unreachable
+from starlink.client.errors import ApiError, Forbidden, Unreachable
 from starlink.client.kube import Client
 from starlink.store.sqlite import SqliteStore
 
@@ -253,6 +253,28 @@ async def test_warnings_of_items_are_the_answers(site: Site, admin: Client) -> N
 
 
 # Who may
+
+
+async def test_one_that_is_refused_whole_leaves_a_line_and_one_that_is_not_leaves_its_items(
+    site: Site, admin: Client
+) -> None:
+    with pytest.raises(ApiError):
+        await write(admin, {**create("a"), "verb": "delete"})
+    await write(admin, create("a"))
+    found = [msgspec.json.decode(line) for line in site.audit.read_bytes().splitlines()]
+    told = [(one["resource"], one["code"]) for one in found if one["resource"] in ("bulkwrites", "assignments")]
+    assert told == [("bulkwrites", 422), ("assignments", 201)]
+
+
+async def test_who_may_not_act_as_another_leaves_a_line(site: Site) -> None:
+    as_admin = {"Impersonate-User": "root", "Impersonate-Group": "system:masters"}
+    async with site.as_("jane") as jane:
+        for path in (ASSIGNMENTS, BULK):
+            with pytest.raises(Forbidden):
+                await jane.raw("POST", path, headers={**as_admin, "Content-Type": "application/json"}, body={})
+    found = [msgspec.json.decode(line) for line in site.audit.read_bytes().splitlines()]
+    told = [(one["user"], one["resource"], one["code"]) for one in found if one["user"] == "jane"]
+    assert told == [("jane", "assignments", 403), ("jane", "bulkwrites", 403)]
 
 
 async def test_rights_are_looked_at_for_each_item(site: Site, admin: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import soon
 from tests.integration.apiserver.test_revocation import acting, add_account, token_of
 from tests.integration.conftest import Wire
-from tests.integration.nodeagent.test_agent import Site, assignment, host, site
+from tests.integration.nodeagent.test_agent import Site, assignment, host, site, writes
 
 from starlink.api.kinds import ASSIGNMENT, SERVER
 from starlink.apiserver.identity.pki import Pki
@@ -24,7 +24,7 @@ from starlink_nodeagent.host import Host
 from starlink_nodeagent.refusal import Refused
 from starlink_nodeagent.registration import join
 
-__all__ = ["host", "site"]
+__all__ = ["host", "site", "writes"]
 
 
 def agent(client: Client, host: Host, folder: Path) -> Agent:

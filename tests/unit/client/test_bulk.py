@@ -245,6 +245,26 @@ async def test_where_the_whole_is_refused_each_hears_that(status: int, error: ty
     assert len({id(one.exception()) for one in writes}) == 3 and str(writes[2].exception()) == "busy"
 
 
+async def test_one_for_which_the_answer_had_no_room_goes_by_itself() -> None:
+    site = Site()
+    await site.learn()
+    writes = site.create(*names(4))
+    (request,) = await site.requests(1)
+    request.answer(
+        200, answered(outcome("web-0"), refusal(413, "RequestEntityTooLarge"), outcome("web-2"), refusal(413, ""))
+    )
+    for name, code, body in (
+        ("web-1", 201, written("web-1")),
+        ("web-3", 413, {"kind": "Status", "message": "it is too large"}),
+    ):
+        (single,) = await site.requests(1)
+        assert single.body["metadata"]["name"] == name
+        single.answer(code, body)
+        await asyncio.sleep(0)
+    assert await outcomes(writes) == ["web-0", "web-1", "web-2", ApiError]
+    assert str(writes[3].exception()) == "it is too large"
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_what_does_not_go_together_is_halved_until_each_has_its_own_answer(status: int) -> None:
     site = Site()

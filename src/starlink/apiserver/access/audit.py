@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.timestamp import format_time
+from starlink.apiserver.bulk.reading import STORAGE as BULK_WRITES
 from starlink.apiserver.message import Answer, Request, Response
 from starlink.apiserver.route import Route, attributes
 
@@ -214,12 +215,12 @@ def _opened(path: Path) -> tuple[int, int]:
 
 def is_audited(asked: Route | None) -> bool:
     """Whether a request is written down: all that change something, but for the renewal of leases, and all reading of
-    secrets."""
+    secrets. Of a bulk write only that it was refused: each of its items is a request."""
     if asked is None:
         return False
     if asked.verb in _READS:
         return asked.resource.storage == "/secrets"
-    return asked.resource.storage != _LEASES and asked.resource.persistent
+    return asked.resource.storage == BULK_WRITES or (asked.resource.storage != _LEASES and asked.resource.persistent)
 
 
 class _Named(msgspec.Struct, frozen=True):

@@ -139,7 +139,7 @@ def _faults(place: str, item: _Item) -> Iterator[Cause]:
     if item.verb == CREATE:
         for field, given in (("name", item.name), ("subresource", item.subresource)):
             if given is not msgspec.UNSET:
-                yield _wrong(f"{place}.{field}", given, "a create has none; the name is in its object")
+                yield _unfit(f"{place}.{field}", given, "a create has none; the name is in its object")
     elif item.verb == PATCH:
         if not _is_name(item.name):
             yield _wrong(f"{place}.name", item.name, f"must be the name of an {ASSIGNMENT.kind}")
@@ -164,6 +164,10 @@ def _is_name(text: object) -> bool:
 def _wrong(field: str, value: str | msgspec.Raw | msgspec.UnsetType, why: str) -> Cause:
     if value in ("", msgspec.UNSET, _NOTHING):
         return Cause("FieldValueRequired", f"Required value: {why}", field)
+    return _unfit(field, value, why)
+
+
+def _unfit(field: str, value: str | msgspec.Raw | msgspec.UnsetType, why: str) -> Cause:
     text = (bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)).decode(errors="replace")
     shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", field)

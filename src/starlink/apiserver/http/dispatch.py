@@ -39,10 +39,10 @@ class Dispatcher:
 
     def submit(self, call: Call) -> bool:
         """Queues a call; gives False, and does not, when too many wait."""
-        return self._queued(call, 1)
+        return self._queued(call, 1, admitted=False)
 
-    def _queued(self, waiting: Waiting, turns: int) -> bool:
-        if not self._queue.push(waiting.account, waiting, turns):
+    def _queued(self, waiting: Waiting, turns: int, *, admitted: bool) -> bool:
+        if not self._queue.push(waiting.account, waiting, turns, admitted=admitted):
             return False
         if not self._led:
             self._call_leader()
@@ -130,8 +130,8 @@ class Dispatcher:
 
     def _reply(self, call: Call, answer: Answer) -> None:
         if isinstance(answer, Parts):
-            call.batch = Batch(call, answer)
-            if self._queued(call.batch, answer.count):
+            call.batch = Batch(call, answer, self._queued)
+            if call.batch.begin():
                 return
             answer = too_many_requests()
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from starlink.apiserver.fairness import Account
-from starlink.apiserver.http.call import Call
+from starlink.apiserver.http.call import AT_ONCE, Call
 from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.message import Answer, Parts, Request, Response
@@ -180,4 +180,30 @@ async def test_after_too_much_is_answered_nothing_more_is_begun() -> None:
     told = world.answered["bb 20"].body.split()
     begun = len(world.begun)
     assert 3 <= begun <= 5 and told == [b"bb%d" % number for number in range(begun)] + [b"-"] * (20 - begun)
+    await world.dispatcher.stop()
+
+
+async def test_no_more_is_begun_than_few_answers_may_take() -> None:
+    """How long the answers will be is known only when they come."""
+    world = World(most=8)
+    world.ask("BULK", "b 500")
+    await world.until(lambda world: world.open == AT_ONCE, commits=False)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(world.begun) == AT_ONCE
+    world.commit()
+    await world.until(lambda world: "b 500" in world.answered)
+    assert world.answered["b 500"].body.split().count(b"-") == 500 - len(world.begun)
+    assert len(world.begun) <= AT_ONCE + 4
+    await world.dispatcher.stop()
+
+
+async def test_one_that_was_let_in_goes_on_where_the_queue_is_full() -> None:
+    world = World(Limits(handled=40, handled_per_user=30, queued=3, queued_per_user=1))
+    world.ask("BULK", "b 100")
+    await world.until(lambda world: world.open == 30, commits=False)
+    for number in range(3):
+        world.ask("WRITE", f"w{number}", f"user{number}")
+    await world.until(lambda world: "b 100" in world.answered)
+    assert world.answered["b 100"].body.split() == [b"b%d" % number for number in range(100)]
     await world.dispatcher.stop()
