@@ -17,7 +17,7 @@ from starlink.apiserver.reading import listing
 from starlink.store.base import Key
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 X = Key("/configmaps", "default", "x")
 
 
