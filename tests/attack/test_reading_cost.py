@@ -17,7 +17,8 @@ from starlink.apiserver.reading import listing
 from starlink.store.base import Key
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 X = Key("/configmaps", "default", "x")
 
 
@@ -52,7 +53,7 @@ async def test_a_watch_begins_in_pieces(core: Core, accept: str, query: dict[str
     assert runs.longest < 6_000
 
 
-@pytest.mark.parametrize("accept", [TABLE, METADATA])
+@pytest.mark.parametrize("accept", [TABLE, METADATA_LIST])
 async def test_few_large_objects_are_listed_beside_the_loop(
     core: Core, monkeypatch: pytest.MonkeyPatch, accept: str
 ) -> None:
@@ -82,7 +83,7 @@ async def test_one_that_is_no_object_is_its_own_trouble(api: Api, core: Core, wh
     """Its checksum is right, and so the store has taken it."""
     await fill(core, 2)
     await api.store.put(X, NO_OBJECT[what], expect=0)
-    for accept, items in (("", "items"), (METADATA, "items"), (TABLE, "rows")):
+    for accept, items in (("", "items"), (METADATA_LIST, "items"), (TABLE, "rows")):
         for selector in ("", "!a"):
             listed = await core("GET", MAPS, accept=accept, labelSelector=selector)
             assert listed.status == 200 and len(listed.body[items]) >= 2

@@ -4,6 +4,7 @@ import pytest
 from tests.conftest import soon
 from tests.integration.conftest import Core
 
+from starlink.api import schema
 from starlink.apiserver.access.authorizer import CLUSTER_ROLES
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.encoding import raw
@@ -28,6 +29,22 @@ async def test_another_start_changes_nothing(api: Api) -> None:
     before = api.store.revision
     await start_again(api)
     assert api.store.revision == before
+
+
+async def test_crds_of_an_earlier_starlink_become_this_ones_with_what_others_wrote_on_them(
+    api: Api, core: Core
+) -> None:
+    """The operator looks at their annotation, which the earliest had not."""
+    shipped = (await core("GET", CRD)).body
+    without = [
+        {"op": "replace", "path": "/metadata/annotations", "value": {"example.com/by": "me"}},
+        {"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"},
+    ]
+    assert (await core("PATCH", CRD, without, media="application/json-patch+json")).status == 200
+    await start_again(api)
+    crd = (await core("GET", CRD)).body
+    assert schema.fault("tasks.starlink.dev", crd) == "" and crd["spec"] == shipped["spec"]
+    assert crd["metadata"]["annotations"] == {"example.com/by": "me", **shipped["metadata"]["annotations"]}
 
 
 async def test_a_store_of_a_newer_starlink_is_refused_and_left_as_it_is(api: Api, core: Core) -> None:

@@ -38,6 +38,7 @@ class Call:
             self.worker.cancel()
         if self.batch is not None:
             self.batch.abandon()
+            self.batch = None
 
 
 class Batch:
@@ -102,6 +103,7 @@ class Batch:
             self._ready += 1
         self._go_on()
         if not self._left:
+            self._call.batch = None  # or both would wait for the collector of cycles, with all answers
             self._call.reply(self._parts.join(self._answers))
 
     def _go_on(self) -> None:

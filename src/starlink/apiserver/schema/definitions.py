@@ -193,16 +193,24 @@ class Definitions:
                 schema.let_go()
 
     async def apply(self, resource: Resource, wanted: Obj) -> None:
-        """Creates the CRD, or makes its spec what is wanted, and says Established."""
+        """Creates the CRD, or makes its spec, labels and annotations what is wanted, and says Established."""
         name = wanted["metadata"]["name"]
         options = WriteOptions(manager="starlink")
         if self._objects.store.latest(Key(CRDS, "", name)) is not None:
-            written = await self._objects.update(
-                resource, "", name, lambda obj: {**obj, "spec": wanted["spec"]}, options
-            )
+            written = await self._objects.update(resource, "", name, lambda obj: _brought(obj, wanted), options)
         else:
             written = await self._objects.create(resource, "", wanted, options)
         await self.written(resource, written)
+
+
+def _brought(obj: Obj, wanted: Obj) -> Obj:
+    """A stored CRD with the spec that is wanted. By its annotations it is known of which schema it is; those of others
+    stay."""
+    meta = dict(obj["metadata"])
+    for field in ("labels", "annotations"):
+        if given := wanted["metadata"].get(field):
+            meta[field] = {**(meta.get(field) or {}), **given}
+    return {**obj, "metadata": meta, "spec": wanted["spec"]}
 
 
 async def _read(record: Record) -> Obj:

@@ -1,10 +1,11 @@
 """Answers that are made of those to many requests: each has its turn, and others have theirs in between."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator, Sequence
 
 from starlink.apiserver.fairness import Account
-from starlink.apiserver.http.call import AT_ONCE, Call
+from starlink.apiserver.http.call import AT_ONCE, Batch, Call
 from starlink.apiserver.http.dispatch import Dispatcher
 from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.message import Answer, Parts, Request, Response
@@ -195,6 +196,24 @@ async def test_no_more_is_begun_than_few_answers_may_take() -> None:
     await world.until(lambda world: "b 500" in world.answered)
     assert world.answered["b 500"].body.split().count(b"-") == 500 - len(world.begun)
     assert len(world.begun) <= AT_ONCE + 4
+    await world.dispatcher.stop()
+
+
+async def test_what_is_answered_is_let_go_without_the_collector_of_cycles() -> None:
+    """It may be large, and the collector seldom runs."""
+    world = World()
+    gc.collect()
+    gc.disable()
+    try:
+        for path in ("b 3", "c 3"):
+            world.ask("BULK", path)
+        await world.until(lambda world: len(world.begun) == 6, commits=False)
+        assert sum(isinstance(one, Batch) for one in gc.get_objects()) == 2
+        world.commit()
+        await world.until(lambda world: len(world.answered) == 2)
+        assert not any(isinstance(one, Batch) for one in gc.get_objects())
+    finally:
+        gc.enable()
     await world.dispatcher.stop()
 
 
