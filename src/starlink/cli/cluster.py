@@ -151,6 +151,15 @@ def own_data_dir(ctx: click.Context) -> DataDir | None:
     return found if paths[0].name == found.admin_kubeconfig.name and found.is_there else None
 
 
+def say_which(ctx: click.Context, words: str) -> None:
+    """Tells a person that $KUBECONFIG is of another StarLink than the one that `words` are about, which --data-dir
+    alone names."""
+    meant, used = data_dir_of(ctx), DataDir.of(ctx.obj["data_dir"])
+    if meant.root != used.root:
+        told = f"KUBECONFIG is of the StarLink on {meant.root}, and this is about {used.root}"
+        click.echo(f"{told}; for the other: {meant.command(words)}", err=True)
+
+
 def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T:
     """Runs `work` with a client; what the API refuses becomes one line."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from starlink.cli.cluster import say_which
 from starlink.cli.datadir import AgentDir, DataDir
 from starlink.cli.datadir import command as command_of
 from starlink.cli.loglines import last_said
@@ -27,6 +28,7 @@ def command(ctx: click.Context, tasks: bool) -> None:
 
     With the --data-dir of an agent it stops that agent, and with --tasks that agent's tasks.
     """
+    say_which(ctx, "down")
     data = DataDir.of(ctx.obj["data_dir"])
     if data.is_an_agents:
         _stop_agent(data.root, tasks)

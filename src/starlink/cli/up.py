@@ -24,6 +24,7 @@ from starlink import log as logs
 from starlink.assets import asset_dir
 from starlink.cli import extras, names, options, places, renaming, tenant
 from starlink.cli.child import LOG_BYTES
+from starlink.cli.cluster import say_which
 from starlink.cli.datadir import DataDir, NotStarted
 from starlink.cli.earlier import FIELDS, settings_of
 from starlink.cli.faults import os_error
@@ -53,6 +54,8 @@ def command(ctx: click.Context, detach: bool, given: dict[str, Any]) -> None:
     not given is as the last time, and '' puts an option back to its default, which stands in brackets.
     """
     data = DataDir.of(ctx.obj["data_dir"])
+    if not detach:  # what the one in the background says is told by the one that started it
+        say_which(ctx, "up")
     extras.demand("up")
     try:
         before = settings_of(data)
