@@ -107,14 +107,18 @@ async def site(client: Client, host: Host, writes: Writes, tmp_path: Path) -> As
 
 
 async def _clear(journal: Journal) -> None:
-    processes = Processes()
     for record in journal.load().records:
-        if record.user is None:
-            continue
-        while pids := await processes.members(Marker(f"{record.uid}/{record.run}", record.user.uid), None):
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+        for run in (record.run, record.run + 1):  # an agent that was cut short may have begun one that is not written
+            if record.user is not None:
+                await _kill(Marker(f"{record.uid}/{run}", record.user.uid))
+
+
+async def _kill(marker: Marker) -> None:
+    processes = Processes()
+    while pids := await processes.members(marker, None):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
 
 
 @pytest.mark.on_both
