@@ -93,7 +93,7 @@ def test_what_is_being_deleted_is_not_taken_for_applied(starlink: Starlink) -> N
     edge, web = pool("edge", strategy="Pack"), task("web", placement={"pool": "edge"})
     apply(starlink, edge, web)
     starlink.cli("delete", "pool", "edge", "--wait=false")
-    eventually(lambda: starlink.condition("pool", "edge", "Ready") == "False", "the pool says by whom it is held")
+    eventually(lambda: "held by" in json.dumps(starlink.get("pool", "edge")), "the pool says by whom it is held")
     held = "it is being deleted, and held by 1 task that names it (default/web)"
     way_out = f"`starlink --data-dir {starlink.data} delete pool edge --force`; applying it does not undo that"
     for words in ((), ("--wait",)):
