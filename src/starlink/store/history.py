@@ -1,18 +1,20 @@
 """The recent events of a store, and the waking of those who watch them."""
 
-import time
+import asyncio
+from collections import deque
 from collections.abc import Hashable, Sequence
 from weakref import WeakValueDictionary
 
 from starlink.store.base import Event, Expired, StoreUnavailable, Topic
-from starlink.store.eventlog import Log, Subscription
+from starlink.store.eventlog import Log, Subscription, wake
 from starlink.store.topics import Topics
-from starlink.store.turns import Turns
 
 DEFAULT_KEPT = 10_000
 MOST_BYTES = 64 * 1024 * 1024
 """Of the bodies of what is kept: large objects that change often would take gigabytes."""
 _ALL = ""
+_TURN = 10  # who are woken in one turn of the loop, so that requests get theirs in between
+_REST = 0.0001  # seconds for each who was woken, about twice what telling it one event costs
 
 
 class History:
@@ -32,7 +34,9 @@ class History:
         self._floor = 0
         self._topics: dict[str, dict[Hashable, Topics]] = {}  # by resource and field
         self._due: set[Log] = set()
-        self._turns = Turns(time.monotonic, self._wake)
+        self._waking: asyncio.Handle | None = None
+        self._turn: deque[asyncio.Future[None]] = deque()  # who are still to be woken
+        self._rested_at = 0.0
 
     def start_at(self, floor: int) -> None:
         """Events up to revision `floor` are not kept: to resume below it is refused."""
@@ -68,10 +72,10 @@ class History:
                 self._due.update(topics.add(event))
 
     def _call(self, log: Log) -> None:
-        """Has those woken who wait for a log, after those who are being woken."""
+        """Has those woken who wait for a log, as soon as it is time."""
         self._due.add(log)
-        if not self._turns.under_way:
-            self._wake()
+        if self._waking is None:
+            self._wake_when_rested()
 
     def _trim(self) -> None:
         events = self._logs[_ALL].events
@@ -100,13 +104,37 @@ class History:
             dropped += 1
         return dropped
 
+    # Waking: what it costs grows with those who wait, so that with many of them events gather between two wakings. The
+    # rest between two grows with their number alone: were it to grow with what they are told, a longer rest would
+    # gather more to tell, and so on without end.
+
+    def _wake_when_rested(self) -> None:
+        if not any(log.awaited for log in self._due):
+            self._due.clear()
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._rested_at:
+            self._wake()
+        else:
+            self._waking = loop.call_at(self._rested_at, self._wake)
+
     def _wake(self) -> None:
-        """Wakes those who wait for what is due. What comes while they are woken gathers: the next are woken after them,
-        so that with many who wait each is woken for many events."""
-        waiters = [waiter for log in self._due for waiter in log.release()]
+        for log in self._due:
+            self._turn.extend(log.release())
         self._due.clear()
-        if waiters:
-            self._turns.begin(waiters)
+        self._wake_some(_REST * len(self._turn))
+
+    def _wake_some(self, rest: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._turn:
+            for _ in range(min(_TURN, len(self._turn))):
+                wake(self._turn.popleft())
+            self._waking = loop.call_soon(self._wake_some, rest)  # after those who were woken have run
+            return
+        self._rested_at = loop.time() + rest
+        self._waking = None
+        if self._due:
+            self._wake_when_rested()
 
     def after(self, resource: str, revision: int) -> Sequence[Event]:
         """The events of a resource after a revision. Raises Expired."""
