@@ -155,7 +155,8 @@ async def test_what_has_ended_meanwhile_is_told_or_starts_afresh(site: AgentSite
     runs = await soon(lambda: {*site.processes(again).values()}, "it runs again", WAIT)
     assert runs == {f"{again}/2"}, "its number is past that of the run before"
     instance = site.data / "instances" / again
-    assert (instance / "logs" / "current.log").read_text() == "begun\nbegun\n"
+    log = instance / "logs" / "current.log"
+    await soon(lambda: log.read_text() == "begun\nbegun\n", "both runs are in its log", WAIT)
     assert (instance / "record.unreadable").exists()
 
 
