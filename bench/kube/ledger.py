@@ -1,4 +1,4 @@
-"""What was measured of whom, and how it compares."""
+"""The ledger of a race: each racer's measurements, and how StarLink's compare with Kubernetes'."""
 
 from collections import defaultdict
 from collections.abc import Iterator

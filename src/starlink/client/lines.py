@@ -14,7 +14,8 @@ Target = tuple[str, str]
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """A write, and who waits for it. `carrier` brings it out, with `company`."""
+    """A write and the future of its caller. The task `carrier` sends the write, in one request with the items of
+    `company`."""
 
     write: Write
     written: "asyncio.Future[bytes]"

@@ -105,7 +105,7 @@ class Played(Client):
 
 @dataclass
 class Site:
-    """A Bulk of a played API, and those who wait for it."""
+    """A Bulk that writes to a played API, and the callers that wait for their writes."""
 
     api: Played = field(default_factory=Played)
     clock: Clock = field(default_factory=Clock)
