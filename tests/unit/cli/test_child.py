@@ -48,8 +48,8 @@ async def test_one_that_ends_whenever_it_is_started_fails(tmp_path: Path, script
 async def test_one_that_ends_once_does_not_fail(tmp_path: Path, first: str) -> None:
     script = f"if mkdir {tmp_path}/once; then {first}; fi; echo well; exec sleep 1000"
     async with kept(shell(tmp_path / "agent.log", script)) as child:
-        await soon(lambda: "well" in child.said(), "it was started again")
-        assert not child.fails and child.pid is not None
+        await soon(lambda: "well" in child.said() and child.pid, "it was started again")
+        assert not child.fails
 
 
 async def test_it_is_asked_what_it_said_since_it_was_started(tmp_path: Path) -> None:
