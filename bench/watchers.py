@@ -67,13 +67,17 @@ def run(
     writers: int,
     seconds: tuple[float, float] = (WARM_SECONDS, SECONDS),
 ) -> Run:
-    """`files` are an administrator's; `seconds` are those to warm up in, and those that count."""
+    """`files` are an administrator's; `seconds` are those to warm up in, and those that count. Raises RuntimeError when
+    the writers fail."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     writing = multiprocessing.get_context("spawn").Process(target=_write, args=(theirs, port, files, path, writers))
     writing.start()
+    theirs.close()  # or nothing would tell that the writing process has ended
     try:
         ours.recv()  # the objects are there
         return _watch(port, files, path, watchers, ours, seconds)
+    except EOFError:
+        raise RuntimeError("the writers have failed; what they say is above") from None
     finally:
         writing.kill()
         writing.join()
