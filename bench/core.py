@@ -14,8 +14,8 @@ from starlink.apiserver.handler import Api
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Parts, Request, Response, Stream, User
 from starlink.apiserver.resource import Registry
+from starlink.http.message import Parts, Request, Response, Stream, User
 from starlink.store.memory import MemoryStore
 
 ADMIN = User("admin", ("system:masters",))

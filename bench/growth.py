@@ -17,7 +17,7 @@ from bench.core import answered, core
 from bench.growing import CASES, Case, setup
 from bench.report import Result, publish, result
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
+from starlink.http.message import Request, Response
 
 TIMES_LARGER = 8
 MOST = 24.0

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench import assignments
 from bench.growing.case import Case, Obj, gone, named, send
-from starlink.apiserver.message import Request
+from starlink.http.message import Request
 
 _HEAD = b'{"apiVersion":"bulk.starlink.dev/v1alpha1","kind":"BulkWrite","items":['
 

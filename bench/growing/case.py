@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bench.core import ADMIN
-from starlink.apiserver.message import Request, User
+from starlink.http.message import Request, User
 
 Obj = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from bench.growing.case import CRDS, ROLES, Obj, named, send
-from starlink.apiserver.message import Request, User
+from starlink.http.message import Request, User
 
 WRITER = User("writer", ("system:authenticated",))
 """May create roles, and holds fifty rules."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.growing.case import REVIEWS, ROLES, Case, Obj, creation, named, send, words
 from bench.growing.kind import WRITER
-from starlink.apiserver.message import Request
+from starlink.http.message import Request
 
 
 def _review(kind: str, spec: Callable[[int], Any], plural: str) -> Callable[[int], Request]:

@@ -10,7 +10,7 @@ from bench.core import answered, core
 from bench.growth import prepare
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
+from starlink.http.message import Request, Response
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from starlink.apiserver import encoding
 from starlink.apiserver.access import authorizer as authorizing
 from starlink.apiserver.access import escalation, rbac
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import User
+from starlink.http.message import User
 from starlink.store.base import Key
 
 GROUP = "rbac.authorization.k8s.io"

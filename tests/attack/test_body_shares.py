@@ -12,10 +12,10 @@ from tests.conftest import soon
 from tests.integration.apiserver.serving import Pair, Serving, Talk, serving, who
 from tests.integration.conftest import Core, Wire
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.message import OPERATOR, Request, Response, User
+from starlink.api.errors import StatusError
 from starlink.client.kube import Client
+from starlink.http.limits import Limits
+from starlink.http.message import OPERATOR, Request, Response, User
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/starlink-servers/leases/s1"

@@ -10,8 +10,8 @@ from bench.core import core
 from bench.growing.case import CRDS, MERGE, named, send
 from tests.attack.prepared import ask
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel import library
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.handler import Api
 from starlink.apiserver.policies.program import Compiler, Run
 from starlink.apiserver.schema import crd_checks

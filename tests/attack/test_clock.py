@@ -22,8 +22,6 @@ from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
@@ -34,6 +32,8 @@ from starlink.client.config import BadConfig, Config, render
 from starlink.client.errors import NotFound, Unauthorized, Unreachable
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, is_due, lifetime
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 from starlink_nodeagent import identity
 
 NOW = 1_900_000_000.0

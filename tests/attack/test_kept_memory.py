@@ -18,10 +18,10 @@ from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.memo import SHORT, Memo, length, remembered
-from starlink.apiserver.message import Request, User
 from starlink.apiserver.reading import accepting
 from starlink.apiserver.schema import stored
 from starlink.apiserver.writing import fieldset, options
+from starlink.http.message import Request, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
 

@@ -15,8 +15,8 @@ from tests.profiles import tries
 
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.resource import Resource
+from starlink.http.message import Request, Response, Stream
 from starlink.manifest import load_all
 
 WORLD = Path(__file__).parents[1] / "integration" / "fuzz" / "world.yaml"

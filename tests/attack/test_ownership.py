@@ -10,7 +10,7 @@ from bench.core import ADMIN, core
 from tests.conftest import soon
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response, User
+from starlink.http.message import Request, Response, User
 
 EVE = User("eve", ("system:authenticated",))
 POOLS = "/apis/starlink.dev/v1alpha1/pools"

@@ -11,9 +11,9 @@ from tests.integration.apiserver.test_policies import MAPS, config
 from tests.integration.conftest import ADMIN, Core
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response, Stream
 from starlink.apiserver.objects import many
 from starlink.apiserver.reading import listing
+from starlink.http.message import Request, Response, Stream
 from starlink.store.base import Key
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

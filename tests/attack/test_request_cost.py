@@ -15,14 +15,15 @@ from bench.growing.case import APPLY, CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC,
 from tests.attack.prepared import api as api
 from tests.attack.prepared import ask
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.apiserver import aside
 from starlink.apiserver.access import reviews
 from starlink.apiserver.bulk import reading
-from starlink.apiserver.fairness import Account
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response, User
 from starlink.apiserver.writing import bodies, json_patch
 from starlink.apiserver.writing.values import MAX_VALUES
+from starlink.http.fairness import Account
+from starlink.http.message import Request, Response, User
 from starlink.manifest import MAX_DIRECTIVES
 
 SERVERS = "/apis/starlink.dev/v1alpha1/servers"

@@ -25,14 +25,14 @@ from starlink.apiserver import encoding
 from starlink.apiserver.access.audit import MOST_TEXT, AuditLog
 from starlink.apiserver.access.refusals import MOST, MOST_OF_ONE, Refusals
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.claims import claimed
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.client.errors import ApiError
 from starlink.client.kube import Client
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 
 __all__ = ["clock", "jumpy"]
 

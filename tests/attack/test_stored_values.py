@@ -16,7 +16,7 @@ from bench.core import ADMIN, core
 
 from starlink.apiserver.access.audit import AuditLog
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Request, Response
+from starlink.http.message import Request, Response
 from starlink.log import JsonFormatter
 
 JSON_PATCH = "application/json-patch+json"

@@ -16,9 +16,9 @@ from tests.integration.conftest import ADMIN, Core
 
 from starlink.apiserver import encoding
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.message import Request, Stream
 from starlink.apiserver.reading import frames, tables, topics
 from starlink.apiserver.reading.frames import Frames, Recent
+from starlink.http.message import Request, Stream
 from starlink.store.base import Change, Event, Key, Record
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

@@ -16,22 +16,13 @@ from tests.conftest import soon
 from tests.integration.apiserver.serving import serving, who
 from tests.unit.apiserver.http.parsers import parser as made_parser
 
+from starlink.api.errors import StatusError
 from starlink.api.kinds import SERVER
 from starlink.apiserver import memo
 from starlink.apiserver.access import authorizer as authorizing
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http import listener as listening
-from starlink.apiserver.http import parser as parsing
-from starlink.apiserver.http import wire
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.listener import Listener, Seldom, listen
-from starlink.apiserver.http.parser import RequestParser
-from starlink.apiserver.http.server import _fitting
-from starlink.apiserver.http.strangers import Strangers
-from starlink.apiserver.message import ANONYMOUS, Request, Response
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Router
 from starlink.apiserver.schema import formats
@@ -39,6 +30,15 @@ from starlink.client import http
 from starlink.client.config import Config
 from starlink.client.errors import Unreachable
 from starlink.client.kube import Client
+from starlink.http import answers as wire
+from starlink.http import listener as listening
+from starlink.http import parser as parsing
+from starlink.http.limits import Limits
+from starlink.http.listener import Listener, Seldom, listen
+from starlink.http.message import ANONYMOUS, Request, Response
+from starlink.http.parser import RequestParser
+from starlink.http.server import _fitting
+from starlink.http.strangers import Strangers
 from starlink.store.memory import MemoryStore
 
 POST = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

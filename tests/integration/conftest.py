@@ -24,16 +24,16 @@ from starlink.apiserver.__main__ import version
 from starlink.apiserver.access import roles
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.issuing import authority_signer
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Request, Response, Stream, User
 from starlink.apiserver.resource import Registry
 from starlink.client.config import Config
 from starlink.client.kube import Client
+from starlink.http.message import Request, Response, Stream, User
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 from starlink.manifest import load
 from starlink.store.memory import MemoryStore
 

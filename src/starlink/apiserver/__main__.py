@@ -24,14 +24,15 @@ from starlink.apiserver import backend, encoding
 from starlink.apiserver.access.audit import AuditLog
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.addresses import ServerCertificate
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext, TlsRefused
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.issuing import authority_signer
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.precedence import account
 from starlink.apiserver.resource import Registry
+from starlink.apiserver.security.certificates.serving import ServerCertificate
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext, TlsRefused
 from starlink.store.base import StoreRefused, StoreUnavailable
 
 log = logging.getLogger("starlink.apiserver")
@@ -90,7 +91,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         now=time.time, clock=time.monotonic, rng=random.Random(secrets.randbits(256)), audit=audit,  # noqa: S311 - of names and UIDs, no secrets
         sign=authority_signer(pki.ca, pki.folder / "ca.key"), debugging=arguments.debug,
     )  # fmt: skip
-    server = HttpServer(api.handle, authenticator, refused=api.refused, precheck=api.precheck, notes=audit)
+    server = HttpServer(
+        api.handle, authenticator, refused=api.refused, precheck=api.precheck, notes=audit, account=account
+    )
     api.metrics.gauge("apiserver_connections", "Connections open now.", lambda: server.connections)
     api.metrics.gauge("apiserver_longrunning_requests", "Watches open now.", lambda: server.streams)
     stopping = asyncio.Event()

@@ -17,8 +17,8 @@ from contextvars import ContextVar
 from threading import Lock, local
 from typing import Any, TypeVar
 
-from starlink.apiserver.fairness import Account, FairQueue
 from starlink.apiserver.precedence import CONTROL
+from starlink.http.fairness import Account, FairQueue
 
 LARGE = 8 * 1024
 """Bytes that are computed beside the loop: the dearest of them, a list of thousands of wrong entries, takes 50 ms."""

@@ -8,10 +8,10 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.access import roles
 from starlink.apiserver.access.rbac import GROUP
 from starlink.apiserver.encoding import Obj, raw
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry, Resource

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from starlink.apiserver.errors import StatusError
+from starlink.api.errors import StatusError
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.store.base import Key, Record, Store
@@ -15,8 +15,6 @@ from starlink.store.seal import told
 
 log = logging.getLogger(__name__)
 
-JSON = {"content-type": "application/json"}
-TEXT = {"content-type": "text/plain; charset=utf-8"}
 _ORDER = ("apiVersion", "kind", "metadata")
 
 _decoder = msgspec.json.Decoder(dict[str, Any])

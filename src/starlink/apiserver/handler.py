@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.about.metrics import Metrics
 from starlink.apiserver.about.pages import Pages
@@ -20,13 +21,10 @@ from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.bulk import answering
 from starlink.apiserver.bulk.reading import STORAGE as BULK_WRITES
-from starlink.apiserver.encoding import JSON, TEXT, dump
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import impersonation
 from starlink.apiserver.identity.issuing import Signer
 from starlink.apiserver.identity.signing import CertificateController
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import ANONYMOUS, Answer, Parts, Request, Response
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
@@ -38,8 +36,9 @@ from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.upkeep.expiry import expire
 from starlink.apiserver.upkeep.garbage import GarbageCollector
 from starlink.apiserver.writing.admission import ANNOTATIONS, RequestAdmission
-from starlink.apiserver.writing.warning_header import header
 from starlink.apiserver.writing.writes import Writes
+from starlink.http.message import ANONYMOUS, Answer, Parts, Request, Response
+from starlink.http.status import status_response
 from starlink.store.base import Store
 
 log = logging.getLogger(__name__)
@@ -248,13 +247,3 @@ class _Outcome:
 
 def _later(seconds: float, call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_later(seconds, call)
-
-
-def status_response(error: StatusError) -> Response:
-    """The refusal as an HTTP response."""
-    if error.bare:
-        return Response(error.code, f"{error.message}\n".encode(), {**TEXT, **error.headers})
-    headers = {**JSON, **error.headers, **header(error.warnings)}
-    if error.retry_after:
-        headers["retry-after"] = str(error.retry_after)
-    return Response(error.code, dump(error.status()), headers)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from starlink.apiserver import errors
+from starlink.api import errors
+from starlink.api.errors import StatusError
 from starlink.apiserver.access.rbac import Attributes
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry, Resource
+from starlink.http.message import Request
 
 _COLLECTION = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 _ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}

@@ -183,7 +183,7 @@ class Standalone:
         dials. Where the API server listens on all addresses that is loopback, which nobody else reaches."""
         if agent.settings.address or not Listen.parse(self.settings.listen).everywhere:
             return agent.settings.address
-        from starlink.apiserver.http.addresses import primary_address
+        from starlink.http.addresses import primary_address
 
         return primary_address()
 

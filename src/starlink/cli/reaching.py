@@ -8,14 +8,15 @@ from starlink.cli.hints import Command
 from starlink.cli.joining import Certificate, Machine, Way, way
 from starlink.cli.listening import is_loopback
 from starlink.client.config import Config
-from starlink.client.errors import Unreachable, why
+from starlink.client.errors import Unreachable
 from starlink.client.http import CONNECT_SECONDS
+from starlink.http.reasons import why
 
 
 async def way_of(config: Config, command: Command, wanted: str = "") -> Way:
     """The way to the API server of the configuration, or the URL that a person names, once it is found good. Raises
     NotReached, Unreachable."""
-    from starlink.apiserver.http.addresses import machine_addresses, primary_address
+    from starlink.http.addresses import machine_addresses, primary_address
 
     certificate = await _certificate_of(config)
     own = [address for address in machine_addresses() if address in certificate.addresses]

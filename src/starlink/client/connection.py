@@ -9,7 +9,7 @@ from typing import Protocol
 import httptools
 
 from starlink.client.errors import Unreachable
-from starlink.client.wire import Wire
+from starlink.http.wire import Wire
 
 _HIGH_WATER = 1024 * 1024
 MOST_HEAD = 64 * 1024

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from starlink.client.config import Config
-from starlink.client.errors import BadConfig, Unreachable, why
+from starlink.client.errors import BadConfig, Unreachable
 from starlink.client.plugin import Credential, Plugin, credential, surroundings, use_of
+from starlink.http.reasons import why
 
 ALONE_SECONDS, WITH_A_PERSON_SECONDS = 60.0, 300.0
 """How long a plugin may take."""

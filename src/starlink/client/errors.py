@@ -1,8 +1,5 @@
 """What can go wrong with a request. Whether to try again is a type, not a string."""
 
-import os
-import socket
-import ssl
 from typing import Any
 
 
@@ -79,19 +76,6 @@ _BY_CODE: dict[int, type[ApiError]] = {
     410: Gone,
     422: Invalid,
 }
-
-
-def why(error: BaseException) -> str:
-    """What broke a connection, in words. An exception may say nothing of itself, as a timeout does."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
-        return f"the name can't be looked up: {error.strerror}"
-    if isinstance(error, TimeoutError) and not error.args:
-        return "timed out"
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
 
 
 def from_status(code: int, status: Any) -> ApiError:

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Mapping
 from starlink.client.config import Config
 from starlink.client.connection import Answer, Connection, Parts, Reply
 from starlink.client.credentials import Credentials
-from starlink.client.errors import BadConfig, Unreachable, Untrusted, why
+from starlink.client.errors import BadConfig, Unreachable, Untrusted
 from starlink.client.request import encode
 from starlink.client.tunnel import through
-from starlink.client.wire import ROOM, is_untrusted
+from starlink.http.reasons import why
+from starlink.http.wire import ROOM, is_untrusted
 
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 10.0

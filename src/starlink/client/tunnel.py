@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any, TypeVar
 
-from starlink.client.errors import why
 from starlink.client.proxy import Proxy
+from starlink.http.reasons import why
 
 MOST_HEAD = 16 * 1024
 P = TypeVar("P", bound=asyncio.BaseProtocol)

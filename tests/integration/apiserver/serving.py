@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starlink.apiserver.http.dispatch import Handle
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
+from starlink.apiserver import precedence
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Request, Response
+from starlink.http.dispatch import Handle
+from starlink.http.limits import Limits
+from starlink.http.message import Request, Response
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 from starlink.store.base import Key
 
 Pair = tuple[Path, Path]
@@ -108,7 +109,7 @@ async def serving(folder: Path, handle: Handle = who, limits: Limits | None = No
     tokens = TokenIssuer(pki.token_key)
     account = {Key("/serviceaccounts", "agents", "a"): {"metadata": {"uid": "1"}}}
     authenticator = Authenticator(tokens, account.get, time.time)
-    server = HttpServer(handle, authenticator, limits=limits)
+    server = HttpServer(handle, authenticator, limits=limits, account=precedence.account)
     tls = TlsContext(*pki.server(["127.0.0.1"]), pki.ca)
     port = await server.start("127.0.0.1", 0, tls)
     try:

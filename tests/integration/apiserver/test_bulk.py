@@ -25,15 +25,15 @@ from starlink.apiserver.access.audit import AuditLog
 from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.bulk import answering
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.apiserver.resource import Registry
 from starlink.client.errors import ApiError, Forbidden, Unreachable
 from starlink.client.kube import Client
+from starlink.http.limits import Limits
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 from starlink.store.sqlite import SqliteStore
 
 BULK = "/apis/bulk.starlink.dev/v1alpha1/bulkwrites"

@@ -18,8 +18,8 @@ from starlink.apiserver.encoding import raw
 from starlink.apiserver.handler import Api
 from starlink.apiserver.identity import certificates
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.subject import account as account_of
-from starlink.apiserver.message import User
+from starlink.http.message import User
+from starlink.http.subject import account as account_of
 from starlink.store.base import Key
 
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

@@ -15,12 +15,12 @@ from tests.integration.apiserver.serving import serving
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import NAMESPACE, SERVICE_ACCOUNT, TASK
-from starlink.apiserver.http.limits import Limits
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.message import Request, Response, Stream
 from starlink.client.config import Config
 from starlink.client.errors import Forbidden, NotFound, Unauthorized
 from starlink.client.kube import Client
+from starlink.http.limits import Limits
+from starlink.http.message import Request, Response, Stream
 
 MAX_BODY = Limits().body
 

@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import soon
 from tests.integration.apiserver.serving import Talk, serving
 
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.http.limits import Limits
+from starlink.http.message import Request, Response, Stream
 
 
 async def forever(request: Request) -> Response | Stream:

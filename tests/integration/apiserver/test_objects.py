@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import soon
 from tests.integration.conftest import TASKS, Core, agent, task
 
-from starlink.apiserver.message import ANONYMOUS
+from starlink.http.message import ANONYMOUS
 
 STRICT: Any = {"fieldValidation": "Strict"}
 

@@ -10,7 +10,7 @@ from tests.integration.conftest import ADMIN, TASKS, Core, Wire, task
 
 from starlink.apiserver.access import audit
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import User
+from starlink.http.message import User
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 POLICIES = f"{GROUP}/validatingadmissionpolicies"

@@ -16,8 +16,8 @@ from OpenSSL import SSL
 from tests.conftest import soon
 from tests.integration.apiserver.serving import Serving, made_pki, serving
 
-from starlink.apiserver.http.addresses import ServerCertificate
-from starlink.apiserver.http.tls import TlsContext, TlsRefused
+from starlink.apiserver.security.certificates.serving import ServerCertificate
+from starlink.http.tls import TlsContext, TlsRefused
 
 
 def token(server: Serving) -> str:

@@ -13,12 +13,12 @@ from tests.integration.apiserver.serving import Serving, serving
 from tests.integration.client.ways import calls, connect, program
 from tests.unit.client.kubeconfigs import kubeconfig, plugin
 
-from starlink.apiserver.message import Request, Response
 from starlink.client import credentials, reach
 from starlink.client.config import Config, load
 from starlink.client.credentials import Credentials
 from starlink.client.errors import Unauthorized, Unreachable
 from starlink.client.kube import Client
+from starlink.http.message import Request, Response
 from starlink_operator.session import session
 
 V1 = "client.authentication.k8s.io/v1"

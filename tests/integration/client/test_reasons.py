@@ -7,8 +7,9 @@ import pytest
 
 from starlink.client import http
 from starlink.client.config import Config
-from starlink.client.errors import Unreachable, why
+from starlink.client.errors import Unreachable
 from starlink.client.kube import Client
+from starlink.http.reasons import why
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver.message import Request, User
+from starlink.http.message import Request, User
 
 MEDIA = (
     "application/json",

@@ -13,7 +13,7 @@ from tests.integration.fuzz.requests import Maker
 from tests.profiles import tries
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.message import Parts, Request, Response, Stream, User
+from starlink.http.message import Parts, Request, Response, Stream, User
 from starlink.manifest import load_all
 
 WORLD = Path(__file__).with_name("world.yaml")

@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given
 from tests.profiles import examples
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import encoding
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.reading import selectors
 from starlink.apiserver.writing import patches
 

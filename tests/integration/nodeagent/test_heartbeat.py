@@ -15,10 +15,10 @@ from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import ASSIGNMENT, LEASE, NAMESPACE
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.dispatch import Handle
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.message import Answer, Request, Response
 from starlink.client.kube import Client
+from starlink.http.dispatch import Handle
+from starlink.http.message import Answer, Request, Response
 from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.host import Host

@@ -9,13 +9,13 @@ from tests.integration.conftest import Wire
 
 from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.dispatch import Handle
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
 from starlink.client.kube import Client
+from starlink.http.dispatch import Handle
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 
 
 @dataclass

@@ -17,8 +17,6 @@ from starlink.api.kinds import SERVER, SERVICE_ACCOUNT
 from starlink.api.timestamp import format_time
 from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.http.server import HttpServer
-from starlink.apiserver.http.tls import TlsContext
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
@@ -27,6 +25,8 @@ from starlink.client.errors import Forbidden, Unauthorized
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, lifetime
 from starlink.engine.round import plan_fleet
+from starlink.http.server import HttpServer
+from starlink.http.tls import TlsContext
 from starlink.planning.plan import UpdateStatus
 from starlink_nodeagent import identity, machine, refusal
 from starlink_nodeagent.heartbeat import renew

@@ -16,9 +16,9 @@ from starlink.api.labels import LEADER_LABEL
 from starlink.api.meta import ObjectKey
 from starlink.apiserver.handler import Api
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.message import Answer, Request, Response
 from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
+from starlink.http.message import Answer, Request, Response
 from starlink_operator import fitness
 from starlink_operator.fitness import Unfit
 from starlink_operator.leadership import DEFAULT, LEASE_SECONDS, Leadership

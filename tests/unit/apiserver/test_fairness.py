@@ -5,7 +5,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.fairness import Account, FairQueue, Quota
+from starlink.http.fairness import Account, FairQueue, Quota
 
 
 def queue(handled: int = 2, handled_per_user: int = 2, queued: int = 100, queued_per_user: int = 50) -> FairQueue[str]:

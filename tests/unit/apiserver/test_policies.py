@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.message import User
 from starlink.apiserver.policies import AdmissionRequest, matching
 from starlink.apiserver.reading import label_selector
 from starlink.apiserver.resource import Registry
+from starlink.http.message import User
 
 REGISTRY = Registry(builtin_resources())
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from starlink.apiserver.message import OPERATOR, Request, User
-from starlink.apiserver.precedence import CONTROL, HEARTBEAT, ORDINARY, weight
+from starlink.apiserver.precedence import CONTROL, HEARTBEAT, weight
+from starlink.http.fairness import ORDINARY
+from starlink.http.message import OPERATOR, Request, User
 
 
 @pytest.mark.parametrize(

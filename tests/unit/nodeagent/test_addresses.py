@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from starlink.api.assignment import AssignmentStatus, Endpoint
-from starlink.apiserver.http.addresses import primary_address
 from starlink.client.errors import Conflict, Forbidden, ServerTrouble, Unauthorized, Unreachable, Untrusted
+from starlink.http.addresses import primary_address
 from starlink_nodeagent import addresses, refusal
 from starlink_nodeagent.record import Record
 from starlink_nodeagent.report import is_news

@@ -9,8 +9,8 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from starlink.apiserver.encoding import TEXT
-from starlink.apiserver.message import Response
+from starlink.http.media import TEXT
+from starlink.http.message import Response
 
 _MOST_TYPES = 40
 

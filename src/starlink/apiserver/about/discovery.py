@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from starlink.apiserver.encoding import JSON, dump
-from starlink.apiserver.message import Response
+from starlink.apiserver.encoding import dump
 from starlink.apiserver.resource import Registry, Resource
+from starlink.http.media import JSON
+from starlink.http.message import Response
 
 _SUBRESOURCE_VERBS = ["get", "patch", "update"]
 _AGGREGATED = "as=APIGroupDiscoveryList"

@@ -6,11 +6,12 @@ from typing import Any
 
 import starlink
 from starlink.apiserver import aside, kinds
-from starlink.apiserver.encoding import JSON, TEXT, dump
+from starlink.apiserver.encoding import dump
 from starlink.apiserver.memo import Recent
-from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.writing import patches
+from starlink.http.media import JSON, TEXT
+from starlink.http.message import Response
 
 Obj = dict[str, Any]
 _FOREVER = {

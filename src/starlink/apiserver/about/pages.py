@@ -8,9 +8,10 @@ from starlink.apiserver.about.metrics import MEDIA, Metrics
 from starlink.apiserver.about.openapi import OpenApi
 from starlink.apiserver.about.swagger import Swagger
 from starlink.apiserver.access.guard import Guard
-from starlink.apiserver.encoding import JSON, TEXT, Obj, dump
-from starlink.apiserver.message import ANONYMOUS, Request, Response
+from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.resource import Registry
+from starlink.http.media import JSON, TEXT
+from starlink.http.message import ANONYMOUS, Request, Response
 
 _HEALTH = ("/healthz", "/livez")
 _READY = "/readyz"

@@ -15,8 +15,8 @@ from starlink.apiserver import aside
 from starlink.apiserver.about import gnostic
 from starlink.apiserver.about.openapi import by_path, document
 from starlink.apiserver.encoding import dump
-from starlink.apiserver.message import Response
 from starlink.apiserver.resource import Registry, Resource
+from starlink.http.message import Response
 
 Obj = dict[str, Any]
 _PATH = "/openapi/v2"

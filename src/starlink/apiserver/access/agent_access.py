@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.apiserver.access.rbac import Attributes
-from starlink.apiserver.message import User
+from starlink.http.message import User
 
 CLUSTER_IDENTITY = "kube-system"
 REFUSED = "an agent may only do what is its own server's"

@@ -23,10 +23,11 @@ import msgspec
 
 from starlink.api import labels
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.identity import certificates, subject
+from starlink.apiserver.identity import certificates
 from starlink.apiserver.names import EVENTS
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
+from starlink.http import subject
 from starlink.store.base import Key
 
 Find = Callable[[Key], Obj | None]

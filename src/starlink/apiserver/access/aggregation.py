@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.access import roles
 from starlink.apiserver.access.authorizer import CLUSTER_ROLES
 from starlink.apiserver.access.rbac import GROUP
 from starlink.apiserver.encoding import Obj, raw
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.writing.options import WriteOptions

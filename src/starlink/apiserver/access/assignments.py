@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import encoding
 from starlink.apiserver.access.agent_writes import ASSIGNMENTS
-from starlink.apiserver.errors import StatusError
 from starlink.store.base import Change, Event, Expired, Key, Record, Store, StoreUnavailable, Watch
 
 _WORDS = {"secrets": "secretKeyRef", "configmaps": "configMapKeyRef"}

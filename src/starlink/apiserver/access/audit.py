@@ -18,8 +18,8 @@ import msgspec
 
 from starlink.api.timestamp import format_time
 from starlink.apiserver.bulk.reading import STORAGE as BULK_WRITES
-from starlink.apiserver.message import Answer, Request, Response
 from starlink.apiserver.route import Route, attributes
+from starlink.http.message import Answer, Request, Response
 
 MAX_BYTES = 64 * 1024 * 1024
 KEPT_FILES = 5

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import is_
 from typing import Any
 
+from starlink.api.errors import StatusError, qualified, quoted
 from starlink.apiserver import aside
 from starlink.apiserver.access import rbac
 from starlink.apiserver.access.binding import Grant, Held, Index, Role
 from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
-from starlink.apiserver.errors import StatusError, qualified
 from starlink.apiserver.memo import Memo
-from starlink.apiserver.message import ADMIN_GROUP, User
+from starlink.http.message import ADMIN_GROUP, User
 from starlink.store.base import Record, Store
 
 ROLES = f"{GROUP}/roles"
@@ -108,7 +108,7 @@ def unresolved(grants: Iterable[Grant], ending: str = "") -> list[str]:
     """Which roles are missing, in the real server's words, each once. Its authorizer names them in the singular, its
     check of writes in the plural, with `ending` s."""
     missing = dict.fromkeys(grant.missing for grant in grants if grant.missing)
-    return [f"{kind.lower()}{ending}.{GROUP} {rbac.quoted(name)} not found" for kind, name in missing]
+    return [f"{kind.lower()}{ending}.{GROUP} {quoted(name)} not found" for kind, name in missing]
 
 
 def together(messages: Sequence[str]) -> str:
@@ -119,13 +119,13 @@ def together(messages: Sequence[str]) -> str:
 def forbidden(user: User, asked: Attributes, reason: str = "") -> StatusError:
     """The 403 in the real server's words."""
     resource = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
-    who = f"User {rbac.quoted(user.name)} cannot {asked.verb}"
+    who = f"User {quoted(user.name)} cannot {asked.verb}"
     if asked.path is not None:
-        what, subject = f"{who} path {rbac.quoted(asked.path)}", "forbidden"
+        what, subject = f"{who} path {quoted(asked.path)}", "forbidden"
     else:
-        where = f"in the namespace {rbac.quoted(asked.namespace)}" if asked.namespace else "at the cluster scope"
-        what = f"{who} resource {rbac.quoted(resource)} in API group {rbac.quoted(asked.group)} {where}"
-        named = f" {rbac.quoted(asked.name)}" if asked.name else ""
+        where = f"in the namespace {quoted(asked.namespace)}" if asked.namespace else "at the cluster scope"
+        what = f"{who} resource {quoted(resource)} in API group {quoted(asked.group)} {where}"
+        named = f" {quoted(asked.name)}" if asked.name else ""
         subject = f"{qualified(asked.group, asked.resource)}{named} is forbidden"
     safe = what.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     message = f"{subject}: {safe}" + (f": {reason}" if reason else "")

@@ -11,9 +11,10 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from starlink.api.errors import quoted
 from starlink.apiserver.access import rbac
 from starlink.apiserver.access.rbac import Obj, Rule
-from starlink.apiserver.message import User
+from starlink.http.message import User
 from starlink.store.base import Key, Record
 
 
@@ -100,8 +101,8 @@ class Grant:
         who = subject.name
         if subject.kind == "ServiceAccount":
             who = f"{subject.name}/{subject.namespace or key.namespace}"
-        role, who = f"{self.ref.kind} {rbac.quoted(self.ref.name)}", f"{subject.kind} {rbac.quoted(who)}"
-        return f"{kind} {rbac.quoted(binding)} of {role} to {who}"
+        role, who = f"{self.ref.kind} {quoted(self.ref.name)}", f"{subject.kind} {quoted(who)}"
+        return f"{kind} {quoted(binding)} of {role} to {who}"
 
 
 class Held:

@@ -5,13 +5,14 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-
 
 from collections.abc import Iterable, Sequence
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError, qualified, quoted
+from starlink.apiserver import aside
 from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
 from starlink.apiserver.access.binding import Held
-from starlink.apiserver.access.rbac import GROUP, Attributes, Obj, Rule, count, covers, quoted, rules_of
-from starlink.apiserver.errors import Cause, StatusError, qualified
-from starlink.apiserver.message import ADMIN_GROUP, User
+from starlink.apiserver.access.rbac import GROUP, Attributes, Obj, Rule, count, covers, rules_of
 from starlink.apiserver.resource import Resource
+from starlink.http.message import ADMIN_GROUP, User
 
 MAX_COMPARED = 200_000
 """Pairs of what is to be given and what is held that are compared for one write. A rule stands for every combination of

@@ -4,7 +4,8 @@ import dataclasses
 
 from msgspec.structs import replace
 
-from starlink.apiserver import aside, encoding, errors, route
+from starlink.api import errors
+from starlink.apiserver import aside, encoding, route
 from starlink.apiserver.access import agent_access, agent_writes, authorizer, escalation
 from starlink.apiserver.access.agent_access import Verdict
 from starlink.apiserver.access.assignments import Assignments
@@ -12,12 +13,12 @@ from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes, Decision
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import certificates, impersonation
-from starlink.apiserver.message import Request, User
 from starlink.apiserver.names import EVENTS, NAMESPACES
 from starlink.apiserver.reading import selectors
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies
+from starlink.http.message import Request, User
 from starlink.store.base import Key, Store
 
 _SELECTABLE = ("metadata.name", "spec.server")

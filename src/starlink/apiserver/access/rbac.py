@@ -3,7 +3,6 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -190,8 +189,3 @@ def _sources(role: Obj, cluster_roles: list[Obj], seen: set[str]) -> Iterator[Ob
 
 def _name(obj: Obj) -> str:
     return str(obj["metadata"]["name"])
-
-
-def quoted(text: str) -> str:
-    """The text in double quotes, as the real server's messages have it."""
-    return json.dumps(text, ensure_ascii=False)

@@ -6,8 +6,8 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/authorization-resour
 from collections.abc import Iterator
 from typing import Any
 
-from starlink.apiserver.access.rbac import GROUP, quoted
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause, quoted
+from starlink.apiserver.access.rbac import GROUP
 from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.schema.formats import path_segment_faults, subdomain_faults
 

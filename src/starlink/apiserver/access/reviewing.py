@@ -6,11 +6,12 @@ from starlink.apiserver import aside
 from starlink.apiserver.access import reviews
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.reviews import Authenticate
-from starlink.apiserver.encoding import JSON, Obj, dump
-from starlink.apiserver.message import Request, Response, User
+from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies, questions
+from starlink.http.media import JSON
+from starlink.http.message import Request, Response, User
 
 __all__ = ["Authenticate", "Reviews"]
 

@@ -9,16 +9,17 @@ and https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError, quoted
 from starlink.api.timestamp import format_time
-from starlink.apiserver import aside, errors
+from starlink.apiserver import aside
 from starlink.apiserver.access import agent_access
 from starlink.apiserver.access.authorizer import Authorizer, together, unresolved
 from starlink.apiserver.access.binding import Grant, Held
-from starlink.apiserver.access.rbac import Attributes, quoted
+from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.encoding import Obj, dump
-from starlink.apiserver.errors import Cause, StatusError
-from starlink.apiserver.message import User
 from starlink.apiserver.reading.selectors import MAX_TERMS
+from starlink.http.message import User
 
 Authenticate = Callable[[str, Sequence[str]], tuple[User, tuple[str, ...]]]
 """Gives a bearer token's user, and for which of the given audiences it is. Raises StatusError 401."""

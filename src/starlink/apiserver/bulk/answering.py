@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.api.errors import StatusError
+from starlink.apiserver import aside
 from starlink.apiserver.bulk import reading
 from starlink.apiserver.bulk.reading import CREATE, Item
-from starlink.apiserver.encoding import JSON, dump
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import Parts, Request, Response
+from starlink.apiserver.encoding import dump
 from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import bodies, options, patches
-from starlink.apiserver.writing.warning_header import MAX_WARNINGS
+from starlink.http.media import JSON
+from starlink.http.message import Parts, Request, Response
+from starlink.http.warning_header import MAX_WARNINGS
 
 MOST_ANSWERED = 16 * 1024 * 1024
 """Bytes of answers after which no further item is begun: a short patch may be answered with a large object."""

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
 from starlink.api.kinds import ASSIGNMENT
-from starlink.apiserver import errors
-from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.writing import values
 
 GROUP, VERSION, KIND, PLURAL = "bulk.starlink.dev", "v1alpha1", "BulkWrite", "bulkwrites"

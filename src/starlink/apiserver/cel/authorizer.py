@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlink.apiserver.cel.opaque import BOOL, OPAQUE, STRING, Overload, member, unwrap, wrap
-from starlink.apiserver.message import User
 from starlink.apiserver.schema.formats import is_label, is_subdomain
+from starlink.http.message import User
 
 AUTHORIZER = "kubernetes.authorization.Authorizer"
 PATH_CHECK = "kubernetes.authorization.PathCheck"

@@ -10,13 +10,13 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel import library, shapes, syntax
 from starlink.apiserver.cel.cost import limits
 from starlink.apiserver.cel.cost.declared import Declared, declared
 from starlink.apiserver.cel.cost.estimate import estimate
 from starlink.apiserver.cel.cost.limits import Total
 from starlink.apiserver.cel.syntax import Expression, Loop
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel import field_path
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes
 
 _BREAK = re.compile(r"[\n\r]")

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel import library
 from starlink.apiserver.cel.cost.budget import SPENT, Budget, Values
 from starlink.apiserver.cel.rules import Measured, Rule, Rules, environment
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, correlation, structure
 from starlink.apiserver.schema.causes import NOWHERE
 from starlink.apiserver.schema.correlation import ABSENT, same

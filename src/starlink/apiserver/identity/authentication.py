@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.identity import bootstrap_tokens, subject
-from starlink.apiserver.identity.authorities import Authorities, InvalidCertificate
+from starlink.apiserver.identity import bootstrap_tokens
+from starlink.apiserver.identity.claims import claimed
 from starlink.apiserver.identity.tokens import Claims, InvalidToken, TokenIssuer, matching
-from starlink.apiserver.message import ANONYMOUS, AUTHENTICATED, User
+from starlink.http import subject
+from starlink.http.authorities import Authorities, InvalidCertificate
+from starlink.http.message import ANONYMOUS, AUTHENTICATED, User
 from starlink.store.base import Key
 
 _KEPT = 4096
@@ -50,6 +52,10 @@ class Authenticator:
         if not faults:
             return ANONYMOUS
         raise errors.unauthorized(f"Unauthorized: {faults[0] if len(faults) == 1 else '[' + ', '.join(faults) + ']'}")
+
+    def claimed(self, authorization: str, certificate: bytes = b"") -> str:
+        """Who a request claims to come from, of which nothing need be true."""
+        return claimed(authorization, certificate)
 
     def of_token(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
         """The user of a bearer token, and for which of the `audiences` it is; one that is for none of them names

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlink.api.timestamp import parse_time
 from starlink.apiserver.identity.tokens import InvalidToken
-from starlink.apiserver.message import AUTHENTICATED, User
+from starlink.http.message import AUTHENTICATED, User
 from starlink.store.base import Key
 
 NAMESPACE = "kube-system"

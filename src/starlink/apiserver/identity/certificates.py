@@ -13,15 +13,15 @@ from typing import Any
 
 from cryptography import x509
 
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
 from starlink.api.timestamp import format_time
-from starlink.apiserver import errors
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import Cause, StatusError
-from starlink.apiserver.identity.subject import MALFORMED, organizations
-from starlink.apiserver.message import ADMIN_GROUP, User
 from starlink.apiserver.schema.formats import is_subdomain
+from starlink.http.message import ADMIN_GROUP, User
+from starlink.http.subject import MALFORMED, organizations
 
 GROUP = "certificates.k8s.io"
 PLURAL = "certificatesigningrequests"

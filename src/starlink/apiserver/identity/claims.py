@@ -9,9 +9,9 @@ import binascii
 import msgspec
 from cryptography import x509
 
-from starlink.apiserver.identity.authorities import named
 from starlink.apiserver.identity.bootstrap_tokens import is_bootstrap_token
-from starlink.apiserver.identity.subject import MALFORMED
+from starlink.http.authorities import named
+from starlink.http.subject import MALFORMED
 
 NOBODY = "nobody"
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.access.rbac import Attributes
-from starlink.apiserver.identity import subject
-from starlink.apiserver.message import ANONYMOUS, AUTHENTICATED, IMPERSONATION, UNAUTHENTICATED, User, separator
+from starlink.http import subject
+from starlink.http.message import ANONYMOUS, AUTHENTICATED, IMPERSONATION, UNAUTHENTICATED, User, separator
 
 _USER = f"{IMPERSONATION}user"
 _GROUP = f"{IMPERSONATION}group"

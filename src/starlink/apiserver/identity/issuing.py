@@ -25,8 +25,8 @@ from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import certificates
 from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER
 from starlink.apiserver.identity.extensions import authority_identifier, key_usage
-from starlink.apiserver.identity.subject import UID_OID, Account, account, organizations
-from starlink.apiserver.message import ADMIN_GROUP
+from starlink.http.message import ADMIN_GROUP
+from starlink.http.subject import UID_OID, Account, account, organizations
 
 MAX_SECONDS = 365 * 24 * 3600
 BACKDATE_SECONDS = 300

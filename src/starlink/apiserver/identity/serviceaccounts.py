@@ -5,8 +5,8 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resou
 
 from collections.abc import Callable
 
+from starlink.api import errors
 from starlink.api.timestamp import format_time
-from starlink.apiserver import errors
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity.tokens import Bound, TokenIssuer
 

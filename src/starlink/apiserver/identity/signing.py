@@ -12,17 +12,17 @@ from collections.abc import Callable
 
 from cryptography import x509
 
+from starlink.api.errors import StatusError
 from starlink.api.timestamp import format_time, parse_time
 from starlink.apiserver.encoding import Obj, raw
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import certificates, issuing
 from starlink.apiserver.identity.certificates import APPROVED, DENIED, FAILED, conditions, has_condition
 from starlink.apiserver.identity.issuing import NotIssued, Signer
-from starlink.apiserver.identity.subject import MALFORMED
 from starlink.apiserver.names import SERVICE_ACCOUNTS
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
+from starlink.http.subject import MALFORMED
 from starlink.store.base import Expired, Key, Record, StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from starlink.apiserver.access.rbac import quoted
+from starlink.api.errors import quoted
 
 ALGORITHM = "ES256"
 _HEADER = {"alg": ALGORITHM, "typ": "JWT"}

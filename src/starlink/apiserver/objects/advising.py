@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from starlink.api import advice
+from starlink.api.errors import Cause
 from starlink.api.places import Schema, schema_at, value_at
 from starlink.apiserver import kinds
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.resource import Resource
 
 

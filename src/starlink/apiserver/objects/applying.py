@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from starlink.apiserver import aside, encoding, errors
+from starlink.api import errors
+from starlink.api.errors import MOST_CAUSES
+from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import MOST_CAUSES
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_preconditions, prepare
 from starlink.apiserver.objects.contract import Write, Written

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Awaitable, Callable
 
+from starlink.api import errors
 from starlink.api.timestamp import format_time
-from starlink.apiserver import errors
 from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing import managed

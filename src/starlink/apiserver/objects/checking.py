@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from starlink.apiserver import encoding, errors
+from starlink.api import errors
+from starlink.api.errors import MOST_CAUSES, Cause
+from starlink.apiserver import encoding
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import CRDS, NAMESPACES, NO_VERSION, REPLACED_BY_VERSION
 from starlink.apiserver.objects.advising import with_advice
 from starlink.apiserver.objects.backing import MODIFIED

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from starlink.apiserver import aside, encoding, errors
+from starlink.api import errors
+from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import prepare, sized, validate

@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.apiserver import aside
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects import applying, creating, deleting, updating
 from starlink.apiserver.objects.backing import Backing

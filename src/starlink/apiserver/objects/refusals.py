@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from starlink.apiserver import errors
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
 from starlink.apiserver.encoding import Obj, dump
-from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.resource import Resource
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from starlink.api.errors import MORE, MOST_CAUSES
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import MORE, MOST_CAUSES
 from starlink.apiserver.names import CRDS, NAMESPACES
 from starlink.apiserver.objects import advising
 from starlink.apiserver.objects.contract import Write

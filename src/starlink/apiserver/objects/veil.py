@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import aside, errors
-from starlink.apiserver.errors import Cause, StatusError
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
+from starlink.apiserver import aside
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.writing.options import EVERYTHING, NOTHING
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.policies.program import Compiler
 from starlink.apiserver.schema.formats import SUBDOMAIN_RULE, is_path_segment, is_subdomain
 from starlink.apiserver.writing.metadata import PATH_RULE

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
+from starlink.apiserver import aside
 from starlink.apiserver.access import rbac
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.cel.authorizer import Authorizer as Authorize
 from starlink.apiserver.cel.authorizer import Question
 from starlink.apiserver.encoding import Obj, dump, raw
-from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import checks, matching, parameters
 from starlink.apiserver.policies.parameters import BadConfiguration

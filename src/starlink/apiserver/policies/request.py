@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.message import User
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.apiserver.writing import scale
+from starlink.http.message import User
 
 GROUP = "admissionregistration.k8s.io"
 _NAMESPACE_META = (

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
+from starlink.apiserver import aside
 from starlink.apiserver.cel.authorizer import authorizer_value, resource_value
 from starlink.apiserver.encoding import Obj, dump
-from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.policies.decision import Decision, Denial, decide
 from starlink.apiserver.policies.parameters import BadConfiguration, Parameters
 from starlink.apiserver.policies.program import Program, Run

@@ -3,10 +3,10 @@
 https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
 """
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.memo import remembered
-from starlink.apiserver.message import Request
 from starlink.apiserver.route import Route
+from starlink.http.message import Request
 
 _SERVED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 """What the real server serves; to all of them the answer is JSON, which is YAML, and which clients of protobuf read."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from starlink.apiserver import encoding, errors
+from starlink.api import errors
+from starlink.apiserver import encoding
 from starlink.apiserver.reading.selectors import Selector
 from starlink.apiserver.resource import Resource
 from starlink.store.base import Expired, Record, Store

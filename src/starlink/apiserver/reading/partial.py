@@ -5,9 +5,9 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources
 
 from starlink.apiserver import encoding
 from starlink.apiserver.encoding import Obj, dump
-from starlink.apiserver.message import Request
 from starlink.apiserver.reading.listing import Page, list_meta
 from starlink.apiserver.resource import Resource
+from starlink.http.message import Request
 from starlink.store.base import Record
 
 _API_VERSION = "meta.k8s.io/v1"

@@ -3,10 +3,10 @@
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from starlink.apiserver import aside, encoding, errors
-from starlink.apiserver.encoding import JSON, dump
-from starlink.apiserver.errors import Cause, StatusError
-from starlink.apiserver.message import Request, Response, Stream
+from starlink.api import errors
+from starlink.api.errors import Cause, StatusError
+from starlink.apiserver import aside, encoding
+from starlink.apiserver.encoding import dump
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.reading import listing, partial, selectors
 from starlink.apiserver.reading.accepting import check_accept
@@ -17,6 +17,8 @@ from starlink.apiserver.reading.watching import Render, Watcher, WatchOptions
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import options, scale
+from starlink.http.media import JSON
+from starlink.http.message import Request, Response, Stream
 from starlink.store.base import Record, StoreUnavailable
 
 MAX_LIST_LIMIT = 100_000

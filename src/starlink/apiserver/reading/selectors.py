@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema.formats import is_subdomain
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from starlink.apiserver import aside, encoding, errors
+from starlink.api import errors
+from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.reading.frames import Frames, frame
 from starlink.apiserver.reading.selectors import Selector

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 
 NOWHERE = "<nil>"
 """The field of a cause that has none, as the real server names it."""

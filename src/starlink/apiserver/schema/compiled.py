@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 import jsonschema_rs
 import msgspec
 
+from starlink.api.errors import MOST_CAUSES, Cause
 from starlink.apiserver import cel
-from starlink.apiserver.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes, complaints, embedded, json_schema, sections, structure, uniqueness
 from starlink.apiserver.schema.causes import NOWHERE
 from starlink.apiserver.schema.correlation import same_but_for_metadata

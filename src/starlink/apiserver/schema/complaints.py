@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from starlink.apiserver.errors import MOST_CAUSES, Cause
+from starlink.api.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.causes import NOWHERE, number, path_of
 from starlink.apiserver.schema.json_schema import INTEGERS, JUNCTORS, RANGE, Schema

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.resource import Column, Resource, Scale
 from starlink.apiserver.schema import keywords
 from starlink.apiserver.schema.causes import invalid

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver import cel, memo
 from starlink.apiserver.cel import field_path
 from starlink.apiserver.cel.formats import label_1035, subdomain
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.memo import Memo
 from starlink.apiserver.schema import causes, stored, structural
 from starlink.apiserver.schema.shipped import is_shipped

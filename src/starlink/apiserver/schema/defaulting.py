@@ -6,7 +6,7 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apiserver/
 from collections.abc import Iterator
 from dataclasses import replace
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema import causes, complaints, json_schema, structure
 from starlink.apiserver.schema.causes import NOWHERE
 from starlink.apiserver.schema.keywords import Schema

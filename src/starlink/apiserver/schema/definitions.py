@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import aside, encoding
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.names import CRDS
 from starlink.apiserver.objects import Objects, Written
 from starlink.apiserver.resource import Registry, Resource

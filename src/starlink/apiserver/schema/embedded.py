@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel.formats import label_1035
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.correlation import ABSENT, counterparts, same
 from starlink.apiserver.schema.structure import Node

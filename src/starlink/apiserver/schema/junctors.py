@@ -6,7 +6,7 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apiserver/
 from collections.abc import Iterator
 from typing import Any
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.keywords import Schema, nested
 

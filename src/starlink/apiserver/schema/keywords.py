@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema import causes
 
 Schema = dict[str, Any]

@@ -5,8 +5,8 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiex
 
 from collections.abc import Iterator
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel import forms
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, keywords
 from starlink.apiserver.schema.keywords import Schema
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
-from starlink.apiserver.errors import Cause, StatusError
 from starlink.apiserver.memo import Recent
 from starlink.apiserver.schema import keywords
 from starlink.apiserver.schema.compiled import StructuralSchema

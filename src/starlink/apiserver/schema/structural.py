@@ -11,8 +11,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from starlink.api.errors import Cause
 from starlink.apiserver import cel
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes, defaulting, junctors, keywords, list_types
 from starlink.apiserver.schema.keywords import Schema
 

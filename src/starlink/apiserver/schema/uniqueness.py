@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
 

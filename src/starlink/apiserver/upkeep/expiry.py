@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from starlink.api.errors import StatusError
 from starlink.api.timestamp import parse_time
 from starlink.apiserver import encoding
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.identity import bootstrap_tokens
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.resource import Registry

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence, Set
 
 from msgspec import convert
 
+from starlink.api.errors import StatusError, qualified
 from starlink.api.timestamp import format_time
 from starlink.apiserver import encoding
-from starlink.apiserver.errors import StatusError, qualified
 from starlink.apiserver.names import CRD_FINALIZER, EVENTS, FOREGROUND, NAMESPACES, ORPHAN
 from starlink.apiserver.objects import Objects
 from starlink.apiserver.objects.many import for_each

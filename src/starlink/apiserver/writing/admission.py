@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from starlink.apiserver import aside, errors
+from starlink.api import errors
+from starlink.apiserver import aside
 from starlink.apiserver.access import agent_access, agent_writes
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.encoding import Obj
 from starlink.apiserver.identity import bootstrap_tokens, certificates
-from starlink.apiserver.message import Request
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import GROUP, AdmissionRequest, Policies
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import Route
 from starlink.apiserver.writing import owners
 from starlink.apiserver.writing.options import manager_of
+from starlink.http.message import Request
 
 ANNOTATIONS: ContextVar[dict[str, str]] = ContextVar("annotations")
 """What policies tell the audit log of the request that is answered now."""

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import errors, kinds
-from starlink.apiserver.message import Request
+from starlink.api import errors
+from starlink.apiserver import kinds
 from starlink.apiserver.protobuf_wire import BadProtobuf
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.schema import causes
 from starlink.apiserver.writing import nesting, protobuf, values
+from starlink.http.message import Request
 
 JSON = ("application/json", "text/json")
 YAML = ("application/yaml", "application/apply-patch+yaml")

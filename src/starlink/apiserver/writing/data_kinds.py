@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema.formats import config_key_faults, is_config_key
 
 Obj = dict[str, Any]

@@ -1,8 +1,8 @@
 """Whether an object fits the URL it was sent to. Pure."""
 
-from starlink.apiserver import errors
+from starlink.api import errors
+from starlink.api.errors import Cause
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.resource import Resource
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import conversion
 from starlink.apiserver.schema.formats import qualified_faults

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.writing import json_pointer, json_text, nesting, values
 from starlink.apiserver.writing.json_pointer import Holder, Misfit
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import errors
-from starlink.apiserver.errors import MOST_CAUSES, Cause, StatusError
+from starlink.api import errors
+from starlink.api.errors import MOST_CAUSES, Cause, StatusError
 from starlink.apiserver.schema.structure import Node, child
 from starlink.apiserver.writing import fieldset
 from starlink.apiserver.writing.fieldset import Tree

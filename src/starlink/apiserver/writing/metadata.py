@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver.errors import MOST_CAUSES, Cause
+from starlink.api.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import FOREGROUND, ORPHAN
 from starlink.apiserver.schema.formats import SUBDOMAIN_RULE as SUBDOMAIN_RULE
 from starlink.apiserver.schema.formats import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from starlink.apiserver.errors import MOST_CAUSES, Cause
+from starlink.api.errors import MOST_CAUSES, Cause
 from starlink.apiserver.schema import causes
 
 Check = Callable[[Any, str], Iterator[Cause]]

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from starlink.apiserver import errors
+from starlink.api import errors
 
 MAX_DEPTH = 100
 

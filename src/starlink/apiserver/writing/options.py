@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starlink.apiserver import errors
-from starlink.apiserver.errors import Cause
+from starlink.api import errors
+from starlink.api.errors import Cause
 from starlink.apiserver.memo import remembered
-from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.writing import bodies
+from starlink.http.message import Request
 
 VALIDATIONS = ("Strict", "Warn", "Ignore")
 PROPAGATIONS = ("Foreground", "Background", "Orphan")

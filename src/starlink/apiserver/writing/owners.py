@@ -8,13 +8,13 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#o
 from collections.abc import Iterator
 from typing import Any
 
-from starlink.apiserver import errors
+from starlink.api import errors
+from starlink.api.errors import StatusError
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import Attributes
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import User
 from starlink.apiserver.resource import Registry, Resource
+from starlink.http.message import User
 
 _WHY = "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from starlink.api import errors
 from starlink.api.merge_patch import merge
-from starlink.apiserver import errors
 from starlink.apiserver.encoding import dump
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.writing import json_patch, strategic

@@ -1,11 +1,11 @@
 """The body of a request that is answered and not kept, such as a review or a TokenRequest."""
 
-from starlink.apiserver import errors
+from starlink.api import errors
 from starlink.apiserver.encoding import Obj
-from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry, Resource
 from starlink.apiserver.writing import bodies, metadata_types
 from starlink.apiserver.writing.envelope import check_envelope
+from starlink.http.message import Request
 
 
 def read(request: Request, registry: Registry, resource: Resource, namespace: str, name: str = "") -> Obj:

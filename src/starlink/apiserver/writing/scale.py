@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from starlink.apiserver import errors
-from starlink.apiserver.errors import Cause
+from starlink.api import errors
+from starlink.api.errors import Cause
 from starlink.apiserver.resource import Resource, Scale
 from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.writing import metadata_types

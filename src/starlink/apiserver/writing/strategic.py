@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import errors
+from starlink.api import errors
 
 _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"

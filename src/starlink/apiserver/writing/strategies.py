@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from starlink.api.errors import Cause
 from starlink.apiserver.access import rbac_kinds
 from starlink.apiserver.access.authorizer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.names import CRD_FINALIZER, EVENTS, NAMESPACES
 from starlink.apiserver.resource import Resource
 from starlink.apiserver.schema import crd, crd_checks

@@ -8,7 +8,7 @@ by what stands between them. Of text, which may hold as many commas as it likes,
 from collections.abc import Iterator
 from typing import Any
 
-from starlink.apiserver import errors
+from starlink.api import errors
 
 MAX_VALUES = 100_000
 """Names and values of one body, or of one object that is stored; an empty list or object counts twice. To read them

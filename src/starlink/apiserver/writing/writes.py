@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from starlink.apiserver import aside, encoding, errors
-from starlink.apiserver.encoding import JSON, Obj, dump
-from starlink.apiserver.errors import StatusError
+from starlink.api import errors
+from starlink.api.errors import StatusError
+from starlink.apiserver import aside, encoding
+from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.identity.serviceaccounts import TOKEN_REQUEST, request_token
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Request, Response
 from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, NO_VERSION, PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Admission, Change, Objects, Written
 from starlink.apiserver.objects.many import for_each
@@ -20,7 +20,9 @@ from starlink.apiserver.route import Route
 from starlink.apiserver.schema.definitions import Definitions
 from starlink.apiserver.writing import bodies, json_patch, options, patches, questions, scale
 from starlink.apiserver.writing.envelope import check_envelope
-from starlink.apiserver.writing.warning_header import header
+from starlink.http.media import JSON
+from starlink.http.message import Request, Response
+from starlink.http.warning_header import header
 from starlink.store.base import Key, Record
 
 AdmissionOf = Callable[[Request, Route, bool], Admission]

@@ -25,9 +25,9 @@ from starlink.apiserver.handler import Api
 from starlink.apiserver.identity.authentication import Authenticator
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import Request, Response, User
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import route
+from starlink.http.message import Request, Response, User
 from starlink.store.memory import MemoryStore
 
 NOW = 1_900_000_000.0

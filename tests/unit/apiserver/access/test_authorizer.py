@@ -9,7 +9,7 @@ from starlink.apiserver.access import agent_access
 from starlink.apiserver.access.agent_access import Verdict
 from starlink.apiserver.access.authorizer import MEMO, Authorizer, forbidden
 from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
-from starlink.apiserver.message import ADMIN_GROUP, ANONYMOUS, User
+from starlink.http.message import ADMIN_GROUP, ANONYMOUS, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
 

@@ -5,15 +5,15 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.apiserver.http.parsers import parser
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.access.guard import Guard
 from starlink.apiserver.access.rbac import GROUP, Attributes
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.incoming import Incoming
 from starlink.apiserver.identity.impersonation import Impersonation, is_wanted, read
-from starlink.apiserver.message import ANONYMOUS, Request, User
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import attributes
+from starlink.http.incoming import Incoming
+from starlink.http.message import ANONYMOUS, Request, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
 

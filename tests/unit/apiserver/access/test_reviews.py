@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver import errors
+from starlink.api import errors
+from starlink.api.errors import StatusError
 from starlink.apiserver.access import agent_access, reviews
 from starlink.apiserver.access.agent_access import Verdict
 from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import User
+from starlink.http.message import User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
 

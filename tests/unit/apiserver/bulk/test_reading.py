@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.bulk import reading
 from starlink.apiserver.bulk.reading import Item
-from starlink.apiserver.errors import StatusError
 
 CREATE: dict[str, Any] = {"verb": "create", "namespace": "ns", "object": {"kind": "Assignment"}}
 PATCH: dict[str, Any] = {

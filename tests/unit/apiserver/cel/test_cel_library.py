@@ -9,7 +9,7 @@ from starlink.apiserver.cel import library
 from starlink.apiserver.cel.authorizer import Question, authorizer_value, overloads
 from starlink.apiserver.cel.library import Outcome
 from starlink.apiserver.cel.opaque import OPAQUE
-from starlink.apiserver.message import User
+from starlink.http.message import User
 
 SELF: dict[str, Any] = {"l": [3, 1, 2], "s": "abc", "q": "1Gi", "m": {"x": "y"}, "n": None}
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from starlink.api.errors import Cause
 from starlink.apiserver import cel
 from starlink.apiserver.cel import forms
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema.compiled import StructuralSchema
 
 Obj = dict[str, Any]

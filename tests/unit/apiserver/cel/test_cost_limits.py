@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from tests.crds import schema_of
 
+from starlink.api.errors import Cause
 from starlink.apiserver import cel
 from starlink.apiserver.cel.cost import paths
 from starlink.apiserver.cel.cost.sizes import MOST, Size, plus, scaled, times
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import crd_checks
 
 Obj = dict[str, Any]

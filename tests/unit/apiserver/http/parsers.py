@@ -1,9 +1,9 @@
 """Parsers for tests of them, each with an amount that bodies may take."""
 
-from starlink.apiserver.fairness import Quota
-from starlink.apiserver.http.bodies import Claim
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.parser import RequestParser
+from starlink.http.bodies import Claim
+from starlink.http.fairness import Quota
+from starlink.http.limits import Limits
+from starlink.http.parser import RequestParser
 
 
 def of_bodies(most: int) -> Quota:

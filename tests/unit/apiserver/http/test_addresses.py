@@ -5,7 +5,8 @@ import struct
 from ipaddress import ip_address
 from pathlib import Path
 
-from starlink.apiserver.http.addresses import ServerCertificate, machine_addresses, parse_dump
+from starlink.apiserver.security.certificates.serving import ServerCertificate
+from starlink.http.addresses import machine_addresses, parse_dump
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 

@@ -4,11 +4,11 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
 
-from starlink.apiserver.fairness import Account
-from starlink.apiserver.http.call import AT_ONCE, Batch, Call
-from starlink.apiserver.http.dispatch import Dispatcher
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.message import Answer, Parts, Request, Response
+from starlink.http.call import AT_ONCE, Batch, Call
+from starlink.http.dispatch import Dispatcher
+from starlink.http.fairness import Account
+from starlink.http.limits import Limits
+from starlink.http.message import Answer, Parts, Request, Response
 
 
 class World:

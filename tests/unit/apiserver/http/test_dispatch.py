@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from starlink.apiserver.fairness import Account
-from starlink.apiserver.http.call import Call
-from starlink.apiserver.http.dispatch import Dispatcher
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.message import Answer, Request, Response
+from starlink.http.call import Call
+from starlink.http.dispatch import Dispatcher
+from starlink.http.fairness import Account
+from starlink.http.limits import Limits
+from starlink.http.message import Answer, Request, Response
 
 
 class World:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from starlink.apiserver.http.outbox import Nothing, Outbox
+from starlink.http.outbox import Nothing, Outbox
 
 
 class Notes:

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from tests.unit.apiserver.http.parsers import of_bodies
 from tests.unit.apiserver.http.parsers import parser as made_parser
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.incoming import Incoming
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.parser import RequestParser
-from starlink.apiserver.http.target import split_target
+from starlink.api.errors import StatusError
+from starlink.http.incoming import Incoming
+from starlink.http.limits import Limits
+from starlink.http.parser import RequestParser
+from starlink.http.target import split_target
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"

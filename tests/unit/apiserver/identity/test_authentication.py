@@ -9,13 +9,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from starlink.apiserver.errors import StatusError
+from starlink.api.errors import StatusError
 from starlink.apiserver.identity import bootstrap_tokens
 from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.authorities import Authorities, read_authorities
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.message import ANONYMOUS
+from starlink.http.authorities import Authorities, read_authorities
+from starlink.http.message import ANONYMOUS
 from starlink.store.base import Key
 
 ACCOUNT = Key("/serviceaccounts", "agents", "a")

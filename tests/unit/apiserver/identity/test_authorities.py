@@ -7,9 +7,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from starlink.apiserver.identity.authorities import AuthoritiesRefused, InvalidCertificate, read_authorities
 from starlink.apiserver.identity.pki import LONG_SINCE, Pki
-from starlink.apiserver.message import User
+from starlink.http.authorities import AuthoritiesRefused, InvalidCertificate, read_authorities
+from starlink.http.message import User
 
 START = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
 NOW = START.timestamp()

@@ -16,8 +16,8 @@ from starlink.apiserver.identity import certificates, issuing, signing
 from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER
 from starlink.apiserver.identity.issuing import NotIssued
 from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.subject import UID_OID, Account, account, organizations
-from starlink.apiserver.message import User
+from starlink.http.message import User
+from starlink.http.subject import UID_OID, Account, account, organizations
 
 NOW = 1_700_000_000.0
 AGENT = "system:serviceaccount:starlink-servers:s1"

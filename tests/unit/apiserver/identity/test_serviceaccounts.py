@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.errors import StatusError
+from starlink.api.errors import StatusError
 from starlink.apiserver.identity.pki import Pki
 from starlink.apiserver.identity.serviceaccounts import MOST_SECONDS, request_token
 from starlink.apiserver.identity.tokens import Bound, InvalidToken, TokenIssuer

@@ -2,12 +2,12 @@
 
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import Request
 from starlink.apiserver.reading.accepting import check_accept
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.route import route
+from starlink.http.message import Request
 
 REGISTRY = Registry(builtin_resources())
 

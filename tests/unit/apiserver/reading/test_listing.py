@@ -2,8 +2,8 @@
 
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.reading import listing, selectors
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.errors import Cause
+from starlink.api.errors import Cause
 from starlink.apiserver.schema.compiled import StructuralSchema
 
 Obj = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import encoding
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.schema import crd, crd_checks
 
 Obj = dict[str, Any]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.profiles import examples
 
-from starlink.apiserver.errors import MOST_CAUSES
+from starlink.api.errors import MOST_CAUSES
 from starlink.apiserver.schema.compiled import StructuralSchema
 
 Obj = dict[str, Any]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.profiles import examples
 
-from starlink.apiserver.errors import StatusError
+from starlink.api.errors import StatusError
 from starlink.apiserver.writing import json_patch, nesting
 
 Obj = dict[str, Any]

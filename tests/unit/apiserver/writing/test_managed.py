@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from starlink.apiserver.errors import StatusError
+from starlink.api.errors import StatusError
 from starlink.apiserver.schema.structure import build
 from starlink.apiserver.writing import fieldset, managed
 from starlink.apiserver.writing.managed import APPLY, UPDATE, Entry, Writer

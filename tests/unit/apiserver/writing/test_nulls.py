@@ -8,7 +8,7 @@ import pytest
 from bench.core import core
 from bench.growing.case import APPLY, CONFIG_MAPS, JSON, JSON_PATCH, MERGE, SECRETS, STRATEGIC, YAML, named, send
 
-from starlink.apiserver.message import Response
+from starlink.http.message import Response
 
 MAPS = {"labels": {"tier": None, "app": "x"}, "annotations": {"note": None}}
 

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.message import Request
 from starlink.apiserver.resource import Registry
 from starlink.apiserver.writing import options
+from starlink.http.message import Request
 
 REGISTRY = Registry(builtin_resources())
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from starlink.api.errors import StatusError
 from starlink.apiserver import kinds
-from starlink.apiserver.errors import StatusError
 from starlink.apiserver.writing import strategic
 
 SCHEMA = {

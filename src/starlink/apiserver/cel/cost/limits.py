@@ -7,9 +7,9 @@ and cel_validation.go beside it
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from starlink.api.errors import Cause
 from starlink.apiserver.cel.cost.declared import MOST_BYTES
 from starlink.apiserver.cel.cost.sizes import plus, times
-from starlink.apiserver.errors import Cause
 from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.structure import Node
 

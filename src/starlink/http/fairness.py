@@ -6,6 +6,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+ORDINARY = 1
+"""The weight of an account that has no more turns than others."""
+
 _KEPT_SHARES = 1024
 
 
@@ -13,7 +16,7 @@ class Account(NamedTuple):
     """On whose account an item goes, and at which level: one of `weight` 4 has four turns for one of a level of 1."""
 
     user: Hashable
-    weight: int = 1
+    weight: int = ORDINARY
 
 
 class _Level(Generic[T]):

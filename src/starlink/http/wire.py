@@ -10,7 +10,7 @@ import struct
 from abc import ABC, abstractmethod
 from typing import Any
 
-from starlink.client.errors import why
+from starlink.http.reasons import why
 
 ROOM = 64 * 1024
 """What a socket reads at once."""

@@ -6,17 +6,17 @@ import math
 from collections.abc import Hashable
 from functools import partial
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.handler import status_response
-from starlink.apiserver.http import dispatch, wire
-from starlink.apiserver.http.call import Call
-from starlink.apiserver.http.channel import Channel
-from starlink.apiserver.http.gate import Gate
-from starlink.apiserver.http.incoming import Incoming
-from starlink.apiserver.http.parser import RequestParser
-from starlink.apiserver.http.service import Service
-from starlink.apiserver.message import ANONYMOUS, Answer, Response, Stream, User
-from starlink.apiserver.precedence import account, payer
+from starlink.api.errors import StatusError
+from starlink.http import answers, dispatch
+from starlink.http.accounts import payer
+from starlink.http.call import Call
+from starlink.http.channel import Channel
+from starlink.http.gate import Gate
+from starlink.http.incoming import Incoming
+from starlink.http.message import ANONYMOUS, Answer, Response, Stream, User
+from starlink.http.parser import RequestParser
+from starlink.http.service import Service
+from starlink.http.status import status_response
 
 _AHEAD = 16  # requests parsed before the one in hand is answered
 _PROGRESS = 16 * 1024  # of a body, within `body_seconds`
@@ -101,8 +101,8 @@ class Connection(Channel):
 
     def _timed_out(self) -> Response:
         if self._clock() < self._whole_by:
-            return wire.stalled(_PROGRESS, self._limits.body_seconds)
-        return wire.timed_out(self._limits.request_seconds)
+            return answers.stalled(_PROGRESS, self._limits.body_seconds)
+        return answers.timed_out(self._limits.request_seconds)
 
     def lost(self) -> None:
         if self._call is not None:
@@ -134,7 +134,7 @@ class Connection(Channel):
             self._follow_progress()
         if parser.wants_continue:
             parser.wants_continue = False
-            self.write(wire.CONTINUE)
+            self.write(answers.CONTINUE)
         if self._held_back:
             self._held_back = False
             self.resume_reading()
@@ -162,7 +162,7 @@ class Connection(Channel):
             return
         self._item = item
         if item.expects:
-            self.write(wire.CONTINUE)
+            self.write(answers.CONTINUE)
         if (refusal := self._submit(item)) is not None:
             self._complete(refusal)
 
@@ -170,7 +170,7 @@ class Connection(Channel):
         """Hands a request to the dispatcher; gives the answer when that is a refusal."""
         service = self._service
         if not self.admitted:
-            return wire.too_many_requests()
+            return answers.too_many_requests()
         try:
             user = self._gate.user(item)
         except StatusError as error:
@@ -181,10 +181,10 @@ class Connection(Channel):
             self._known = user is not ANONYMOUS
             self.spoke(known=self._known)
         request = self._gate.request(item, user)
-        call = self._call = Call(request, account(request), self._reply)
+        call = self._call = Call(request, service.account(request), self._reply)
         if service.dispatcher.submit(call):
             return None
-        return wire.too_many_requests()
+        return answers.too_many_requests()
 
     def _payer(self) -> Hashable:
         """On whose account the request goes."""
@@ -223,7 +223,7 @@ class Connection(Channel):
 
     def _send(self, response: Response, *, close: bool, head_only: bool = False) -> None:
         self._service.outbox.settle()
-        self.write(wire.whole(response, close=close, head_only=head_only, date=self._service.date))
+        self.write(answers.whole(response, close=close, head_only=head_only, date=self._service.date))
         seconds = self._clock() - self._began
         if seconds > _SLOW_SECONDS:
             log.warning("a slow request", extra=self._said(response.status, seconds))
@@ -244,7 +244,7 @@ class Connection(Channel):
         if item.method == "HEAD":
             await self._answer_stream(stream, Response(stream.status, b"", stream.headers))
         elif not self._service.streams.take(payer):
-            await self._answer_stream(stream, wire.too_many_streams(self._user.name))
+            await self._answer_stream(stream, answers.too_many_streams(self._user.name))
         else:
             await self._send_stream(stream, item, payer)
 
@@ -274,13 +274,13 @@ class Connection(Channel):
             self._end_stream(item, complete)
 
     async def _send_chunks(self, stream: Stream, item: Incoming) -> None:
-        head = wire.head(stream.status, stream.headers, close=not item.keep) + self._service.date
-        self.write(head + (wire.CHUNKED if item.chunks else wire.UNTIL_CLOSE))
+        head = answers.head(stream.status, stream.headers, close=not item.keep) + self._service.date
+        self.write(head + (answers.CHUNKED if item.chunks else answers.UNTIL_CLOSE))
         async for data in stream.chunks:
             if self._gate.has_revoked(item, self._user):
                 return
             if data:
-                self.write(wire.chunk(data) if item.chunks else data)
+                self.write(answers.chunk(data) if item.chunks else data)
             if self.congested:
                 self._drained = asyncio.get_running_loop().create_future()
                 await self._drained
@@ -290,6 +290,6 @@ class Connection(Channel):
             self.abort()
             return
         if item.chunks:
-            self.write(wire.LAST_CHUNK)
+            self.write(answers.LAST_CHUNK)
         self._put_down(item, close=not item.keep or self._service.channels.stopping)
         self._advance()

@@ -15,8 +15,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from starlink.apiserver.identity.subject import MALFORMED, organizations, uid_of
-from starlink.apiserver.message import AUTHENTICATED, User
+from starlink.http.message import AUTHENTICATED, User
+from starlink.http.subject import MALFORMED, organizations, uid_of
 
 _KEPT = 4096
 _LONGEST = 4096

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from starlink.apiserver.fairness import Account
-from starlink.apiserver.message import Answer, Parts, Request, Response
+from starlink.http.fairness import Account
+from starlink.http.message import Answer, Parts, Request, Response
 
 Reply = Callable[[Answer], None]
 

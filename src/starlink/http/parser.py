@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 import httptools
 
-from starlink.apiserver import errors
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http import heads
-from starlink.apiserver.http.bodies import Claim
-from starlink.apiserver.http.incoming import Incoming
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.target import split_target
-from starlink.apiserver.message import separator
+from starlink.api import errors
+from starlink.api.errors import StatusError
+from starlink.http import heads
+from starlink.http.bodies import Claim
+from starlink.http.incoming import Incoming
+from starlink.http.limits import Limits
+from starlink.http.message import separator
+from starlink.http.target import split_target
 
 _HEADER_COST = 32  # what a header takes beside its text, so that many small ones count too
 _KEPT_NAMES = 1024

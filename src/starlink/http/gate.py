@@ -1,13 +1,12 @@
 """Whether a request's body may come, which its head decides: who sends it, and whether they may."""
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.bodies import Claim, is_small
-from starlink.apiserver.http.channel import Channel
-from starlink.apiserver.http.incoming import Incoming
-from starlink.apiserver.http.service import Service
-from starlink.apiserver.identity.claims import claimed
-from starlink.apiserver.message import ANONYMOUS, Request, User
-from starlink.apiserver.precedence import account, payer
+from starlink.api.errors import StatusError
+from starlink.http.accounts import payer
+from starlink.http.bodies import Claim, is_small
+from starlink.http.channel import Channel
+from starlink.http.incoming import Incoming
+from starlink.http.message import ANONYMOUS, Request, User
+from starlink.http.service import Service
 
 
 class Gate:
@@ -42,7 +41,7 @@ class Gate:
 
     def tell_refused(self, item: Incoming, error: StatusError) -> None:
         """Has it noted that the sender's credentials are not good."""
-        who = claimed(item.headers.get("authorization", ""), self._channel.session.peer)
+        who = self._service.authenticator.claimed(item.headers.get("authorization", ""), self._channel.session.peer)
         self._service.refused(self.request(item, ANONYMOUS), error.message, who)
 
     def admit(self, item: Incoming, size: int | None) -> Claim:
@@ -59,7 +58,9 @@ class Gate:
         request = self.request(item, user)
         if not small and (refusal := self._service.precheck(request)) is not None:
             raise refusal
-        return self._strangers_claim() if user is ANONYMOUS else self._service.bodies.claim(account(request), size)
+        if user is ANONYMOUS:
+            return self._strangers_claim()
+        return self._service.bodies.claim(self._service.account(request), size)
 
     def _strangers_claim(self) -> Claim:
         return self._service.bodies.strangers_claim(payer(ANONYMOUS, self._channel.remote))

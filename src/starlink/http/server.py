@@ -8,21 +8,22 @@ import contextlib
 import logging
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Quota
-from starlink.apiserver.http import wire
-from starlink.apiserver.http.bodies import Bodies
-from starlink.apiserver.http.connection import Connection
-from starlink.apiserver.http.dispatch import Dispatcher, Handle
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.listener import Listener, listen
-from starlink.apiserver.http.outbox import Notes, Nothing, Outbox
-from starlink.apiserver.http.service import Channels, Precheck, Refused, Service
-from starlink.apiserver.http.tls import TlsContext
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.message import Request
+from starlink.api.errors import StatusError
+from starlink.http import answers
+from starlink.http.accounts import equal
+from starlink.http.bodies import Bodies
+from starlink.http.connection import Connection
+from starlink.http.dispatch import Dispatcher, Handle
+from starlink.http.fairness import Account, Quota
+from starlink.http.limits import Limits
+from starlink.http.listener import Listener, listen
+from starlink.http.message import Request
+from starlink.http.outbox import Notes, Nothing, Outbox
+from starlink.http.service import Authenticator, Channels, Precheck, Refused, Service
+from starlink.http.tls import TlsContext
 
 _SWEEP_SECONDS = 1.0
 _STOP_SECONDS = 2.0
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 class HttpServer:
     """Serves `handle`, which gives an answer to each request of a user that `authenticator` knows. `refused` is told
     of each whose credentials are not good; `precheck` says before a large body comes whether it need not. No answer
-    leaves before the `notes` of its request are written."""
+    leaves before the `notes` of its request are written. `account` says on whose account a request goes, and how
+    many turns that has."""
 
     def __init__(
         self,
@@ -47,11 +49,13 @@ class HttpServer:
         refused: Refused | None = None,
         precheck: Precheck | None = None,
         notes: Notes | None = None,
+        account: Callable[[Request], Account] = equal,
     ) -> None:
         self._limits = limits or Limits()
         self._authenticator = authenticator
         self._refused = refused or _nobody
         self._precheck = precheck or _nothing
+        self._account = account
         self._outbox = Outbox(notes or Nothing())
         self._dispatcher = Dispatcher(handle, self._limits)
         self._streams = Quota(total=self._limits.streams, per_user=self._limits.streams_per_user)
@@ -103,10 +107,10 @@ class HttpServer:
         limits = self._limits
         admitted = Quota(total=limits.connections, per_user=limits.connections_per_address)
         channels = Channels(limits, tls, asyncio.get_running_loop().time, admitted, self._open)
-        date = wire.date_line(time.time())
+        date = answers.date_line(time.time())
         return Service(
             channels, self._authenticator, self._dispatcher, Bodies(limits), self._streams, self._refused,
-            self._precheck, self._outbox, date,
+            self._precheck, self._account, self._outbox, date,
         )  # fmt: skip
 
     async def _sweep(self, service: Service) -> None:
@@ -114,7 +118,7 @@ class HttpServer:
         channels = service.channels
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._limits.shortest / 4))
-            service.date = wire.date_line(time.time())
+            service.date = answers.date_line(time.time())
             now = channels.clock()
             for number, connection in enumerate(tuple(self._open)):
                 connection.check(now)

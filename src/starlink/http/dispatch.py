@@ -7,11 +7,11 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from starlink.apiserver.fairness import FairQueue
-from starlink.apiserver.http.call import Batch, Call, Waiting
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.wire import INTERNAL_ERROR, too_many_requests
-from starlink.apiserver.message import Answer, Parts, Request, Response, Stream
+from starlink.http.answers import INTERNAL_ERROR, too_many_requests
+from starlink.http.call import Batch, Call, Waiting
+from starlink.http.fairness import FairQueue
+from starlink.http.limits import Limits
+from starlink.http.message import Answer, Parts, Request, Response, Stream
 
 log = logging.getLogger(__name__)
 

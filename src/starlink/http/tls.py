@@ -13,8 +13,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from starlink.apiserver.http.session import TlsSession, reason, session_room
-from starlink.apiserver.identity.authorities import AuthoritiesRefused, read_authorities
+from starlink.http.authorities import AuthoritiesRefused, read_authorities
+from starlink.http.session import TlsSession, reason, session_room
 
 POLL_SECONDS = 3.0
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # for TLS 1.2: forward secret and authenticated

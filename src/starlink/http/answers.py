@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.handler import status_response
-from starlink.apiserver.message import Response
+from starlink.api.errors import StatusError
+from starlink.http.message import Response
+from starlink.http.status import status_response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"

@@ -14,8 +14,8 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-from starlink.apiserver.http.service import Channels
-from starlink.apiserver.http.session import SessionFailed
+from starlink.http.service import Channels
+from starlink.http.session import SessionFailed
 
 _PIECE = 64 * 1024
 _LOOKED_AT = 64  # strangers, for one whose place helps

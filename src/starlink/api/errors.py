@@ -1,5 +1,6 @@
 """Refusals of the API as values: what Kubernetes calls a Status of status Failure."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,11 @@ MORE = "and more"
 def qualified(group: str, plural: str) -> str:
     """`tasks.starlink.dev`, or `namespaces` in the core group."""
     return f"{plural}.{group}" if group else plural
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, as the real server's messages have it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def bad_request(message: str, *fields: str) -> StatusError:

@@ -3,20 +3,32 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.fairness import Quota
-from starlink.apiserver.http.bodies import Bodies
-from starlink.apiserver.http.dispatch import Dispatcher
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.http.outbox import Outbox
-from starlink.apiserver.http.strangers import Strangers
-from starlink.apiserver.http.tls import TlsContext
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.message import Request
+from starlink.api.errors import StatusError
+from starlink.http.authorities import Authorities
+from starlink.http.bodies import Bodies
+from starlink.http.dispatch import Dispatcher
+from starlink.http.fairness import Account, Quota
+from starlink.http.limits import Limits
+from starlink.http.message import Request, User
+from starlink.http.outbox import Outbox
+from starlink.http.strangers import Strangers
+from starlink.http.tls import TlsContext
 
 _ROOM = 64 * 1024
+
+
+class Authenticator(Protocol):
+    """Knows who asks."""
+
+    def user(self, authorization: str, certificate: bytes = b"", authorities: Authorities | None = None) -> User:
+        """The user of a request, by its Authorization header and its client's certificate in DER, for which
+        `authorities` may vouch. Raises StatusError 401."""
+
+    def claimed(self, authorization: str, certificate: bytes = b"") -> str:
+        """Who a request claims to come from, of which nothing need be true."""
+
 
 Refused = Callable[[Request, str, str], None]
 """Takes a request whose credentials are not good, why they are not, and who it claims to come from."""
@@ -49,7 +61,7 @@ class Channels:
 
 @dataclass
 class Service:
-    """For the requests. `date` is the header line of this second."""
+    """For the requests. `account` gives the account of one; `date` is the header line of this second."""
 
     channels: Channels
     authenticator: Authenticator
@@ -58,5 +70,6 @@ class Service:
     streams: Quota
     refused: Refused
     precheck: Precheck
+    account: Callable[[Request], Account]
     outbox: Outbox
     date: bytes = b""

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from starlink.apiserver.errors import StatusError
-from starlink.apiserver.http.incoming import Incoming
-from starlink.apiserver.http.target import split_target
+from starlink.api.errors import StatusError
+from starlink.http.incoming import Incoming
+from starlink.http.target import split_target
 
 SHORT = 16 * 1024
 """Bytes of a request that may be remembered."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Hashable
 
-from starlink.apiserver.fairness import Account, Quota
-from starlink.apiserver.http.limits import Limits
-from starlink.apiserver.precedence import ORDINARY
+from starlink.http.fairness import ORDINARY, Account, Quota
+from starlink.http.limits import Limits
 
 _SHARES = 4
 

@@ -1,1 +1,0 @@
-"""The way in: TLS, HTTP/1.1, limits and fairness, in front of the framework-free core."""
