@@ -28,10 +28,10 @@ from bench.load import request
 from bench.report import Result, against, publish, result
 from bench.server import Server
 from bench.widgets import GROUP, PATH, PLURAL, SCHEMA, widget
-from starlink.apiserver import encoding
-from starlink.apiserver.reading import listing
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.requests.reading import listing
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.validation.compiled import StructuralSchema
 from starlink.store.base import Key, Record
 
 ROUNDS = 5

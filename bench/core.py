@@ -7,14 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from starlink.apiserver import encoding
 from starlink.apiserver.__main__ import version
-from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.message import Parts, Request, Response, Stream, User
 from starlink.store.memory import MemoryStore
 

@@ -28,7 +28,7 @@ from bench.usage import Cpus, cpu_seconds
 from starlink.api import conditions
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.api.server import Server
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.cli.datadir import DataDir
 from starlink.cli.launcher import ADMIN, ADMIN_GROUP, Standalone
 from starlink.client.config import load as load_config

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import usage
 from bench.endpoint import Endpoint
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 
 READY_SECONDS = 60.0
 

@@ -21,7 +21,7 @@ from bench.kube.workloads import Obj, Workload
 from bench.load import Files
 from starlink.api import labels
 from starlink.api.kinds import ASSIGNMENT, SERVER, STARLINK_KINDS, Kind
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.cli.datadir import DataDir
 from starlink.cli.launcher import ADMIN, ADMIN_GROUP, OPERATOR, Standalone
 from starlink.client.config import render

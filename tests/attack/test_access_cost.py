@@ -8,10 +8,10 @@ import pytest
 from tests.attack.runs import counted
 from tests.integration.conftest import Core
 
-from starlink.apiserver import encoding
-from starlink.apiserver.access import authorizer as authorizing
-from starlink.apiserver.access import escalation, rbac
 from starlink.apiserver.handler import Api
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authorization import authorizer as authorizing
+from starlink.apiserver.security.authorization import escalation, rbac
 from starlink.http.message import User
 from starlink.store.base import Key
 

@@ -8,9 +8,9 @@ import pytest
 from tests.attack.runs import counted
 from tests.integration.conftest import Core, agent
 
-from starlink.apiserver import encoding
-from starlink.apiserver.access.agent_writes import ASSIGNMENTS
-from starlink.apiserver.access.assignments import Assignments
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authorization.agent_writes import ASSIGNMENTS
+from starlink.apiserver.security.authorization.assignments import Assignments
 from starlink.store.base import Key, Record
 from starlink.store.memory import MemoryStore
 

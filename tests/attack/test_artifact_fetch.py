@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.artifacts import fetch as fetching
 from starlink.artifacts.errors import ArtifactError, shown
 from starlink.artifacts.fetch import Places, fetch

@@ -12,9 +12,9 @@ from tests.attack.prepared import ask
 
 from starlink.api.errors import Cause
 from starlink.apiserver.cel import library
+from starlink.apiserver.definitions import crd_checks
 from starlink.apiserver.handler import Api
 from starlink.apiserver.policies.program import Compiler, Run
-from starlink.apiserver.schema import crd_checks
 
 DEAR = "self.a.all(x, x in self.b)"
 THINGS = "/apis/dear.example.com/v1/things"

@@ -20,12 +20,12 @@ from tests.integration.conftest import Core, Wire
 from starlink.api.kinds import SERVER, SERVICE_ACCOUNT
 from starlink.api.server import Server
 from starlink.api.timestamp import format_time
-from starlink.apiserver import encoding
+from starlink.apiserver.controllers.expiry import is_old, sweep
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.upkeep.expiry import is_old, sweep
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.cli import agent_tokens
 from starlink.client.cache import Cache
 from starlink.client.config import BadConfig, Config, render

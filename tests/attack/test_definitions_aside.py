@@ -11,8 +11,8 @@ from tests.attack.runs import counted
 from tests.integration.conftest import Core
 
 from starlink.apiserver import aside
-from starlink.apiserver.about import openapi
-from starlink.apiserver.schema import crd
+from starlink.apiserver.definitions import crd
+from starlink.apiserver.requests.discovery import openapi
 
 NAME = kind.DEFINITION["metadata"]["name"]
 DOCUMENT = "/openapi/v3/apis/growth.example.com/v1"

@@ -11,16 +11,17 @@ import pytest
 from tests.integration.apiserver.serving import serving
 from tests.integration.conftest import Core
 
-from starlink.apiserver.access import authorizer as authorizing
-from starlink.apiserver.access.authorizer import Authorizer
-from starlink.apiserver.access.rbac import Attributes
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.definitions import stored
 from starlink.apiserver.memo import SHORT, Memo, length, remembered
-from starlink.apiserver.reading import accepting
-from starlink.apiserver.schema import stored
-from starlink.apiserver.writing import fieldset, options
+from starlink.apiserver.objects import fieldset
+from starlink.apiserver.requests import options
+from starlink.apiserver.requests.reading import accepting
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.authorization import authorizer as authorizing
+from starlink.apiserver.security.authorization.authorizer import Authorizer
+from starlink.apiserver.security.authorization.rbac import Attributes
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.message import Request, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

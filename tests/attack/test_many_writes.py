@@ -11,15 +11,15 @@ from tests.attack.runs import counted
 from tests.integration.apiserver.test_policies import MAP_RULE, MAPS, binding, config, policy, put_in_force
 from tests.integration.conftest import Core
 
-from starlink.apiserver import encoding
 from starlink.apiserver.__main__ import version
-from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.kinds.builtin import builtin_resources
 from starlink.apiserver.objects import many
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.store.base import Event
 from starlink.store.sqlite import SqliteStore
 from starlink.store.sqlite_file import SqliteFile

@@ -13,9 +13,9 @@ from bench.core import ADMIN, core
 from tests.attack.misshapen import example, misshapen, without
 from tests.profiles import tries
 
-from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.resources.resource import Resource
 from starlink.http.message import Request, Response, Stream
 from starlink.manifest import load_all
 

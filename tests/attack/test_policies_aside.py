@@ -11,11 +11,11 @@ import pytest
 from tests.integration.apiserver.test_policies import MAP_RULE, MAPS, binding, config, policy, put_in_force
 from tests.integration.conftest import ADMIN, Core
 
-from starlink.apiserver.access import audit
-from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.handler import Api
 from starlink.apiserver.policies import checks
 from starlink.apiserver.policies.program import Compiler, Run
+from starlink.apiserver.requests import audit
+from starlink.apiserver.security.authorization.authorizer import Authorizer
 
 KEYS = {f"k{number}": "v" for number in range(9_000)}
 GUARD_SECONDS = 30.0

@@ -12,7 +12,7 @@ from tests.integration.conftest import ADMIN, Core
 
 from starlink.apiserver.handler import Api
 from starlink.apiserver.objects import many
-from starlink.apiserver.reading import listing
+from starlink.apiserver.requests.reading import listing
 from starlink.http.message import Request, Response, Stream
 from starlink.store.base import Key
 

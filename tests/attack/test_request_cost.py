@@ -17,11 +17,12 @@ from tests.attack.prepared import ask
 
 from starlink.api import errors
 from starlink.apiserver import aside
-from starlink.apiserver.access import reviews
-from starlink.apiserver.bulk import reading
 from starlink.apiserver.handler import Api
-from starlink.apiserver.writing import bodies, json_patch
-from starlink.apiserver.writing.values import MAX_VALUES
+from starlink.apiserver.requests import bodies
+from starlink.apiserver.requests.bulk import reading
+from starlink.apiserver.requests.writing import json_patch
+from starlink.apiserver.security.authorization import reviews
+from starlink.apiserver.validation.values import MAX_VALUES
 from starlink.http.fairness import Account
 from starlink.http.message import Request, Response, User
 from starlink.manifest import MAX_DIRECTIVES

@@ -21,14 +21,14 @@ from tests.integration.apiserver.test_revocation import (
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import SERVER, SERVICE_ACCOUNT
-from starlink.apiserver import encoding
-from starlink.apiserver.access.audit import MOST_TEXT, AuditLog
-from starlink.apiserver.access.refusals import MOST, MOST_OF_ONE, Refusals
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.claims import claimed
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.requests.audit import MOST_TEXT, AuditLog
+from starlink.apiserver.requests.refusals import MOST, MOST_OF_ONE, Refusals
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.claims import claimed
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.errors import ApiError
 from starlink.client.kube import Client
 from starlink.http.server import HttpServer

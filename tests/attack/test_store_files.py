@@ -10,7 +10,7 @@ from bench.core import core
 from tests.contract.sqlite_stores import opened
 from tests.contract.stores import A, B, put
 
-from starlink.apiserver.about.pages import Pages
+from starlink.apiserver.requests.pages import Pages
 from starlink.http.message import ANONYMOUS, Request, User
 from starlink.store.base import Key, StoreRefused, StoreUnavailable
 from starlink.store.sqlite import SqliteStore

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 from bench.core import ADMIN, core
 
-from starlink.apiserver.access.audit import AuditLog
 from starlink.apiserver.handler import Api
+from starlink.apiserver.requests.audit import AuditLog
 from starlink.http.message import Request, Response
 from starlink.log import JsonFormatter
 

@@ -21,8 +21,8 @@ from tests.attack.prepared import api as api
 from tests.attack.prepared import ask
 
 from starlink.apiserver.handler import Api
-from starlink.apiserver.writing import bodies
-from starlink.apiserver.writing.values import MAX_VALUES
+from starlink.apiserver.requests import bodies
+from starlink.apiserver.validation.values import MAX_VALUES
 from starlink.store.base import Key
 
 LIMIT = f"is too large: limit is {MAX_VALUES} names and values"

@@ -14,10 +14,10 @@ import pytest
 from tests.integration.apiserver.test_policies import MAPS, config
 from tests.integration.conftest import ADMIN, Core
 
-from starlink.apiserver import encoding
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.reading import frames, tables, topics
-from starlink.apiserver.reading.frames import Frames, Recent
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.reading import frames, tables, topics
+from starlink.apiserver.requests.reading.frames import Frames, Recent
+from starlink.apiserver.resources import encoding
 from starlink.http.message import Request, Stream
 from starlink.store.base import Change, Event, Key, Record
 
@@ -129,7 +129,7 @@ async def test_a_selectable_field_is_read_once_an_event(core: Core, monkeypatch:
 
         return counted
 
-    monkeypatch.setattr("starlink.apiserver.reading.watching.reader", counting)
+    monkeypatch.setattr("starlink.apiserver.requests.reading.watching.reader", counting)
     spec = {"server": "s1", "task": "t", "attempt": 1, "slot": "1", "template": {"command": ["true"]}}
     async with watched(core, "", path=ASSIGNMENTS, fieldSelector="spec.server!=a,spec.server!=b") as tasks:
         kind = {"apiVersion": "starlink.dev/v1alpha1", "kind": "Assignment"}
@@ -165,7 +165,7 @@ async def test_a_row_is_made_once_a_second_beside_the_loop(core: Core, monkeypat
         threads.add(threading.get_ident())
         return table(*arguments, **options)
 
-    monkeypatch.setattr("starlink.apiserver.reading.reads.table", counted)
+    monkeypatch.setattr("starlink.apiserver.requests.reading.reads.table", counted)
     async with watched(core, TABLE) as tasks:
         await touch(core)
         lines = await asyncio.wait_for(asyncio.gather(*tasks), 30)

@@ -19,13 +19,13 @@ from tests.unit.apiserver.http.parsers import parser as made_parser
 from starlink.api.errors import StatusError
 from starlink.api.kinds import SERVER
 from starlink.apiserver import memo
-from starlink.apiserver.access import authorizer as authorizing
-from starlink.apiserver.access.authorizer import Authorizer
-from starlink.apiserver.access.rbac import Attributes
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.route import Router
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.route import Router
+from starlink.apiserver.resources.resource import Registry
 from starlink.apiserver.schema import formats
+from starlink.apiserver.security.authorization import authorizer as authorizing
+from starlink.apiserver.security.authorization.authorizer import Authorizer
+from starlink.apiserver.security.authorization.rbac import Attributes
 from starlink.client import http
 from starlink.client.config import Config
 from starlink.client.errors import Unreachable

@@ -23,7 +23,7 @@ Obj = dict[str, Any]
 @contextlib.contextmanager
 def own_server(folder: Path) -> Iterator[Path]:
     """A StarLink API server in `folder`; gives its administrator's kubeconfig."""
-    from starlink.apiserver.identity.pki import Pki
+    from starlink.apiserver.security.certificates.pki import Pki
     from starlink.client.config import Config, render
 
     (port,) = free_ports(1)

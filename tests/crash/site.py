@@ -20,7 +20,7 @@ import pytest
 from tests.etcd_server import EtcdServer
 from tests.ports import free_ports
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config
 from starlink.store.seal import AsStored, is_sealed
 

@@ -13,7 +13,7 @@ from tests.conftest import Kubectl, Starlink, _let_pass, eventually
 from tests.machines import FIRST, SECOND, Machine, two_machines
 from tests.tools import KUBECTL
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config, load, render
 
 PORT = 6443

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT
 
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.schema import crd, crd_checks, shipped, stored, structural
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.definitions import crd, crd_checks, shipped, stored, structural
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.validation.compiled import StructuralSchema
 from starlink.manifest import load
 
 Obj = dict[str, Any]

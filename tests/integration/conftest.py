@@ -19,16 +19,17 @@ from tests.kube.installed import clear
 from tests.turns import KUBERNETES
 
 from starlink.api.kinds import Kind
-from starlink.apiserver import bootstrap, encoding
+from starlink.apiserver import bootstrap
 from starlink.apiserver.__main__ import version
-from starlink.apiserver.access import roles
-from starlink.apiserver.builtin import builtin_resources
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.issuing import authority_signer
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.authorization import roles
+from starlink.apiserver.security.certificates.issuing import authority_signer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config
 from starlink.client.kube import Client
 from starlink.http.message import Request, Response, Stream, User

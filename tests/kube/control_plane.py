@@ -14,7 +14,7 @@ from tests.etcd_server import EtcdServer
 from tests.ports import free_ports
 from tests.tools import KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config, render
 
 START_SECONDS = 180.0

@@ -20,16 +20,17 @@ from pathlib import Path
 
 import starlink
 from starlink import log as logs
-from starlink.apiserver import backend, encoding
-from starlink.apiserver.access.audit import AuditLog
-from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver import backend
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.issuing import authority_signer
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.kinds.builtin import builtin_resources
 from starlink.apiserver.precedence import account
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.requests.audit import AuditLog
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.issuing import authority_signer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.apiserver.security.certificates.serving import ServerCertificate
 from starlink.http.server import HttpServer
 from starlink.http.tls import TlsContext, TlsRefused

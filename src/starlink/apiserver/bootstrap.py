@@ -9,14 +9,14 @@ import functools
 from collections.abc import Awaitable, Callable
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.access import roles
-from starlink.apiserver.access.rbac import GROUP
-from starlink.apiserver.encoding import Obj, raw
+from starlink.apiserver.definitions.lifecycle import Definitions
 from starlink.apiserver.names import PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Objects
-from starlink.apiserver.resource import Registry, Resource
-from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
+from starlink.apiserver.objects.options import DeleteOptions, WriteOptions
+from starlink.apiserver.resources.encoding import Obj, raw
+from starlink.apiserver.resources.resource import Registry, Resource
+from starlink.apiserver.security.authorization import roles
+from starlink.apiserver.security.authorization.rbac import GROUP
 from starlink.assets import asset_dir
 from starlink.data_files import load
 from starlink.store.base import Key, StoreRefused

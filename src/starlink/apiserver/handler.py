@@ -11,32 +11,32 @@ from msgspec.structs import replace
 
 from starlink.api.errors import StatusError
 from starlink.apiserver import aside
-from starlink.apiserver.about.metrics import Metrics
-from starlink.apiserver.about.pages import Pages
-from starlink.apiserver.access.aggregation import aggregate
-from starlink.apiserver.access.audit import AuditLog, entry, is_audited, unauthenticated
-from starlink.apiserver.access.guard import Guard
-from starlink.apiserver.access.refusals import Refusals
-from starlink.apiserver.access.reviewing import Authenticate, Reviews
 from starlink.apiserver.bootstrap import bootstrap
-from starlink.apiserver.bulk import answering
-from starlink.apiserver.bulk.reading import STORAGE as BULK_WRITES
-from starlink.apiserver.identity import impersonation
-from starlink.apiserver.identity.issuing import Signer
-from starlink.apiserver.identity.signing import CertificateController
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.controllers.aggregation import aggregate
+from starlink.apiserver.controllers.expiry import expire
+from starlink.apiserver.controllers.garbage import GarbageCollector
+from starlink.apiserver.controllers.signing import CertificateController
+from starlink.apiserver.definitions.lifecycle import Definitions
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
-from starlink.apiserver.reading.open_watches import OpenWatches
-from starlink.apiserver.reading.reads import Reads
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.route import Route, Router
-from starlink.apiserver.schema.definitions import Definitions
-from starlink.apiserver.upkeep.expiry import expire
-from starlink.apiserver.upkeep.garbage import GarbageCollector
-from starlink.apiserver.writing.admission import ANNOTATIONS, RequestAdmission
-from starlink.apiserver.writing.writes import Writes
+from starlink.apiserver.requests.admission import ANNOTATIONS, RequestAdmission
+from starlink.apiserver.requests.audit import AuditLog, entry, is_audited, unauthenticated
+from starlink.apiserver.requests.bulk import answering
+from starlink.apiserver.requests.bulk.reading import STORAGE as BULK_WRITES
+from starlink.apiserver.requests.guard import Guard
+from starlink.apiserver.requests.monitoring.metrics import Metrics
+from starlink.apiserver.requests.pages import Pages
+from starlink.apiserver.requests.reading.open_watches import OpenWatches
+from starlink.apiserver.requests.reading.reads import Reads
+from starlink.apiserver.requests.refusals import Refusals
+from starlink.apiserver.requests.reviewing import Authenticate, Reviews
+from starlink.apiserver.requests.route import Route, Router
+from starlink.apiserver.requests.writing.writes import Writes
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.authorization import impersonation
+from starlink.apiserver.security.certificates.issuing import Signer
 from starlink.http.message import ANONYMOUS, Answer, Parts, Request, Response
 from starlink.http.status import status_response
 from starlink.store.base import Store

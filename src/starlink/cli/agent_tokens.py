@@ -27,7 +27,7 @@ _ACCOUNTS = "system:serviceaccount:"
 async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
     """Makes the server's ServiceAccount and a kubeconfig with a token file beside it, which it gives. Logs a warning
     when the Server is there and its account was not: who has deleted it has revoked the agent. Raises ClientError."""
-    from starlink.apiserver.identity.pki import write_private
+    from starlink.apiserver.security.certificates.pki import write_private
 
     if await _add_account(client, server) and await _is_there(client, server):
         log.warning(
@@ -101,7 +101,7 @@ async def keep(admin: Path, files: Mapping[str, Path], now: Callable[[], float])
 async def renew(admin: Path, server: str, file: Path) -> str:
     """Puts a new token into the file; gives why it could not. Who has deleted the ServiceAccount has revoked the agent,
     so it is not made anew."""
-    from starlink.apiserver.identity.pki import write_private
+    from starlink.apiserver.security.certificates.pki import write_private
 
     try:
         async with Client(load(admin)) as client:

@@ -126,7 +126,7 @@ class Standalone:
         ]  # fmt: skip
 
     def _write_kubeconfigs(self) -> None:
-        from starlink.apiserver.identity.pki import Pki, write_private
+        from starlink.apiserver.security.certificates.pki import Pki, write_private
 
         pki = Pki(self.data.pki, datetime.datetime.now(datetime.UTC))
         for path, user, groups in (

@@ -9,7 +9,7 @@ import msgspec
 from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition, Metadata, View
 from starlink.api.quantity import Quantity
-from starlink.apiserver.reading.cells import age
+from starlink.apiserver.requests.reading.cells import age
 from starlink.cli import tones
 from starlink.cli.description import Line, Section
 from starlink.cli.screen import Tone

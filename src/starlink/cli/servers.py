@@ -6,7 +6,7 @@ import msgspec
 
 from starlink.api import conditions, quantity
 from starlink.api.server import Server
-from starlink.apiserver.reading.cells import age
+from starlink.apiserver.requests.reading.cells import age
 from starlink.cli import tones
 from starlink.cli.screen import Screen
 from starlink.cli.tables import GAP, Column, layout, one_line

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from starlink.apiserver import precedence
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.dispatch import Handle
 from starlink.http.limits import Limits
 from starlink.http.message import Request, Response

@@ -5,11 +5,11 @@ from tests.conftest import soon
 from tests.integration.conftest import Core
 
 from starlink.api import schema
-from starlink.apiserver.access.authorizer import CLUSTER_ROLES
 from starlink.apiserver.bootstrap import bootstrap
-from starlink.apiserver.encoding import raw
+from starlink.apiserver.definitions.lifecycle import Definitions
 from starlink.apiserver.handler import Api
-from starlink.apiserver.schema.definitions import Definitions
+from starlink.apiserver.resources.encoding import raw
+from starlink.apiserver.security.authorization.authorizer import CLUSTER_ROLES
 from starlink.store.base import StoreRefused
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tasks.starlink.dev"

@@ -19,16 +19,16 @@ from tests.integration.apiserver.test_policies import BINDINGS, POLICIES, bindin
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import ASSIGNMENT
-from starlink.apiserver import encoding
 from starlink.apiserver.__main__ import version
-from starlink.apiserver.access.audit import AuditLog
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.bulk import answering
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.audit import AuditLog
+from starlink.apiserver.requests.bulk import answering
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.errors import ApiError, Forbidden, Unreachable
 from starlink.client.kube import Client
 from starlink.http.limits import Limits

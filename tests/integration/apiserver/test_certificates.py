@@ -14,10 +14,10 @@ from tests.conftest import soon
 from tests.integration.apiserver.kubectl import kubectl_of
 from tests.integration.conftest import Core, Wire
 
-from starlink.apiserver.encoding import raw
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity import certificates
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.resources.encoding import raw
+from starlink.apiserver.security.certificates import signing_requests as certificates
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.message import User
 from starlink.http.subject import account as account_of
 from starlink.store.base import Key

@@ -15,7 +15,7 @@ from tests.integration.apiserver.serving import serving
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import NAMESPACE, SERVICE_ACCOUNT, TASK
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config
 from starlink.client.errors import Forbidden, NotFound, Unauthorized
 from starlink.client.kube import Client

@@ -12,11 +12,11 @@ from tests import crd_modules
 from tests.integration.conftest import Core
 from tests.tools import CRDS as OF_PROJECTS
 
-from starlink.apiserver.about import openapi
+from starlink.apiserver.definitions import stored
+from starlink.apiserver.definitions.lifecycle import Definitions
 from starlink.apiserver.memo import Recent
-from starlink.apiserver.schema import stored
-from starlink.apiserver.schema.compiled import StructuralSchema
-from starlink.apiserver.schema.definitions import Definitions
+from starlink.apiserver.requests.discovery import openapi
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -8,8 +8,8 @@ import pytest
 from tests.integration.apiserver.kubectl import kubectl_of
 from tests.integration.conftest import ADMIN, TASKS, Core, Wire, task
 
-from starlink.apiserver.access import audit
 from starlink.apiserver.handler import Api
+from starlink.apiserver.requests import audit
 from starlink.http.message import User
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"

@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 from tests.integration.conftest import Wire
 
 from starlink.api.kinds import ASSIGNMENT, LEASE, SERVER, SERVICE_ACCOUNT, Kind
-from starlink.apiserver.encoding import to_stored
 from starlink.apiserver.handler import Api
+from starlink.apiserver.resources.encoding import to_stored
 from starlink.client.config import Config
 from starlink.client.errors import ApiError, Forbidden, Unauthorized
 from starlink.client.kube import Client

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import soon
 from tests.integration.conftest import Wire
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config
 from starlink.client.connection import Answer
 from starlink.client.errors import Unreachable

@@ -8,10 +8,9 @@ from hypothesis import given
 from tests.profiles import examples
 
 from starlink.api.errors import StatusError
-from starlink.apiserver import encoding
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.reading import selectors
-from starlink.apiserver.writing import patches
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.writing import patches
+from starlink.apiserver.resources import encoding, selectors
 
 CONFIG_MAPS = next(resource for resource in builtin_resources() if resource.plural == "configmaps")
 LIVE: dict[str, Any] = {

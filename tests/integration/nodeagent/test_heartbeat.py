@@ -15,7 +15,7 @@ from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import ASSIGNMENT, LEASE, NAMESPACE
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink.http.dispatch import Handle
 from starlink.http.message import Answer, Request, Response

@@ -14,7 +14,7 @@ from tests.integration.conftest import Wire
 from tests.integration.nodeagent.test_agent import Site, assignment, host, site, writes
 
 from starlink.api.kinds import ASSIGNMENT, SERVER
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.errors import Untrusted
 from starlink.client.kube import Client
 from starlink_nodeagent import agent as agents

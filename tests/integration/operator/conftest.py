@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from tests.integration.conftest import Wire
 
-from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink.http.dispatch import Handle
 from starlink.http.server import HttpServer

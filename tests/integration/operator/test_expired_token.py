@@ -15,11 +15,11 @@ from tests.integration.operator.test_silence import end, pass_seconds
 from starlink.api import conditions
 from starlink.api.kinds import SERVER, SERVICE_ACCOUNT
 from starlink.api.timestamp import format_time
-from starlink.apiserver import encoding
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.cli import agent_tokens
 from starlink.client.errors import Forbidden, Unauthorized
 from starlink.client.kube import Client

@@ -15,7 +15,7 @@ from starlink.api.kinds import CRD, LEASE, NAMESPACE
 from starlink.api.labels import LEADER_LABEL
 from starlink.api.meta import ObjectKey
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
 from starlink.http.message import Answer, Request, Response

@@ -12,7 +12,7 @@ from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import LEASE
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink_operator.leadership import LEASE_SECONDS, NAME, NAMESPACE, Leadership, LeadershipLost
 

@@ -11,7 +11,7 @@ from tests.integration.operator.conftest import Clock, client_through
 
 from starlink.api.kinds import SERVER
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink_nodeagent.heartbeat import renew
 from starlink_operator.observed import Observed

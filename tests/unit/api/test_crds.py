@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.crds import PLURALS, schema_of
 
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 RUN = {"command": ["run"]}

@@ -11,7 +11,7 @@ from tests.crds import PLURALS, schema_of, shipped
 from starlink.api.habits import FIELDS, KINDS, TYPES, of_field, of_form, of_kind
 from starlink.api.kinds import STARLINK_KINDS
 from starlink.api.patterns import MEASURES, WORDS, in_words, is_met
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 CRDS = [shipped(plural) for plural in PLURALS]
 TASK_SCHEMA = schema_of("tasks")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver.kinds.builtin import builtin_resources
 from starlink.apiserver.policies import AdmissionRequest, matching
-from starlink.apiserver.reading import label_selector
-from starlink.apiserver.resource import Registry
+from starlink.apiserver.resources import label_selector
+from starlink.apiserver.resources.resource import Registry
 from starlink.http.message import User
 
 REGISTRY = Registry(builtin_resources())

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.cli import options
 from starlink.cli.agent_tokens import server_of
 from starlink.cli.datadir import DataDir

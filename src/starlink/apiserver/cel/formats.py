@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from starlink.apiserver.cel.address import parse_url
 from starlink.apiserver.cel.opaque import BOOL, DYN, OPAQUE, STRING, Overload, free, member, unwrap, wrap
+from starlink.apiserver.schema.urls import parse_url
 
 FORMAT, OPTIONAL = "kubernetes.NamedFormat", "optional_type"
 

@@ -8,9 +8,9 @@ from typing import Any
 from starlink.api import advice
 from starlink.api.errors import Cause
 from starlink.api.places import Schema, schema_at, value_at
-from starlink.apiserver import kinds
-from starlink.apiserver.encoding import Obj
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.schema.meta import part
 
 
 def unknown_fields(resource: Resource, paths: Iterable[str]) -> Iterator[str]:
@@ -47,4 +47,4 @@ def _advised(kind: str, schema: Schema, obj: Obj, cause: Cause, said: set[str]) 
 def _schema(resource: Resource) -> Schema:
     """With the fields of metadata, which a CRD leaves out."""
     published: Any = resource.schema.openapi
-    return {**published, "properties": {**published.get("properties", {}), "metadata": kinds.part("ObjectMeta")}}
+    return {**published, "properties": {**published.get("properties", {}), "metadata": part("ObjectMeta")}}

@@ -9,23 +9,25 @@ from itertools import islice
 
 from starlink.api import errors
 from starlink.api.errors import MOST_CAUSES
-from starlink.apiserver import aside, encoding
-from starlink.apiserver.encoding import Obj
+from starlink.apiserver import aside
+from starlink.apiserver.objects import fieldset, managed
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_preconditions, prepare
 from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.objects.creating import create_shaped
+from starlink.apiserver.objects.envelope import check_envelope, check_typed
+from starlink.apiserver.objects.managed import Entry
 from starlink.apiserver.objects.refusals import untypable
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
 from starlink.apiserver.objects.updating import Replacement
 from starlink.apiserver.objects.updating import replace as replaced
 from starlink.apiserver.objects.veil import veiled
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.apiserver.schema import causes, structure
 from starlink.apiserver.schema.structure import Node
-from starlink.apiserver.writing import fieldset, managed, metadata
-from starlink.apiserver.writing.envelope import check_envelope, check_typed
-from starlink.apiserver.writing.managed import Entry
+from starlink.apiserver.validation import metadata
 from starlink.store.base import Record
 
 

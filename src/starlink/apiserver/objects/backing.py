@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from starlink.api import errors
 from starlink.api.timestamp import format_time
+from starlink.apiserver.objects import managed
 from starlink.apiserver.objects.contract import Write, Written
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing import managed
-from starlink.apiserver.writing.managed import Writer
+from starlink.apiserver.objects.managed import Writer
+from starlink.apiserver.resources.resource import Resource
 from starlink.store.base import Conflict, Key, Record, Store, StoreUnavailable
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"

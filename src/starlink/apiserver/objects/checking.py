@@ -5,28 +5,31 @@ from itertools import islice
 
 from starlink.api import errors
 from starlink.api.errors import MOST_CAUSES, Cause
-from starlink.apiserver import encoding
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.names import CRDS, NAMESPACES, NO_VERSION, REPLACED_BY_VERSION
+from starlink.apiserver.objects import scale
 from starlink.apiserver.objects.advising import with_advice
 from starlink.apiserver.objects.backing import MODIFIED
 from starlink.apiserver.objects.contract import Write
+from starlink.apiserver.objects.options import DeleteOptions
 from starlink.apiserver.objects.refusals import listed, undecodable
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema import conversion
+from starlink.apiserver.resources import conversion, encoding
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import BadValue, Resource
 from starlink.apiserver.schema.causes import invalid
 from starlink.apiserver.schema.correlation import same_but_for_metadata
-from starlink.apiserver.writing import metadata, scale, strategies, values
-from starlink.apiserver.writing.options import DeleteOptions
+from starlink.apiserver.validation import metadata, values
 
 MAX_OBJECT = 1_500_000
 
 
 def prepare(write: Write, obj: Obj, old: Obj | None) -> None:
     """Puts into `obj` what its kind says itself. Raises StatusError as `undecodable`."""
+    step = write.resource.strategy.prepare
+    if step is None:
+        return
     try:
-        strategies.prepare(write.resource, obj, old)
-    except strategies.BadValue as error:
+        step(obj, old)
+    except BadValue as error:
         raise undecodable(write, obj, str(error), (error.field,)) from None
 
 
@@ -54,7 +57,7 @@ def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
         causes += metadata.check_standard(meta, before)
     lasting = old is not None and (bool(write.subresource) or same_but_for_metadata(obj, old))
     misshapen = resource.schema.validate(obj, old, subresource=write.subresource)
-    if not misshapen and old is not None and not lasting and strategies.judges(resource):
+    if not misshapen and old is not None and not lasting and resource.strategy.check is not None:
         misshapen = resource.schema.validate(obj, None)  # its kind reads it whole
     causes += misshapen or islice(_unfit(resource, obj, old, lasting=lasting), MOST_CAUSES + 1)
     if resource.scale is not None:
@@ -67,11 +70,14 @@ def _causes(write: Write, obj: Obj, old: Obj | None) -> list[Cause]:
 def _unfit(resource: Resource, obj: Obj, old: Obj | None, *, lasting: bool) -> Iterator[Cause]:
     """Why its kind refuses the object. `lasting`: what the kind looks at is as it was, and is refused only for what it
     did not have wrong before; nothing when it was not even of the right shape."""
+    check = resource.strategy.check
+    if check is None:
+        return
     if old is None or not lasting:
-        yield from strategies.check(resource, obj, old)
-    elif strategies.judges(resource) and not resource.schema.validate(old, None):
-        known = set(strategies.check(resource, old, old))
-        yield from (cause for cause in strategies.check(resource, obj, old) if cause not in known)
+        yield from check(resource, obj, old)
+    elif not resource.schema.validate(old, None):
+        known = set(check(resource, old, old))
+        yield from (cause for cause in check(resource, obj, old) if cause not in known)
 
 
 def _check_no_new_finalizers(obj: Obj, old: Obj) -> list[Cause]:

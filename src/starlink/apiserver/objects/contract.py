@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 
 from starlink.apiserver import aside
-from starlink.apiserver.encoding import Obj
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing.options import WriteOptions
+from starlink.apiserver.objects.options import WriteOptions
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.store.base import Record
 
 Change = Callable[[Obj], Obj]

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 from starlink.api import errors
-from starlink.apiserver import aside, encoding
-from starlink.apiserver.encoding import Obj
+from starlink.apiserver import aside
+from starlink.apiserver.objects import managed
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import prepare, sized, validate
 from starlink.apiserver.objects.contract import Write, Written
+from starlink.apiserver.objects.envelope import check_envelope
+from starlink.apiserver.objects.managed import Entry
 from starlink.apiserver.objects.refusals import warned
 from starlink.apiserver.objects.shaping import shaped, without_status
-from starlink.apiserver.writing import managed
-from starlink.apiserver.writing.envelope import check_envelope
-from starlink.apiserver.writing.managed import Entry
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.encoding import Obj
 from starlink.store.base import Conflict, Key
 
 _NOT_TAKEN = (

@@ -1,13 +1,13 @@
 """Objects that go: at once, or when their finalizers have gone."""
 
-from starlink.apiserver import encoding
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.names import FOREGROUND, ORPHAN
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_deletion, finalizers, has_contents, sized
 from starlink.apiserver.objects.contract import Admission, Written
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing.options import DeleteOptions
+from starlink.apiserver.objects.options import DeleteOptions
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.store.base import Record
 
 

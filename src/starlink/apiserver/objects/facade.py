@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from starlink.api import errors
 from starlink.apiserver import aside
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.objects import applying, creating, deleting, updating
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.contract import UNRESTRICTED, Admission, Change, Write, Written
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing.options import DeleteOptions, WriteOptions
+from starlink.apiserver.objects.options import DeleteOptions, WriteOptions
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.store.base import Key, Record, Store
 
 

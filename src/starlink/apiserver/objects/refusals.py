@@ -7,9 +7,9 @@ import msgspec
 
 from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
-from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.objects.contract import Write
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.resources.encoding import Obj, dump
+from starlink.apiserver.resources.resource import Resource
 
 _SHOWN = 1000
 _SECRETS = "/secrets"

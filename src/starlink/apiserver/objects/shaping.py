@@ -3,14 +3,13 @@
 from typing import Any
 
 from starlink.api.errors import MORE, MOST_CAUSES
-from starlink.apiserver.encoding import Obj
-from starlink.apiserver.names import CRDS, NAMESPACES
+from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.objects import advising
 from starlink.apiserver.objects.contract import Write
 from starlink.apiserver.objects.refusals import listed, undecodable
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema import crd
-from starlink.apiserver.writing import metadata, metadata_types
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.validation import metadata, metadata_types
 
 _NOTHING: Obj = {}
 _OURS = (
@@ -42,8 +41,9 @@ def conformed(write: Write, obj: Obj, old: Obj, *, defaults: bool) -> tuple[Obj,
     if wrong:
         raise undecodable(write, obj, listed(wrong), (cause.field for cause in wrong))
     fitting, unknown = write.resource.schema.conform(obj, defaults=defaults, old=old)
-    if write.resource.storage == CRDS and fitting.get("spec") is not old.get("spec", _NOTHING):
-        crd.prune(fitting, unknown)
+    prune = write.resource.strategy.prune
+    if prune is not None and fitting.get("spec") is not old.get("spec", _NOTHING):
+        prune(fitting, unknown)
     options = write.options
     if not unknown and not options.body_warnings:
         return fitting, ()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from starlink.apiserver import aside, encoding
-from starlink.apiserver.encoding import Obj
+from starlink.apiserver import aside
+from starlink.apiserver.objects import managed
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import (
     check_preconditions,
@@ -17,13 +17,14 @@ from starlink.apiserver.objects.checking import (
     validate,
 )
 from starlink.apiserver.objects.contract import Change, Write, Written
+from starlink.apiserver.objects.envelope import check_envelope
+from starlink.apiserver.objects.managed import Entry
 from starlink.apiserver.objects.refusals import warned
 from starlink.apiserver.objects.shaping import merged, shaped, without_managed
 from starlink.apiserver.objects.veil import veiled
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.writing import managed
-from starlink.apiserver.writing.envelope import check_envelope
-from starlink.apiserver.writing.managed import Entry
+from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.store.base import Record
 
 

@@ -15,7 +15,7 @@ from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.objects.contract import Write
-from starlink.apiserver.writing.options import EVERYTHING, NOTHING
+from starlink.apiserver.objects.options import EVERYTHING, NOTHING
 
 _SECRETS = "/secrets"
 _CONTENTS = ("data", "stringData")

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlink.api.errors import Cause
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.policies.program import Compiler
+from starlink.apiserver.resources.encoding import Obj
 from starlink.apiserver.schema.formats import SUBDOMAIN_RULE, is_path_segment, is_subdomain
-from starlink.apiserver.writing.metadata import PATH_RULE
+from starlink.apiserver.validation.metadata import PATH_RULE
 
 MAX_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024

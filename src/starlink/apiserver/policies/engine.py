@@ -6,18 +6,18 @@ from typing import Any
 from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
-from starlink.apiserver.access import rbac
-from starlink.apiserver.access.authorizer import Authorizer
 from starlink.apiserver.cel.authorizer import Authorizer as Authorize
 from starlink.apiserver.cel.authorizer import Question
-from starlink.apiserver.encoding import Obj, dump, raw
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import checks, matching, parameters
 from starlink.apiserver.policies.parameters import BadConfiguration
 from starlink.apiserver.policies.program import Compiler, Program
 from starlink.apiserver.policies.request import GROUP, AdmissionRequest
 from starlink.apiserver.policies.trial import Bound, Charge, Hook, Trial
-from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.resources.encoding import Obj, dump, raw
+from starlink.apiserver.resources.resource import Registry, Resource
+from starlink.apiserver.security.authorization import rbac
+from starlink.apiserver.security.authorization.authorizer import Authorizer
 from starlink.store.base import Key, Record, Store
 
 POLICIES = f"{GROUP}/validatingadmissionpolicies"

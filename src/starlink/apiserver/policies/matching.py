@@ -7,10 +7,10 @@ https://github.com/kubernetes/apiserver/blob/master/pkg/admission/plugin/policy/
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.policies.request import AdmissionRequest
-from starlink.apiserver.reading import label_selector
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.resources import label_selector
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 
 NamespaceLabels = Callable[[], Mapping[str, str]]
 

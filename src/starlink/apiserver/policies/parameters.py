@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starlink.apiserver.encoding import Obj, to_object
-from starlink.apiserver.reading import label_selector
-from starlink.apiserver.resource import Registry, Resource
+from starlink.apiserver.resources import label_selector
+from starlink.apiserver.resources.encoding import Obj, to_object
+from starlink.apiserver.resources.resource import Registry, Resource
 from starlink.store.base import Key, Record, Store
 
 

@@ -13,7 +13,7 @@ from starlink.apiserver.cel.authorizer import Authorizer, overloads
 from starlink.apiserver.cel.cost.budget import Budget, Gauge, Values
 from starlink.apiserver.cel.library import BadExpression, Outcome
 from starlink.apiserver.cel.opaque import DYN, OPAQUE, Overload
-from starlink.apiserver.encoding import Obj
+from starlink.apiserver.resources.encoding import Obj
 
 MAX_VALUE = 1_000_000
 """How long a variable's value may be, so that variables made of each other can't grow without end."""

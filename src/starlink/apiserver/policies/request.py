@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlink.apiserver.encoding import Obj
 from starlink.apiserver.names import NAMESPACES
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema import conversion
-from starlink.apiserver.writing import scale
+from starlink.apiserver.objects import scale
+from starlink.apiserver.resources import conversion
+from starlink.apiserver.resources.encoding import Obj
+from starlink.apiserver.resources.resource import Resource
 from starlink.http.message import User
 
 GROUP = "admissionregistration.k8s.io"

@@ -11,12 +11,12 @@ from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.cel.authorizer import authorizer_value, resource_value
-from starlink.apiserver.encoding import Obj, dump
 from starlink.apiserver.policies.decision import Decision, Denial, decide
 from starlink.apiserver.policies.parameters import BadConfiguration, Parameters
 from starlink.apiserver.policies.program import Program, Run
 from starlink.apiserver.policies.request import AdmissionRequest, namespace_value, variables
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.resources.encoding import Obj, dump
+from starlink.apiserver.resources.resource import Resource
 
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
 

@@ -1,1 +1,1 @@
-"""What objects must be like: structural schemas, and the CRDs that bring them."""
+"""Schemas as trees, and the forms and words that all checks along them share."""

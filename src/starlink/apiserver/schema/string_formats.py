@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from starlink.apiserver.cel.address import parse_url
+from starlink.apiserver.schema.urls import parse_url
 
 _HEX = "[0-9a-fA-F]"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.apiserver import kinds
-from starlink.apiserver.schema import causes
+from starlink.apiserver.schema import causes, meta
 from starlink.apiserver.schema.repeats import Repeats
 
 _ABSENT: Any = object()
@@ -123,7 +122,7 @@ def _additional(schema: Any, made: dict[int, Node], *, built_in: bool) -> Node |
 @cache
 def metadata() -> Node:
     """The tree of ObjectMeta, in whose lists an entry may come twice."""
-    return replace(build(kinds.part("ObjectMeta")), keyed=False)
+    return replace(build(meta.part("ObjectMeta")), keyed=False)
 
 
 def child(node: Node, name: str) -> Node | None:

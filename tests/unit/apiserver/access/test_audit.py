@@ -17,16 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.conftest import ADMIN, Core
 
-from starlink.apiserver.access import audit
-from starlink.apiserver.access.audit import AuditLog, bounded, entry, is_audited
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.encoding import finder
 from starlink.apiserver.handler import Api
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.route import route
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests import audit
+from starlink.apiserver.requests.audit import AuditLog, bounded, entry, is_audited
+from starlink.apiserver.requests.route import route
+from starlink.apiserver.resources.encoding import finder
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.message import Request, Response, User
 from starlink.store.memory import MemoryStore
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver.access import agent_access
-from starlink.apiserver.access.agent_access import Verdict
-from starlink.apiserver.access.authorizer import MEMO, Authorizer, forbidden
-from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
+from starlink.apiserver.security.authorization import agent_access
+from starlink.apiserver.security.authorization.agent_access import Verdict
+from starlink.apiserver.security.authorization.authorizer import MEMO, Authorizer, forbidden
+from starlink.apiserver.security.authorization.rbac import GROUP, Attributes, Decision
 from starlink.http.message import ADMIN_GROUP, ANONYMOUS, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.access.authorizer import Authorizer
-from starlink.apiserver.access.escalation import check
-from starlink.apiserver.access.rbac import GROUP
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.security.authorization.authorizer import Authorizer
+from starlink.apiserver.security.authorization.escalation import check
+from starlink.apiserver.security.authorization.rbac import GROUP
+from starlink.apiserver.validation.compiled import StructuralSchema
 from starlink.http.message import ADMIN_GROUP, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

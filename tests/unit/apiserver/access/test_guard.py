@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from tests.unit.apiserver.http.parsers import parser
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.access.guard import Guard
-from starlink.apiserver.access.rbac import GROUP, Attributes
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.identity.impersonation import Impersonation, is_wanted, read
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.route import attributes
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.guard import Guard
+from starlink.apiserver.requests.route import attributes
+from starlink.apiserver.resources.resource import Registry
+from starlink.apiserver.security.authorization.impersonation import Impersonation, is_wanted, read
+from starlink.apiserver.security.authorization.rbac import GROUP, Attributes
 from starlink.http.incoming import Incoming
 from starlink.http.message import ANONYMOUS, Request, User
 from starlink.store.base import Key

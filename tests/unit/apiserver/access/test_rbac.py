@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.access.rbac import Attributes, Rule, aggregated, allows, covers
+from starlink.apiserver.security.authorization.rbac import Attributes, Rule, aggregated, allows, covers
 
 
 def rule(verbs: str, group: str, resources: str, *names: str) -> Rule:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.access import rbac_kinds
+from starlink.apiserver.kinds import rbac_kinds
 
 URL = {"nonResourceURLs": ["/x"], "verbs": ["get"]}
 RESOURCE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}

@@ -8,10 +8,10 @@ import pytest
 
 from starlink.api import errors
 from starlink.api.errors import StatusError
-from starlink.apiserver.access import agent_access, reviews
-from starlink.apiserver.access.agent_access import Verdict
-from starlink.apiserver.access.authorizer import Authorizer
-from starlink.apiserver.access.rbac import GROUP, Attributes, Decision
+from starlink.apiserver.security.authorization import agent_access, reviews
+from starlink.apiserver.security.authorization.agent_access import Verdict
+from starlink.apiserver.security.authorization.authorizer import Authorizer
+from starlink.apiserver.security.authorization.rbac import GROUP, Attributes, Decision
 from starlink.http.message import User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

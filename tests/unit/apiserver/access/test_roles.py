@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver.access.authorizer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Authorizer
-from starlink.apiserver.access.rbac import GROUP, Attributes
-from starlink.apiserver.access.roles import AUTO_UPDATE, defaults, reconciled, regathered
+from starlink.apiserver.security.authorization.authorizer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Authorizer
+from starlink.apiserver.security.authorization.rbac import GROUP, Attributes
+from starlink.apiserver.security.authorization.roles import AUTO_UPDATE, defaults, reconciled, regathered
 from starlink.http.message import ANONYMOUS, OPERATOR, User
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore

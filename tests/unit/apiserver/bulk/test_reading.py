@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.bulk import reading
-from starlink.apiserver.bulk.reading import Item
+from starlink.apiserver.requests.bulk import reading
+from starlink.apiserver.requests.bulk.reading import Item
 
 CREATE: dict[str, Any] = {"verb": "create", "namespace": "ns", "object": {"kind": "Assignment"}}
 PATCH: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 from starlink.api.errors import Cause
 from starlink.apiserver import cel
 from starlink.apiserver.cel import forms
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 INT, TEXT = {"type": "integer"}, {"type": "string"}

@@ -9,7 +9,7 @@ from starlink.api.errors import Cause
 from starlink.apiserver import cel
 from starlink.apiserver.cel.cost import paths
 from starlink.apiserver.cel.cost.sizes import MOST, Size, plus, scaled, times
-from starlink.apiserver.schema import crd_checks
+from starlink.apiserver.definitions import crd_checks
 
 Obj = dict[str, Any]
 ADVICE = (

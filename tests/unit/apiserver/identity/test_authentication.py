@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.identity import bootstrap_tokens
-from starlink.apiserver.identity.authentication import Authenticator
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import TokenIssuer
+from starlink.apiserver.security.authentication import bootstrap_tokens
+from starlink.apiserver.security.authentication.authenticator import Authenticator
+from starlink.apiserver.security.authentication.tokens import TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.authorities import Authorities, read_authorities
 from starlink.http.message import ANONYMOUS
 from starlink.store.base import Key

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from starlink.apiserver.identity.pki import LONG_SINCE, Pki
+from starlink.apiserver.security.certificates.pki import LONG_SINCE, Pki
 from starlink.http.authorities import AuthoritiesRefused, InvalidCertificate, read_authorities
 from starlink.http.message import User
 

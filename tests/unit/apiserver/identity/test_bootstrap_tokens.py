@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.identity import bootstrap_tokens
-from starlink.apiserver.identity.tokens import InvalidToken
+from starlink.apiserver.security.authentication import bootstrap_tokens
+from starlink.apiserver.security.authentication.tokens import InvalidToken
 from starlink.store.base import Key
 
 TOKEN = "abcdef.0123456789abcdef"

@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver.identity import certificates, issuing, signing
-from starlink.apiserver.identity.certificates import AGENT_SIGNER, CLIENT_SIGNER
-from starlink.apiserver.identity.issuing import NotIssued
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.controllers import signing
+from starlink.apiserver.security.certificates import issuing
+from starlink.apiserver.security.certificates import signing_requests as certificates
+from starlink.apiserver.security.certificates.issuing import NotIssued
+from starlink.apiserver.security.certificates.pki import Pki
+from starlink.apiserver.security.certificates.signing_requests import AGENT_SIGNER, CLIENT_SIGNER
 from starlink.http.message import User
 from starlink.http.subject import UID_OID, Account, account, organizations
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.serviceaccounts import MOST_SECONDS, request_token
-from starlink.apiserver.identity.tokens import Bound, InvalidToken, TokenIssuer
+from starlink.apiserver.security.authentication.serviceaccounts import MOST_SECONDS, request_token
+from starlink.apiserver.security.authentication.tokens import Bound, InvalidToken, TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 
 NOW = 1_700_000_000.0
 ACCOUNT = {"metadata": {"name": "robot", "namespace": "a", "uid": "1"}}

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.identity.pki import Pki
-from starlink.apiserver.identity.tokens import Bound, Claims, InvalidToken, TokenIssuer
+from starlink.apiserver.security.authentication.tokens import Bound, Claims, InvalidToken, TokenIssuer
+from starlink.apiserver.security.certificates.pki import Pki
 
 NOW = 1_900_000_000.0
 ISSUER = "https://kubernetes.default.svc.cluster.local"

@@ -3,10 +3,10 @@
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.reading.accepting import check_accept
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.route import route
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.reading.accepting import check_accept
+from starlink.apiserver.requests.route import route
+from starlink.apiserver.resources.resource import Registry
 from starlink.http.message import Request
 
 REGISTRY = Registry(builtin_resources())

@@ -3,8 +3,9 @@
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.reading import listing, selectors
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.requests.reading import listing
+from starlink.apiserver.resources import selectors
 from starlink.store.base import Key
 from starlink.store.memory import MemoryStore
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver.reading import selectors
-from starlink.apiserver.reading.topics import topic
-from starlink.apiserver.resource import Resource
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.requests.reading.topics import topic
+from starlink.apiserver.resources import selectors
+from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.validation.compiled import StructuralSchema
 from starlink.store.base import Change, Event, Key, Record, Topic
 
 KEY = Key("example.com/paints", "ns", "a")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from starlink.api.errors import Cause
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 NUMBER: Obj = {"type": "integer"}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver import encoding
-from starlink.apiserver.schema import crd, crd_checks
+from starlink.apiserver.definitions import crd, crd_checks
+from starlink.apiserver.resources import encoding
 
 Obj = dict[str, Any]
 LABEL = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 
 from starlink.api.errors import MOST_CAUSES
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 SMALL: Obj = {"type": "integer", "maximum": 5}

@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.profiles import examples
 
-from starlink.apiserver.schema import json_schema, repeats, sections
-from starlink.apiserver.schema.compiled import StructuralSchema
+from starlink.apiserver.schema import repeats
+from starlink.apiserver.validation import json_schema, sections
+from starlink.apiserver.validation.compiled import StructuralSchema
 
 Obj = dict[str, Any]
 NUMBER: Obj = {"type": "integer", "minimum": 0}

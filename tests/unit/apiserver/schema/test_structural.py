@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.schema import structural
+from starlink.apiserver.definitions import structural
 
 Obj = dict[str, Any]
 TEXT: Obj = {"type": "string"}

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.upkeep.bonds import Bond, Kinds, bond
-from starlink.apiserver.upkeep.ownership import UNKNOWN, Ownership, metadata
+from starlink.apiserver.controllers.bonds import Bond, Kinds, bond
+from starlink.apiserver.controllers.ownership import UNKNOWN, Ownership, metadata
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.resources.resource import Registry
 from starlink.store.base import Key, Record
 
 OWNER, DEPENDENT = Key("/configmaps", "ns", "owner"), Key("/configmaps", "ns", "dependent")

@@ -1,6 +1,6 @@
 """What a namespace that goes says of what is left in it."""
 
-from starlink.apiserver.upkeep.termination import Remains, conditions
+from starlink.apiserver.controllers.termination import Remains, conditions
 
 NOTHING = Remains({}, {}, [])
 LEFT = Remains({"configmaps.": 2, "tasks.starlink.dev": 1}, {"a/b": 2}, ["tasks.starlink.dev: denied"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.writing import bodies
+from starlink.apiserver.requests import bodies
 from starlink.http.message import Request
 
 VALUES = st.recursive(

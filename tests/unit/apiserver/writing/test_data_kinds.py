@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.writing import data_kinds
+from starlink.apiserver.kinds import data_kinds
+from starlink.apiserver.resources.resource import BadValue
 
 MOST = data_kinds.MAX_DATA
 
@@ -27,7 +28,7 @@ def test_text_becomes_data() -> None:
 
 @pytest.mark.parametrize(("text", "place"), [("%", 0), ("dg=%", 3), ("dg", 2), ("dg==\ndg==", 9)])
 def test_what_is_no_base64(text: str, place: int) -> None:
-    with pytest.raises(data_kinds.BadValue, match=rf"data\[k\]: illegal base64 data at input byte {place}"):
+    with pytest.raises(BadValue, match=rf"data\[k\]: illegal base64 data at input byte {place}"):
         data_kinds.prepare_secret({"data": {"k": text}}, None)
     data_kinds.prepare_secret({"data": {"k": "dg=\r\n="}}, None)
 
@@ -39,7 +40,7 @@ def test_other_types_of_data_are_left_to_the_schema(data: Any) -> None:
 
 @pytest.mark.parametrize(("text", "field"), [(5, ""), ("x", ""), (["x"], ""), ({"k": 5}, "[k]"), ({"k": ["x"]}, "[k]")])
 def test_text_of_another_type_is_refused_without_it(text: Any, field: str) -> None:
-    with pytest.raises(data_kinds.BadValue, match=r"must be a (map of )?string") as refused:
+    with pytest.raises(BadValue, match=r"must be a (map of )?string") as refused:
         data_kinds.prepare_secret({"stringData": text}, None)
     assert refused.value.field == f"stringData{field}" and "x" not in str(refused.value)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.writing import event_kinds
+from starlink.apiserver.kinds import event_kinds
+from starlink.apiserver.kinds.builtin import builtin_resources
 
 CORE, NEW = (
     next(r for r in builtin_resources() if (r.kind, r.group) == ("Event", group)) for group in ("", "events.k8s.io")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.writing import json_patch, nesting
+from starlink.apiserver.requests.writing import json_patch
+from starlink.apiserver.validation import nesting
 
 Obj = dict[str, Any]
 

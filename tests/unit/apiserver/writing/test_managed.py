@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from starlink.api.errors import StatusError
+from starlink.apiserver.objects import fieldset, managed
+from starlink.apiserver.objects.managed import APPLY, UPDATE, Entry, Writer
 from starlink.apiserver.schema.structure import build
-from starlink.apiserver.writing import fieldset, managed
-from starlink.apiserver.writing.managed import APPLY, UPDATE, Entry, Writer
 
 SCHEMA = {
     "type": "object",

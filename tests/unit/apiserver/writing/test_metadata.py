@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.writing import metadata, metadata_types
+from starlink.apiserver.validation import metadata, metadata_types
 
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "u"}
 

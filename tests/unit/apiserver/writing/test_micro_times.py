@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.writing.micro_times import prepare_event, prepare_lease
+from starlink.apiserver.kinds.micro_times import prepare_event, prepare_lease
 
 
 @pytest.mark.parametrize(

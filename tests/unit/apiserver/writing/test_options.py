@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver.builtin import builtin_resources
-from starlink.apiserver.resource import Registry
-from starlink.apiserver.writing import options
+from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.objects.options import DeleteOptions
+from starlink.apiserver.requests import options
+from starlink.apiserver.resources.resource import Registry
 from starlink.http.message import Request
 
 REGISTRY = Registry(builtin_resources())
@@ -94,7 +95,7 @@ def test_a_delete_that_can_t_be_read_deletes_nothing(body: dict[str, Any]) -> No
 
 def test_what_a_delete_says() -> None:
     body = {"dryRun": ["All"], "preconditions": {"uid": "u", "resourceVersion": "5"}, "propagationPolicy": "Orphan"}
-    assert options.delete_options(asked("DELETE", body), REGISTRY) == options.DeleteOptions("u", "5", "Orphan", True)
+    assert options.delete_options(asked("DELETE", body), REGISTRY) == DeleteOptions("u", "5", "Orphan", True)
     assert options.delete_options(asked("DELETE", orphanDependents="false"), REGISTRY).propagation == "Background"
     with pytest.raises(StatusError) as refused:
         options.delete_options(asked("DELETE", {"dryRun": ["All", "x"]}), REGISTRY)

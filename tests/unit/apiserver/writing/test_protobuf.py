@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver import kinds
-from starlink.apiserver.builtin import builtin_resources
+from starlink.apiserver.kinds.builtin import builtin_resources
 from starlink.apiserver.protobuf_wire import BadProtobuf
-from starlink.apiserver.writing import protobuf
+from starlink.apiserver.requests import protobuf
+from starlink.apiserver.schema.meta import part
 
 SCHEMAS = {(r.api_version, r.kind): r.schema.openapi for r in builtin_resources()}
 
 
 def schema_of(api_version: str, kind: str) -> Mapping[str, Any] | None:
-    return kinds.part("DeleteOptions") if kind == "DeleteOptions" else SCHEMAS.get((api_version, kind))
+    return part("DeleteOptions") if kind == "DeleteOptions" else SCHEMAS.get((api_version, kind))
 
 
 def varint(number: int) -> bytes:

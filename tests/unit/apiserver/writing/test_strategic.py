@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from starlink.api.errors import StatusError
-from starlink.apiserver import kinds
-from starlink.apiserver.writing import strategic
+from starlink.apiserver.requests.writing import strategic
+from starlink.apiserver.schema.meta import part
 
 SCHEMA = {
     "properties": {
-        "metadata": kinds.part("ObjectMeta"),
+        "metadata": part("ObjectMeta"),
         "secrets": {
             "x-kubernetes-patch-strategy": "merge",
             "x-kubernetes-patch-merge-key": "name",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.apiserver.writing import values
-from starlink.apiserver.writing.values import MAX_VALUES
+from starlink.apiserver.validation import values
+from starlink.apiserver.validation.values import MAX_VALUES
 
 TEXT = st.text(st.sampled_from('\\"[]{},:a\n\u2028'), max_size=12)
 JSON = st.recursive(

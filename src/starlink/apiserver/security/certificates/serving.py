@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from starlink.apiserver.identity.pki import Pki
+from starlink.apiserver.security.certificates.pki import Pki
 from starlink.http.addresses import machine_addresses
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104

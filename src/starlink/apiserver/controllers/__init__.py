@@ -1,0 +1,1 @@
+"""What the server does by itself: garbage collection, certificates, aggregated roles, and what ends with time."""

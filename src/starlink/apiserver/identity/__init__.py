@@ -1,1 +1,0 @@
-"""Who asks: certificates, tokens, the PKI, and certificates that are asked for."""

@@ -1,1 +1,0 @@
-"""Requests that look: get, list, watch, selectors, tables."""

@@ -1,0 +1,1 @@
+"""How the server does: metrics, and what it does at the moment."""
