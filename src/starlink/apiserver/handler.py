@@ -17,13 +17,13 @@ from starlink.apiserver.controllers.expiry import expire
 from starlink.apiserver.controllers.garbage import GarbageCollector
 from starlink.apiserver.controllers.signing import CertificateController
 from starlink.apiserver.definitions.lifecycle import Definitions
+from starlink.apiserver.names import BULK_WRITES
 from starlink.apiserver.objects import Admission, Objects
 from starlink.apiserver.policies import Policies
 from starlink.apiserver.precedence import account
 from starlink.apiserver.requests.admission import ANNOTATIONS, RequestAdmission
 from starlink.apiserver.requests.audit import AuditLog, entry, is_audited, unauthenticated
 from starlink.apiserver.requests.bulk import answering
-from starlink.apiserver.requests.bulk.reading import STORAGE as BULK_WRITES
 from starlink.apiserver.requests.guard import Guard
 from starlink.apiserver.requests.monitoring.metrics import Metrics
 from starlink.apiserver.requests.pages import Pages

@@ -6,6 +6,7 @@ NAMESPACES = "/namespaces"
 SERVICE_ACCOUNTS = "/serviceaccounts"
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
 EVENTS = "/events"
+BULK_WRITES = "bulk.starlink.dev/bulkwrites"
 
 CREATED_BY_UPDATE = (
     "coordination.k8s.io/leases",

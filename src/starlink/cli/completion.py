@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from starlink.api.kinds import NAMESPACE, SERVER, STARLINK_KINDS, TASK, Kind
-from starlink.cli import common
 from starlink.cli.cluster import config_of
 from starlink.cli.nearest import names
 from starlink.cli.resources import Resources
@@ -128,7 +128,7 @@ def _ask(ctx: click.Context, work: Callable[[Client], Awaitable[Sequence[str]]])
         async with asyncio.timeout(SECONDS), Client(config_of(ctx)) as client:
             return await work(client)
 
-    ctx.obj = {option.name: None for option in common.ALL} | (ctx.obj or {})
+    ctx.obj = defaultdict(lambda: None, ctx.obj or {})  # options that are not given yet
     with contextlib.suppress(Exception):
         return asyncio.run(asked())
     return ()

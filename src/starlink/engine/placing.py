@@ -14,9 +14,10 @@ from starlink.engine.budgets import budgets, gangs, obstacle
 from starlink.engine.neighbours import Neighbours
 from starlink.engine.reservations import Held, Reservations
 from starlink.planning.decision import Renewal, Want
+from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import was_refused
-from starlink.planning.task import Examined, Placement
+from starlink.planning.placement import Placement
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, explain

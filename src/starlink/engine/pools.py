@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from starlink.api import conditions, quantity
 from starlink.api.pool import Pool, Quota, Watermark, resource_of
-from starlink.planning.pool import PoolUse
+from starlink.planning.pool_use import PoolUse
 from starlink.scheduling import pool as scheduling
 from starlink.scheduling.arrays import Mask
 from starlink.scheduling.fleet import Fleet, Node

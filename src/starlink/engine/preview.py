@@ -19,8 +19,8 @@ from starlink.engine.budgets import budget
 from starlink.engine.placing import Found
 from starlink.engine.rehearsal import Rehearsal, rehearse
 from starlink.engine.trial import Trial, missing
+from starlink.planning.examined import Examined
 from starlink.planning.replacements import MustMove
-from starlink.planning.task import Examined
 from starlink.planning.world import World
 
 Fate = Literal["create", "keep", "replace", "stop"]

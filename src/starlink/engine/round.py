@@ -15,13 +15,15 @@ from starlink.engine.placing import Found, Placer
 from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
 from starlink.engine.turns import in_turn
+from starlink.planning.examined import Examined
 from starlink.planning.failure import INTERNAL_ERROR, plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
+from starlink.planning.placement import Placement
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
 from starlink.planning.replacements import MustMove
 from starlink.planning.server import Charged, plan_server
-from starlink.planning.task import Examined, Placement, abandon, complete, examine, invalid, releases
+from starlink.planning.task import abandon, complete, examine, invalid, releases
 from starlink.planning.world import World
 from starlink.scheduling.taints import tolerated
 

@@ -8,10 +8,11 @@ from starlink.engine.neighbours import Neighbours
 from starlink.engine.placing import Found, Placer
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import must_move
+from starlink.planning.examined import Examined
 from starlink.planning.health import assess
 from starlink.planning.pool import effective_pools
 from starlink.planning.replacements import MustMove
-from starlink.planning.task import Examined, examine
+from starlink.planning.task import examine
 from starlink.planning.world import World
 
 

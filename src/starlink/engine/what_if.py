@@ -13,7 +13,8 @@ from starlink.api.template import Architecture
 from starlink.engine.placing import Found
 from starlink.engine.preview import with_applied
 from starlink.engine.trial import Trial, missing
-from starlink.planning.task import Examined, Placement
+from starlink.planning.examined import Examined
+from starlink.planning.placement import Placement
 from starlink.planning.world import World
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, is_key, is_value
 

@@ -1,22 +1,19 @@
 """The Events of a task: what people are told when it happens."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
+from starlink.planning.examined import Examined
 from starlink.planning.observed import PREEMPTED, SERVER_LOST
+from starlink.planning.placement import Placement
 from starlink.planning.plan import Action, RecordEvent
 from starlink.planning.task_conditions import WAITING
 from starlink.planning.unreadable import UNREADABLE
 from starlink.planning.words import without_numbers
-
-if TYPE_CHECKING:
-    from starlink.planning.task import Examined, Placement
 
 
 def task_events(

@@ -1,15 +1,10 @@
 """What a task's status is made of, counted once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
+from starlink.planning.placement import Placement
 from starlink.planning.replacements import troubled
-
-if TYPE_CHECKING:
-    from starlink.planning.task import Examined, Placement
 
 
 class Facts:

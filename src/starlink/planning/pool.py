@@ -1,7 +1,6 @@
 """Pools: which servers belong to which, and how each pool is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +13,7 @@ from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, AddFinalizer, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.pool_use import PoolUse
 from starlink.planning.quota import quota_available, quota_use
 from starlink.planning.status import INVALID_SPEC
 from starlink.planning.words import counted, share
@@ -39,26 +39,6 @@ def _pool_of(server: Server, adopting: list[tuple[str, dict[str, str]]], kept: f
     if server.status.pool in kept:
         return server.status.pool
     return next((name for name, selector in adopting if labels.selects(selector, server.metadata.labels)), "")
-
-
-@dataclass(frozen=True, slots=True)
-class PoolUse:
-    """How full a pool is, by resource: cpu in millicores, everything else in whole units.
-
-    `capacity` may be requested of its servers in all, `allocated` is, `headroom` is what quota and servers leave.
-    `exhausted` are the keys of the quota of which nothing is left, each as a person reads it with the way out, `above`
-    the watermarks. `outsiders` are the fields of the spec that instances here go against, with the instances.
-    `instances` is how many there are on its servers, counted for a pool that is being deleted.
-    """
-
-    capacity: Mapping[str, int] = field(default_factory=dict)
-    allocated: Mapping[str, int] = field(default_factory=dict)
-    headroom: Mapping[str, int] = field(default_factory=dict)
-    assignments: int = 0
-    exhausted: tuple[str, ...] = ()
-    above: tuple[str, ...] = ()
-    outsiders: tuple[str, ...] = ()
-    instances: int = 0
 
 
 def plan_pool(

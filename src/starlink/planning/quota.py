@@ -1,15 +1,9 @@
 """A pool's quota: what is used of it, and whether there is room."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from starlink.api import quantity
 from starlink.api.meta import Condition
 from starlink.api.pool import Pool, resource_of
-
-if TYPE_CHECKING:
-    from starlink.planning.pool import PoolUse
+from starlink.planning.pool_use import PoolUse
 
 
 def quota_use(pool: Pool, use: PoolUse) -> str:

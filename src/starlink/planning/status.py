@@ -1,22 +1,19 @@
 """A task's status: its phase, its numbers, and when what of it began and ended."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from starlink.api import conditions, labels, slots
+from starlink.api.task import Task
 from starlink.api.timestamp import format_time, told_time
 from starlink.planning.batch import suspended_for
+from starlink.planning.examined import Examined
 from starlink.planning.facts import Facts
 from starlink.planning.health import Health
+from starlink.planning.placement import Placement
 from starlink.planning.slots import remembered_slots
 from starlink.planning.task_conditions import condition, task_conditions
-
-if TYPE_CHECKING:
-    from starlink.api.task import Task
-    from starlink.planning.task import Examined, Placement
 
 INVALID_SPEC = "InvalidSpec"
 """The reason of Ready and Stalled where a spec has what can't be used."""

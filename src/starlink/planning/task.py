@@ -5,7 +5,7 @@ plan once the engine has placed it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,14 +17,16 @@ from starlink.api.meta import ObjectKey
 from starlink.api.names import assignment_name
 from starlink.api.revision import plain, revision
 from starlink.api.server import Server
-from starlink.api.task import ArtifactFinding, Task
+from starlink.api.task import Task
 from starlink.api.template import Artifact, Template, resolved
 from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.doubt import doubts
 from starlink.planning.events import task_events
+from starlink.planning.examined import Examined
 from starlink.planning.health import Health
-from starlink.planning.observed import PREEMPTED, SERVER_LOST, Observed, failed, observe
+from starlink.planning.observed import PREEMPTED, SERVER_LOST, failed, observe
+from starlink.planning.placement import Placement
 from starlink.planning.plan import (
     Action,
     CreateAssignment,
@@ -39,29 +41,6 @@ from starlink.planning.replacements import MustMove
 from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
 from starlink.planning.unreadable import unclear
 from starlink.planning.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A task that exists, with what it wants, and what was found inside its artifact."""
-
-    task: Task
-    revision: str
-    observed: Observed
-    decision: Decision
-    strays: tuple[Assignment, ...]
-    finding: ArtifactFinding | None = None
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Those that will do; empty when all will."""
-        return self.task.architectures or (self.finding.architectures if self.finding else ())
-
-    @property
-    def nowhere(self) -> str:
-        """Why no server can run its artifact, and the way out; "" when one may."""
-        finding = self.finding or self.task.finding
-        return finding.nowhere if finding else ""
 
 
 def examine(task: Task, world: World, health: Health, must_move: MustMove) -> Examined:
@@ -101,24 +80,6 @@ def _behind(strays: Sequence[Assignment], decision: Decision, *, gang: bool) -> 
     taken = {a.spec.slot for a in strays}
     wants = tuple(want for want in decision.wants if want.slot not in taken)
     return replace(decision, wants=() if gang and len(wants) < len(decision.wants) else wants)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What the engine found: a server for each of the first wants, and why there are no more.
-
-    A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
-    UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
-    priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
-    where it is all, nobody has to do anything. `renews`: a gang that is to be replaced fits as it would then be.
-    """
-
-    servers: Sequence[str] = ()
-    refusal: str = ""
-    wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    victims: Sequence[Assignment] = ()
-    waiting: str = ""
-    renews: bool = False
 
 
 def renewed(examined: Examined, placement: Placement) -> Examined:

@@ -17,8 +17,9 @@ from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import observe
+from starlink.planning.placement import Placement
 from starlink.planning.plan import CreateAssignment, DeleteAssignment
-from starlink.planning.task import Placement, complete, examine
+from starlink.planning.task import complete, examine
 from starlink.planning.world import World
 
 NOW = 1_750_000_000.0

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.timestamp import format_time
-from starlink.apiserver.requests.bulk.reading import STORAGE as BULK_WRITES
+from starlink.apiserver.names import BULK_WRITES
 from starlink.apiserver.requests.route import Route, attributes
 from starlink.http.message import Answer, Request, Response
 

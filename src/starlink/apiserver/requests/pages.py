@@ -1,17 +1,21 @@
 """What the server answers beside resources: health, version, discovery, OpenAPI, metrics and, if wished, `/debug`."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from starlink.apiserver.requests.discovery.discovery import Discovery
 from starlink.apiserver.requests.discovery.openapi import OpenApi
 from starlink.apiserver.requests.discovery.swagger import Swagger
 from starlink.apiserver.requests.guard import Guard
 from starlink.apiserver.requests.monitoring import debug
-from starlink.apiserver.requests.monitoring.metrics import MEDIA, Metrics
+from starlink.apiserver.requests.monitoring.metrics import Metrics
 from starlink.apiserver.resources.encoding import Obj, dump
 from starlink.apiserver.resources.resource import Registry
 from starlink.http.media import JSON, TEXT
 from starlink.http.message import ANONYMOUS, Request, Response
+
+if TYPE_CHECKING:
+    from starlink.apiserver.requests.monitoring.exposition import Exposition
 
 _HEALTH = ("/healthz", "/livez")
 _READY = "/readyz"
@@ -38,6 +42,7 @@ class Pages:
         self._metrics = metrics
         self._version = Response(200, dump(_version_info(version)), JSON)
         self._debugging = debugging
+        self._exposition: Exposition | None = None
         self._discovery = Discovery(registry)
         self._openapi = OpenApi(registry)
         self._swagger = Swagger(registry)
@@ -58,15 +63,21 @@ class Pages:
             return self._version
         if path == "/metrics" or (self._debugging and path.startswith("/debug")):
             await self._guard.check_path(request)
-            if path == "/metrics":
-                return Response(200, self._metrics.text(), {"content-type": MEDIA})
-            return debug.response(path)
+            return self._exposed() if path == "/metrics" else debug.response(path)
         page = self._discovery.response(request.path, request.headers)
         page = page or await self._openapi.response(request.path, request.query, request.headers)
         page = page or await self._swagger.response(request.path, request.headers)
         if page is not None:
             await self._guard.check_path(request)
         return page
+
+    def _exposed(self) -> Response:
+        """The metrics. What makes text of them takes memory, which a server that is never asked need not hold."""
+        from starlink.apiserver.requests.monitoring.exposition import MEDIA, Exposition
+
+        if self._exposition is None:
+            self._exposition = Exposition(self._metrics)
+        return Response(200, self._exposition.text(), {"content-type": MEDIA})
 
     def _ready(self, request: Request) -> Response:
         """A server that can't write lives on, for what it reads, and is not ready. Strangers are not told why."""

@@ -15,7 +15,6 @@ from starlink.apiserver.validation import values
 
 GROUP, VERSION, KIND, PLURAL = "bulk.starlink.dev", "v1alpha1", "BulkWrite", "bulkwrites"
 API_VERSION = f"{GROUP}/{VERSION}"
-STORAGE = f"{GROUP}/{PLURAL}"
 MOST_ITEMS = 500
 CREATE, PATCH = "create", "patch"
 MOST_VALUES = 400_000

@@ -1,6 +1,6 @@
 """The metrics in Prometheus' text format; names as the real API server's where it has one.
 
-Only `metrics` may import this, and only when somebody asks: the library brings an HTTP server with it.
+To be imported only when somebody asks: the library brings an HTTP server with it, and takes megabytes.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from starlink.apiserver.requests.monitoring.metrics import Metrics
+
+MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Exposition(Collector):

@@ -1,23 +1,18 @@
 """What is counted of the requests, and what else `/metrics` tells.
 
-Counting happens with every request and telling seldom, so that what is counted lies in dictionaries, and `exposition`
-makes text of them when it is asked.
+Counting happens with every request and telling seldom, so that what is counted lies in dictionaries, of which
+`exposition` makes text.
 """
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from starlink.apiserver.requests.route import Route
 from starlink.apiserver.resources.resource import Registry
 from starlink.store.base import Store
 
-if TYPE_CHECKING:
-    from starlink.apiserver.requests.monitoring.exposition import Exposition
-
-MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _NAMES = (*map(str, _BOUNDS), "+Inf")
 _NO_RESOURCE = ("other", "", "other", "")
@@ -54,7 +49,6 @@ class Metrics:
         self.requests: Counter[tuple[str, str, str, str, int]] = Counter()
         self.durations: dict[str, Durations] = {}
         self.gauges: dict[str, tuple[str, Callable[[], int]]] = {}
-        self._exposition: Exposition | None = None
 
     def answered(self, asked: Route | None, code: int, seconds: float) -> None:
         """A request was answered with `code` after `seconds`; `asked` None for a path that is no resource."""
@@ -79,11 +73,3 @@ class Metrics:
     def gauge(self, name: str, about: str, value: Callable[[], int]) -> None:
         """Has another value told, as it is when somebody asks."""
         self.gauges[name] = (about, value)
-
-    def text(self) -> bytes:
-        """The exposition. What makes it takes megabytes, which a server that is never asked need not hold."""
-        if self._exposition is None:
-            from starlink.apiserver.requests.monitoring.exposition import Exposition
-
-            self._exposition = Exposition(self)
-        return self._exposition.text()

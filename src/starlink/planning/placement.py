@@ -1,0 +1,24 @@
+"""What the engine says to what a task wants."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from starlink.api.assignment import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What the engine found: a server for each of the first wants, and why there are no more.
+
+    A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
+    UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
+    priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
+    where it is all, nobody has to do anything. `renews`: a gang that is to be replaced fits as it would then be.
+    """
+
+    servers: Sequence[str] = ()
+    refusal: str = ""
+    wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    victims: Sequence[Assignment] = ()
+    waiting: str = ""
+    renews: bool = False
