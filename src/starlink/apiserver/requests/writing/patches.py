@@ -46,7 +46,7 @@ def apply(obj: Obj, patch: Any, media_type: str, resource: Resource) -> Obj:
         raise errors.bad_request(
             f"a merge patch must be a JSON object, not {dump(patch)[:60].decode(errors='replace')}"
         )
-    schema = resource.schema.openapi
-    merged = strategic.merge(obj, patch, schema) if media_type == STRATEGIC else merge(obj, patch)
+    strategically = media_type == STRATEGIC  # a merge patch needs no schema, and a stored one is read anew each time
+    merged = strategic.merge(obj, patch, resource.schema.openapi) if strategically else merge(obj, patch)
     assert isinstance(merged, dict)
     return merged
