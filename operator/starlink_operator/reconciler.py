@@ -22,6 +22,7 @@ from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator import rounds
 from starlink_operator.apply import Applier
+from starlink_operator.echoes import Echoes
 from starlink_operator.failures import Failures
 from starlink_operator.findings import Findings
 from starlink_operator.fleet_plans import FleetPlans
@@ -65,6 +66,7 @@ class Reconciler:
         self._begun = False
         self._dirty: dict[ObjectKey, None] = {}  # the one that has waited longest first
         self._unplaced = Unplaced()
+        self._echoes = Echoes(self.mark)
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
         self._unhealthy: frozenset[str] = frozenset()
@@ -98,11 +100,10 @@ class Reconciler:
     def _task_changed(self, change: Change[Task]) -> None:
         self._heed(TASK, change)
         self._unplaced.task_changed(change)
-        self.mark(change.key)
+        self._echoes.task_changed(change)
 
     def _assignment_changed(self, change: Change[Assignment]) -> None:
-        for assignment in filter(None, (change.old, change.new)):
-            self.mark(task_of(assignment))
+        self._echoes.assignment_changed(change)
         self._unplaced.assignment_changed(change)
         freed = change.new is None or (change.new.finished and not (change.old and change.old.finished))
         if freed:
@@ -244,7 +245,7 @@ class Reconciler:
             self._observed.look()
             if self._writer.rest() > 0:
                 continue
-            self.mark(*self._unplaced.due(self._monotonic()))
+            self.mark(*self._unplaced.due(self._monotonic()), *self._echoes.take())
             await self._fleet()
             if self._monotonic() >= full_round:
                 full_round = self._monotonic() + FULL_ROUND_SECONDS

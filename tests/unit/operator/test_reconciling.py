@@ -115,7 +115,7 @@ async def test_looks_at_one_task_leave_one_timer(planned: list[frozenset[Any]]) 
         for number in range(1, 21):
             spec = {"type": "Batch", "deadline": "1h", "template": {"command": ["run"]}}
             status = {"startedAt": format_time(time.time()), "failed": number}
-            operator.hear("tasks", "sum", spec=spec, status=status)
+            operator.hear("tasks", "sum", spec=spec, status=status, metadata={"generation": number})
             await soon(lambda wanted=number: len(planned) >= wanted, "it is looked at")  # type: ignore[misc]
         assert len(operator.reconciler._timers) == 1
 
@@ -333,3 +333,27 @@ async def test_what_has_not_been_looked_at_goes_before_what_is_looked_at_again(p
     looks = [key.name for keys in planned[:3] for key in keys if key.name != "urgent"]
     assert len(looks) == len({*looks}) >= 3 * (MOST_IN_A_ROUND - 1), "none is looked at again"
     assert {*names} - {*looks} <= {key.name for key in planned[3]}, "before all have been looked at once"
+
+
+async def test_what_it_wrote_itself_is_looked_at_again_with_the_next_tick(
+    planned: list[frozenset[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a burst a round for each would cost as much as the placing."""
+    monkeypatch.setattr(module, "TICK_SECONDS", 60.0)
+    operator = Operator()
+    async with operator.running():
+        await soon(lambda: not operator.reconciler._fleet_wake.is_set(), "the server has been looked at")
+        for number in range(20):
+            operator.task(f"t{number}")
+        await soon(lambda: len(operator.writer.created()) == 20, "all are placed")
+        before = len(planned)
+        for number in range(20):
+            operator.assignment(f"t{number}")
+            operator.task(f"t{number}", "MODIFIED")  # its status, which the operator has told
+            await asyncio.sleep(0)
+        operator.task("new")
+        await soon(lambda: "new" in operator.writer.created(), "what is new is looked at at once")
+        assert [{key.name for key in keys} for keys in planned[before:]] == [{"new"}]
+        operator.reconciler._fleet_wake.set()
+        await soon(lambda: len(planned) > before + 1, "the others are looked at")
+        assert {f"t{number}" for number in range(20)} <= {key.name for key in planned[before + 1]}
