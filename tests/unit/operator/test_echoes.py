@@ -68,17 +68,17 @@ def test_a_task_that_comes_and_one_that_goes_are_news(echoes: Echoes, marked: li
     assert marked == [WEB, WEB]
 
 
-_OLD, _RUNNING = assignment(), {"phase": "Running", "ready": True}
+_OLD, _RUNNING = assignment(), assignment(phase="Running", ready=True)
 _STOPPING = assignment(desired="Stopped")
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (None, assignment(**_RUNNING)),
+        (None, _RUNNING),
         (None, _STOPPING),
         (None, assignment({"deletionTimestamp": "2026-01-01T00:00:00Z"})),
-        (_OLD, assignment(**_RUNNING)),
+        (_OLD, _RUNNING),
         (_OLD, _STOPPING),
         (_OLD, assignment({"annotations": {"note": "b"}})),
         (_OLD, None),
@@ -94,5 +94,5 @@ def test_all_else_of_an_assignment_is_news(
 def test_what_is_news_of_a_task_has_its_echoes_looked_at_too(echoes: Echoes, marked: list[ObjectKey]) -> None:
     key = ObjectKey("default", "web-0")
     echoes.assignment_changed(Change(key, None, assignment()))
-    echoes.assignment_changed(Change(key, assignment(), assignment(**_RUNNING)))
+    echoes.assignment_changed(Change(key, assignment(), _RUNNING))
     assert {*marked} == {WEB} and echoes.take() == []
