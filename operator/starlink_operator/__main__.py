@@ -35,7 +35,7 @@ from starlink.client.errors import BadConfig, ClientError
 from starlink.client.kube import Client
 from starlink.client.rights import Missing, Right, denial
 from starlink.groups import cause
-from starlink_operator import fitness, handlers, rights, telling
+from starlink_operator import fitness, handlers, rights
 from starlink_operator.fitness import Unfit
 from starlink_operator.leadership import DEFAULT, REQUEST_SECONDS, Leadership, LeadershipLost
 from starlink_operator.observed import Observed
@@ -44,7 +44,8 @@ from starlink_operator.writer import AT_ONCE, Writer
 
 log = logging.getLogger("starlink_operator")
 
-CONNECTIONS = AT_ONCE + telling.AT_ONCE
+CONNECTIONS = AT_ONCE + 4
+"""What is told has those that nothing is done over, and one more while all are used."""
 UNFIT = 3
 """The exit status where a person has to change something of the cluster first."""
 SYNC_SECONDS = 2.0

@@ -7,10 +7,12 @@ more than the operator needs, but what somebody else wrote in its place is put r
 from collections.abc import Callable
 
 from starlink.api.assignment import Assignment
+from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.client.cache import Change
 from starlink_operator.observed import task_of
+from starlink_operator.telling import Subject
 
 
 class Echoes:
@@ -22,6 +24,12 @@ class Echoes:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def has(self, subject: Subject) -> bool:
+        """Whether a task is kept. What was planned of it before it was written says how it was, and the look that comes
+        how it is."""
+        kind, key = subject
+        return kind == TASK and key in self._keys
 
     def task_changed(self, change: Change[Task]) -> None:
         """An echo where nothing but the status has changed, which the operator alone writes."""

@@ -53,7 +53,8 @@ class Reconciler:
     ) -> None:
         self._observed = observed
         self._writer = writer
-        self._teller = Teller(writer, self._not_told)
+        self._echoes = Echoes(self.mark)
+        self._teller = Teller(writer, self._not_told, self._echoes.has)
         self._applier = Applier(writer, self._teller)
         self._monotonic = monotonic
         self._reservations = Reservations()
@@ -66,7 +67,6 @@ class Reconciler:
         self._begun = False
         self._dirty: dict[ObjectKey, None] = {}  # the one that has waited longest first
         self._unplaced = Unplaced()
-        self._echoes = Echoes(self.mark)
         self._wake = asyncio.Event()
         self._fleet_wake = asyncio.Event()
         self._unhealthy: frozenset[str] = frozenset()

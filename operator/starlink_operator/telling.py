@@ -16,7 +16,7 @@ from starlink_operator.writer import NotLeading
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
+AT_ONCE = 16
 """One while something is being done, so that a burst of placements is not held up by telling of it."""
 MOST_EVENTS = 20
 PAUSE = 0.5
@@ -43,10 +43,18 @@ class Teller:
     When one can't be written, `failed` is called with the object, which is to be looked at again, and the reason.
     """
 
-    def __init__(self, writer: Writes, failed: Callable[[Subject, Exception], None]) -> None:
+    def __init__(
+        self,
+        writer: Writes,
+        failed: Callable[[Subject, Exception], None],
+        awaited: Callable[[Subject], bool] = lambda _: False,
+    ) -> None:
+        """`awaited` says of which objects newer news is about to be told, be it that there is none."""
         self._writer = writer
         self._failed = failed
+        self._awaited = awaited
         self._waiting: dict[Subject, _News] = {}
+        self._kept: dict[Subject, _News] = {}  # until newer news comes
         self._sending: dict[Subject, _News] = {}
         self._some = asyncio.Event()
         self._ahead = 0  # how much is being done
@@ -66,14 +74,20 @@ class Teller:
                 self._quiet.set()
 
     def tell(self, plan: Plan) -> None:
-        """Takes what a plan tells, its status in place of one that has not been sent."""
+        """Takes what a plan tells, its status in place of one that has not been sent. What is about to be overtaken is
+        kept for once, so that of an object that is told of again and again something is sent; not what failed, for the
+        next look at that may be far."""
         subject = (plan.kind, plan.subject)
-        news = _merged(self._waiting.get(subject), self._sending.get(subject), plan)
-        if news.status or news.events:
+        kept = self._kept.pop(subject, None)
+        waiting = self._waiting.get(subject)
+        news = _merged(waiting or kept, self._sending.get(subject), plan)
+        if not (news.status or news.events):
+            self._waiting.pop(subject, None)
+        elif not (waiting or kept or plan.error) and self._awaited(subject):
+            self._kept[subject] = news
+        else:
             self._waiting[subject] = news
             self._some.set()
-        else:
-            self._waiting.pop(subject, None)
 
     async def run(self) -> None:
         """Sends until cancelled."""

@@ -144,6 +144,30 @@ async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
     assert sorted(failed) == sorted((TASK, key) for key in keys)
 
 
+async def test_of_what_is_about_to_be_overtaken_only_the_newer_is_sent() -> None:
+    api, awaited = Api(), True
+    teller = Teller(api, lambda _, __: None, lambda _: awaited)
+    others = [ObjectKey("default", name) for name in ("same", "gone", "busy")]
+    for key in (KEY, *others):
+        teller.tell(plan(status(phase="Pending"), event("one"), key=key))
+    teller.tell(plan(status(phase="Preparing"), event("two"), key=others[2]))  # told again, before it came to rest
+    awaited = False
+    teller.tell(plan(status(phase="Running"), event("two")))
+    teller.tell(plan(key=others[0]))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(teller.run())
+        for _ in range(7):
+            await api.began.acquire()
+            api.through.release()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        running.cancel()
+    statuses = [one.status["phase"] for one in api.taken if isinstance(one, UpdateStatus)]
+    messages = [one.message for one in api.taken if isinstance(one, RecordEvent)]
+    assert sorted(statuses) == ["Preparing", "Running"]
+    assert sorted(messages) == ["one", "one", "one", "two", "two"], "and no Event is lost"
+
+
 async def test_one_at_a_time_is_told_while_something_is_done() -> None:
     api = Api()
     teller = Teller(api, lambda *_: None)
