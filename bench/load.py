@@ -103,7 +103,8 @@ class _Connection:
     def __init__(self, wire: ssl.SSLSocket, protocol: Protocol) -> None:
         self.wire = wire
         self.protocol = protocol
-        self.sent_at = 0.0
+        self.opened_at = self.sent_at = time.perf_counter()
+        self.answers = 0
         wire.sendall(protocol.hello())
         wire.setblocking(False)
 
@@ -116,13 +117,17 @@ class _Connection:
                 continue
 
     def receive(self) -> bytes:
-        """What has come; b"" when nothing has."""
+        """What has come; b"" when nothing has. Raises ConnectionError."""
         try:
             data = self.wire.recv(_PIECE)
         except ssl.SSLWantReadError:
             return b""
         if not data:
-            raise ConnectionError("the server closed a connection under load")
+            now = time.perf_counter()
+            raise ConnectionError(
+                f"the server closed a connection under load: {now - self.opened_at:.1f} s after it was first used, "
+                f"{now - self.sent_at:.1f} s after the request that was under way, {self.answers} answers before that"
+            )
         return data
 
 
@@ -161,6 +166,7 @@ def _advance(connection: _Connection, numbers: Iterator[int], tally: Tally) -> i
         if status:
             tally.statuses[status] += 1
             tally.latencies.append(time.perf_counter() - connection.sent_at)
+            connection.answers += 1
             return 1 - _send_next(connection, numbers)
     return 0
 

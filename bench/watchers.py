@@ -113,12 +113,17 @@ def _read_for(seconds: float, selector: selectors.BaseSelector, lags: list[float
 
 
 def _write(parent: Connection, port: int, files: Files, path: str, writers: int) -> None:
-    """The writing process: patches until it is told to stop, then says how many a second since `count`."""
+    """The writing process: patches until it is told to stop, then says how many a second since `count`.
+
+    It connects when the watchers have: kube-apiserver ends a connection on which nothing is asked within 32 s, or for
+    90 s later on.
+    """
     context = load.client_tls(*files, alpn="http/1.1")
-    wires = [load.connect(port, context) for _ in range(writers)]
-    load.run(wires[:1], [load.Http(lambda n: _created(path, n))], iter(range(OBJECTS)))
+    with load.connect(port, context) as wire:
+        load.run([wire], [load.Http(lambda n: _created(path, n))], iter(range(OBJECTS)))
     parent.send("ready")
     parent.recv()
+    wires = [load.connect(port, context) for _ in range(writers)]
     counted: dict[str, Any] = {"since": 0.0, "number": 0}
 
     def numbers() -> Any:
