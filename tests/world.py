@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.kinds import STARLINK_KINDS
 from starlink.api.merge_patch import merge
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
@@ -15,19 +16,9 @@ from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
 from starlink.engine.round import plan_fleet, plan_round
+from starlink.planning.effects import Effect, after, effect
 from starlink.planning.observed import PREEMPTED
-from starlink.planning.plan import (
-    Action,
-    AddFinalizer,
-    CreateAssignment,
-    DeleteAssignment,
-    Doubt,
-    Plan,
-    RecordEvent,
-    ReleaseFinalizer,
-    StopAssignment,
-    UpdateStatus,
-)
+from starlink.planning.plan import Action, Create, Delete, Plan, RecordEvent
 from starlink.planning.world import World
 
 Obj = dict[str, Any]
@@ -89,16 +80,9 @@ class Cluster:
         self.change(self.objects["Assignment", "default", name], desired="Stopped", reason=PREEMPTED)
 
     def delete(self, obj: Obj) -> None:
+        kind = next(kind for kind in STARLINK_KINDS if kind.kind == obj["kind"])
         meta = obj["metadata"]
-        if meta.get("finalizers"):
-            meta.setdefault("deletionTimestamp", format_time(self.now))
-            self._touch(obj)
-            return
-        self.objects.pop((obj["kind"], meta["namespace"], meta["name"]), None)
-        for other in list(self.objects.values()):  # the garbage collector
-            owners = other["metadata"].get("ownerReferences", ())
-            if any(isinstance(owner, dict) and owner["uid"] == meta["uid"] for owner in owners):
-                self.delete(other)
+        self.apply(Delete(kind, ObjectKey(meta["namespace"], meta["name"]), meta["uid"], "a person does"))
 
     def _touch(self, obj: Obj) -> None:
         obj["metadata"]["resourceVersion"] = str(next(self._numbers))
@@ -146,39 +130,34 @@ class Cluster:
         raise AssertionError(f"not settled after {rounds} rounds: {plans}")
 
     def apply(self, action: Action) -> None:
-        match action:
-            case CreateAssignment():
-                self._create(action.manifest)
-            case StopAssignment():
-                obj = self._find("Assignment", action.key, action.uid)
-                if obj is not None:
-                    self.change(obj, desired="Stopped", reason=action.reason)
-            case DeleteAssignment():
-                obj = self._find("Assignment", action.key, action.uid)
-                if obj is not None:
-                    self.delete(obj)
-            case Doubt():
-                obj = self._find("Assignment", action.key, action.uid)
-                if obj is not None and obj["metadata"]["resourceVersion"] == action.resource_version:
-                    self.report(obj, **action.status)
-            case AddFinalizer():
-                obj = self._find(action.kind.kind, action.key, action.uid)
-                if obj is not None and obj["metadata"]["resourceVersion"] == action.resource_version:
-                    obj["metadata"]["finalizers"] = [*action.finalizers, action.finalizer]
-                    self._touch(obj)
-            case ReleaseFinalizer():
-                self._release(action)
-            case UpdateStatus():
-                obj = self._find(action.kind.kind, action.key, action.uid)
-                if obj is not None:
-                    obj["status"] = merge(obj.get("status", {}), action.status)
-                    self._touch(obj)
-            case RecordEvent():
-                self.events.append(action)
+        if isinstance(action, RecordEvent):
+            self.events.append(action)
+        elif isinstance(action, Create):
+            self._create(action.manifest)
+        else:
+            self._change(effect(action))
 
-    def _find(self, kind: str, key: ObjectKey, uid: str) -> Obj | None:
-        obj = self.objects.get((kind, key.namespace, key.name))
-        return obj if obj is not None and obj["metadata"]["uid"] == uid else None
+    def _change(self, done: Effect) -> None:
+        """Where it is there; versions and generations are the store's."""
+        key = done.kind.kind, done.key.namespace, done.key.name
+        obj = self.objects.get(key)
+        if obj is None:
+            return
+        changed = after(done, obj, format_time(self.now))
+        if changed is None:
+            del self.objects[key]
+            self._collect(obj["metadata"]["uid"])
+        elif changed != obj:
+            changed["metadata"]["generation"] += changed.get("spec") != obj.get("spec")
+            obj.update(changed)
+            self._touch(obj)
+
+    def _collect(self, uid: str) -> None:
+        """The garbage collector."""
+        for other in list(self.objects.values()):
+            owners = other["metadata"].get("ownerReferences", ())
+            if any(isinstance(owner, dict) and owner["uid"] == uid for owner in owners):
+                self.delete(other)
 
     def _create(self, manifest: Obj) -> None:
         obj = msgspec.json.decode(msgspec.json.encode(manifest))
@@ -186,15 +165,6 @@ class Cluster:
         assert ("Assignment", obj["metadata"]["namespace"], name) not in self.objects, f"{name} is there already"
         self.names.append(f"{obj['metadata']['ownerReferences'][0]['uid']}/{name}")
         self.add(obj)
-
-    def _release(self, action: ReleaseFinalizer) -> None:
-        obj = self._find(action.kind.kind, action.key, action.uid)
-        if obj is None or obj["metadata"]["resourceVersion"] != action.resource_version:
-            return
-        obj["metadata"]["finalizers"] = [f for f in obj["metadata"]["finalizers"] if f != action.finalizer]
-        self._touch(obj)
-        if obj["metadata"].get("deletionTimestamp"):
-            self.delete(obj)
 
     # What the agents do
 

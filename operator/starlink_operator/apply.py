@@ -3,12 +3,9 @@
 import asyncio
 import itertools
 
-from starlink.planning.plan import Action, CreateAssignment, Doubt, Plan
+from starlink.planning.plan import Action, Plan
 from starlink_operator.telling import Teller
-from starlink_operator.writer import AT_ONCE, Writer
-
-_TOGETHER = (CreateAssignment, Doubt)
-"""Actions of which the writer takes any number at once."""
+from starlink_operator.writer import AT_ONCE, Writer, is_gathered
 
 
 class Applier:
@@ -20,15 +17,15 @@ class Applier:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def apply(self, plan: Plan) -> None:
-        """Does what has to be done until something fails; creations that stand together go together, and so do doubts.
-        Then hands over what is to be told. Raises ClientError or NotLeading: observe again."""
+        """Does what has to be done until something fails; what stands together goes together where
+        the writer gathers it. Then hands over what is to be told. Raises ClientError or NotLeading: observe again."""
         with self._teller.behind():
             await self._act(plan)
         self._teller.tell(plan)
 
     async def _act(self, plan: Plan) -> None:
-        for kind, actions in itertools.groupby(plan.acts, type):
-            if kind in _TOGETHER:
+        for (_, together), actions in itertools.groupby(plan.acts, _company):
+            if together:
                 results = await asyncio.gather(*map(self._writer.write, actions), return_exceptions=True)
                 for failure in filter(None, results):
                     raise failure
@@ -39,3 +36,8 @@ class Applier:
     async def _do(self, action: Action) -> None:
         async with self._slots:
             await self._writer.write(action)
+
+
+def _company(action: Action) -> tuple[type[Action], bool]:
+    """Actions next to each other that have the same stand together."""
+    return type(action), is_gathered(action)

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from starlink.planning.plan import Plan
+from starlink.planning.plan import Action, Plan
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 3
 def note(looked_at: int, plans: Sequence[Plan]) -> None:
     """`looked_at` is how many tasks the round was of. What only tells, statuses and Events, is not counted."""
     acting = [plan for plan in plans if plan.acts]
-    counts = Counter(type(action).__name__ for plan in acting for action in plan.acts)
+    counts = Counter(_named(action) for plan in acting for action in plan.acts)
     told = {
         "looked_at": looked_at,
         "tasks": len(acting),
@@ -22,3 +22,8 @@ def note(looked_at: int, plans: Sequence[Plan]) -> None:
         "actions": dict(sorted(counts.items())),
     }
     log.log(logging.INFO if acting else logging.DEBUG, "round", extra=told)
+
+
+def _named(action: Action) -> str:
+    kind = action.kind.kind
+    return f"{type(action).__name__} {kind}"

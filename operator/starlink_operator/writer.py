@@ -1,4 +1,4 @@
-"""The effects: one small function an action. Each is idempotent and conditional on what was observed."""
+"""The effects: what each action is at the API, sent. Each is idempotent and conditional on what was observed."""
 
 import contextlib
 import time
@@ -7,24 +7,15 @@ from typing import Any
 
 import msgspec
 
-from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
-from starlink.api.meta import Metadata, ObjectKey
+from starlink.api.kinds import ASSIGNMENT, EVENT
+from starlink.api.meta import Metadata
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
 from starlink.client.bulk import Bulk
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
-from starlink.planning.plan import (
-    Action,
-    AddFinalizer,
-    CreateAssignment,
-    DeleteAssignment,
-    Doubt,
-    RecordEvent,
-    ReleaseFinalizer,
-    StopAssignment,
-    UpdateStatus,
-)
+from starlink.planning.effects import Effect, effect
+from starlink.planning.plan import Action, RecordEvent
 from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
 
@@ -78,69 +69,41 @@ class Writer:
         self._outage.succeeded()
 
     async def _write(self, action: Action) -> None:
-        match action:
-            case CreateAssignment():
-                await self._create(action.manifest)
-            case StopAssignment():
-                spec = {"desired": "Stopped", "reason": action.reason}
-                await self._patch(ASSIGNMENT, action.key, {"metadata": {"uid": action.uid}, "spec": spec})
-            case DeleteAssignment():
-                await self._delete(action)
-            case Doubt():
-                await self._doubt(action)
-            case ReleaseFinalizer():
-                await self._release(action)
-            case AddFinalizer():
-                metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
-                patch = {"metadata": {**metadata, "finalizers": [*action.finalizers, action.finalizer]}}
-                await self._patch(action.kind, action.key, patch)
-            case UpdateStatus():
-                body = {"metadata": {"uid": action.uid}, "status": action.status}
-                await self._patch(action.kind, action.key, body, "status")
-            case RecordEvent():
-                await self._event(action)
-
-    async def _create(self, manifest: dict[str, Any]) -> None:
-        namespace = manifest["metadata"]["namespace"]
-        try:
-            created = await self._bulk.create(manifest, namespace)
-        except AlreadyExists:
-            found = await self._client.get(ASSIGNMENT, manifest["metadata"]["name"], namespace)
-            if not _is_ours(found, manifest):
-                raise
-            created = msgspec.json.encode(found)
-        self._observed.assignments.overlay(created)
-
-    async def _doubt(self, action: Doubt) -> None:
-        key = action.key
-        metadata = {"uid": action.uid, "resourceVersion": action.resource_version}
-        patch = {"metadata": metadata, "status": action.status}
-        with contextlib.suppress(NotFound):
-            self._overlay(ASSIGNMENT, key, await self._bulk.patch_status(key.name, patch, key.namespace))
-
-    async def _delete(self, action: DeleteAssignment) -> None:
-        key = action.key
-        with contextlib.suppress(NotFound):
-            left = await self._client.delete(ASSIGNMENT, key.name, key.namespace, uid=action.uid)
-            self._overlay(ASSIGNMENT, key, msgspec.json.encode(left))
-
-    async def _release(self, action: ReleaseFinalizer) -> None:
-        left = [name for name in action.finalizers if name != action.finalizer]
-        metadata = {"uid": action.uid, "resourceVersion": action.resource_version, "finalizers": left or None}
-        await self._patch(action.kind, action.key, {"metadata": metadata})
-
-    async def _patch(self, kind: Kind, key: ObjectKey, patch: dict[str, Any], subresource: str = "") -> None:
-        try:
-            written = await self._client.patch_raw(kind, key.name, patch, key.namespace, subresource=subresource)
-        except NotFound:
+        if isinstance(action, RecordEvent):
+            await self._event(action)
             return
-        self._overlay(kind, key, written)
+        done = effect(action)
+        if done.verb == "create":
+            self._overlay(done, await self._create(done))
+            return
+        with contextlib.suppress(NotFound):  # gone already is done
+            self._overlay(done, await self._change(done))
 
-    def _overlay(self, kind: Kind, key: ObjectKey, written: bytes) -> None:
+    async def _create(self, done: Effect) -> bytes:
+        kind, name, namespace = done.kind, done.key.name, done.key.namespace
+        try:
+            if _is_gathered(done):
+                return await self._bulk.create(done.body, namespace)
+            return await self._client.create_raw(kind, done.body, namespace)
+        except AlreadyExists:
+            found = await self._client.get(kind, name, namespace)
+            if not _is_ours(found, done.body):
+                raise
+            return msgspec.json.encode(found)
+
+    async def _change(self, done: Effect) -> bytes:
+        kind, name, namespace = done.kind, done.key.name, done.key.namespace
+        if done.verb == "delete":
+            return msgspec.json.encode(await self._client.delete(kind, name, namespace, uid=done.uid))
+        if _is_gathered(done):
+            return await self._bulk.patch_status(name, done.conditional, namespace)
+        return await self._client.patch_raw(kind, name, done.conditional, namespace, subresource=done.subresource)
+
+    def _overlay(self, done: Effect, written: bytes) -> None:
         """Shows one's own write in the cache, before the watch does."""
-        cache = self._observed.cache(kind)
+        cache = self._observed.cache(done.kind)
         if _is_gone(written):
-            cache.overlay_gone(key)
+            cache.overlay_gone(done.key)
         else:
             cache.overlay(written)
 
@@ -196,10 +159,32 @@ def _is_gone(written: bytes) -> bool:
     return left.kind == "Status" or (left.metadata.deleting and not left.metadata.finalizers)
 
 
+def is_gathered(action: Action) -> bool:
+    """Whether a writer takes any number of such actions at once, for they go together."""
+    return not isinstance(action, RecordEvent) and _is_gathered(effect(action))
+
+
+def _is_gathered(done: Effect) -> bool:
+    return done.kind == ASSIGNMENT and (done.verb == "create" or done.subresource == "status")
+
+
 def _is_ours(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether an object of the same name is the one that an earlier try made."""
-    owners = {owner["uid"] for owner in found["metadata"].get("ownerReferences", ())}
-    wanted_owner = wanted["metadata"]["ownerReferences"][0]["uid"]
-    spec, wanted_spec = found["spec"], wanted["spec"]
-    same = all(spec.get(field) == wanted_spec[field] for field in ("server", "slot", "attempt"))
-    return wanted_owner in owners and same
+    same_owner = _controllers(found) == _controllers(wanted)
+    return same_owner and all(_covers(found.get(part), wanted[part]) for part in wanted if part not in _OF_ANY)
+
+
+_OF_ANY = ("apiVersion", "kind", "metadata")
+
+
+def _controllers(obj: dict[str, Any]) -> set[str]:
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences", ())}
+
+
+def _covers(found: Any, wanted: Any) -> bool:
+    """Whether it has all that was asked for; the API may have added defaults."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_covers(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list | tuple):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_covers, found, wanted))
+    return bool(found == wanted)

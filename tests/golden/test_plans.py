@@ -12,15 +12,14 @@ from starlink.api.task import Task
 from starlink.api.timestamp import format_time
 from starlink.cli.plan import render
 from starlink.engine.preview import preview
+from starlink.planning.attempt import leaving
 from starlink.planning.plan import (
     Action,
-    AddFinalizer,
-    CreateAssignment,
-    DeleteAssignment,
-    Doubt,
+    Create,
+    Delete,
+    Patch,
     RecordEvent,
     ReleaseFinalizer,
-    StopAssignment,
     UpdateStatus,
 )
 
@@ -70,15 +69,15 @@ class Transcript:
 
 def tell(action: Action) -> list[str]:
     match action:
-        case CreateAssignment():
+        case Create():
             return [f"create {action.manifest['metadata']['name']} on {action.manifest['spec']['server']}"]
-        case StopAssignment():
-            return [f"stop {action.key.name}: {action.reason}"]
-        case AddFinalizer():
-            return [f"hold {action.key.name} ({action.finalizer})"]
-        case Doubt():
+        case Patch():
+            if left := leaving(action):
+                return [f"stop {action.key.name}: {left.reason}"]
+            return [f"hold {action.key.name} ({action.patch['metadata']['finalizers'][-1]})"]
+        case UpdateStatus() if action.resource_version:
             return [f"doubt {action.key.name}: {action.status['reason']}"]
-        case DeleteAssignment():
+        case Delete():
             return [f"delete {action.key.name}: {action.reason}"]
         case ReleaseFinalizer():
             return [f"release {action.key.name} ({action.finalizer})"]

@@ -16,7 +16,8 @@ from starlink.api.assignment import Assignment
 from starlink.api.reading import completed, read
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
-from starlink.planning.plan import DeleteAssignment, Plan, StopAssignment
+from starlink.planning.attempt import leaving
+from starlink.planning.plan import Plan
 from starlink.planning.world import World
 from starlink_operator.lean import AssignmentDecoder
 
@@ -176,12 +177,8 @@ def test_what_can_not_be_read_stops_nothing(trouble: tuple[str, list[tuple[Path,
     seen = next(one for one in everything[kind] if one.uid == obj["metadata"]["uid"])
     if seen.unreadable is None:
         return
-    gone = [
-        action.uid
-        for plan in planned(world, Reservations())
-        for action in plan.actions
-        if isinstance(action, DeleteAssignment | StopAssignment)
-    ]
+    actions = (action for plan in planned(world, Reservations()) for action in plan.actions)
+    gone = [left.uid for left in map(leaving, actions) if left]
     assert (seen.uid not in gone) if kind == "Assignment" else not gone
 
 

@@ -11,7 +11,8 @@ from tests.world import Cluster
 
 from starlink.api import quantity
 from starlink.engine.round import plan_fleet, plan_round
-from starlink.planning.plan import Action, StopAssignment
+from starlink.planning.attempt import is_stop
+from starlink.planning.plan import Action
 from starlink.planning.world import World
 
 RELAXED = examples(60)
@@ -82,7 +83,7 @@ def do(made: Cluster, step: tuple[str, Any, Any], number: int) -> None:
 def told_next(made: Cluster) -> set[str]:
     """The UIDs of those that the next round tells to stop, where a write of this one failed."""
     plans = plan_round(made.world()).plans
-    return {action.uid for plan in plans for action in plan.actions if isinstance(action, StopAssignment)}
+    return {action.uid for plan in plans for action in plan.actions if is_stop(action)}
 
 
 def check(made: Cluster, going: Collection[str] = ()) -> None:

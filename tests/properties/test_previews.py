@@ -17,8 +17,9 @@ from starlink.engine.preview import Preview, previews
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
 from starlink.engine.trial import Trial
+from starlink.planning.attempt import is_stop
 from starlink.planning.observed import PREEMPTED
-from starlink.planning.plan import Action, Plan, StopAssignment
+from starlink.planning.plan import Action, Plan
 
 ROUNDS = 300
 Fates = Mapping[str, tuple[str, str, str]]  # by slot: action, server, and where a replaced one goes
@@ -132,9 +133,7 @@ class Change:
         for _ in range(ROUNDS):
             plans = self.cluster.round()
             actions = [(plan.subject.name, action) for plan in plans for action in plan.actions]
-            told |= {
-                (name, a.key.name) for name, a in actions if isinstance(a, StopAssignment) and a.reason == PREEMPTED
-            }
+            told |= {(name, a.key.name) for name, a in actions if is_stop(a) and a.patch["spec"]["reason"] == PREEMPTED}
             if not self.cluster.agents() and not plans:
                 return told
         raise AssertionError(f"not at rest after {ROUNDS} rounds")

@@ -10,8 +10,9 @@ from starlink.engine.placing import Found
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import Round, plan_fleet, plan_round
 from starlink.engine.stage import Stage, uid_of
+from starlink.planning.attempt import leaving
 from starlink.planning.observed import PREEMPTED
-from starlink.planning.plan import CreateAssignment, DeleteAssignment, Plan, StopAssignment
+from starlink.planning.plan import Create, Plan
 from starlink.planning.world import World
 
 MOST_ROUNDS = 400
@@ -82,7 +83,7 @@ def _record(rehearsal: Rehearsal, planned: Round, there: Mapping[str, Assignment
 
 
 def _record_created(rehearsal: Rehearsal, plan: Plan, found: Found) -> None:
-    created = [action for action in plan.actions if isinstance(action, CreateAssignment)]
+    created = [action for action in plan.actions if isinstance(action, Create)]
     for action, why in zip(created, _reasons(found), strict=True):
         rehearsal.placed[uid_of(action)] = why
         if action.manifest["spec"].get("waitFor"):
@@ -95,8 +96,8 @@ def _reasons(found: Found) -> Iterable[str]:
 
 def _record_leaving(rehearsal: Rehearsal, plan: Plan, there: Mapping[str, Assignment]) -> None:
     for action in plan.actions:
-        if not isinstance(action, StopAssignment | DeleteAssignment):
+        if (left := leaving(action)) is None:
             continue
-        rehearsal.leaves.setdefault(action.uid, action.reason)
-        if action.reason == PREEMPTED and action.uid in there:
-            rehearsal.victims.setdefault(plan.subject, {})[action.uid] = there[action.uid]
+        rehearsal.leaves.setdefault(left.uid, left.reason)
+        if left.reason == PREEMPTED and left.uid in there:
+            rehearsal.victims.setdefault(plan.subject, {})[left.uid] = there[left.uid]

@@ -1,34 +1,19 @@
 """A world that is acted upon as the API and obedient agents would, in thought only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import POOL, TASK
-from starlink.api.merge_patch import merge
+from starlink.api.kinds import ASSIGNMENT, POOL, TASK
 from starlink.api.meta import ObjectKey
-from starlink.api.pool import PoolStatus
-from starlink.api.task import TaskStatus
 from starlink.api.timestamp import format_time
+from starlink.planning.effects import Effect, after, effect
 from starlink.planning.health import SUSPECT_AFTER
-from starlink.planning.plan import (
-    Action,
-    AddFinalizer,
-    CreateAssignment,
-    DeleteAssignment,
-    Doubt,
-    Plan,
-    RecordEvent,
-    ReleaseFinalizer,
-    StopAssignment,
-    UpdateStatus,
-)
+from starlink.planning.plan import Action, Create, Plan, RecordEvent
 from starlink.planning.world import World
-
-_Change = Callable[[Assignment], Assignment | None]
 
 
 class Stage:
@@ -65,26 +50,18 @@ class Stage:
 
     def _act(self, action: Action) -> ObjectKey | None:
         """The task of whose assignments one changed, if any did."""
-        match action:
-            case CreateAssignment():
-                return self._create(action)
-            case StopAssignment():
-                return self._change(action.uid, lambda a: _with_spec(a, desired="Stopped", reason=action.reason))
-            case DeleteAssignment():
-                return self._change(action.uid, self._deleted)
-            case Doubt():
-                return self._change(action.uid, lambda a: _with_status(a, phase="Unknown", ready=False))
-            case ReleaseFinalizer():
-                return self._change(action.uid, lambda a: _released(a, action.finalizer))
-            case UpdateStatus():
-                self._tell(action)
-            case RecordEvent() | AddFinalizer():
-                pass
-            case _:
-                assert_never(action)
-        return None
+        if isinstance(action, RecordEvent):
+            return None
+        done = effect(action)
+        if done.kind == TASK and (task := self._tasks.get(done.key)):
+            _put(self._tasks, done.key, after(done, task, self._now))
+        if done.kind == POOL and (pool := self._pools.get(done.key.name)):
+            _put(self._pools, done.key.name, after(done, pool, self._now))
+        if done.kind != ASSIGNMENT:
+            return None
+        return self._create(action) if isinstance(action, Create) else self._change(done)
 
-    def _create(self, action: CreateAssignment) -> ObjectKey:
+    def _create(self, action: Create) -> ObjectKey:
         metadata = action.manifest["metadata"]
         body = {**action.manifest, "metadata": {**metadata, "uid": uid_of(action), "creationTimestamp": self._now}}
         created = msgspec.convert(body, Assignment)
@@ -93,31 +70,16 @@ class Stage:
         self._group_of[created.uid] = key
         return key
 
-    def _change(self, uid: str, change: _Change) -> ObjectKey | None:
+    def _change(self, done: Effect) -> ObjectKey | None:
         """One that is gone by now changes no more."""
-        key = self._group_of.get(uid)
+        key = self._group_of.get(done.uid)
         if key is None:
             return None
-        changed = ((change(a) if a.uid == uid else a) for a in self._groups[key])
+        changed = ((after(done, a, self._now) if a.uid == done.uid else a) for a in self._groups[key])
         self._groups[key] = tuple(a for a in changed if a is not None)
-        if all(a.uid != uid for a in self._groups[key]):
-            del self._group_of[uid]
+        if all(a.uid != done.uid for a in self._groups[key]):
+            del self._group_of[done.uid]
         return key
-
-    def _deleted(self, assignment: Assignment) -> Assignment | None:
-        meta = assignment.metadata
-        if not meta.finalizers:
-            return None
-        when = meta.deletion_timestamp or self._now
-        return msgspec.structs.replace(assignment, metadata=msgspec.structs.replace(meta, deletion_timestamp=when))
-
-    def _tell(self, action: UpdateStatus) -> None:
-        if action.kind == TASK and (task := self._tasks.get(action.key)):
-            status = msgspec.convert(merge(msgspec.to_builtins(task.status), action.status), TaskStatus)
-            self._tasks[action.key] = msgspec.structs.replace(task, status=status)
-        if action.kind == POOL and (pool := self._pools.get(action.key.name)):
-            told = msgspec.convert(merge(msgspec.to_builtins(pool.status), action.status), PoolStatus)
-            self._pools[action.key.name] = msgspec.structs.replace(pool, status=told)
 
     @property
     def _now(self) -> str:
@@ -144,7 +106,15 @@ class Stage:
         return any(a.uid == uid and not a.finished for uid, key in awaited for a in self._groups[key])
 
 
-def uid_of(action: CreateAssignment) -> str:
+def _put(objects: dict[Any, Any], key: Any, obj: Any) -> None:
+    """An object as it is now; None when it is gone."""
+    if obj is None:
+        del objects[key]
+    else:
+        objects[key] = obj
+
+
+def uid_of(action: Create) -> str:
     """The UID that what it creates has on a stage."""
     metadata = action.manifest["metadata"]
     return f"{metadata['ownerReferences'][0]['uid']}/{metadata['namespace']}/{metadata['name']}"
@@ -153,18 +123,6 @@ def uid_of(action: CreateAssignment) -> str:
 def _restless(assignment: Assignment) -> bool:
     """Whether its agent has something to do."""
     return not assignment.finished and (assignment.stopping or assignment.status.phase != "Running")
-
-
-def _released(assignment: Assignment, finalizer: str) -> Assignment | None:
-    meta = assignment.metadata
-    left = tuple(one for one in meta.finalizers if one != finalizer)
-    if meta.deleting and not left:
-        return None
-    return msgspec.structs.replace(assignment, metadata=msgspec.structs.replace(meta, finalizers=left))
-
-
-def _with_spec(assignment: Assignment, **changed: Any) -> Assignment:
-    return msgspec.structs.replace(assignment, spec=msgspec.structs.replace(assignment.spec, **changed))
 
 
 def _with_status(assignment: Assignment, **changed: Any) -> Assignment:

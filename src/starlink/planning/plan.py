@@ -1,8 +1,8 @@
 """The words of a plan: the actions that close the difference, as data.
 
-The edge applies a plan's actions one after another in their order and stops at the first that
-fails; the next round observes again. Each action is conditional on what was observed (uid,
-resourceVersion), so that a plan made from an old view changes nothing.
+They are the same for all kinds; `effects` says what each is at the API. The edge applies a plan's actions one after
+another in their order and stops at the first that fails; the next round observes again. Each action is conditional on
+what was observed (uid, resourceVersion), so that a plan made from an old view changes nothing.
 """
 
 from collections.abc import Mapping
@@ -16,39 +16,32 @@ from starlink.planning.words import without_numbers
 
 
 @dataclass(frozen=True, slots=True)
-class CreateAssignment:
-    """Create this object. An AlreadyExists is success only if owner UID and spec are the same."""
+class Create:
+    """Create this object. An AlreadyExists is success only if it has the same controller and all that is asked here."""
 
+    kind: Kind
     manifest: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StopAssignment:
-    """Write `desired: Stopped` with the reason; the object stays."""
+class Patch:
+    """Merge `patch` into the object; with `resource_version` only while it is as it was seen."""
 
+    kind: Kind
     key: ObjectKey
     uid: str
-    reason: str
+    patch: dict[str, Any]
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteAssignment:
-    """Delete the object with this UID; its finalizer keeps it until the agent has stopped it."""
+class Delete:
+    """Delete the object with this UID; finalizers may keep it for a while. `reason` is for people."""
 
+    kind: Kind
     key: ObjectKey
     uid: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Write into an Assignment's status that nothing is known of it, conditional on `resource_version`: its server is
-    not heard. The agent's next report overwrites it."""
-
-    key: ObjectKey
-    uid: str
-    resource_version: str
-    status: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +57,15 @@ class ReleaseFinalizer:
 
 
 @dataclass(frozen=True, slots=True)
-class AddFinalizer:
-    """Put `finalizer` behind those that the object has, conditional on `resource_version`."""
-
-    kind: Kind
-    key: ObjectKey
-    uid: str
-    resource_version: str
-    finalizers: tuple[str, ...]  # all that the object has now
-    finalizer: str
-
-
-@dataclass(frozen=True, slots=True)
 class UpdateStatus:
     """Merge `status` into the object's status; only the fields that it names. Only on the object with this UID;
-    not conditional on its resourceVersion, for each field has one writer."""
+    conditional on `resource_version` only where another writes the same fields, for else each has one writer."""
 
     kind: Kind
     key: ObjectKey
     uid: str
     status: dict[str, Any]
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +92,9 @@ def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
     return {**{name: None for name in before if name not in now}, **now}
 
 
-Action = (
-    CreateAssignment
-    | StopAssignment
-    | DeleteAssignment
-    | Doubt
-    | AddFinalizer
-    | ReleaseFinalizer
-    | UpdateStatus
-    | RecordEvent
-)
+Writing = Create | Patch | Delete | ReleaseFinalizer | UpdateStatus
+"""What changes an object."""
+Action = Writing | RecordEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +102,7 @@ class Plan:
     """What to do for one object, in order, and why.
 
     Order: a status that remembers what is about to go (attempt counters, completed slots) before
-    the deletions and releases that lose it; doubts, which are of the version that was seen, before all
+    the deletions and releases that lose it; what is conditional on the version that was seen before all
     else that writes the same object; deletions before creations; a status that only tells before events,
     both last.
     """
@@ -145,16 +120,16 @@ class Plan:
     @property
     def acts(self) -> tuple[Action, ...]:
         """What has to be done, in order."""
-        return tuple(reversed(tuple(dropwhile(_tells, reversed(self.actions)))))
+        return tuple(reversed(tuple(dropwhile(self._tells, reversed(self.actions)))))
 
     @property
     def tells(self) -> tuple["UpdateStatus | RecordEvent", ...]:
         """What comes last and only tells: nothing that is done depends on it."""
-        return tuple(action for action in self.actions[len(self.acts) :] if isinstance(action, _TELLING))
+        last = self.actions[len(self.acts) :]
+        return tuple(action for action in last if isinstance(action, UpdateStatus | RecordEvent))
 
-
-_TELLING = (UpdateStatus, RecordEvent)
-
-
-def _tells(action: Action) -> bool:
-    return isinstance(action, _TELLING)
+    def _tells(self, action: Action) -> bool:
+        """An Event, or the status of the very object that the plan is for."""
+        if isinstance(action, UpdateStatus):
+            return (action.kind, action.key) == (self.kind, self.subject)
+        return isinstance(action, RecordEvent)

@@ -12,7 +12,7 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.timestamp import format_time
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, AddFinalizer, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
 from starlink.planning.pool_use import PoolUse
 from starlink.planning.quota import quota_available, quota_use
 from starlink.planning.status import INVALID_SPEC
@@ -104,7 +104,8 @@ def _finalizer(pool: Pool, holders: Sequence[str]) -> tuple[Action, ...]:
     meta, name = pool.metadata, labels.IN_USE_FINALIZER
     has = name in meta.finalizers
     if not has and not meta.deleting:
-        return (AddFinalizer(POOL, pool.key, pool.uid, meta.resource_version, meta.finalizers, name),)
+        held = {"metadata": {"finalizers": [*meta.finalizers, name]}}
+        return (Patch(POOL, pool.key, pool.uid, held, meta.resource_version),)
     if has and meta.deleting and not holders:
         return (ReleaseFinalizer(POOL, pool.key, pool.uid, meta.resource_version, meta.finalizers, name),)
     return ()

@@ -19,9 +19,8 @@ from starlink.api.revision import plain, revision
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.template import Artifact, Template, resolved
-from starlink.planning import batch, service
+from starlink.planning import attempt, batch, service
 from starlink.planning.decision import Decision, Want
-from starlink.planning.doubt import doubts
 from starlink.planning.events import task_events
 from starlink.planning.examined import Examined
 from starlink.planning.health import Health
@@ -29,12 +28,11 @@ from starlink.planning.observed import PREEMPTED, SERVER_LOST, failed, observe
 from starlink.planning.placement import Placement
 from starlink.planning.plan import (
     Action,
-    CreateAssignment,
-    DeleteAssignment,
+    Create,
+    Delete,
     Plan,
     RecordEvent,
     ReleaseFinalizer,
-    StopAssignment,
     UpdateStatus,
 )
 from starlink.planning.replacements import MustMove
@@ -98,7 +96,7 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     given_up = _replaced(examined, placement)
     creations = [
         *_creations(examined, placement, world.servers),
-        *(StopAssignment(a.key, a.uid, SERVER_LOST) for a in given_up),
+        *(attempt.stop(a, SERVER_LOST) for a in given_up),
         *_preemptions(placement),
     ]
     status = task_status(examined, placement, health, world.now)
@@ -106,8 +104,8 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     events = task_events(examined, placement, given_up, status, world.tasks)
     observed = examined.observed
     clear = (a for a in observed.active.values() if a not in observed.unclear)
-    doubted = doubts((*clear, *observed.lost), health, world.now)
-    loses = any(isinstance(action, DeleteAssignment | ReleaseFinalizer) for action in removals)
+    doubted = attempt.doubts((*clear, *observed.lost), health, world.now)
+    loses = any(isinstance(action, Delete | ReleaseFinalizer) for action in removals)
     acts = [*doubted, *removals, *creations]
     actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
     recheck = decision.recheck_after
@@ -127,13 +125,13 @@ def invalid(task: Task, why: str, assignments: Sequence[Assignment], health: Hea
 
 def releases(assignments: Sequence[Assignment], health: Health) -> list[ReleaseFinalizer]:
     """Those of deleted assignments that have stopped."""
-    return [_release(a) for a in assignments if a.metadata.deleting and _may_go(a, health)]
+    return [attempt.release(a) for a in assignments if a.metadata.deleting and attempt.may_go(a, health)]
 
 
 def abandon(key: ObjectKey, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
     """The plan for assignments whose task is gone."""
     going = (a for a in assignments if a.metadata.deleting and not unclear(a))
-    actions = (*doubts(going, health, now), *_stray_actions(assignments, health))
+    actions = (*attempt.doubts(going, health, now), *_stray_actions(assignments, health))
     return Plan(TASK, key, actions, "the task is gone")
 
 
@@ -154,23 +152,23 @@ def _replaced(examined: Examined, placement: Placement) -> list[Assignment]:
 
 
 def _stops(examined: Examined) -> list[Action]:
-    return [StopAssignment(a.key, a.uid, reason) for a, reason in examined.decision.stop]
+    return [attempt.stop(a, reason) for a, reason in examined.decision.stop]
 
 
 def _removals(examined: Examined, health: Health) -> list[Action]:
     observed = examined.observed
-    actions: list[Action] = [DeleteAssignment(a.key, a.uid, reason) for a, reason in examined.decision.remove]
-    actions += [DeleteAssignment(a.key, a.uid, "Superseded") for a in examined.decision.forget]
+    actions: list[Action] = [attempt.delete(a, reason) for a, reason in examined.decision.remove]
+    actions += [attempt.delete(a, "Superseded") for a in examined.decision.forget]
     forgotten = {a.uid for a in examined.decision.forget}
     for slot, a in observed.finished.items():  # such as a lost one that has come back and stopped
         kept = examined.task.is_batch and failed(a)
         makes_way = a.spec.reason == SERVER_LOST or (slot in observed.active and not kept)
         if makes_way and a.uid not in forgotten:
-            actions.append(DeleteAssignment(a.key, a.uid, "Superseded"))
+            actions.append(attempt.delete(a, "Superseded"))
     for a in observed.lost:
         if health.is_gone(a.spec.server) and not a.metadata.deleting:
-            actions.append(DeleteAssignment(a.key, a.uid, "ServerGone"))
-    return actions + [_release(a) for a in observed.leaving if _may_go(a, health)]
+            actions.append(attempt.delete(a, "ServerGone"))
+    return actions + [attempt.release(a) for a in observed.leaving if attempt.may_go(a, health)]
 
 
 def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Action]:
@@ -180,20 +178,10 @@ def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Ac
         if not a.metadata.deleting and unclear(a):
             continue
         if not a.metadata.deleting:
-            actions.append(DeleteAssignment(a.key, a.uid, "TaskGone"))
-        elif _may_go(a, health):
-            actions.append(_release(a))
+            actions.append(attempt.delete(a, "TaskGone"))
+        elif attempt.may_go(a, health):
+            actions.append(attempt.release(a))
     return actions
-
-
-def _may_go(a: Assignment, health: Health) -> bool:
-    held = labels.STOPPED_FINALIZER in a.metadata.finalizers
-    return held and (a.finished or health.is_gone(a.spec.server))
-
-
-def _release(a: Assignment) -> ReleaseFinalizer:
-    meta = a.metadata
-    return ReleaseFinalizer(ASSIGNMENT, a.key, a.uid, meta.resource_version, meta.finalizers, labels.STOPPED_FINALIZER)
 
 
 def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
@@ -201,7 +189,7 @@ def _creations(examined: Examined, placement: Placement, servers: Mapping[str, S
     template = resolved(task.spec.template, task.restart_policy)
     templates: dict[str, Mapping[str, Any]] = {}  # by architecture
 
-    def create(index: int, want: Want, name: str) -> CreateAssignment:
+    def create(index: int, want: Want, name: str) -> Create:
         architecture = servers[name].status.architecture
         if architecture not in templates:
             templates[architecture] = plain(_for_architecture(template, architecture))
@@ -212,7 +200,7 @@ def _creations(examined: Examined, placement: Placement, servers: Mapping[str, S
             "template": templates[architecture],
             **({"waitFor": list(wait_for)} if (wait_for := placement.wait_for.get(index)) else {}),
         }
-        return CreateAssignment(_manifest(task, examined.revision, want, spec))
+        return attempt.create(_manifest(task, examined.revision, want, spec))
 
     pairs = enumerate(zip(examined.decision.wants, placement.servers, strict=False))
     return [create(index, want, name) for index, (want, name) in pairs if name]
@@ -220,7 +208,7 @@ def _creations(examined: Examined, placement: Placement, servers: Mapping[str, S
 
 def _preemptions(placement: Placement) -> list[Action]:
     """After the creations: what was created says for whom they go, should we end in between."""
-    return [StopAssignment(a.key, a.uid, PREEMPTED) for a in placement.victims]
+    return [attempt.stop(a, PREEMPTED) for a in placement.victims]
 
 
 def _manifest(task: Task, of_template: str, want: Want, spec: dict[str, Any]) -> dict[str, Any]:

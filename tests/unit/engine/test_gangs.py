@@ -7,7 +7,8 @@ from tests.world import Cluster, Obj
 
 from starlink.api.meta import ObjectKey
 from starlink.engine.preview import previews
-from starlink.planning.plan import Action, DeleteAssignment, StopAssignment
+from starlink.planning.attempt import is_stop
+from starlink.planning.plan import Action, Delete
 
 
 def template(cpu: str = "1", **more: Any) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def test_the_next_leader_ends_what_was_begun_with_a_gang() -> None:
     stops = []
 
     def dies(action: Action) -> bool:
-        stops.append(action) if isinstance(action, StopAssignment) else None
+        stops.append(action) if is_stop(action) else None
         return len(stops) > 1
 
     cluster.round(fails=dies)
@@ -186,7 +187,7 @@ def test_a_gang_in_flight_is_not_replaced_while_a_server_of_it_is_silent() -> No
     cluster.silence["s0"] = 30.0
     cluster.change(made, template=template("500m"))
     plans = cluster.round()
-    assert not [a for plan in plans for a in plan.actions if isinstance(a, DeleteAssignment)]
+    assert not [a for plan in plans for a in plan.actions if isinstance(a, Delete)]
     assert "waits for s0: silent" in told(cluster)
     cluster.silence["s0"] = 0.0
     cluster.settle()

@@ -15,8 +15,9 @@ from starlink.engine.neighbours import Neighbours
 from starlink.engine.preview import previews
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_round
+from starlink.planning.attempt import is_stop
 from starlink.planning.health import assess
-from starlink.planning.plan import Action, CreateAssignment, StopAssignment
+from starlink.planning.plan import Action, Create
 from starlink.planning.pool import effective_pools
 from starlink.scheduling.fleet import Fleet
 
@@ -64,7 +65,7 @@ def test_the_next_leader_finishes_a_preemption_that_was_begun() -> None:
     cluster.task("high", template=template(), placement={"priority": 10})
 
     def dies(action: Action) -> bool:
-        return isinstance(action, StopAssignment)
+        return is_stop(action)
 
     cluster.round(fails=dies)
     assert [a.task for a in cluster.assignments() if a.spec.wait_for] == ["high"]
@@ -141,7 +142,7 @@ def test_nothing_is_placed_while_its_artifact_is_looked_into_and_then_where_it_r
 
     def created(findings: dict[ObjectKey, ArtifactFinding], looking: frozenset[ObjectKey]) -> list[str]:
         plans = plan_round(replace(world, findings=findings, looking=looking)).plans
-        return [a.manifest["spec"]["server"] for p in plans for a in p.actions if isinstance(a, CreateAssignment)]
+        return [a.manifest["spec"]["server"] for p in plans for a in p.actions if isinstance(a, Create)]
 
     assert created({}, frozenset({key})) == []
     finding = ArtifactFinding("a" * 64, ("arm64",), "ELF headers of 1 executable")

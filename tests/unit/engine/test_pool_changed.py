@@ -4,7 +4,7 @@ import pytest
 from tests.world import Cluster, Obj
 
 from starlink.engine.round import POOL_CHANGED, plan_round
-from starlink.planning.plan import DeleteAssignment
+from starlink.planning.plan import Delete
 
 
 def placed(cluster: Cluster) -> dict[str, int]:
@@ -28,7 +28,7 @@ def test_they_leave_one_at_a_time() -> None:
     cluster.settle()
     assert placed(cluster) == {"s1": 2, "s2": 2}
     cluster.change(s2, pool="edge")
-    leaving = [a for plan in plan_round(cluster.world()).plans for a in plan.actions if isinstance(a, DeleteAssignment)]
+    leaving = [a for plan in plan_round(cluster.world()).plans for a in plan.actions if isinstance(a, Delete)]
     assert [one.reason for one in leaving] == [POOL_CHANGED]
     cluster.settle()
     assert placed(cluster) == {"s1": 4}

@@ -9,7 +9,8 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import Round, plan_round
-from starlink.planning.plan import CreateAssignment, StopAssignment
+from starlink.planning.attempt import is_stop
+from starlink.planning.plan import Create
 
 
 class Leader:
@@ -126,7 +127,7 @@ def test_whoever_leads_next_seeks_no_further_victims() -> None:
 def test_a_leader_that_ends_before_all_are_told_is_followed_by_one_that_tells_the_rest() -> None:
     cluster = full_pool(quota=3, update={"maxUnavailable": 3})
     high(cluster, replicas=2)
-    stops = [a for p in plan_round(cluster.world()).plans for a in p.actions if isinstance(a, StopAssignment)]
+    stops = [a for p in plan_round(cluster.world()).plans for a in p.actions if is_stop(a)]
     assert len(stops) == 2
     cluster.apply(stops[0])
     Leader(cluster).round()
@@ -144,7 +145,7 @@ def test_nobody_of_lower_priority_takes_what_is_freed_also_in_a_round_of_their_o
     leader.round("high")
     cluster.task("mid", template=template(), placement={"pool": "lab", "priority": 5})
     planned = leader.round("mid", "low")
-    assert [a for p in planned.plans for a in p.actions if isinstance(a, CreateAssignment)] == []
+    assert [a for p in planned.plans for a in p.actions if isinstance(a, Create)] == []
     stopped(cluster, [second])
     leader.round()
     assert running(cluster, "high") == 2

@@ -8,7 +8,7 @@ from tests.world import Cluster, Obj
 from starlink.api.meta import ObjectKey
 from starlink.engine.preview import preview
 from starlink.engine.round import plan_round
-from starlink.planning.plan import CreateAssignment
+from starlink.planning.plan import Create
 
 
 def cluster_with(high: int, low: int) -> tuple[Cluster, Obj]:
@@ -54,7 +54,7 @@ def test_as_many_tasks_come_whether_in_one_round_or_in_many(at_once: bool) -> No
             cluster.settle()
     if at_once:
         created = [a for plan in plan_round(cluster.world()).plans for a in plan.actions]
-        assert sum(isinstance(action, CreateAssignment) for action in created) == 5
+        assert sum(isinstance(action, Create) for action in created) == 5
     cluster.settle()
     assert running(cluster) == 5
 
@@ -112,7 +112,7 @@ def test_who_crosses_the_watermark_by_making_others_go_is_the_last() -> None:
     cluster.settle()
     task(cluster, "high", 3, priority=5)
     plans = plan_round(cluster.world()).plans
-    assert sum(isinstance(action, CreateAssignment) for plan in plans for action in plan.actions) == 1
+    assert sum(isinstance(action, Create) for plan in plans for action in plan.actions) == 1
     assert told(pool, "BelowWatermark")[0] == "True"
     cluster.settle()
     assert sum(1 for a in cluster.assignments() if a.task == "high" and not a.finished) == 3

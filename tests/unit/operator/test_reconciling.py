@@ -14,7 +14,7 @@ from starlink.api.timestamp import format_time
 from starlink.client.errors import ServerTrouble
 from starlink.engine.round import plan_round
 from starlink.planning import service
-from starlink.planning.plan import Action, CreateAssignment, UpdateStatus
+from starlink.planning.plan import Action, Create, UpdateStatus
 from starlink_operator import reconciler as module
 from starlink_operator.fleet_plans import FleetPlans
 from starlink_operator.observed import Observed
@@ -38,7 +38,7 @@ class Played:
         self.written.append(action)
 
     def created(self) -> set[str]:
-        made = [action.manifest["metadata"] for action in self.written if isinstance(action, CreateAssignment)]
+        made = [action.manifest["metadata"] for action in self.written if isinstance(action, Create)]
         return {metadata["labels"]["starlink.dev/task"] for metadata in made}
 
 
@@ -307,7 +307,7 @@ async def test_the_log_has_a_line_for_a_round_that_does_something_and_none_for_o
         rounds, before = [record for record in caplog.records if record.message == "round"], len(planned)
         operator.task("t0", "MODIFIED", suspend=True)
         await soon(lambda: len(planned) > before, "another round")
-    assert sum(record.__dict__["actions"]["CreateAssignment"] for record in rounds) == 20
+    assert sum(record.__dict__["actions"]["Create Assignment"] for record in rounds) == 20
     assert len(rounds) <= before and all(len(record.__dict__["first"]) <= 3 for record in rounds)
     assert all(record.__dict__["tasks"] > 0 for record in caplog.records if record.message == "round")
     assert [record for record in caplog.records if record.message == "plan"] == []
@@ -323,7 +323,7 @@ async def test_what_has_not_been_looked_at_goes_before_what_is_looked_at_again(p
 
     async def created(action: Action) -> None:
         operator.writer.written.append(action)
-        if isinstance(action, CreateAssignment):
+        if isinstance(action, Create):
             operator.assignment(action.manifest["metadata"]["labels"]["starlink.dev/task"])
 
     operator.writer.write = created  # type: ignore[method-assign]

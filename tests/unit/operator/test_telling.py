@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from starlink.api.kinds import TASK
+from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.client.errors import Unreachable
-from starlink.planning.plan import Action, CreateAssignment, Plan, RecordEvent, UpdateStatus
+from starlink.planning.plan import Action, Create, Plan, RecordEvent, UpdateStatus
 from starlink_operator.telling import AT_ONCE, Subject, Teller
 
 KEY = ObjectKey("default", "web")
 
 
-def status(**fields: Any) -> UpdateStatus:
-    return UpdateStatus(TASK, KEY, "uid", fields)
+def status(key: ObjectKey = KEY, **fields: Any) -> UpdateStatus:
+    return UpdateStatus(TASK, key, "uid", fields)
 
 
 def event(message: str) -> RecordEvent:
@@ -46,12 +46,14 @@ class Api:
 
 
 async def test_acts_end_where_only_telling_is_left() -> None:
-    create = CreateAssignment({})
+    create = Create(ASSIGNMENT, {})
     mixed = plan(status(phase="a"), create, status(phase="b"), event("one"))
     assert mixed.acts == (status(phase="a"), create)
     assert mixed.tells == (status(phase="b"), event("one"))
     assert plan(status(phase="a")).acts == ()
     assert plan(create).tells == ()
+    of_another = status(ObjectKey("default", "other"), phase="a")
+    assert plan(of_another, status(phase="b")).acts == (of_another,), "only its own status merely tells"
 
 
 async def test_only_the_latest_status_is_sent_and_each_event_once() -> None:
@@ -136,7 +138,7 @@ async def test_what_was_not_told_is_looked_at_again(objects: int) -> None:
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         running = group.create_task(teller.run())
         for key in keys:
-            teller.tell(plan(status(phase="Running"), key=key))
+            teller.tell(plan(status(key, phase="Running"), key=key))
         for _ in keys:
             api.through.release()
         await all_failed.wait()
@@ -172,7 +174,8 @@ async def test_one_at_a_time_is_told_while_something_is_done() -> None:
     api = Api()
     teller = Teller(api, lambda *_: None)
     for number in range(2 * AT_ONCE):
-        teller.tell(plan(status(phase="Running"), key=ObjectKey("default", f"web-{number}")))
+        key = ObjectKey("default", f"web-{number}")
+        teller.tell(plan(status(key, phase="Running"), key=key))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         with teller.behind():
             running = group.create_task(teller.run())

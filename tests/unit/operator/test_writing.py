@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from tests.unit.client.asked import Asked, Played, answered, refusal
 
-from starlink.api.kinds import TASK
+from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.client.bulk import REQUESTS
 from starlink.client.errors import Unreachable
-from starlink.planning.plan import Action, CreateAssignment, Doubt, Plan, StopAssignment
+from starlink.planning.plan import Action, Create, Patch, Plan, UpdateStatus
 from starlink_operator.apply import Applier
 from starlink_operator.observed import Observed
 from starlink_operator.telling import Teller
@@ -51,17 +51,17 @@ class Site:
         return {key.name for key in self.observed.assignments.objects}
 
 
-def create(slot: int, uid: str = "uid-web") -> CreateAssignment:
+def create(slot: int, uid: str = "uid-web") -> Create:
     meta = {"name": f"web-{slot}", "namespace": "default", "ownerReferences": [{"uid": uid}]}
-    return CreateAssignment({"metadata": meta, "spec": spec(slot)})
+    return Create(ASSIGNMENT, {"metadata": meta, "spec": spec(slot)})
 
 
 def spec(slot: int) -> dict[str, Any]:
     return {"server": "s1", "slot": str(slot), "attempt": 1, "template": {"command": ["run"]}}
 
 
-def doubt(slot: int) -> Doubt:
-    return Doubt(ObjectKey("default", f"web-{slot}"), f"uid-{slot}", str(slot + 1), {"ready": False})
+def doubt(slot: int) -> UpdateStatus:
+    return UpdateStatus(ASSIGNMENT, ObjectKey("default", f"web-{slot}"), f"uid-{slot}", {"ready": False}, str(slot + 1))
 
 
 def assignment(name: str, uid: str = "uid-web") -> dict[str, Any]:
@@ -71,6 +71,12 @@ def assignment(name: str, uid: str = "uid-web") -> dict[str, Any]:
         "ownerReferences": [{"apiVersion": "v1", "kind": "Task", "name": "web", "uid": uid}],
     }
     return {"kind": "Assignment", "metadata": meta | owners, "spec": spec(int(name.partition("-")[2]))}
+
+
+def with_defaults(obj: dict[str, Any]) -> dict[str, Any]:
+    """As the API stores it."""
+    spec = obj["spec"]
+    return {**obj, "spec": {**spec, "desired": "Running", "template": {**spec["template"], "runtime": "Process"}}}
 
 
 def made(*names: str) -> Any:
@@ -143,7 +149,7 @@ async def test_what_is_there_already_is_looked_at(theirs: bool) -> None:
     request.answer(200, answered(exists, exists, {"code": 201, "object": assignment("web-2")}))
     looks = await site.out()
     assert [(one.method, one.path.rpartition("/")[2]) for one in looks] == [("GET", "web-0"), ("GET", "web-1")]
-    looks[0].answer(200, assignment("web-0"))
+    looks[0].answer(200, with_defaults(assignment("web-0")))
     looks[1].answer(200, assignment("web-1", uid="another" if theirs else "uid-web"))
     results = await asyncio.gather(applied, return_exceptions=True)
     assert [type(one).__name__ for one in results] == ["AlreadyExists" if theirs else "NoneType"]
@@ -153,7 +159,10 @@ async def test_what_is_there_already_is_looked_at(theirs: bool) -> None:
 async def test_other_writes_of_a_plan_stay_in_their_order() -> None:
     site = Site()
     await site.learn()
-    stops = [StopAssignment(ObjectKey("default", f"web-{slot}"), f"uid-{slot}", "Scale") for slot in range(2)]
+    stops = [
+        Patch(ASSIGNMENT, ObjectKey("default", f"web-{slot}"), f"uid-{slot}", {"spec": {"desired": "Stopped"}})
+        for slot in range(2)
+    ]
     applied = site.apply(*stops, create(2))
     for slot in range(2):
         (request,) = await site.out()

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from tests.world import Cluster
 
-from starlink.planning.plan import Action, CreateAssignment, Doubt, StopAssignment
+from starlink.api.kinds import ASSIGNMENT
+from starlink.planning.attempt import is_stop
+from starlink.planning.plan import Action, Create, UpdateStatus
 
 
 def running(cluster: Cluster) -> dict[str, str]:
@@ -58,10 +60,10 @@ def test_a_replacement_is_created_before_the_lost_attempt_is_told() -> None:
     cluster.settle()
     cluster.silence["s2"] = 16.0
     (plan,) = (plan for plan in cluster.round() if plan.subject.name == "web")
-    (create,) = (n for n, action in enumerate(plan.actions) if isinstance(action, CreateAssignment))
-    (stop,) = (n for n, action in enumerate(plan.actions) if isinstance(action, StopAssignment))
+    (create,) = (n for n, action in enumerate(plan.actions) if isinstance(action, Create))
+    (stop,) = (n for n, action in enumerate(plan.actions) if is_stop(action))
     assert create < stop
-    (doubt,) = (n for n, action in enumerate(plan.actions) if isinstance(action, Doubt))
+    (doubt,) = (n for n, action in enumerate(plan.actions) if _is_doubt(action))
     assert doubt < stop, "it is of the version that was seen, which the other write changes"
     assert [event.message for event in cluster.events if event.reason == "ServerLost"] == [
         "web-1e0b285e-1-1 is given up: server s2 was lost, and it has been replaced"
@@ -138,7 +140,7 @@ def test_what_is_lost_leaves_the_quota_to_its_replacement_and_comes_back_into_it
 
 
 def _is_a_stop(action: Action) -> bool:
-    return isinstance(action, StopAssignment)
+    return is_stop(action)
 
 
 def phases(cluster: Cluster) -> dict[str, tuple[str, bool]]:
@@ -207,3 +209,7 @@ def test_what_is_back_and_has_not_reported_yet_is_not_taken_for_unwell() -> None
     cluster.delete(s2)
     cluster.round()
     assert len(told_to_stop(cluster)) == 1, "one at a time, for nothing is known of them yet"
+
+
+def _is_doubt(action: Action) -> bool:
+    return isinstance(action, UpdateStatus) and action.kind == ASSIGNMENT

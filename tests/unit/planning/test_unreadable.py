@@ -10,9 +10,9 @@ from starlink.engine.preview import preview
 from starlink.engine.rebalancing import proposals
 from starlink.engine.reservations import Reservations
 from starlink.engine.round import plan_fleet, plan_round
-from starlink.planning.plan import CreateAssignment, DeleteAssignment, ReleaseFinalizer, StopAssignment, UpdateStatus
+from starlink.planning.plan import Create, Delete, Patch, ReleaseFinalizer, UpdateStatus
 
-ACTS = (CreateAssignment, DeleteAssignment, ReleaseFinalizer, StopAssignment)
+ACTS = (Create, Delete, Patch, ReleaseFinalizer)
 Break = Callable[[Obj], None]
 
 
@@ -216,12 +216,10 @@ def test_where_it_can_not_be_read_what_it_takes_nothing_more_comes() -> None:
     cluster.task("late", **cpu())
     kept = Reservations()
     for _ in range(3):
-        assert not any(
-            isinstance(a, CreateAssignment) for p in plan_round(cluster.world(), None, kept).plans for a in p.actions
-        )
+        assert not any(isinstance(a, Create) for p in plan_round(cluster.world(), None, kept).plans for a in p.actions)
     put("spec.template", whole)(assignment)
     plans = plan_round(cluster.world(), None, kept).plans
-    assert any(isinstance(a, CreateAssignment) for p in plans for a in p.actions), "it is open again"
+    assert any(isinstance(a, Create) for p in plans for a in p.actions), "it is open again"
 
 
 def test_a_stray_that_can_not_be_read_is_left_to_the_garbage_collector() -> None:
