@@ -12,9 +12,10 @@ from bench.fleet import CAPACITY, Tally, name, zone
 from starlink import __version__
 from starlink.api import labels
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import ASSIGNMENT, NAMESPACE, SERVER
 from starlink.api.timestamp import format_time
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Cache
 from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
 from starlink_nodeagent import heartbeat

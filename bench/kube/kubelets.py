@@ -13,10 +13,11 @@ from typing import Any
 from bench.agents import ZONE, jitter
 from bench.fleet import CAPACITY, Tally, name, zone
 from starlink.api import labels
+from starlink.api.change import Change
 from starlink.api.kinds import LEASE, Kind
 from starlink.api.meta import Object, View
 from starlink.api.timestamp import format_micro_time, format_time
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Cache
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 

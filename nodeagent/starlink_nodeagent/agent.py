@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import SERVER
 from starlink.api.meta import ObjectKey
-from starlink.client.cache import Change
 from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
 from starlink.groups import cause

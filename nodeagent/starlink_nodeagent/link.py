@@ -5,10 +5,11 @@ import logging
 from collections.abc import Callable
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import ASSIGNMENT, SERVER
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.server import Server
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Cache
 from starlink.client.kube import Client
 from starlink_nodeagent import heartbeat, identity, registration
 

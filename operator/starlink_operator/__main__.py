@@ -37,6 +37,7 @@ from starlink.client.rights import Missing, Right, denial
 from starlink.groups import cause
 from starlink_operator import fitness, handlers, rights
 from starlink_operator.fitness import Unfit
+from starlink_operator.kinds import KINDS
 from starlink_operator.leadership import DEFAULT, REQUEST_SECONDS, Leadership, LeadershipLost
 from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
@@ -111,7 +112,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     beats = Client(config, timeout=REQUEST_SECONDS, connections=1, refused=missing.note)  # no write delays a renewal
     lease = ObjectKey(arguments.lease_namespace, arguments.lease_name)
     leadership = Leadership(beats, arguments.identity, time.monotonic, time.time, lease)
-    observed = Observed(client, time.monotonic, time.time, _jitter, arguments.server_namespace)
+    reads = [entry.reads for entry in KINDS]
+    observed = Observed(client, time.monotonic, time.time, _jitter, arguments.server_namespace, reads)
     stop = asyncio.Event()
     writer = Writer(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
     reconciler = Reconciler(observed, writer, time.monotonic, allow_local=arguments.allow_local_artifacts)
@@ -137,7 +139,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 async def _run_kopf(config: Config, client: Client, observed: Observed, stop: asyncio.Event) -> None:
-    await rights.given(client, rights.FOLLOW_POOLS)
+    await rights.given(client, rights.following(observed.brought))  # kopf ends the process without
     spawned, others = await handlers.spawn(config, observed, stop)
     _heed_signals(stop)  # in place of kopf's, which would let the rest run on for a while
     await handlers.run(spawned, others)

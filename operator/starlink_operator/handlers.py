@@ -11,7 +11,7 @@ from typing import Any
 import kopf
 import msgspec
 
-from starlink.api.kinds import GROUP, VERSION
+from starlink.api.kinds import Kind
 from starlink.client.config import Config
 from starlink.client.credentials import Credentials
 from starlink.client.errors import ClientError
@@ -35,11 +35,15 @@ def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
             raise kopf.TemporaryError(str(error), delay=LOGIN_SECONDS) from None
         return kopf.AiohttpSession(server=config.server, aiohttp_session=made)
 
-    @kopf.on.event(GROUP, VERSION, "pools", registry=handlers)
-    async def pool(event: kopf.RawEvent, **_: Any) -> None:
-        observed.pools.hear(event["type"], msgspec.json.encode(event["object"]))
-
+    for kind in observed.brought:
+        _bring(kind, observed, handlers)
     return handlers
+
+
+def _bring(kind: Kind, observed: Observed, handlers: kopf.OperatorRegistry) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers)
+    async def heard(event: kopf.RawEvent, **_: Any) -> None:
+        observed.cache(kind).hear(event["type"], msgspec.json.encode(event["object"]))
 
 
 def settings() -> kopf.OperatorSettings:

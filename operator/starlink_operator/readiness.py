@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from starlink.api import conditions
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.task import Task
 from starlink.api.timestamp import parse_time
-from starlink.client.cache import Change
 from starlink.planning.standing import LONGEST_STEADY
 
 MOST_SECONDS = 3600.0

@@ -1,15 +1,17 @@
 """The rights that the operator needs, and a look at which of them are missing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from starlink.api.kinds import ASSIGNMENT, CRD, EVENT, LEASE, POOL, SERVER, TASK, Kind
+from starlink.api.kinds import CRD, EVENT, LEASE, Kind
 from starlink.api.meta import ObjectKey
 from starlink.client.errors import ApiError, ClientError
 from starlink.client.kube import Client
-from starlink.client.rights import Missing, Right, shown
+from starlink.client.rights import Missing, Right, of, shown
+from starlink_operator.controller import Entry
+from starlink_operator.kinds import KINDS
 
 FIRST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 """Between two looks while something is missing."""
@@ -20,33 +22,22 @@ _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _FOLLOWS = ("list", "watch")
 
 
-def needed(servers: str, lease: ObjectKey) -> Sequence[Right]:
+def needed(servers: str, lease: ObjectKey, kinds: Iterable[Entry] = KINDS) -> Sequence[Right]:
     """All that it does, with the namespace of the servers' Leases and the Lease of the leader."""
-    return [
-        *_of(TASK, *_FOLLOWS, "patch"),
-        *_of(TASK, "patch", sub="status"),
-        *FOLLOW_POOLS,
-        *_of(POOL, "patch"),
-        *_of(POOL, "patch", sub="status"),
-        *_of(SERVER, *_FOLLOWS, "patch"),
-        *_of(SERVER, "patch", sub="status"),
-        *_of(ASSIGNMENT, *_FOLLOWS, "get", "create", "patch", "delete"),
-        *_of(ASSIGNMENT, "patch", sub="status"),
-        *_of(EVENT, "create", "get", "patch"),
-        *_of(LEASE, "list"),
-        *_of(CRD, "get"),
-        *_of(LEASE, *_FOLLOWS, namespace=servers),
-        *_of(LEASE, "get", "create", "patch", namespace=lease.namespace),
+    every = [
+        *(right for entry in kinds for right in (*following(entry.reads.kinds), *entry.writes)),
+        *of(EVENT, "create", "get", "patch"),
+        *of(LEASE, "list"),
+        *of(CRD, "get"),
+        *of(LEASE, *_FOLLOWS, namespace=servers),
+        *of(LEASE, "get", "create", "patch", namespace=lease.namespace),
     ]
+    return list(dict.fromkeys(every))
 
 
-def _of(kind: Kind, *verbs: str, sub: str = "", namespace: str = "") -> Sequence[Right]:
-    resource = f"{kind.plural}/{sub}" if sub else kind.plural
-    return [Right(verb, kind.group, resource, namespace) for verb in verbs]
-
-
-FOLLOW_POOLS = _of(POOL, *_FOLLOWS)
-"""What kopf needs: it ends the process without."""
+def following(kinds: Iterable[Kind]) -> Sequence[Right]:
+    """What a watch of each needs."""
+    return [right for kind in kinds for right in of(kind, *_FOLLOWS)]
 
 
 async def are_there(client: Client, rights: Sequence[Right], missing: Missing) -> bool:

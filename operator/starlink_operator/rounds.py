@@ -12,12 +12,12 @@ _MOST_NAMED = 3
 
 
 def note(looked_at: int, plans: Sequence[Plan]) -> None:
-    """`looked_at` is how many tasks the round was of. What only tells, statuses and Events, is not counted."""
+    """`looked_at` is how many objects the round was of. What only tells, statuses and Events, is not counted."""
     acting = [plan for plan in plans if plan.acts]
     counts = Counter(_named(action) for plan in acting for action in plan.acts)
     told = {
         "looked_at": looked_at,
-        "tasks": len(acting),
+        "objects": len(acting),
         "first": [str(plan.subject) for plan in acting[:_MOST_NAMED]],
         "actions": dict(sorted(counts.items())),
     }

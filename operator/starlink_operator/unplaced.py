@@ -3,9 +3,9 @@
 from collections.abc import Set
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.client.cache import Change
 
 PAUSE_SECONDS = 1.0
 PAUSE_EACH = 0.01

@@ -101,6 +101,8 @@ class Writer:
 
     def _overlay(self, done: Effect, written: bytes) -> None:
         """Shows one's own write in the cache, before the watch does."""
+        if not self._observed.has(done.kind):
+            return
         cache = self._observed.cache(done.kind)
         if _is_gone(written):
             cache.overlay_gone(done.key)

@@ -8,12 +8,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from traceback import format_tb
 from typing import Generic, TypeVar
 
 import msgspec
 
+from starlink.api.change import Change
 from starlink.api.kinds import Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.reading import TROUBLE, Decoder, completed, read
@@ -32,15 +32,6 @@ LONGEST_REFUSED_PAUSE = 30.0
 """Of what a person has to change first: rights, or a kind that is not there."""
 
 T = TypeVar("T", bound=Object)
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """What a cache saw of one object: `old` None when it is new, `new` None when it is gone."""
-
-    key: ObjectKey
-    old: T | None
-    new: T | None
 
 
 Subscriber = Callable[[Change[T]], None]

@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from starlink.api.kinds import Kind
 from starlink.client.errors import ClientError, Forbidden
 
 _DENIAL = re.compile(
@@ -29,6 +30,12 @@ class Right:
         name, slash, sub = self.resource.partition("/")
         where = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
         return f"{self.verb} {name}{f'.{self.group}' if self.group else ''}{slash}{sub} {where}"
+
+
+def of(kind: Kind, *verbs: str, sub: str = "", namespace: str = "") -> Sequence[Right]:
+    """To do each of these with a kind, or with a subresource of it."""
+    resource = f"{kind.plural}/{sub}" if sub else kind.plural
+    return [Right(verb, kind.group, resource, namespace) for verb in verbs]
 
 
 @dataclass(frozen=True, slots=True)

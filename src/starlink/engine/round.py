@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import POOL, SERVER, TASK
+from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.bulkhead import Bulkhead
@@ -16,7 +16,7 @@ from starlink.engine.pools import pool_use
 from starlink.engine.reservations import Reservations
 from starlink.engine.turns import in_turn
 from starlink.planning.examined import Examined
-from starlink.planning.failure import INTERNAL_ERROR, plan_of_failure, plan_of_unreadable
+from starlink.planning.failure import Told, plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
 from starlink.planning.placement import Placement
 from starlink.planning.plan import Plan
@@ -87,14 +87,9 @@ def plan_round(
     for key in (key for key in keys if key not in bulkhead.errors):
         with bulkhead.around(key):
             plans.append(plan(key))
-    plans += [_failed(key, declared, error, world.now) for key, error in sorted(bulkhead.errors.items())]
+    failed = sorted(bulkhead.errors.items())
+    plans += [plan_of_failure(TASK, key, declared.get(key), error, world.now) for key, error in failed]
     return Round(plans, frozenset(key for key, one in found.items() if one.placement.refusal), found)
-
-
-def _failed(key: ObjectKey, tasks: Mapping[ObjectKey, Task], error: Exception, now: float) -> Plan:
-    if key not in tasks:
-        return Plan(TASK, key, reason=INTERNAL_ERROR, error=error)
-    return plan_of_failure(TASK, tasks[key], error, now)
 
 
 def _left_alone(task: Task, why: str, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
@@ -155,7 +150,7 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
             amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
             charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
             plans.append(plan_server(server, world, pools, health, charged))
-    plans += [plan_of_failure(SERVER, world.servers[name], error, world.now) for name, error in bulkhead.errors.items()]
+    plans += _failed(SERVER, world.servers, bulkhead, world.now)
     against, bulkhead = outsiders(fleet, world.pools), Bulkhead()
     for name, pool in sorted(world.pools.items()):
         with bulkhead.around(name):
@@ -168,8 +163,14 @@ def plan_fleet(world: World, reservations: Reservations | None = None, *, alloca
                     use, instances=sum(int(fleet.instances[fleet.index[one]]) for one in members(pools, name))
                 )
             plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
-    plans += [plan_of_failure(POOL, world.pools[name], error, world.now) for name, error in bulkhead.errors.items()]
+    plans += _failed(POOL, world.pools, bulkhead, world.now)
     return plans
+
+
+def _failed(kind: Kind, objects: Mapping[str, Told], bulkhead: Bulkhead[str], now: float) -> list[Plan]:
+    return [
+        plan_of_failure(kind, objects[name].key, objects[name], error, now) for name, error in bulkhead.errors.items()
+    ]
 
 
 def members(pools: Mapping[str, str], pool: str) -> list[str]:

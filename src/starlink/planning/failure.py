@@ -2,13 +2,11 @@
 
 from pathlib import PurePath
 from traceback import extract_tb, format_tb
+from typing import Any, Protocol
 
 from starlink.api import conditions
 from starlink.api.kinds import Kind
-from starlink.api.meta import Condition
-from starlink.api.pool import Pool
-from starlink.api.server import Server
-from starlink.api.task import Task
+from starlink.api.meta import Condition, Metadata, ObjectKey, Unreadable
 from starlink.api.timestamp import format_time
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
 from starlink.planning.unreadable import UNREADABLE, told
@@ -17,19 +15,36 @@ INTERNAL_ERROR = "InternalError"
 """The reason of Ready and Stalled where planning an object raised."""
 
 
-def plan_of_failure(kind: Kind, obj: Task | Server | Pool, error: Exception, now: float) -> Plan:
-    """The plan for an object whose planning raised `error`: what it has goes on, and it is told. `Plan.error` says that
-    it is to be planned again later."""
+class Told(Protocol):
+    """An object that is told of in its conditions."""
+
+    @property
+    def key(self) -> ObjectKey: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def metadata(self) -> Metadata: ...
+    @property
+    def unreadable(self) -> Unreadable | None: ...
+    @property
+    def status(self) -> Any: ...
+
+
+def plan_of_failure(kind: Kind, key: ObjectKey, obj: Told | None, error: Exception, now: float) -> Plan:
+    """The plan for an object whose planning raised `error`: what it has goes on, and it is told, unless it is gone.
+    `Plan.error` says that it is to be planned again later."""
+    if obj is None:
+        return Plan(kind, key, reason=INTERNAL_ERROR, error=error)
     message = f"its planning failed ({where(error)}), a fault of StarLink's: what runs goes on; see the operator's log"
-    return Plan(kind, obj.key, _telling(kind, obj, INTERNAL_ERROR, message, now), INTERNAL_ERROR, error=error)
+    return Plan(kind, key, _telling(kind, obj, INTERNAL_ERROR, message, now), INTERNAL_ERROR, error=error)
 
 
-def plan_of_unreadable(kind: Kind, obj: Task | Server | Pool, why: str, now: float) -> Plan:
+def plan_of_unreadable(kind: Kind, obj: Told, why: str, now: float) -> Plan:
     """The plan for an object that can't be read, for a reason: it is told, and nothing else is done."""
     return Plan(kind, obj.key, _telling(kind, obj, UNREADABLE, told(why), now), UNREADABLE)
 
 
-def _telling(kind: Kind, obj: Task | Server | Pool, reason: str, message: str, now: float) -> tuple[Action, ...]:
+def _telling(kind: Kind, obj: Told, reason: str, message: str, now: float) -> tuple[Action, ...]:
     """The conditions where they change, and an Event then. Conditions that can't be read are not written over."""
     event = RecordEvent(kind, obj.key, obj.uid, "Warning", reason, message)
     if obj.unreadable is not None and obj.unreadable.lacks("status.conditions"):

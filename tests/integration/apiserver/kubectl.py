@@ -17,14 +17,19 @@ Run = Callable[..., Awaitable["CompletedProcess[str]"]]
 
 def kubectl_of(wire: Wire, folder: Path) -> Run:
     """Runs kubectl beside the event loop, as an administrator, at home in `folder`."""
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(json.dumps(_kubeconfig(wire)))
-    kubectl = Kubectl(KUBECTL.path(), kubeconfig, folder)
+    kubectl = Kubectl(KUBECTL.path(), kubeconfig(wire, folder), folder)
 
     async def run(*words: str, **options: Any) -> "CompletedProcess[str]":
         return await asyncio.to_thread(kubectl, *words, **options)
 
     return run
+
+
+def kubeconfig(wire: Wire, folder: Path) -> Path:
+    """A file in the folder, of an administrator."""
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(_kubeconfig(wire)))
+    return file
 
 
 def _kubeconfig(wire: Wire) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from tests.conftest import soon
 from tests.contract.proxy import Proxy
 from tests.integration.conftest import Wire, task
 
+from starlink.api.change import Change
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.apiserver.handler import Api
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Cache
 from starlink.client.kube import Client
 
 pytestmark = pytest.mark.on_both

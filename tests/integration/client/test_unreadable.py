@@ -11,13 +11,14 @@ from tests.conftest import soon
 from tests.crds import shipped
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, STARLINK_KINDS, TASK, Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.reading import Decoder
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.client.cache import Cache, Change
+from starlink.client.cache import Cache
 from starlink.client.kube import Client
 from starlink_operator.lean import AssignmentDecoder
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
-from starlink.client.cache import Change
 from starlink_operator.readiness import Readiness
 
 WALL = 1_750_000_000.0

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.conftest import soon
 
+from starlink.api.kinds import TASK
 from starlink.api.timestamp import format_time
 from starlink.client.errors import ServerTrouble
 from starlink.engine.round import plan_round
@@ -17,10 +18,13 @@ from starlink.planning import service
 from starlink.planning.plan import Action, Create, UpdateStatus
 from starlink_operator import reconciler as module
 from starlink_operator.fleet_plans import FleetPlans
+from starlink_operator.kinds import fleet
+from starlink_operator.kinds import task as tasks
 from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
-from starlink_operator.reconciler import MOST_IN_A_ROUND, Reconciler
+from starlink_operator.reconciler import Reconciler
 from starlink_operator.timers import Timers
+from starlink_operator.worklist import MOST_IN_A_ROUND
 
 
 class Played:
@@ -51,6 +55,7 @@ class Operator:
         self.writer = Played()
         writer: Any = self.writer
         self.reconciler = Reconciler(self.observed, writer, time.monotonic)
+        self.tasks: Any = self.reconciler.of[TASK]
         self.version = 0
         self.hear("servers", "s1", status={"architecture": "amd64", "allocatable": {"cpu": "4", "memory": "8Gi"}})
 
@@ -94,7 +99,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[Any]]:
         rounds.append(dirty)
         return whole(world, dirty, reservations)
 
-    monkeypatch.setattr(module, "plan_round", counted)
+    monkeypatch.setattr(tasks, "plan_round", counted)
     return rounds
 
 
@@ -127,9 +132,9 @@ async def test_a_standby_keeps_nothing_of_what_is_gone() -> None:
         operator.assignment(f"t{number}", server=f"s{number}")
         operator.assignment(f"t{number}", "DELETED", server=f"s{number}")
         operator.task(f"t{number}", "DELETED")
-    observed, reconciler = operator.observed, operator.reconciler
+    observed = operator.observed
     assert not (observed._by_task or observed._by_server or observed._changed or observed._groups)
-    assert not reconciler._dirty
+    assert not operator.tasks._worklist
     operator.task("web")
     async with operator.running():
         await soon(lambda: operator.writer.created() == {"web"}, "once it leads it looks at all that is there")
@@ -168,7 +173,7 @@ async def test_a_round_that_fails_as_a_whole_does_not_end_the_loop(monkeypatch: 
     operator = Operator()
     operator.task("web")
     with monkeypatch.context() as patched:
-        patched.setattr(module, "plan_round", broken)
+        patched.setattr(tasks, "plan_round", broken)
         patched.setattr("starlink_operator.fleet_plans.plan_fleet", lambda *_, **__: broken())
         async with operator.running():
             await soon(lambda: len(operator.reconciler._retries._known) == 1, "the task is to be looked at again")
@@ -233,11 +238,11 @@ async def test_what_waits_is_looked_at_when_a_deleted_server_comes_back() -> Non
     operator.hear("servers", "s1", "DELETED")
     async with operator.running():
         operator.task("web")
-        await soon(lambda: operator.reconciler._unplaced.keys, "it finds no server")
+        await soon(lambda: operator.tasks._unplaced.keys, "it finds no server")
         operator.observed._heartbeats._seen["s1"] = ("1", time.monotonic() - 60)
         operator.hear("servers", "s1", metadata={"uid": "uid-anew"})
         operator.hear("servers", "s1", "MODIFIED", metadata={"uid": "uid-anew"}, status=ROOM)
-        await soon(lambda: "s1" in operator.reconciler._unhealthy, "it is not heard yet")
+        await soon(lambda: "s1" in operator.tasks._silent, "it is not heard yet")
         assert operator.writer.created() == set()
         operator.beat(operator.version + 1)
         await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
@@ -252,7 +257,7 @@ async def test_what_is_told_of_a_server_has_nobody_look_at_all_servers_again(mon
             looks.append((len(conditions), world.servers["s1"].metadata.labels.get("rack", "")))
             return super().due(world, now)
 
-    monkeypatch.setattr(module, "FleetPlans", Counted)
+    monkeypatch.setattr(fleet, "FleetPlans", Counted)
     monkeypatch.setattr(module, "TICK_SECONDS", 60.0)
     operator = Operator()
     ready = {"type": "Ready", "status": "True", "reason": "AgentHeard", "message": "", "lastTransitionTime": ""}
@@ -260,7 +265,7 @@ async def test_what_is_told_of_a_server_has_nobody_look_at_all_servers_again(mon
         await soon(lambda: looks == [(0, "")], "a server that is new is looked at")
         operator.hear("servers", "s1", "MODIFIED", status={**ROOM, "conditions": [ready]})
         for _ in range(20):
-            await asyncio.sleep(module.SETTLE_SECONDS / 10)
+            await asyncio.sleep(fleet.Fleet.settles / 10)
         operator.hear(
             "servers", "s1", "MODIFIED", status={**ROOM, "conditions": [ready]}, metadata={"labels": {"rack": "1"}}
         )
@@ -287,9 +292,9 @@ async def test_what_waits_is_looked_at_when_a_server_is_heard_right_after_a_look
 
     async with operator.running():
         operator.task("web")
-        await soon(lambda: operator.reconciler._unplaced.keys, "it finds no server")
+        await soon(lambda: operator.tasks._unplaced.keys, "it finds no server")
         operator.observed._heartbeats._seen["s1"] = ("1", time.monotonic() - 60)
-        monkeypatch.setattr(module, "plan_round", looked)
+        monkeypatch.setattr(tasks, "plan_round", looked)
         operator.hear("servers", "s1", metadata={"uid": "uid-anew"}, status=ROOM)
         await soon(lambda: operator.writer.created() == {"web"}, "it is placed, long before all are looked at", 10.0)
     assert looks <= 4, "it is looked at for what it has heard, and not again and again"

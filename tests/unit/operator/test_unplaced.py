@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.client.cache import Change
 from starlink_operator.unplaced import Unplaced
 
 A, B, C = (ObjectKey("default", name) for name in "abc")

@@ -1,0 +1,239 @@
+"""A kind that comes new: its CRD, its view, its planner and its file of kinds. Nothing else knows of it."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.conftest import soon
+from tests.greeting import kinds as greeting
+from tests.greeting.planning import Greeter
+from tests.greeting.view import GREETING, GREETINGS
+from tests.integration.apiserver.kubectl import kubeconfig
+from tests.integration.conftest import Wire, obj_of, task
+
+from starlink.api.kinds import CRD, EVENT, TASK
+from starlink.client.errors import NotFound
+from starlink.client.kube import Client
+from starlink.manifest import load
+from starlink.planning.contract import TASKS
+from starlink_operator.controller import Entry
+from starlink_operator.kinds import KINDS
+from starlink_operator.observed import Observed, Reads
+from starlink_operator.planned import Planned
+from starlink_operator.reconciler import Reconciler
+from starlink_operator.writer import Writer
+
+Obj = dict[str, Any]
+DEFINITION = Path(greeting.__file__).with_name("greetings.greet.dev.yaml")
+ENTRY = replace(greeting.ENTRY, reads=Reads(many=(TASKS, GREETINGS)))
+"""With a cache of ours in place of kopf's events; a planner can't tell the two apart."""
+
+
+SETTLED = {
+    "Ready": ("False", "Unplaceable"),
+    "Reconciling": ("False", "Settled"),
+    "Stalled": ("False", "NotStalled"),
+}
+"""There is no server, so the task's own Ready says so."""
+
+
+class Greetings:
+    """What people do with them, and what comes of it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def say(self, name: str, **spec: Any) -> None:
+        await self.client.create(GREETING, obj_of(GREETING, name, spec={"words": name, **spec}), "default")
+
+    async def change(self, name: str, **spec: Any) -> None:
+        await self.client.patch(GREETING, name, {"spec": spec}, "default")
+
+    async def conditions(self, name: str) -> dict[str, tuple[str, str]]:
+        found = (await self.client.get(GREETING, name, "default")).get("status", {}).get("conditions", ())
+        return {one["type"]: (one["status"], one["reason"]) for one in found}
+
+    async def task(self, name: str) -> Obj | None:
+        try:
+            return await self.client.get(TASK, f"{name}-greeting", "default")
+        except NotFound:
+            return None
+
+    async def said(self, name: str) -> list[str]:
+        found = await self.task(name)
+        return found["spec"]["template"]["command"][1:] if found else []
+
+
+@pytest.fixture
+async def greetings(client: Client) -> Greetings:
+    return Greetings(client)
+
+
+async def define(client: Client) -> None:
+    await client.create(CRD, load(DEFINITION))
+
+
+@asynccontextmanager
+async def operating(client: Client, *entries: Entry) -> AsyncIterator[Observed]:
+    """The operator, but for its leadership."""
+    kinds: Sequence[Entry] = (*KINDS, *entries)
+    observed = Observed(client, time.monotonic, time.time, lambda: 1.0, reads=[one.reads for one in kinds])
+    writer = Writer(client, observed, time.time, lambda: True)
+    tasks = [asyncio.create_task(observed.run())]
+    try:
+        await observed.synced()
+        tasks.append(asyncio.create_task(Reconciler(observed, writer, time.monotonic, kinds=kinds).run()))
+        yield observed
+        assert not any(one.done() for one in tasks)
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(asked: Any, what: str) -> None:
+    """Polls the API until it is so."""
+    async with asyncio.timeout(60):
+        while not await asked():
+            await asyncio.sleep(0.02)
+    assert await asked(), what
+
+
+async def test_it_is_created_changed_told_of_and_deleted(greetings: Greetings) -> None:
+    client = greetings.client
+    await define(client)
+    async with operating(client, ENTRY):
+        await greetings.say("hello")
+        await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
+        await until(lambda: _is(greetings.conditions("hello"), SETTLED), "it is told")
+        await greetings.change("hello", words="good morning")
+        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "the task is another")
+        await client.patch(TASK, "hello-greeting", {"spec": {"template": {"command": ["echo", "no"]}}}, "default")
+        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "who changes the task is overruled")
+        await client.delete(TASK, "hello-greeting", "default")
+        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "it has a task again")
+        await client.delete(GREETING, "hello", "default")
+        await until(lambda: _is(greetings.task("hello"), None), "its task goes with it")
+
+
+async def _is(asked: Any, wanted: Any) -> bool:
+    return bool(await asked == wanted)
+
+
+async def test_what_can_not_be_read_is_left_alone_and_says_so(greetings: Greetings) -> None:
+    await define(greetings.client)
+    async with operating(greetings.client, ENTRY):
+        await greetings.say("hello")
+        await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
+        before = await greetings.task("hello")
+        await greetings.change("hello", words=["a", "newer", "version"])
+        await until(lambda: _stalled(greetings, "hello", "Unreadable"), "it is told")
+        await greetings.say("other")
+        await until(lambda: _is(greetings.said("other"), ["other"]), "others are served")
+        after = await greetings.task("hello")
+        assert before and after and after["spec"] == before["spec"]
+        await until(lambda: _has_event(greetings.client, "hello", "Unreadable"), "an Event says so")
+        await greetings.change("hello", words="again")
+        await until(lambda: _is(greetings.said("hello"), ["again"]), "it is served when it can be read")
+        await until(lambda: _is(greetings.conditions("hello"), SETTLED), "and says nothing of it any more")
+
+
+async def _has_event(client: Client, name: str, reason: str) -> bool:
+    events = map(msgspec.json.decode, (await client.list(EVENT, "default")).items)
+    return any(one["involvedObject"]["name"] == name and one["reason"] == reason for one in events)
+
+
+async def _stalled(greetings: Greetings, name: str, reason: str) -> bool:
+    return (await greetings.conditions(name)).get("Stalled") == ("True", reason)
+
+
+async def test_a_planner_that_raises_troubles_only_the_object_it_raises_on(greetings: Greetings) -> None:
+    """Planned together, in the first round, with others that are well."""
+    await define(greetings.client)
+    for name, times in (("a", 1), ("bad", 0), ("z", 2)):
+        await greetings.say(name, times=times)
+    async with operating(greetings.client, ENTRY):
+        await until(lambda: _stalled(greetings, "bad", "InternalError"), "it is told")
+        for name in ("a", "z"):
+            await until(lambda name=name: _is(greetings.said(name), [name]), "the others are served")
+        assert await greetings.task("bad") is None
+        await greetings.client.create(TASK, task("web"), "default")
+        await until(lambda: _has_phase(greetings.client, "web"), "tasks are served")
+        await greetings.change("bad", times=1)
+        await until(lambda: _is(greetings.said("bad"), ["bad"]), "another spec is tried at once")
+
+
+async def _has_phase(client: Client, name: str) -> bool:
+    return bool((await client.get(TASK, name, "default")).get("status", {}).get("phase"))
+
+
+class Clumsy(Greeter):
+    """Raises whatever it is asked."""
+
+    def wakes(self, change: Any, sight: Any) -> Any:
+        raise KeyError("a secret")
+
+    def plan(self, keys: Any, sight: Any) -> Any:
+        raise KeyError("a secret")
+
+
+@pytest.mark.parametrize("defined", [False, True])
+async def test_a_kind_without_its_crd_and_a_planner_that_always_raises_trouble_no_other(
+    greetings: Greetings, defined: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = greetings.client
+    if defined:
+        await define(client)
+        await greetings.say("hello")
+    entry = replace(ENTRY, controller=partial(Planned, Clumsy()))
+    async with operating(client, entry):
+        await client.create(TASK, task("web"), "default")
+        await until(lambda: _has_phase(client, "web"), "tasks are served")
+        if defined:
+            await until(lambda: _stalled(greetings, "hello", "InternalError"), "it is told")
+    assert "a secret" not in caplog.text
+
+
+async def test_a_kind_whose_crd_comes_later_is_served_then(greetings: Greetings) -> None:
+    client = greetings.client
+    async with operating(client, ENTRY) as observed:
+        await client.create(TASK, task("web"), "default")
+        await until(lambda: _has_phase(client, "web"), "tasks are served")
+        await define(client)
+        await greetings.say("hello")
+        await soon(lambda: observed.cache(GREETING).objects, "it is seen", 60.0)
+        await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
+
+
+async def test_kopf_brings_it_to_an_operator_of_its_own_process(
+    greetings: Greetings, wire: Wire, tmp_path: Path
+) -> None:
+    """From its kubeconfig and its lease to the end: the operator, with one kind more."""
+    await define(greetings.client)
+    config = kubeconfig(wire, tmp_path)
+    command = (sys.executable, "-m", "tests.greeting.operator", "--kubeconfig", str(config), "--identity", "one")
+    operator = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        await greetings.say("hello")
+        await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
+        await greetings.change("hello", words="good morning")
+        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "the task is another")
+        await until(lambda: _is(greetings.conditions("hello"), SETTLED), "it is told")
+        await greetings.client.delete(GREETING, "hello", "default")
+        await until(lambda: _is(greetings.task("hello"), None), "its task goes with it")
+        assert operator.returncode is None
+    finally:
+        operator.send_signal(signal.SIGTERM)
+        _, said = await operator.communicate()
+    lines = [json.loads(line) for line in said.decode().splitlines() if line.startswith("{")]
+    assert not [line for line in lines if line.get("level") == "error"]
