@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from starlink.apiserver.resource import Resource
+from starlink.apiserver.requests.writing import patches
+from starlink.apiserver.resources.resource import Resource
 from starlink.apiserver.schema.structure import Node
-from starlink.apiserver.writing import patches
 
 
 class _Unread:
