@@ -18,9 +18,9 @@ from starlink.api.timestamp import format_time
 from starlink.client.cache import Cache
 from starlink.client.errors import AlreadyExists
 from starlink.client.kube import Client
-from starlink_nodeagent import heartbeat
-from starlink_nodeagent.report import Status
-from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.reporting.report import Status
+from starlink_nodeagent.reporting.reporter import Reporter
+from starlink_nodeagent.server import heartbeat
 
 ZONE = "topology.kubernetes.io/zone"
 

@@ -28,18 +28,20 @@ from starlink.client.errors import BadConfig
 from starlink.client.kube import Client
 from starlink.client.rights import Missing
 from starlink.files import folder
-from starlink_nodeagent import confinement, identity, machine, resources
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.environment import PATH
-from starlink_nodeagent.eviction import BadLimit, limits
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.link import ServerDeleted, ServersUndefined
-from starlink_nodeagent.parking import StillRunning, park_all
-from starlink_nodeagent.refusal import Refused
-from starlink_nodeagent.registration import NameTaken
-from starlink_nodeagent.uids import DEFAULTS, BadRange
-from starlink_nodeagent.users import TASK_UIDS, UnknownUser, Users, users
+from starlink_nodeagent.artifacts.eviction import BadLimit, limits
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.parking import StillRunning, park_all
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.machine import machine, resources
+from starlink_nodeagent.processes import confinement
+from starlink_nodeagent.runtimes.process.environment import PATH
+from starlink_nodeagent.server import identity
+from starlink_nodeagent.server.link import ServerDeleted, ServersUndefined
+from starlink_nodeagent.server.refusal import Refused
+from starlink_nodeagent.server.registration import NameTaken
+from starlink_nodeagent.users.policy import TASK_UIDS, UnknownUser, Users, users
+from starlink_nodeagent.users.uids import DEFAULTS, BadRange
 
 log = logging.getLogger("starlink_nodeagent")
 

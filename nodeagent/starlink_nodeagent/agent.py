@@ -13,22 +13,23 @@ from starlink.api.meta import ObjectKey
 from starlink.client.errors import ClientError, Forbidden, NotFound
 from starlink.client.kube import Client
 from starlink.groups import cause
-from starlink_nodeagent import admission, refusal, strangers, unreadable
-from starlink_nodeagent.cluster import Cluster
-from starlink_nodeagent.forgetting import Forgetting
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.link import Link, ServerDeleted
-from starlink_nodeagent.machine import Machine
-from starlink_nodeagent.orphans import Orphans
-from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
-from starlink_nodeagent.record import Record, is_uid, record_of
-from starlink_nodeagent.registration import NameTaken, join
-from starlink_nodeagent.remains import Remains
-from starlink_nodeagent.reporter import Reporter
-from starlink_nodeagent.rotation import Rotation
-from starlink_nodeagent.telling import Teller
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.decisions import admission, strangers, unreadable
+from starlink_nodeagent.decisions.plan import Declared, Held, Plan, Wait, diff
+from starlink_nodeagent.instances.forgetting import Forgetting
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.instances.remains import Remains
+from starlink_nodeagent.journal.record import Record, is_uid, record_of
+from starlink_nodeagent.logs.rotation import Rotation
+from starlink_nodeagent.machine.machine import Machine
+from starlink_nodeagent.reporting.reporter import Reporter
+from starlink_nodeagent.reporting.teller import Teller
+from starlink_nodeagent.server import refusal
+from starlink_nodeagent.server.cluster import Cluster
+from starlink_nodeagent.server.link import Link, ServerDeleted
+from starlink_nodeagent.server.orphans import Orphans
+from starlink_nodeagent.server.registration import NameTaken, join
+from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from tests.conftest import _let_pass, soon
 
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.processes import Marker
-from starlink_nodeagent.record import Record
-from starlink_nodeagent.uids import Range
-from starlink_nodeagent.users import Users
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.processes.processes import Marker
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.uids import Range
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give tasks users of their own")
 NUMBERS = Range(first := 1_917_000_000 + 50 * os.getpid(), first + 31)

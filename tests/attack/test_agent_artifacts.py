@@ -21,12 +21,13 @@ from tests.conftest import soon
 
 from starlink.api.template import Artifact
 from starlink.artifacts.errors import ArtifactError, GivenUp
-from starlink_nodeagent import preparation, threads
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.lanes import FAST, SLOW, SLOW_OF_NAMESPACE, SLOW_OF_TASK, Lanes, Progress
-from starlink_nodeagent.user import TaskUser
-from starlink_nodeagent.users import Users
+from starlink_nodeagent import threads
+from starlink_nodeagent.artifacts.lanes import FAST, SLOW, SLOW_OF_NAMESPACE, SLOW_OF_TASK, Lanes, Progress
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.runtimes.process import preparation
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.user import TaskUser
 
 EVIL, GOOD = ("default", "evil"), ("default", "good")
 CONTENT = tar(Item("start.sh", b"#!/bin/sh\n", mode=0o755))

@@ -15,20 +15,23 @@ import pytest
 from tests.attack.instances import NUMBERS, PYTHON, Bench, bench, needs_root
 from tests.conftest import soon
 
-from starlink_nodeagent import claims, clearing, forgetting, supervisor, survivors, users
-from starlink_nodeagent import instance as instances
-from starlink_nodeagent.clearing import Clearing
-from starlink_nodeagent.failure import NotYet
-from starlink_nodeagent.forgetting import Forgetting
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.parking import park_all
-from starlink_nodeagent.processes import Marker
-from starlink_nodeagent.procfs import arguments_of, living, run_of
-from starlink_nodeagent.record import Record, decode, encode
-from starlink_nodeagent.remains import Remains
-from starlink_nodeagent.uids import DEFAULTS, Range
-from starlink_nodeagent.user import TaskUser
-from starlink_nodeagent.users import Users
+from starlink_nodeagent.failures.failure import NotYet
+from starlink_nodeagent.instances import forgetting
+from starlink_nodeagent.instances import instance as instances
+from starlink_nodeagent.instances.forgetting import Forgetting
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.instances.parking import park_all
+from starlink_nodeagent.instances.remains import Remains
+from starlink_nodeagent.journal.record import Record, decode, encode
+from starlink_nodeagent.processes.processes import Marker
+from starlink_nodeagent.processes.procfs import arguments_of, living, run_of
+from starlink_nodeagent.runtimes.process import supervisor, survivors
+from starlink_nodeagent.users import claims, clearing
+from starlink_nodeagent.users import policy as users
+from starlink_nodeagent.users.clearing import Clearing
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.uids import DEFAULTS, Range
+from starlink_nodeagent.users.user import TaskUser
 
 pytestmark = needs_root
 FOREVER = "exec sleep 100000"

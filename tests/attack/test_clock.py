@@ -34,7 +34,7 @@ from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, is_due, lifetime
 from starlink.http.server import HttpServer
 from starlink.http.tls import TlsContext
-from starlink_nodeagent import identity
+from starlink_nodeagent.server import identity
 
 NOW = 1_900_000_000.0
 NINE_DAYS = 9 * 24 * 3600.0

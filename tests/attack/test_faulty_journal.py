@@ -22,14 +22,14 @@ from tests.profiles import examples
 
 from starlink.api.template import Backoff, Restart, Stop, Template
 from starlink.files import durable
-from starlink_nodeagent import instance as instances
-from starlink_nodeagent import journal as journals
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.record import Record
-from starlink_nodeagent.user import TaskUser, name_of
-from starlink_nodeagent.users import Users
+from starlink_nodeagent.instances import instance as instances
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.journal import journal as journals
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.user import TaskUser, name_of
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENOMEM, errno.EAGAIN)
 SLOTS = 3

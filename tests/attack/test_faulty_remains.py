@@ -20,15 +20,17 @@ from tests.conftest import _let_pass, instances_below, soon
 from starlink.api.kinds import ASSIGNMENT, EVENT, SERVER
 from starlink.client.kube import Client
 from starlink_nodeagent import agent as agents
-from starlink_nodeagent import claims, launching, machine, survivors
-from starlink_nodeagent import journal as journals
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.parking import StillRunning, park_all
-from starlink_nodeagent.uids import Range
-from starlink_nodeagent.user import TaskUser, name_of
-from starlink_nodeagent.users import Users
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.parking import StillRunning, park_all
+from starlink_nodeagent.journal import journal as journals
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.runtimes.process import launching, survivors
+from starlink_nodeagent.users import claims
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.uids import Range
+from starlink_nodeagent.users.user import TaskUser, name_of
 
 FOREVER = "exec sleep 100000"
 Fault = Callable[[str], None]

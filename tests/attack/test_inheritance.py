@@ -10,11 +10,12 @@ import sys
 
 import pytest
 
-from starlink_nodeagent import confinement, procfs, supervisor
-from starlink_nodeagent.failure import Failure
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.failures.failure import Failure
+from starlink_nodeagent.processes import confinement, procfs
+from starlink_nodeagent.runtimes.process import supervisor
+from starlink_nodeagent.users.user import TaskUser
 
-SETTLE = "import sys; from starlink_nodeagent import confinement; confinement.settle(False); "
+SETTLE = "import sys; from starlink_nodeagent.processes import confinement; confinement.settle(False); "
 
 
 def test_signals_that_the_agent_ignores_reach_its_tasks() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.attack.instances import NUMBERS, PYTHON, bench, needs_root
 from tests.conftest import soon
 
-from starlink_nodeagent import leftovers
+from starlink_nodeagent.users import leftovers
 
 pytestmark = needs_root
 LEAVE = """

@@ -14,12 +14,13 @@ from tests.attack.instances import NUMBERS, PYTHON, Bench, bench, needs_root
 from tests.conftest import soon
 
 from starlink.cli import instances as of_cli
-from starlink_nodeagent import clearing, procfs
-from starlink_nodeagent.failure import NotYet
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.parking import park_all
-from starlink_nodeagent.processes import Marker, Processes
-from starlink_nodeagent.record import decode, encode
+from starlink_nodeagent.failures.failure import NotYet
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.instances.parking import park_all
+from starlink_nodeagent.journal.record import decode, encode
+from starlink_nodeagent.processes import procfs
+from starlink_nodeagent.processes.processes import Marker, Processes
+from starlink_nodeagent.users import clearing
 
 NO_MAIN = Path(__file__).with_name("no_main.py")
 FOREVER = "exec sleep 100000"

@@ -14,15 +14,16 @@ from tests.attack.instances import NUMBERS, Bench, bench, needs_root
 from tests.conftest import soon
 
 from starlink.files import tree
-from starlink_nodeagent import claims, users
-from starlink_nodeagent.claims import Claim
-from starlink_nodeagent.environment import RUN_MARKER
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.parking import park_all
-from starlink_nodeagent.procfs import living
-from starlink_nodeagent.record import decode, encode
-from starlink_nodeagent.uids import Range
-from starlink_nodeagent.users import Users
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.instances.parking import park_all
+from starlink_nodeagent.journal.record import decode, encode
+from starlink_nodeagent.processes.procfs import living
+from starlink_nodeagent.runtimes.process.environment import RUN_MARKER
+from starlink_nodeagent.users import claims
+from starlink_nodeagent.users import policy as users
+from starlink_nodeagent.users.claims import Claim
+from starlink_nodeagent.users.policy import Users
+from starlink_nodeagent.users.uids import Range
 
 pytestmark = needs_root
 OURS, THEIRS = Range(NUMBERS.first, NUMBERS.first + 15), Range(NUMBERS.first + 16, NUMBERS.last)

@@ -5,8 +5,8 @@ from pathlib import Path
 from tests.attack.instances import bench, needs_root
 from tests.conftest import soon
 
-from starlink_nodeagent import clearing
-from starlink_nodeagent.instance import Instance
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.users import clearing
 
 pytestmark = needs_root
 

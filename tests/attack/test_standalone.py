@@ -12,7 +12,7 @@ import pytest
 from tests.attack.instances import PYTHON, needs_root
 from tests.conftest import Starlink, eventually
 
-from starlink_nodeagent import confinement
+from starlink_nodeagent.processes import confinement
 
 pytestmark = needs_root
 

@@ -10,9 +10,9 @@ import pytest
 from tests.attack.instances import PYTHON, as_task, bench, needs_root
 from tests.conftest import soon
 
-from starlink_nodeagent import logs
-from starlink_nodeagent.procfs import living
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.logs import files as logs
+from starlink_nodeagent.processes.procfs import living
+from starlink_nodeagent.users.user import TaskUser
 
 pytestmark = needs_root
 FOREVER = "exec sleep 100000"

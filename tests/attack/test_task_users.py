@@ -16,16 +16,17 @@ from tests.conftest import soon
 
 from starlink.api.template import Template
 from starlink.files import tree
-from starlink_nodeagent import instance as instances
-from starlink_nodeagent import procfs, survivors
-from starlink_nodeagent.clearing import Clearing
-from starlink_nodeagent.command import command_of, directory_of
-from starlink_nodeagent.failure import Failure
-from starlink_nodeagent.processes import Marker
-from starlink_nodeagent.procfs import living, user_of
-from starlink_nodeagent.rights import of
-from starlink_nodeagent.uids import Range
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.failures.failure import Failure
+from starlink_nodeagent.instances import instance as instances
+from starlink_nodeagent.processes import procfs
+from starlink_nodeagent.processes.processes import Marker
+from starlink_nodeagent.processes.procfs import living, user_of
+from starlink_nodeagent.runtimes.process import survivors
+from starlink_nodeagent.runtimes.process.command import command_of, directory_of
+from starlink_nodeagent.users.clearing import Clearing
+from starlink_nodeagent.users.rights import of
+from starlink_nodeagent.users.uids import Range
+from starlink_nodeagent.users.user import TaskUser
 
 pytestmark = needs_root
 FOREVER = "exec sleep 100000"

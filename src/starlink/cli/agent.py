@@ -103,8 +103,8 @@ def _settled(before: JoinedSettings, given: dict[str, Any]) -> JoinedSettings:
 
 def _check(before: JoinedSettings | None, settings: JoinedSettings, place: AgentDir) -> None:
     """Before anything is changed. Raises NotJoined, BadPlace, NotRenamed, NotUsable."""
-    from starlink_nodeagent.uids import BadRange
-    from starlink_nodeagent.users import UnknownUser, check
+    from starlink_nodeagent.users.policy import UnknownUser, check
+    from starlink_nodeagent.users.uids import BadRange
 
     try:
         check(settings.task_user or None, settings.task_uids or None, place.root)

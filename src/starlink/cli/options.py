@@ -111,7 +111,7 @@ class _Choice(click.Choice[str]):
 
 
 def _resources(_ctx: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
-    from starlink_nodeagent.resources import BadResource, declared
+    from starlink_nodeagent.machine.resources import BadResource, declared
 
     try:
         declared([word for word in words if word])
@@ -121,7 +121,7 @@ def _resources(_ctx: click.Context, _parameter: click.Parameter, words: tuple[st
 
 
 def _limit(_ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    from starlink_nodeagent.eviction import BadLimit, limits
+    from starlink_nodeagent.artifacts.eviction import BadLimit, limits
 
     try:
         limits(**{"size": "", "age": "", str(parameter.name).removeprefix("cache_"): text or ""})

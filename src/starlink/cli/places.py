@@ -32,9 +32,9 @@ def _whom(task_user: str) -> str:
 
 def _closed(path: Path, task_user: str) -> Path | None:
     """The first directory on the way that the tasks' user can't enter; what is not there yet will be open."""
-    from starlink_nodeagent import rights
-    from starlink_nodeagent.user import TaskUser
-    from starlink_nodeagent.users import check
+    from starlink_nodeagent.users import rights
+    from starlink_nodeagent.users.policy import check
+    from starlink_nodeagent.users.user import TaskUser
 
     try:
         with rights.of(check(task_user or None, None) or TaskUser("nobody", _NOBODY, _NOBODY)):

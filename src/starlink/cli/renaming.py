@@ -72,7 +72,7 @@ async def check_api(client: Client, old: str, new: str, way_out: WayOut) -> None
 
 
 def _in_journal(folder: Path) -> Sequence[str]:
-    from starlink_nodeagent.journal import Journal
+    from starlink_nodeagent.journal.journal import Journal
 
     if not folder.is_dir():
         return []

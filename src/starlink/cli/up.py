@@ -100,8 +100,8 @@ def _to_say(before: UpSettings | None, settings: UpSettings, *, upgraded: bool) 
 
 def _check(before: UpSettings | None, settings: UpSettings, data: DataDir) -> None:
     """Before anything is made or changed. Raises NotUsable or one of _REFUSALS."""
-    from starlink_nodeagent.uids import BadRange
-    from starlink_nodeagent.users import UnknownUser, check
+    from starlink_nodeagent.users.policy import UnknownUser, check
+    from starlink_nodeagent.users.uids import BadRange
 
     try:
         check(settings.task_user or None, settings.task_uids or None, data.agent)

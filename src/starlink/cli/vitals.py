@@ -15,7 +15,7 @@ from starlink.cli.parts import APISERVER, OPERATOR, Part
 from starlink.cli.standing import Beat
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent.heartbeat import RENEW_SECONDS as AGENTS_SECONDS
+from starlink_nodeagent.server.heartbeat import RENEW_SECONDS as AGENTS_SECONDS
 from starlink_operator.leadership import RENEW_SECONDS as LEADERS_SECONDS
 
 ANSWER_SECONDS = 5.0

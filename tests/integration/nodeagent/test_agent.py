@@ -19,15 +19,16 @@ from tests.unit.artifacts.packages import MACHINES, elf, zipped
 from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.kube import Client
 from starlink.files import durable
-from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.instance import Instance
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.machine import ARCHITECTURES
-from starlink_nodeagent.processes import Marker, Processes
-from starlink_nodeagent.record import Record, encode
-from starlink_nodeagent.users import users
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.instance import Instance
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.journal.record import Record, encode
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.machine.machine import ARCHITECTURES
+from starlink_nodeagent.processes.processes import Marker, Processes
+from starlink_nodeagent.server import heartbeat
+from starlink_nodeagent.users.policy import users
 
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 MANY = 100

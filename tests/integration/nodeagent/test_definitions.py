@@ -20,8 +20,9 @@ from starlink.api.task import Task
 from starlink.client.cache import Cache
 from starlink.client.errors import NotFound
 from starlink.client.kube import Client
-from starlink_nodeagent import machine, registration
-from starlink_nodeagent.link import Link, ServerDeleted, ServersUndefined
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.server import registration
+from starlink_nodeagent.server.link import Link, ServerDeleted, ServersUndefined
 
 Obj = dict[str, Any]
 

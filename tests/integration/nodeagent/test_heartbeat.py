@@ -19,11 +19,12 @@ from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink.http.dispatch import Handle
 from starlink.http.message import Answer, Request, Response
-from starlink_nodeagent import heartbeat, machine
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.users import users
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.server import heartbeat
+from starlink_nodeagent.users.policy import users
 
 BEAT, CATCH_UP = "beat", "catch up"
 

@@ -18,11 +18,11 @@ from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.errors import Untrusted
 from starlink.client.kube import Client
 from starlink_nodeagent import agent as agents
-from starlink_nodeagent import machine
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.refusal import Refused
-from starlink_nodeagent.registration import join
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.server.refusal import Refused
+from starlink_nodeagent.server.registration import join
 
 __all__ = ["host", "site", "writes"]
 
@@ -101,7 +101,7 @@ async def test_the_address_is_the_one_of_the_network_that_came_up(
     async def towards(*_: object) -> str:
         return next(found)
 
-    monkeypatch.setattr("starlink_nodeagent.registration.towards", towards)
+    monkeypatch.setattr("starlink_nodeagent.server.registration.towards", towards)
     await add_account(client, "s1")
     async with acting(wire, token=await token_of(client, "s1")) as one:
         _, address = await join(one, "s1", machine.observe(tmp_path, "", {}))

@@ -14,9 +14,10 @@ from starlink.api.meta import ObjectKey
 from starlink.cli import server as adding
 from starlink.client.errors import NotFound
 from starlink.client.kube import Client
-from starlink_nodeagent import machine, registration
 from starlink_nodeagent.__main__ import _parse
-from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.reporting.reporter import Reporter
+from starlink_nodeagent.server import registration
 
 
 @pytest.fixture

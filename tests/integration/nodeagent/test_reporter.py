@@ -17,7 +17,7 @@ from tests.kube.control_plane import ControlPlane
 from starlink.api.kinds import ASSIGNMENT, Kind
 from starlink.api.meta import ObjectKey
 from starlink.client.kube import Client
-from starlink_nodeagent.reporter import Reporter
+from starlink_nodeagent.reporting.reporter import Reporter
 
 KEY = ObjectKey("default", "web-0")
 

@@ -17,12 +17,12 @@ from tests.crds import shipped
 
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.client.kube import Client
-from starlink_nodeagent import machine
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.host import Host
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.processes import Marker, Processes
-from starlink_nodeagent.users import users
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.processes.processes import Marker, Processes
+from starlink_nodeagent.users.policy import users
 
 Obj = dict[str, Any]
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)

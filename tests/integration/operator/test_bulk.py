@@ -19,7 +19,7 @@ from tests.kube.control_plane import ControlPlane
 from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
-from starlink_nodeagent.heartbeat import renew
+from starlink_nodeagent.server.heartbeat import renew
 from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer

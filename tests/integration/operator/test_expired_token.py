@@ -28,9 +28,10 @@ from starlink.engine.round import plan_fleet
 from starlink.http.server import HttpServer
 from starlink.http.tls import TlsContext
 from starlink.planning.plan import UpdateStatus
-from starlink_nodeagent import identity, machine, refusal
-from starlink_nodeagent.heartbeat import renew
-from starlink_nodeagent.registration import register
+from starlink_nodeagent.machine import machine
+from starlink_nodeagent.server import identity, refusal
+from starlink_nodeagent.server.heartbeat import renew
+from starlink_nodeagent.server.registration import register
 from starlink_operator.observed import Observed
 
 

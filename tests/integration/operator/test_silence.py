@@ -13,7 +13,7 @@ from starlink.api.kinds import SERVER
 from starlink.apiserver.handler import Api
 from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
-from starlink_nodeagent.heartbeat import renew
+from starlink_nodeagent.server.heartbeat import renew
 from starlink_operator.observed import Observed
 
 NAMES = ("s1", "s2", "s3")

@@ -12,7 +12,7 @@ from tests.integration.conftest import Wire, obj_of
 
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
 from starlink.client.kube import Client
-from starlink_nodeagent.heartbeat import renew
+from starlink_nodeagent.server.heartbeat import renew
 from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer

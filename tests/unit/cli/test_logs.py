@@ -14,7 +14,7 @@ from starlink.api.assignment import Assignment
 from starlink.cli import logs as command
 from starlink.cli.main import cli
 from starlink.cli.tail import PIECE, Tail, whole
-from starlink_nodeagent import logs
+from starlink_nodeagent.logs import files as logs
 
 
 def append(folder: Path, text: bytes) -> None:

@@ -7,9 +7,9 @@ import pytest
 from starlink.api.assignment import AssignmentStatus, Endpoint
 from starlink.client.errors import Conflict, Forbidden, ServerTrouble, Unauthorized, Unreachable, Untrusted
 from starlink.http.addresses import primary_address
-from starlink_nodeagent import addresses, refusal
-from starlink_nodeagent.record import Record
-from starlink_nodeagent.report import is_news
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.reporting.report import is_news
+from starlink_nodeagent.server import addresses, refusal
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

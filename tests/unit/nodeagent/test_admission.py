@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Port, Resources, Template
-from starlink_nodeagent.admission import OVERCOMMIT, Claim, claim, judge
-from starlink_nodeagent.plan import Declared, Held, Plan, Wait, diff
+from starlink_nodeagent.decisions.admission import OVERCOMMIT, Claim, claim, judge
+from starlink_nodeagent.decisions.plan import Declared, Held, Plan, Wait, diff
 
 GI = 1024**3
 ROOM = {"cpu": 2000, "memory": 4 * GI, "ephemeral-storage": 10 * GI, "example.com/dongle": 2}

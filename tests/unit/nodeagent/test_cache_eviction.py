@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import soon
 
-from starlink_nodeagent import eviction
-from starlink_nodeagent.eviction import AGE_SECONDS, LARGEST, BadLimit, Eviction, Limits, limits
+from starlink_nodeagent.artifacts import eviction
+from starlink_nodeagent.artifacts.eviction import AGE_SECONDS, LARGEST, BadLimit, Eviction, Limits, limits
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 NOW = 10_000_000_000.0

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from starlink_nodeagent import claims
-from starlink_nodeagent.claims import Claim
-from starlink_nodeagent.uids import Range
+from starlink_nodeagent.users import claims
+from starlink_nodeagent.users.claims import Claim
+from starlink_nodeagent.users.uids import Range
 
 ONE, OTHER, LAPS = Range(1_000, 1_999), Range(3_000, 3_999), Range(1_500, 3_100)
 

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.artifacts.packages import elf
 
 from starlink.api.template import Template
-from starlink_nodeagent import command
-from starlink_nodeagent.command import command_of, directory_of
-from starlink_nodeagent.failure import Failure
-from starlink_nodeagent.machine import ARCHITECTURES
+from starlink_nodeagent.failures.failure import Failure
+from starlink_nodeagent.machine.machine import ARCHITECTURES
+from starlink_nodeagent.runtimes.process import command
+from starlink_nodeagent.runtimes.process.command import command_of, directory_of
 
 ELF_MACHINES = {"amd64": 62, "arm64": 183, "riscv64": 243}
 

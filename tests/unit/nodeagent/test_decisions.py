@@ -5,12 +5,12 @@ import pytest
 from starlink.api.assignment import Assignment, AssignmentSpec
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Backoff, EnvVar, Port, Restart, Template
-from starlink_nodeagent import ports
-from starlink_nodeagent.environment import environment
-from starlink_nodeagent.plan import Declared, Held, diff
-from starlink_nodeagent.record import Record
-from starlink_nodeagent.report import keep_transitions, same, status_of
-from starlink_nodeagent.restarts import Again, Exit, Over, after
+from starlink_nodeagent.decisions.plan import Declared, Held, diff
+from starlink_nodeagent.instances import ports
+from starlink_nodeagent.instances.restarts import Again, Exit, Over, after
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.reporting.report import keep_transitions, same, status_of
+from starlink_nodeagent.runtimes.process.environment import environment
 
 
 def assignment(uid: str, *, desired: str = "Running", deleting: bool = False) -> Assignment:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.nodeagent.test_admission import assignment
 
 from starlink.api.template import Template
-from starlink_nodeagent.admission import judge
-from starlink_nodeagent.faults import INVALID_SPEC, fault
+from starlink_nodeagent.decisions.admission import judge
+from starlink_nodeagent.failures.faults import INVALID_SPEC, fault
 
 
 def template(**fields: Any) -> Template:

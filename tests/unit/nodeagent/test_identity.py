@@ -8,7 +8,7 @@ import pytest
 
 from starlink.api.meta import ObjectKey
 from starlink.client.token import is_of_pod
-from starlink_nodeagent.identity import is_own
+from starlink_nodeagent.server.identity import is_own
 
 OWN = ObjectKey("starlink-servers", "s1")
 ACCOUNT = "system:serviceaccount:starlink-servers:s1"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from starlink_nodeagent import logs
+from starlink_nodeagent.logs import files as logs
 
 
 def test_logs_rotate_and_lose_nothing(tmp_path: Path) -> None:

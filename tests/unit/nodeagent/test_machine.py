@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from starlink_nodeagent import devices, features, machine, resources
-from starlink_nodeagent.machine import Machine
-from starlink_nodeagent.registration import status
-from starlink_nodeagent.resources import BadResource
+from starlink_nodeagent.machine import devices, features, machine, resources
+from starlink_nodeagent.machine.machine import Machine
+from starlink_nodeagent.machine.resources import BadResource
+from starlink_nodeagent.server.registration import status
 
 GI, MI = 1024**3, 1024**2
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from tests.conftest import soon
 
 from starlink.api.template import ExecAction, Probe, Probes
-from starlink_nodeagent import probing
-from starlink_nodeagent.probes import Target
-from starlink_nodeagent.restarts import Exit
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.instances.restarts import Exit
+from starlink_nodeagent.probes import probing
+from starlink_nodeagent.probes.probes import Target
+from starlink_nodeagent.users.user import TaskUser
 
 
 def is_there(name: str) -> Probe:

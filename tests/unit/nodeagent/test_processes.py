@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.conftest import soon
 
-from starlink_nodeagent import supervisor, survivors
-from starlink_nodeagent.environment import RUN_MARKER
-from starlink_nodeagent.processes import Marker, Processes, send
-from starlink_nodeagent.supervisor import Run
-from starlink_nodeagent.user import TaskUser
+from starlink_nodeagent.processes.processes import Marker, Processes, send
+from starlink_nodeagent.runtimes.process import supervisor, survivors
+from starlink_nodeagent.runtimes.process.environment import RUN_MARKER
+from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.users.user import TaskUser
 
 MANY = 100
 

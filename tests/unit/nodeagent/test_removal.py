@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.nodeagent.test_journal import UID, record
 
-from starlink_nodeagent.journal import Journal
+from starlink_nodeagent.journal.journal import Journal
 
 STEPS = ("rename", "unlink", "rmdir")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from starlink_nodeagent import logs, rotation
-from starlink_nodeagent.rotation import KEEP_SECONDS, REST_SECONDS, SHORTEST_REST, Log, Rotation, rest
+from starlink_nodeagent.logs import files as logs
+from starlink_nodeagent.logs import rotation
+from starlink_nodeagent.logs.rotation import KEEP_SECONDS, REST_SECONDS, SHORTEST_REST, Log, Rotation, rest
 
 MIB = 1024 * 1024
 RATE = 200_000_000

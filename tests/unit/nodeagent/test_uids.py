@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink_nodeagent.confinement import most_processes
-from starlink_nodeagent.uids import (
+from starlink_nodeagent.processes.confinement import most_processes
+from starlink_nodeagent.users.uids import (
     DEFAULTS,
     BadRange,
     Machine,

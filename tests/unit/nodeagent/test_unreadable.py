@@ -8,11 +8,11 @@ import pytest
 from starlink.api.assignment import Assignment, Phase
 from starlink.api.meta import ObjectKey
 from starlink.api.reading import read
-from starlink_nodeagent import unreadable
-from starlink_nodeagent.plan import Declared, Held, Plan, diff
-from starlink_nodeagent.record import record_of
-from starlink_nodeagent.report import status_of, status_of_unread
-from starlink_nodeagent.unreadable import foreign_end, has_foreign_phase, of_template, trouble
+from starlink_nodeagent.decisions import unreadable
+from starlink_nodeagent.decisions.plan import Declared, Held, Plan, diff
+from starlink_nodeagent.decisions.unreadable import foreign_end, has_foreign_phase, of_template, trouble
+from starlink_nodeagent.journal.record import record_of
+from starlink_nodeagent.reporting.report import status_of, status_of_unread
 
 Obj = dict[str, Any]
 UID = "0d9ba4e5-5c2a-4a0c-9f0e-0000000000f2"

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from tests.unit.nodeagent.test_decisions import record
 
-from starlink_nodeagent import claims, users
-from starlink_nodeagent.failure import NotYet
-from starlink_nodeagent.journal import Journal
-from starlink_nodeagent.uids import DEFAULTS, BadRange, Range
-from starlink_nodeagent.user import TaskUser
-from starlink_nodeagent.users import UnknownUser, Users
+from starlink_nodeagent.failures.failure import NotYet
+from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.users import claims
+from starlink_nodeagent.users import policy as users
+from starlink_nodeagent.users.policy import UnknownUser, Users
+from starlink_nodeagent.users.uids import DEFAULTS, BadRange, Range
+from starlink_nodeagent.users.user import TaskUser
 
 NUMBERS = Range(1_000, 1_002)
 

@@ -1,0 +1,1 @@
+"""Fetched archives: how many come at once, and which are kept."""

@@ -1,0 +1,1 @@
+"""Why an instance can't go on, or not yet. Pure."""

@@ -1,0 +1,1 @@
+"""The life of an Assignment on this server, whatever runtime it has."""

@@ -1,0 +1,299 @@
+"""One instance: an Assignment's life on this server, from its first byte to its last.
+
+A start is in the journal before there is a process, so that the life goes on after the agent's own restart. Nothing
+else waits for a disk: what happened is noted, told at once, and written when that is possible.
+
+The life is one loop that looks at what there is and goes on from there (`_go_on_from_here`), so it can be entered again
+after anything that was raised. What the server lacks for a while is waited out. What can't be cured ends the instance,
+and ends all its processes first: nothing runs of an instance that says that it is over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from starlink.api import duration, quantity
+from starlink.api.assignment import Phase
+from starlink.artifacts.errors import ArtifactError
+from starlink_nodeagent.decisions import unreadable
+from starlink_nodeagent.failures import faults
+from starlink_nodeagent.failures.failure import Failure, NotYet, failure_of
+from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_of
+from starlink_nodeagent.instances import ports, restarts
+from starlink_nodeagent.instances.attendance import Attendance
+from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.instances.restarts import Exit
+from starlink_nodeagent.instances.stopping import StopWish
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.runtimes.process import preparation, supervisor, survivors
+from starlink_nodeagent.runtimes.process.launching import Launch, last_run, marker_of, prune_runs
+from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.users.user import TaskUser
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+LONGEST_WAIT = 15.0
+"""Before another try at what costs the server more than a look: ending processes that can't be ended yet."""
+
+
+class Instance:
+    """A record brought to life. `changed` is called after every step that others should hear of. `fresh`: nothing of it
+    can have been started before, so nothing is looked for."""
+
+    def __init__(
+        self, record: Record, host: Host, changed: Callable[["Instance"], None], *, fresh: bool = False
+    ) -> None:
+        self.record = record
+        self._host = host
+        self._changed = changed
+        self._fresh = self._looked = fresh
+        self._directory = host.journal.directory(record.uid)
+        self._launch = Launch(record, self._directory, host)
+        self._fault = faults.fault(record.template)
+        self._unknown = unreadable.of_template(record.template)
+        self._stop = StopWish()
+        self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
+        self._run: Run | None = None
+        self._exit: Exit | None = None
+        self._failure: Failure | None = None
+        self._pause = FIRST_PAUSE
+        self._task: asyncio.Task[None] | None = None
+        if record.stopping:
+            self._stop.set()
+
+    # From outside
+
+    @property
+    def unseen(self) -> TaskUser | None:
+        """The user as whom something of it may live, as long as neither its record nor a look at it has told that."""
+        if self._looked or self.record.prepared or self.record.finished:
+            return None
+        return self.record.user or survivors.owner(self._directory, self._host.users)
+
+    def begin(self) -> None:
+        """Starts to live, or goes on living after the agent's restart."""
+        self._task = asyncio.create_task(self._live(), name=f"instance {self.record.key}")
+
+    def stop(self) -> None:
+        """Asks it to end for good."""
+        if not (self.record.stopping or self.record.finished or self._unknown):
+            self.record.stopping = True
+            self._host.journal.note(self.record)
+            self._stop.set()
+
+    async def over(self) -> None:
+        """Waits until nothing of it runs."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def leave(self) -> None:
+        """The agent goes; the process stays."""
+        if self._task is not None:
+            self._task.cancel()
+
+    # Its life
+
+    async def _live(self) -> None:
+        """Lives until it is over, and is never left before."""
+        while True:
+            try:
+                # One turn up to the process: in several, each phase on the way would be a report of its own.
+                await self._host.turn()
+                await self._go_on()
+                return
+            except Exception as error:
+                if self._is_cured_by_time(error):
+                    await self._rest(LONGEST_WAIT if isinstance(error, NotYet) and error.costly else LONGEST_PAUSE)
+
+    async def _go_on(self) -> None:
+        """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""
+        if self.record.finished:
+            await self._end_all()
+            return
+        if self._unknown:
+            await self._leave_alone()
+        if self._failure is not None:
+            await self._end_all()
+            self._finish("Failed", self._failure.reason, str(self._failure))
+            return
+        await self._look()
+        self._looked = True
+        if self._fault:
+            raise Failure(faults.INVALID_SPEC, self._fault)
+        while not self.record.finished:
+            if self._run is None and self._exit is None:
+                await self._start()
+            if self._run is not None:
+                self._keep_logs()
+                self._exit = await self._attendance.attend(self._run)
+                self._run = None
+            if self._exit is not None:
+                await supervisor.sweep(marker_of(self.record), None, self._host.processes)
+                await self._host.turn()
+                await self._follow_up(self._exit)
+
+    async def _leave_alone(self) -> None:
+        """Says that a newer agent began it in a way that this one doesn't know, and touches nothing, its record least:
+        the next agent goes on with it."""
+        self.record.reason, self.record.message = unreadable.UNREADABLE, unreadable.told(self._unknown)
+        self._changed(self)
+        await asyncio.Event().wait()
+
+    def _is_cured_by_time(self, error: Exception) -> bool:
+        """Takes note of what went wrong. False: it is to end now."""
+        lack = None if isinstance(error, Failure) else shortage_of(error, self._host.journal.folder)
+        if lack is None and self._failure is None:
+            if not isinstance(error, Failure | ArtifactError):
+                log.exception("an instance failed", extra={"assignment": str(self.record.key)})
+            self._failure = failure_of(error)
+            return False
+        log.warning("an instance waits: %s", error, extra={"assignment": str(self.record.key)})
+        if lack is not None and lack.reason == DISK_FULL:
+            self._host.eviction.make_room()
+        if lack is not None and not self.record.finished:
+            self._tell_lack(lack)
+        return True
+
+    async def _rest(self, longest: float) -> None:
+        """Lets time pass before another try; a stop ends it, unless the stop itself is what is tried again."""
+        pause, self._pause = self._pause, min(self._pause * 2, longest)
+        if self._stop.is_set():
+            await asyncio.sleep(pause)
+        else:
+            await self._stop.within(pause)
+
+    # Looking
+
+    async def _look(self) -> None:
+        """Finds what is there of it, whatever its record says: a run that goes on is adopted, all else that lives is
+        ended, and where nothing lives the end of the last run is read."""
+        if self._fresh or self._run is not None or self._exit is not None:
+            return
+        found = await self._find()
+        if found.run is not None:
+            survivors.adopt(found, self.record)
+            self._run = found.run
+        others = [marker for marker in found.markers if found.run is None or marker != found.run.marker]
+        await survivors.end(others, self._host.processes)
+        if self._run is None:
+            self._exit = survivors.end_of_last(found, self.record, self._directory)
+
+    async def _end_all(self) -> None:
+        """Ends whatever lives of it."""
+        if not self._fresh:
+            await survivors.end((await self._find()).markers, self._host.processes)
+
+    async def _find(self) -> survivors.Found:
+        user = survivors.user_of(self.record, self._directory, self._host)
+        return await survivors.find(self.record.uid, user, self._directory, self._host.processes, self.record.run)
+
+    # Starting
+
+    async def _start(self) -> None:
+        """Starts the next run, or finishes when it is to stop. The journal knows of a run before there is a process."""
+        if not self._stop.is_set():
+            await self._stop.unless(self._prepare())
+        if not self._stop.is_set():
+            self._launch.check()
+            ports.check_fixed(self.record.template.ports)
+            await self._count_run()
+        if self._stop.is_set():
+            self._finish("Stopped", "Stopped", "it was stopped before it was started")
+            return
+        self._enter("Starting", "", "")
+        self._fresh = False
+        try:
+            self._run = self._launch.start()
+        except BaseException:
+            self.record.parked = True
+            raise
+        self._pause = FIRST_PAUSE
+        await self._prune_runs()
+
+    async def _prepare(self) -> None:
+        record = self.record
+        if record.prepared:
+            await self._host.keep_user(record)
+            return
+        await self._host.give_user(record)
+        if record.phase != "Preparing":  # else a reason why it takes long is kept
+            self._enter("Preparing", "", "")
+        await self._host.journal.make_way(record.uid)
+        self._host.journal.make_directory(record.uid)
+        await preparation.prepare(record, self._directory, self._host)
+        self._host.journal.note(record)
+
+    async def _count_run(self) -> None:
+        """Notes the next run. Raises OSError when the disk does not take it."""
+        record = self.record
+        before = record.run, record.parked, record.started_at
+        record.run = max(record.run, last_run(self._directory)) + 1
+        record.parked, record.started_at = False, self._host.now()
+        try:
+            await self._host.journal.save(record)
+        except BaseException:
+            record.run, record.parked, record.started_at = before
+            raise
+
+    def _keep_logs(self) -> None:
+        limits = self.record.template.logs
+        folder = self._directory / preparation.LOGS
+        self._host.keep_logs(folder, quantity.count_bytes(limits.max_size), limits.max_files)
+
+    async def _prune_runs(self) -> None:
+        """Keeps the directories of this run and of the one before."""
+        try:
+            await asyncio.to_thread(prune_runs, self._directory, self.record.run - 1)
+        except (OSError, RuntimeError) as error:
+            log.warning("old runs could not be removed: %s", error, extra={"assignment": str(self.record.key)})
+
+    # After a run
+
+    async def _follow_up(self, exit_: Exit) -> None:
+        """After a run has ended: finishes, or waits for the next."""
+        record = self.record
+        ran_for = self._host.now() - (record.started_at or self._host.now())
+        record.exit_code, record.signal, record.finished_at = exit_.code, exit_.signal, self._host.now()
+        self._exit = None
+        if self._stop.is_set():
+            self._finish_stopped(exit_)
+            return
+        restart = record.template.restart
+        verdict = restarts.after(exit_, restart, record.restarts, record.crashes, ran_for)
+        if isinstance(verdict, restarts.Over):
+            self._finish(verdict.phase, verdict.reason, verdict.message)
+            return
+        record.crashes = 1 if ran_for > duration.seconds(restart.backoff.max) else record.crashes + 1
+        record.restarts += 1
+        record.parked, record.ready = True, False
+        self._enter("Starting", verdict.reason, verdict.message)
+        if await self._stop.within(verdict.delay):
+            self._finish_stopped(exit_)
+
+    # Steps
+
+    def _tell_lack(self, lack: Shortage) -> None:
+        """Says what it waits for; what runs meanwhile goes on running."""
+        record = self.record
+        waiting: Phase = "Starting" if record.prepared else "Preparing" if lack.begun else "Pending"
+        if self._stop.is_set():
+            waiting = "Stopping"
+        phase = record.phase if self._run is not None else waiting
+        record.ready = record.ready and self._run is not None
+        if (record.phase, record.reason, record.message) != (phase, lack.reason, lack.message):
+            self._enter(phase, lack.reason, lack.message)
+
+    def _finish_stopped(self, exit_: Exit) -> None:
+        self._finish("Stopped", "Stopped", f"it was stopped; {restarts.describe(exit_)}")
+
+    def _enter(self, phase: Phase, reason: str, message: str) -> None:
+        self.record.phase, self.record.reason, self.record.message = phase, reason, message
+        self._host.journal.note(self.record)
+        self._changed(self)
+
+    def _finish(self, phase: Phase, reason: str, message: str) -> None:
+        self.record.ready = False
+        if self.record.finished_at is None or phase == "Failed":
+            self.record.finished_at = self._host.now()
+        self._enter(phase, reason, message)

@@ -1,0 +1,1 @@
+"""Probes of instances: one try, and what follows from many."""

@@ -1,0 +1,1 @@
+"""What runs on this machine, as /proc tells of it, and what binds what the agent starts. Knows no instance."""

@@ -1,0 +1,111 @@
+"""What the agent says of an instance: an Assignment's status. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from starlink.api.assignment import Assignment, AssignmentStatus
+from starlink.api.timestamp import format_time
+from starlink_nodeagent.decisions.unreadable import UNREADABLE, told
+from starlink_nodeagent.journal.record import Record
+
+Status = dict[str, Any]
+
+
+def status_of(record: Record, address: str, now: float, unread: str = "") -> Status:
+    """The whole status; what is not so is null, which a merge patch takes away. `unread` says why its Assignment can't
+    be read."""
+    reason, message = (record.reason, record.message) if record.reason or not unread else (UNREADABLE, told(unread))
+    endpoints = [
+        {"name": port.name, "address": address, "port": record.ports[port.name]}
+        for port in record.template.ports
+        if port.name in record.ports
+    ]
+    return {
+        "observedGeneration": record.generation,
+        "phase": record.phase,
+        "ready": record.ready,
+        "reason": reason or None,
+        "message": message or None,
+        "exitCode": record.exit_code,
+        "signal": record.signal or None,
+        "restarts": record.restarts,
+        "startedAt": format_time(record.started_at) if record.started_at is not None else None,
+        "finishedAt": format_time(record.finished_at) if record.finished_at is not None else None,
+        "endpoints": endpoints or None,
+        "conditions": _conditions(record, now, unread),
+    }
+
+
+def status_of_unread(assignment: Assignment, why: str, now: float) -> Status:
+    """What is said of an Assignment that can't be read and does not run here; all else of its status stays."""
+    message, told_phase = told(why), assignment.status.phase
+    found = (
+        ("Ready", False, UNREADABLE, message),
+        ("Reconciling", False, UNREADABLE, ""),
+        ("Stalled", True, UNREADABLE, message),
+    )
+    status = {"ready": False, "reason": UNREADABLE, "message": message}
+    is_new = told_phase == "Pending" and not _lacks(assignment, "status.phase")
+    conditions = _entries(found, assignment.metadata.generation, now)
+    return {**status, **({"phase": "Pending"} if is_new else {}), "conditions": conditions}
+
+
+def _lacks(assignment: Assignment, path: str) -> bool:
+    return assignment.unreadable is not None and assignment.unreadable.lacks(path)
+
+
+def _conditions(record: Record, now: float, unread: str) -> list[dict[str, Any]]:
+    failed = record.phase == "Failed"
+    working = not record.ready and not record.finished
+    reason = record.reason or record.phase
+    stalled = (reason, record.message) if failed else (UNREADABLE, told(unread)) if unread else ("NotStalled", "")
+    found = (
+        ("Ready", record.ready, reason, record.message),
+        ("Reconciling", working, reason if working else "Settled", record.message if working else ""),
+        ("Stalled", failed or bool(unread), *stalled),
+    )
+    return _entries(found, record.generation, now)
+
+
+def _entries(found: Iterable[tuple[str, bool, str, str]], generation: int, now: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": type_,
+            "status": "True" if truth else "False",
+            "reason": why,
+            "message": message,
+            "observedGeneration": generation,
+            "lastTransitionTime": format_time(now),
+        }
+        for type_, truth, why, message in found
+    ]
+
+
+def is_news(record: Record, heard: AssignmentStatus, address: str) -> bool:
+    """Whether the journal says other than the API has heard, or the server has another address."""
+    if any(endpoint.address != address for endpoint in heard.endpoints):
+        return True
+    noted = (record.phase, record.ready, record.reason, record.message, record.restarts)
+    return noted != (heard.phase, heard.ready, heard.reason, heard.message, heard.restarts)
+
+
+def same(one: Status | None, other: Status) -> bool:
+    """Whether two statuses say the same, times of transition aside."""
+    return one is not None and _without_times(one) == _without_times(other)
+
+
+def keep_transitions(old: Status | None, new: Status) -> Status:
+    """`new` with the transition times of conditions whose status is as before."""
+    before = {c["type"]: c for c in (old or {}).get("conditions", ())}
+    conditions = [
+        {**c, "lastTransitionTime": before[c["type"]]["lastTransitionTime"]}
+        if c["type"] in before and before[c["type"]]["status"] == c["status"]
+        else c
+        for c in new["conditions"]
+    ]
+    return {**new, "conditions": conditions}
+
+
+def _without_times(status: Status) -> Status:
+    conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
+    return {**status, "conditions": conditions}

@@ -1,0 +1,180 @@
+"""Reports: the latest status of each Assignment, sent until it is heard. News of what is gone is dropped.
+
+An Assignment that is made anew bears the name of the old one. The API does not look at a UID in a patch of a status, so
+each report says of which version of the object it is, and a version is of one UID alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+
+import msgspec
+
+from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
+from starlink.api.meta import Metadata, ObjectKey
+from starlink.api.names import event_name
+from starlink.api.timestamp import format_time
+from starlink.client.bulk import Bulk
+from starlink.client.errors import ApiError, ClientError, Conflict, NotFound
+from starlink.client.kube import Client
+from starlink_nodeagent.reporting.report import Status, keep_transitions, same
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+SINGLES = 4
+"""Reports on their way at once, where each is a request."""
+LOOKS = 2
+"""At Assignments of which no version is known, at once."""
+MOST_MESSAGE = 1024
+"""Characters of an Event's message, as events.k8s.io has it; the status says it whole."""
+
+
+class _Written(msgspec.Struct):
+    """What is read of the answer to a report."""
+
+    metadata: Metadata
+
+
+_decoder = msgspec.json.Decoder(_Written)
+
+
+class _MadeAnew(Exception):
+    """Another Assignment bears the name now."""
+
+
+class Reporter:
+    """`tell` never waits; `run` sends. `now` is epoch seconds, `monotonic` only goes on."""
+
+    def __init__(
+        self, client: Client, server: str, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._bulk = Bulk(client, ASSIGNMENT, singles=SINGLES, now=monotonic)
+        self._server = server
+        self._now = now
+        self._wanted: dict[str, tuple[ObjectKey, Status]] = {}
+        self._told: dict[str, Status] = {}
+        self._versions: dict[str, str] = {}
+        self._sending: set[str] = set()
+        self._wake = asyncio.Event()
+        self._looks = asyncio.Semaphore(LOOKS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def tell(self, uid: str, key: ObjectKey, status: Status, version: str = "") -> None:
+        """The Assignment's status as it is now; `version` is the resourceVersion at which it was last heard of."""
+        self._heard(uid, version)
+        told = self._told.get(uid)
+        if not same(told, status):
+            self._told[uid] = keep_transitions(told, status)
+            self._wanted[uid] = (key, self._told[uid])
+            self._wake.set()
+
+    def again(self, uid: str, key: ObjectKey, version: str) -> bool:
+        """Says once more what was said last of the Assignment, for another has written over it; False if nothing
+        was. `version` as for `tell`."""
+        if uid not in self._told:
+            return False
+        self._heard(uid, version)
+        self._wanted[uid] = (key, self._told[uid])
+        self._wake.set()
+        return True
+
+    def forget(self, uid: str) -> None:
+        """The Assignment is gone."""
+        self._wanted.pop(uid, None)
+        self._told.pop(uid, None)
+        self._versions.pop(uid, None)
+
+    def _heard(self, uid: str, version: str) -> None:
+        """Keeps the newest version that is known. It is what is tried first: an older one costs another request."""
+        known = self._versions.get(uid, "")
+        if version and not (known.isdecimal() and version.isdecimal() and int(known) > int(version)):
+            self._versions[uid] = version
+
+    def event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
+        """An Event, tried once."""
+        self._spawn(self._send_event(kind, key, uid, type_, reason, message))
+
+    async def run(self) -> None:
+        """Sends until cancelled; one request an Assignment at a time, the latest news only."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for uid in [uid for uid in self._wanted if uid not in self._sending]:
+                self._sending.add(uid)
+                self._spawn(self._send(uid))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, uid: str) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while (wanted := self._wanted.get(uid)) is not None:
+                surmised = uid in self._versions
+                try:
+                    await self._patch(uid, *wanted)
+                except (NotFound, _MadeAnew):  # nobody asks any more
+                    self.forget(uid)
+                    return
+                except ClientError as error:
+                    if isinstance(error, Conflict) and surmised:
+                        continue  # it has changed since: now it is looked at
+                    if isinstance(error, ApiError) and not error.retryable:
+                        log.error("a report was refused: %s", error, extra={"assignment": str(wanted[0])})
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                if self._wanted.get(uid) is wanted:
+                    del self._wanted[uid]
+        finally:
+            self._sending.discard(uid)
+            if uid in self._wanted:
+                self._wake.set()
+
+    async def _patch(self, uid: str, key: ObjectKey, status: Status) -> None:
+        """Raises _MadeAnew, and Conflict for an object that has changed since its version was heard."""
+        version = self._versions.pop(uid, "") or await self._look(uid, key)
+        patch = {"metadata": {"resourceVersion": version}, "status": status}
+        written = await self._bulk.patch_status(key.name, patch, key.namespace)
+        if uid in self._told:
+            self._heard(uid, _decoder.decode(written).metadata.resource_version)
+
+    async def _look(self, uid: str, key: ObjectKey) -> str:
+        """The version at which the Assignment is now. Raises _MadeAnew."""
+        async with self._looks:
+            metadata = (await self._client.get(ASSIGNMENT, key.name, key.namespace))["metadata"]
+        if metadata["uid"] != uid:
+            raise _MadeAnew
+        return str(metadata["resourceVersion"])
+
+    async def _send_event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
+        now = format_time(self._now())
+        namespace = key.namespace or "default"
+        event = {
+            "metadata": {"name": event_name(key.name, uid, reason, f"{message}{now}"), "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": kind.api_version,
+                "kind": kind.kind,
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": uid,
+            },
+            "type": type_,
+            "reason": reason,
+            "message": message if len(message) <= MOST_MESSAGE else f"{message[: MOST_MESSAGE - 1]}…",
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": "starlink-agent", "host": self._server},
+            "reportingComponent": "starlink-agent",
+            "reportingInstance": self._server,
+        }
+        with contextlib.suppress(ClientError):
+            await self._client.create_raw(EVENT, event, namespace)

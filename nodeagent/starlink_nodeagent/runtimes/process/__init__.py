@@ -1,0 +1,1 @@
+"""The runtime Process: a process under a small supervisor that outlives the agent."""
