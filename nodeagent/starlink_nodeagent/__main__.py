@@ -30,23 +30,22 @@ from starlink.client.rights import Missing
 from starlink.files import folder
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.artifacts.eviction import BadLimit, limits
-from starlink_nodeagent.instances.host import Host
-from starlink_nodeagent.instances.parking import StillRunning, park_all
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.layout import AGENT_ID, ARTIFACTS, INSTANCES, LOCK, SETTINGS, TASK_UIDS, TOKEN
 from starlink_nodeagent.machine import machine, resources
+from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.processes import confinement
-from starlink_nodeagent.runtimes.process.environment import PATH
 from starlink_nodeagent.server import identity
 from starlink_nodeagent.server.link import ServerDeleted, ServersUndefined
 from starlink_nodeagent.server.refusal import Refused
 from starlink_nodeagent.server.registration import NameTaken
-from starlink_nodeagent.users.policy import TASK_UIDS, UnknownUser, Users, users
+from starlink_nodeagent.users.policy import UnknownUser, Users, users
 from starlink_nodeagent.users.uids import DEFAULTS, BadRange
 
 log = logging.getLogger("starlink_nodeagent")
 
 BAD_USAGE, NAME_TAKEN, REFUSED, STILL_RUNNING, UNDEFINED = 2, 3, 4, 5, 6
-LOCK = "agent.lock"
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
     os.umask(0o022)
     data_dir = arguments.data_dir.resolve()
     try:
-        folder.claim(data_dir, (LOCK, "agent-id", "instances", "agent-settings.json"))
+        folder.claim(data_dir, (LOCK, AGENT_ID, INSTANCES, SETTINGS))
         lock = _lock(data_dir)
         if arguments.command == "stop-instances":
             stopped = asyncio.run(park_all(data_dir))
@@ -160,15 +159,13 @@ def _lock(data_dir: Path) -> int:
 
 
 async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> None:
-    host = Host(
-        server=arguments.name,
+    host = assembled(
+        arguments.name,
+        Journal(data_dir / INSTANCES),
+        data_dir / ARTIFACTS,
+        arguments.artifact_dir,
+        whom,
         server_namespace=arguments.server_namespace or SERVER_NAMESPACE,
-        journal=Journal(data_dir / "instances"),
-        cache=data_dir / "artifacts",
-        artifact_dir=arguments.artifact_dir,
-        users=whom,
-        path=PATH,
-        now=time.time,
         allow_local_artifacts=arguments.allow_local_artifacts,
         cache_limits=arguments.cache_limits,
     )
@@ -176,7 +173,7 @@ async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> No
     if config.warning:
         log.warning("%s", config.warning)
     missing = Missing(log)
-    client = Client(identity.with_token_file(config, data_dir / "agent.token"), refused=missing.note)
+    client = Client(identity.with_token_file(config, data_dir / TOKEN), refused=missing.note)
     facts = machine.observe(data_dir, arguments.address, arguments.resource)
     agent = Agent(client, host, facts, _elapsed, _jitter)
     log.info("started", extra={"server": host.server, "users": str(host.users)})

@@ -19,7 +19,8 @@ from starlink_nodeagent.instances.forgetting import Forgetting
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.instances.remains import Remains
-from starlink_nodeagent.journal.record import Record, is_uid, record_of
+from starlink_nodeagent.journal.record import Record, record_of
+from starlink_nodeagent.layout import is_uid
 from starlink_nodeagent.logs.rotation import Rotation
 from starlink_nodeagent.machine.machine import Machine
 from starlink_nodeagent.reporting.reporter import Reporter
@@ -50,13 +51,13 @@ class Agent:
     ) -> None:
         self._client = client
         self._host = host
-        self._machine = machine
+        self._machine = machine.offering({name: offer.features for name, offer in host.offers()})
         self._instances: dict[str, Instance] = {}
-        self._link = Link(client, host.server, host.now, elapsed, jitter, host.server_namespace)
+        self._link = Link(client, host.server, host.clock.now, elapsed, jitter, host.server_namespace)
         self._assignments = self._link.assignments
-        self._reporter = Reporter(client, host.server, host.now, elapsed)
+        self._reporter = Reporter(client, host.server, host.clock.now, elapsed)
         self._address = machine.address
-        self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.now)
+        self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.clock.now)
         self._remains = Remains((), host)
         self._strangers = strangers.Strangers()
         self._wake = asyncio.Event()
@@ -78,7 +79,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._reporter.run())
-                group.create_task(self._host.eviction.run())
+                group.create_task(self._host.artifacts.eviction.run())
                 group.create_task(self._connect(group))
         except BaseExceptionGroup as errors:
             raise cause(errors, NameTaken, ServerDeleted, refusal.Refused) from None
@@ -200,7 +201,10 @@ class Agent:
 
     def _why_unread(self, assignment: Assignment) -> str:
         held = assignment.uid in self._instances
-        return unreadable.trouble(assignment) or ("" if held else unreadable.foreign_end(assignment))
+        if (why := unreadable.trouble(assignment)) or held:
+            return why
+        template = assignment.spec.template
+        return unreadable.foreign_end(assignment) or unreadable.of_template(template, self._host.runtimes)
 
     def _held(self) -> Iterable[Held]:
         return [
@@ -251,10 +255,11 @@ class Agent:
         its own first record."""
         if not plan.start:
             return
-        for verdict in admission.judge(plan.start, plan.wait, self._claims(), self._machine.allocatable):
+        claims, room = self._claims(), self._machine.allocatable
+        for verdict in admission.judge(plan.start, plan.wait, claims, room, self._host.fault):
             record = record_of(verdict.assignment, self._cluster.uid)
             if verdict.refusal is not None:
-                record.phase, record.finished_at = "Failed", self._host.now()
+                record.phase, record.finished_at = "Failed", self._host.clock.now()
                 record.reason, record.message = verdict.refusal.reason, verdict.refusal.message
                 self._host.journal.note(record)
             self._hold(record, fresh=True)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import msgspec
 import pytest
 from tests.conftest import _let_pass, soon
 
-from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record
@@ -35,14 +34,8 @@ class Bench:
         _let_pass(folder)
         self.folder = folder
         self.held: dict[str, Instance] = {}
-        self.host = Host(
-            "s1",
-            Journal(folder / "instances"),
-            folder / "artifacts",
-            folder,
-            Users(numbers),
-            os.environ["PATH"],
-            time.time,
+        self.host = assembled(
+            "s1", Journal(folder / "instances"), folder / "artifacts", folder, Users(numbers), path=os.environ["PATH"]
         )
         self.host.undecided = lambda: {
             uid: user for uid, instance in self.held.items() if (user := instance.unseen) is not None

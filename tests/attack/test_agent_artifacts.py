@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
-import os
 import socket
 import subprocess
 import sys
@@ -22,12 +21,9 @@ from tests.conftest import soon
 from starlink.api.template import Artifact
 from starlink.artifacts.errors import ArtifactError, GivenUp
 from starlink_nodeagent import threads
+from starlink_nodeagent.artifacts.artifacts import Artifacts
+from starlink_nodeagent.artifacts.eviction import Limits
 from starlink_nodeagent.artifacts.lanes import FAST, SLOW, SLOW_OF_NAMESPACE, SLOW_OF_TASK, Lanes, Progress
-from starlink_nodeagent.instances.host import Host
-from starlink_nodeagent.journal.journal import Journal
-from starlink_nodeagent.runtimes.process import preparation
-from starlink_nodeagent.users.policy import Users
-from starlink_nodeagent.users.user import TaskUser
 
 EVIL, GOOD = ("default", "evil"), ("default", "good")
 CONTENT = tar(Item("start.sh", b"#!/bin/sh\n", mode=0o755))
@@ -62,14 +58,9 @@ def crawling() -> Iterator[str]:
         thread.join()
 
 
-def host(folder: Path, allow_local: bool) -> Host:
+def shelf(folder: Path, allow_local: bool) -> Artifacts:
     (folder / "shelf").mkdir(exist_ok=True)
-    made = Host(
-        "s1", Journal(folder / "instances"), folder / "cache", folder / "shelf", Users(shared=TaskUser("me", os.geteuid(), os.getegid())), os.environ["PATH"],
-        time.time,
-    )  # fmt: skip
-    made.allow_local_artifacts = allow_local
-    return made
+    return Artifacts(folder / "cache", folder / "shelf", Limits(), tuple, time.time, allow_local=allow_local)
 
 
 def artifact(url: str, content: bytes = CONTENT) -> Artifact:
@@ -78,21 +69,21 @@ def artifact(url: str, content: bytes = CONTENT) -> Artifact:
 
 async def test_the_agent_fetches_from_itself_only_with_the_option(tmp_path: Path, silent: str) -> None:
     with pytest.raises(ArtifactError, match="--allow-local-artifacts") as caught:
-        await preparation._unpack(artifact(silent), tmp_path / "work", host(tmp_path, allow_local=False), EVIL)
+        await shelf(tmp_path, allow_local=False).unpack(artifact(silent), tmp_path / "work", EVIL)
     assert caught.value.reason == "ArtifactNotFound"
 
 
 async def test_servers_that_say_nothing_hold_up_nothing_else(tmp_path: Path, silent: str) -> None:
-    place = host(tmp_path, allow_local=True)
+    place = shelf(tmp_path, allow_local=True)
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
     slow = [
-        asyncio.create_task(preparation._unpack(artifact(silent, bytes([number])), tmp_path / str(number), place, EVIL))
+        asyncio.create_task(place.unpack(artifact(silent, bytes([number])), tmp_path / str(number), EVIL))
         for number in range(FAST - 1)
     ]
     while place.fetches.fast < FAST - 1:
         await asyncio.sleep(0)
     assert await asyncio.to_thread(int, "7") == 7  # as names are looked up
-    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place, GOOD)
+    await place.unpack(artifact("file:a.tar"), tmp_path / "work", GOOD)
     assert (tmp_path / "work" / "start.sh").exists() and not any(task.done() for task in slow)
     for task in slow:
         task.cancel()
@@ -101,13 +92,13 @@ async def test_servers_that_say_nothing_hold_up_nothing_else(tmp_path: Path, sil
 
 async def test_servers_that_crawl_leave_their_slots_to_others(tmp_path: Path, silent: str) -> None:
     """More of one Task than there are slots; all of them have begun when another Task's artifact is asked for."""
-    place = host(tmp_path, allow_local=True)
+    place = shelf(tmp_path, allow_local=True)
     place.fetches = Lanes(look=0.05)
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
     order: list[str] = []
 
     async def have(name: str, wanted: Artifact, owner: tuple[str, str]) -> None:
-        await preparation._unpack(wanted, tmp_path / name, place, owner)
+        await place.unpack(wanted, tmp_path / name, owner)
         order.append(name)
 
     evil = [
@@ -169,12 +160,12 @@ async def test_what_is_fast_keeps_its_slot_while_others_wait(monkeypatch: pytest
 
 
 async def test_a_slow_server_with_the_same_archive_holds_up_nobody_else(tmp_path: Path, silent: str) -> None:
-    place = host(tmp_path, allow_local=True)
+    place = shelf(tmp_path, allow_local=True)
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
-    slow = asyncio.create_task(preparation._unpack(artifact(silent), tmp_path / "slow", place, EVIL))
+    slow = asyncio.create_task(place.unpack(artifact(silent), tmp_path / "slow", EVIL))
     while not place.fetches.fast:
         await asyncio.sleep(0)
-    await preparation._unpack(artifact("file:a.tar"), tmp_path / "work", place, GOOD)
+    await place.unpack(artifact("file:a.tar"), tmp_path / "work", GOOD)
     assert (tmp_path / "work" / "start.sh").exists() and not slow.done()
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
@@ -183,14 +174,14 @@ async def test_a_slow_server_with_the_same_archive_holds_up_nobody_else(tmp_path
 async def test_a_stop_waits_for_no_server(tmp_path: Path, crawling: str) -> None:
     """And its fetch ends soon, so that what is made and deleted again and again has no more than its slots."""
     async with bench(tmp_path) as site:
-        site.host.allow_local_artifacts = True
+        site.host.artifacts.allow_local = True
         wanted = artifact(crawling)
         instance = site.begin(site.record("slow", artifact={"url": wanted.url, "sha256": wanted.sha256}))
-        await soon(lambda: site.host.fetches.fast == 1, "its fetch is under way")
+        await soon(lambda: site.host.artifacts.fetches.fast == 1, "its fetch is under way")
         instance.stop()
         await instance.over()
         assert (instance.record.phase, instance.record.reason) == ("Stopped", "Stopped")
-        await soon(lambda: site.host.fetches.fast == 0, "its fetch has ended")
+        await soon(lambda: site.host.artifacts.fetches.fast == 0, "its fetch has ended")
 
 
 def test_no_server_keeps_the_agent_from_ending(silent: str, tmp_path: Path) -> None:
@@ -219,7 +210,7 @@ async def test_the_loop_goes_on_while_a_large_directory_is_read(tmp_path: Path) 
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf" / "a.zip").write_bytes(content)
     unpacking = asyncio.create_task(
-        preparation._unpack(artifact("file:a.zip", content), tmp_path / "work", host(tmp_path, allow_local=False), EVIL)
+        shelf(tmp_path, allow_local=False).unpack(artifact("file:a.zip", content), tmp_path / "work", EVIL)
     )
     turns = 0
     while not unpacking.done():

@@ -20,9 +20,9 @@ from starlink_nodeagent.instances import forgetting
 from starlink_nodeagent.instances import instance as instances
 from starlink_nodeagent.instances.forgetting import Forgetting
 from starlink_nodeagent.instances.instance import Instance
-from starlink_nodeagent.instances.parking import park_all
 from starlink_nodeagent.instances.remains import Remains
 from starlink_nodeagent.journal.record import Record, decode, encode
+from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.processes.processes import Marker
 from starlink_nodeagent.processes.procfs import arguments_of, living, run_of
 from starlink_nodeagent.runtimes.process import supervisor, survivors
@@ -435,7 +435,7 @@ async def test_a_run_that_the_agent_never_made_is_not_adopted(tmp_path: Path, nu
         uid, directory, reader = record.uid, site.work(instance).parent, site.host.processes
 
         async def found() -> survivors.Found:
-            return await survivors.find(uid, instance.record.user, directory, reader)
+            return await survivors.find(site.host.context(instance.record), reader)
 
         while len((there := await found()).markers) < 2:
             pass
@@ -444,7 +444,7 @@ async def test_a_run_that_the_agent_never_made_is_not_adopted(tmp_path: Path, nu
         await instance.over()
         again = site.begin(_copy(instance.record))
         await soon(lambda: again._run is not None, "it is adopted")
-        assert again._run is not None and again._run.marker.run == f"{uid}/1"
+        assert isinstance(again._run, supervisor.Run) and again._run.marker.run == f"{uid}/1"
 
         async def forged() -> bool:
             return len((await found()).markers) == 1

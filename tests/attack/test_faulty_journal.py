@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import tempfile
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +21,8 @@ from tests.profiles import examples
 
 from starlink.api.template import Backoff, Restart, Stop, Template
 from starlink.files import durable
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.instances import instance as instances
-from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal import journal as journals
 from starlink_nodeagent.journal.journal import Journal
@@ -66,7 +65,7 @@ class World:
         shared = TaskUser(name_of(uid), uid, uid if os.geteuid() == 0 else os.getegid())
         self.journal = Journal(self.folder / "instances", self._write)
         path = os.environ["PATH"]
-        self.host = Host("s1", self.journal, self.folder / "cache", None, Users(shared=shared), path, time.time)
+        self.host = assembled("s1", self.journal, self.folder / "cache", None, Users(shared=shared), path=path)
         loaded = self.journal.load()
         for record in loaded.records:
             self._hold(record, fresh=False)

@@ -20,13 +20,15 @@ from tests.conftest import _let_pass, instances_below, soon
 from starlink.api.kinds import ASSIGNMENT, EVENT, SERVER
 from starlink.client.kube import Client
 from starlink_nodeagent import agent as agents
+from starlink_nodeagent import layout
 from starlink_nodeagent.agent import Agent
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.instances.host import Host
-from starlink_nodeagent.instances.parking import StillRunning, park_all
 from starlink_nodeagent.journal import journal as journals
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.machine import machine
-from starlink_nodeagent.runtimes.process import launching, survivors
+from starlink_nodeagent.parking import StillRunning, park_all
+from starlink_nodeagent.runtimes.process import survivors
 from starlink_nodeagent.users import claims
 from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.uids import Range
@@ -50,7 +52,7 @@ class Place:
         uid = 65534 if os.geteuid() == 0 else os.geteuid()
         shared = TaskUser(name_of(uid), uid, uid if os.geteuid() == 0 else os.getegid())
         journal, path = Journal(self.folder / "instances"), os.environ["PATH"]
-        host = Host(name, journal, self.folder / "artifacts", None, Users(shared=shared), path, time.time)
+        host = assembled(name, journal, self.folder / "artifacts", None, Users(shared=shared), path=path)
         facts = machine.observe(self.folder, "127.0.0.1", {})
         running = asyncio.create_task(Agent(self.client, host, facts, time.monotonic, lambda: 1.0).run())
         try:
@@ -152,7 +154,7 @@ async def test_an_instance_that_can_not_be_looked_at_holds_up_nothing_else(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its directory can't be read. It may live, so it is not started beside itself, and goes on when it can be."""
-    monkeypatch.setattr(survivors, "last_run", refusing(place, launching.last_run, errno.EIO))
+    monkeypatch.setattr(survivors, "last_run", refusing(place, layout.last_run, errno.EIO))
     async with place.agent():
         dark, _ = [await place.create(name) for name in ("dark", "sound")]
         await place.until("Running", "dark", "sound")
@@ -186,7 +188,7 @@ async def test_a_record_that_is_nested_too_deep_is_damaged_like_any_other(place:
 async def test_all_are_stopped_but_those_that_can_not_be_looked_at(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survivors, "last_run", refusing(place, launching.last_run, errno.EIO))
+    monkeypatch.setattr(survivors, "last_run", refusing(place, layout.last_run, errno.EIO))
     names = ["first", "second", "third"]
     async with place.agent():
         uids = [await place.create(name) for name in names]

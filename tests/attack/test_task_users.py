@@ -99,12 +99,12 @@ async def test_a_forged_marker_makes_no_member(tmp_path: Path) -> None:
         try:
             members = await site.host.processes.members(marker, None)
             assert forged.pid not in members and len(members) == 2
-            directory = site.work(victim).parent
-            found = await survivors.find(victim.record.uid, victim.record.user, directory, site.host.processes)
+            looked_for = site.host.context(victim.record)
+            found = await survivors.find(looked_for, site.host.processes)
             assert found.run is not None and found.run.pid in members and len(found.markers) == 1
             await site.end(victim)
             assert forged.poll() is None, "and it is not ended in the run's place"
-            found = await survivors.find(victim.record.uid, victim.record.user, directory, site.host.processes)
+            found = await survivors.find(looked_for, site.host.processes)
             assert (found.run, found.markers) == (None, ())
         finally:
             forged.kill()
@@ -116,15 +116,13 @@ async def test_a_run_that_looks_like_a_second_supervisor_is_not_adopted_in_its_p
         double = "exec setsid /bin/sh -c 'sleep 100000; :' starlink-run x"
         instance = await site.run("double", f"({double}) & {FOREVER}")
         marker = site.marker(instance)
-        directory = site.work(instance).parent
 
         async def there() -> int:
             return len(await site.host.processes.members(marker, None))
 
         while await there() < 4:
             await asyncio.sleep(0.02)
-        record, processes = instance.record, site.host.processes
-        adopted = (await survivors.find(record.uid, record.user, directory, processes)).run
+        adopted = (await survivors.find(site.host.context(instance.record), site.host.processes)).run
         assert adopted is not None and adopted.pid == min(await site.host.processes.members(marker, None))
 
 
@@ -222,7 +220,7 @@ async def test_nothing_is_given_away_by_a_path_on_which_the_task_has_a_part(
 
     monkeypatch.setattr(tree, "give", give)
     async with bench(tmp_path / "site") as site:
-        site.host.artifact_dir = tmp_path
+        site.host.artifacts.folder = tmp_path
         digest = sha256(archive.read_bytes()).hexdigest()
         artifact = {"url": "file:app.zip", "sha256": digest}
         record = site.record("unpacked", command=["sh", "-c", FOREVER], artifact=artifact)

@@ -14,7 +14,7 @@ from tests.conftest import soon
 from starlink_nodeagent import __main__ as process
 from starlink_nodeagent.instances import instance as instances
 from starlink_nodeagent.instances.instance import Instance
-from starlink_nodeagent.instances.parking import StillRunning, park_all
+from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.processes.procfs import living
 from starlink_nodeagent.runtimes.process import supervisor
 from starlink_nodeagent.users import claims, clearing

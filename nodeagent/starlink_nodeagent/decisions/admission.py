@@ -5,14 +5,14 @@ does not know it yet, or an instance that only the agent knows of.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlink.api import quantity
 from starlink.api.assignment import Assignment
 from starlink.api.template import Template
 from starlink_nodeagent.decisions.plan import Wait
-from starlink_nodeagent.failures.faults import INVALID_SPEC, fault
+from starlink_nodeagent.failures import faults
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.machine.resources import CPU, Amounts, requested
 
@@ -60,17 +60,21 @@ def claims(records: Iterable[Record]) -> Sequence[Claim]:
     return [
         claim(record.uid, str(record.key), record.template, record.ports.values())
         for record in records
-        if not record.finished and not fault(record.template)
+        if not record.finished and not faults.fault(record.template)
     ]
 
 
 def judge(
-    fresh: Iterable[Assignment], waits: Sequence[Wait], held: Sequence[Claim], allocatable: Amounts
+    fresh: Iterable[Assignment],
+    waits: Sequence[Wait],
+    held: Sequence[Claim],
+    allocatable: Amounts,
+    fault: Callable[[Template], str],
 ) -> list[Verdict]:
     """What of `fresh` may start beside what is `held` and unfinished, the oldest first.
 
     One that waits for others takes their place when they have stopped, so a younger one must fit before and after. One
-    whose template can't be used takes nothing.
+    whose template can't be used, as `fault` says, takes nothing.
     """
     leaving = {uid for wait in waits for uid in wait.blockers}
     before = _Ledger(allocatable, held)
@@ -81,7 +85,7 @@ def judge(
         unusable = fault(assignment.spec.template)
         if unusable:
             if assignment.uid not in waiting:
-                verdicts.append(Verdict(assignment, Refusal(INVALID_SPEC, unusable)))
+                verdicts.append(Verdict(assignment, Refusal(faults.INVALID_SPEC, unusable)))
             continue
         asked = claim(assignment.uid, str(assignment.key), assignment.spec.template)
         if assignment.uid in waiting:

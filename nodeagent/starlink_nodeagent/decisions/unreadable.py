@@ -1,5 +1,6 @@
 """Assignments that this agent can't read, or doesn't understand: what runs goes on, and nothing is begun. Pure."""
 
+from collections.abc import Container
 from typing import get_args
 
 from starlink.api import enumerations
@@ -18,9 +19,11 @@ def trouble(assignment: Assignment) -> str:
     return next(enumerations.unknown(assignment.spec, "spec"), "")
 
 
-def of_template(template: Template) -> str:
-    """The same of a template that a newer agent noted."""
-    return next(enumerations.unknown(template, "template"), "")
+def of_template(template: Template, runtimes: Container[str]) -> str:
+    """The same of a template, for an agent that has these `runtimes`."""
+    if why := next(enumerations.unknown(template, "template"), ""):
+        return why
+    return "" if template.runtime in runtimes else f"template.runtime: this agent has no {template.runtime}"
 
 
 def has_foreign_phase(status: AssignmentStatus) -> bool:

@@ -1,11 +1,11 @@
-"""What of a template the agent can't use. Pure.
+"""What of a template no runtime can use; each has a say of its own beside. Pure.
 
 The API refuses most of it at the door; an API server with an earlier schema does not.
 """
 
 import math
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from starlink.api import duration, quantity
@@ -23,7 +23,12 @@ Check = tuple[str, Callable[[], object]]
 
 def fault(template: Template) -> str:
     """The first field that can't be used, with its value and what would be right; "" when there is none."""
-    for field, check in _checks(template):
+    return first(_checks(template))
+
+
+def first(checks: Iterable[Check]) -> str:
+    """What the first check that fails says, with its field; "" when none does."""
+    for field, check in checks:
         try:
             check()
         except (ValueError, ArithmeticError) as error:
@@ -32,7 +37,6 @@ def fault(template: Template) -> str:
 
 
 def _checks(template: Template) -> Iterator[Check]:
-    yield from _of_process(template)
     for name, value in template.resources.requests.items():
         yield f"resources.requests.{name}", partial(quantity.amount, name, value)
     for port in template.ports:
@@ -49,16 +53,9 @@ def _checks(template: Template) -> Iterator[Check]:
     yield "logs.maxFiles", partial(_within, logs.max_files, 1, MOST_FILES)
 
 
-def _of_process(template: Template) -> Iterator[Check]:
-    yield from _of_words("command", template.command)
-    yield from _of_words("args", template.args)
-    for variable in template.env:
-        yield f"env.{variable.name}", partial(_variable, variable.name, variable.value)
-    yield "workingDir", partial(_string, template.working_dir)
-
-
-def _of_words(field: str, words: Sequence[str]) -> Iterator[Check]:
-    return ((f"{field}[{number}]", partial(_string, word)) for number, word in enumerate(words))
+def of_words(field: str, words: Sequence[str]) -> Iterator[Check]:
+    """A check of each word that a program is given."""
+    return ((f"{field}[{number}]", partial(string, word)) for number, word in enumerate(words))
 
 
 def _of_probe(field: str, probe: Probe | None) -> Iterator[Check]:
@@ -67,7 +64,7 @@ def _of_probe(field: str, probe: Probe | None) -> Iterator[Check]:
         yield f"{field}.period", partial(_seconds, probe.period)
         yield f"{field}.timeout", partial(_seconds, probe.timeout)
         if probe.exec is not None:
-            yield from _of_words(f"{field}.exec.command", probe.exec.command)
+            yield from of_words(f"{field}.exec.command", probe.exec.command)
         if probe.http_get is not None:
             yield f"{field}.httpGet.path", partial(_path, probe.http_get.path)
 
@@ -77,7 +74,8 @@ def _seconds(value: str) -> None:
         raise ValueError(f"{value[:40]!r} is too long a duration; write it as 30s, 1m30s or 500ms")
 
 
-def _string(text: str, name: str = "") -> None:
+def string(text: str, name: str = "") -> None:
+    """Raises ValueError for what no program can be given; `name` stands before it."""
     if "\0" in text:
         raise ValueError(
             f"there is a NUL at character {text.index(chr(0)) + 1}, where a program's text ends; leave it out"
@@ -87,12 +85,6 @@ def _string(text: str, name: str = "") -> None:
         raise ValueError(
             f"{size} bytes are more than the system gives to a program in one piece; write at most {LONGEST_STRING}"
         )
-
-
-def _variable(name: str, value: str) -> None:
-    if not name or "=" in name or "\0" in name:
-        raise ValueError(f"{name[:40]!r} can't be the name of a variable; write one without = and NUL")
-    _string(value, f"{name}=")
 
 
 def _path(path: str) -> None:

@@ -54,5 +54,5 @@ class Forgetting:
                 return
             except Exception as error:  # nobody else would go on with it
                 log.warning("an instance could not be removed yet: %s", said(error), extra={"uid": record.uid})
-                await asyncio.sleep(pause)
+                await self._host.clock.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

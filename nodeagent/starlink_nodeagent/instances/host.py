@@ -1,24 +1,27 @@
-"""What all instances of an agent share: where things lie, the users that they run as, and the clock."""
+"""What all instances of an agent share: journal, runtimes, the users that they run as, and the clock."""
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
+from typing import Any
 
 from starlink.api.labels import SERVER_NAMESPACE
-from starlink.api.template import Artifact
+from starlink.api.template import Template
 from starlink.files import tree
 from starlink_nodeagent import threads
-from starlink_nodeagent.artifacts.eviction import Eviction, Limits
-from starlink_nodeagent.artifacts.lanes import Lanes
+from starlink_nodeagent.artifacts.artifacts import Artifacts
+from starlink_nodeagent.clock import Clock
+from starlink_nodeagent.failures import faults
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.journal.journal import Journal
-from starlink_nodeagent.journal.record import WORK, Record
+from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.layout import WORK
 from starlink_nodeagent.processes.processes import Processes
-from starlink_nodeagent.threads import Slots
+from starlink_nodeagent.runtimes.contract import Offer, RunContext, Runtime
 from starlink_nodeagent.users.clearing import BUSY, Clearing
 from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.uids import Task
@@ -29,38 +32,28 @@ log = logging.getLogger(__name__)
 _OTHERS: Task = ("", "")
 """Whose a number is that is no Task's of this agent."""
 _MOST_NAMED = 10
-UNPACKS = 2
-"""At once: unpacking takes up to 80 MiB of memory."""
 
 
 @dataclass
 class Host:
-    """`now` is epoch seconds; `path` the PATH of instances; `ports_of_others` the picked ports of all but one.
-    `records` are those that are held, whatever their phase. `undecided` are the users as whom something may live of
-    which it is not known yet what it is, by the instance's UID.
+    """`ports_of_others` are the picked ports of all but one. `records` are those that are held, whatever their phase.
+    `undecided` are the users as whom something may live of which it is not known yet what it is, by the instance's UID.
     `keep_logs` keeps the log in a folder within a size and a number of files (see rotation.py).
-    `allow_local_artifacts` lets artifacts be fetched from loopback and link-local addresses, and `cache_limits` bound
-    what is kept of them.
     """
 
     server: str
     journal: Journal
-    cache: Path
-    artifact_dir: Path | None
+    artifacts: Artifacts
     users: Users
-    path: str
-    now: Callable[[], float]
+    clock: Clock = field(default_factory=Clock)
+    server_namespace: str = SERVER_NAMESPACE
+    """Where the server's Lease lies."""
+    runtimes: dict[str, Runtime[Any]] = field(default_factory=dict)
+    """By name."""
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
     records: Callable[[], Iterable[Record]] = tuple
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
     keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
-    allow_local_artifacts: bool = False
-    cache_limits: Limits = field(default_factory=Limits)
-    server_namespace: str = SERVER_NAMESPACE
-    """Where the server's Lease lies."""
-    fetches: Lanes = field(default_factory=Lanes)
-    unpacks: Slots = field(default_factory=lambda: Slots(UNPACKS))
-    _fetching: WeakValueDictionary[Artifact, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """By user, held while its processes are ended: an instance of the same Task starts after that."""
     _settled: set[str] = field(default_factory=set)
@@ -70,7 +63,61 @@ class Host:
     def __post_init__(self) -> None:
         self.clearing = Clearing(lambda: self.users.spares(self.users_taken()))
         self.processes = Processes(self.clearing.clear)
-        self.eviction = Eviction(self.cache, self.cache_limits, self._archives_in_use, self.now)
+
+    def offers(self) -> Iterable[tuple[str, Offer]]:
+        """What the runtimes that this server has offer, by name."""
+        found = ((name, runtime.offer()) for name, runtime in self.runtimes.items())
+        return ((name, offer) for name, offer in found if offer is not None)
+
+    def fault(self, template: Template) -> str:
+        """The first field of a template that its runtime or the agent can't use; "" when there is none."""
+        return self.runtimes[template.runtime].fault(template) or faults.fault(template)
+
+    def context(self, record: Record, user: TaskUser | None = None) -> RunContext:
+        """A record's run, as its runtime is to know it; `user` where the record may not tell."""
+        return RunContext(
+            record.uid,
+            self.journal.directory(record.uid),
+            record.user or user,
+            record.template,
+            record.run,
+            record.parked,
+            record.namespace,
+            record.name,
+            record.task,
+            record.slot,
+            self.server,
+            record.ports,
+        )
+
+    async def lives(self, record: Record) -> bool:
+        """Whether anything of a record's Assignment runs, as whatever runtime where its own is not known. Raises
+        OSError."""
+        own = self.runtimes.get(record.template.runtime)
+        context = self.context(record, self.user_of(record))
+        return await (own.lives(context) if own is not None else self._lives(context))
+
+    async def anything_lives(self, uid: str) -> bool:
+        """The same of an Assignment of which nothing is known but its directory."""
+        return await self._lives(RunContext(uid, self.journal.directory(uid), self.owner(uid)))
+
+    async def _lives(self, context: RunContext) -> bool:
+        return any([await runtime.lives(context) for runtime in self.runtimes.values()])
+
+    def user_of(self, record: Record) -> TaskUser | None:
+        """As whom what lives of a record's Assignment runs: as the record says, as the owner of what its directory
+        gives to the task, or else as its Task would; None when nothing can."""
+        if (known := record.user or self.owner(record.uid)) is not None:
+            return known
+        with contextlib.suppress(NotYet):  # no number is left for its Task, so nothing runs with one
+            return self.users.of(record.namespace, record.task or record.name, self.users_taken())
+        return None
+
+    def owner(self, uid: str) -> TaskUser | None:
+        """The user that owns what an instance's directory gives to its task; None when it gives nothing."""
+        with contextlib.suppress(OSError):
+            return self.users.owner(self.journal.directory(uid) / WORK)
+        return None
 
     def ports_in_use(self, uid: str) -> set[int]:
         """The ports that other instances of this server have."""
@@ -83,7 +130,8 @@ class Host:
         held = ((record, record.user) for record in self.records() if record.user is not None)
         return unknown | {user.uid: (record.namespace, record.task or record.name) for record, user in held}
 
-    def _archives_in_use(self) -> set[str]:
+    def archives_in_use(self) -> set[str]:
+        """The digests of what is held and not over."""
         artifacts = (record.template.artifact for record in self.records() if not record.finished)
         return {artifact.sha256 for artifact in artifacts if artifact is not None}
 
@@ -207,11 +255,6 @@ class Host:
                 log.warning("a user is not cleared: its number is another agent's now", extra={"uid": user.uid})
                 return
             await self.clearing.clear(user.uid)
-
-    def fetching(self, artifact: Artifact) -> asyncio.Lock:
-        """Held while an archive is fetched, so that instances share one fetch. Of one URL alone: a slow server that has
-        the same archive holds up nobody else's."""
-        return self._fetching.setdefault(artifact, asyncio.Lock())
 
     async def turn(self) -> None:
         """Waits for a turn of the event loop: of all that wait, one goes on each time, so that a hundred steps that

@@ -3,7 +3,7 @@
 A start is in the journal before there is a process, so that the life goes on after the agent's own restart. Nothing
 else waits for a disk: what happened is noted, told at once, and written when that is possible.
 
-The life is one loop that looks at what there is and goes on from there (`_go_on_from_here`), so it can be entered again
+The life is one loop that looks at what there is and goes on from there (`_go_on`), so it can be entered again
 after anything that was raised. What the server lacks for a while is waited out. What can't be cured ends the instance,
 and ends all its processes first: nothing runs of an instance that says that it is over.
 """
@@ -11,6 +11,7 @@ and ends all its processes first: nothing runs of an instance that says that it 
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
@@ -22,12 +23,11 @@ from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_o
 from starlink_nodeagent.instances import ports, restarts
 from starlink_nodeagent.instances.attendance import Attendance
 from starlink_nodeagent.instances.host import Host
-from starlink_nodeagent.instances.restarts import Exit
 from starlink_nodeagent.instances.stopping import StopWish
 from starlink_nodeagent.journal.record import Record
-from starlink_nodeagent.runtimes.process import preparation, supervisor, survivors
-from starlink_nodeagent.runtimes.process.launching import Launch, last_run, marker_of, prune_runs
-from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.layout import LOGS, last_run, prune_runs
+from starlink_nodeagent.probes import probes
+from starlink_nodeagent.runtimes.contract import Exit, Handle, Runtime
 from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
@@ -49,12 +49,10 @@ class Instance:
         self._changed = changed
         self._fresh = self._looked = fresh
         self._directory = host.journal.directory(record.uid)
-        self._launch = Launch(record, self._directory, host)
-        self._fault = faults.fault(record.template)
-        self._unknown = unreadable.of_template(record.template)
+        self._unknown = unreadable.of_template(record.template, host.runtimes)
         self._stop = StopWish()
-        self._attendance = Attendance(record, self._directory, host, self._launch.environment, self._stop, self._enter)
-        self._run: Run | None = None
+        self._attendance = Attendance(record, host, self._stop, self._enter)
+        self._run: Handle | None = None
         self._exit: Exit | None = None
         self._failure: Failure | None = None
         self._pause = FIRST_PAUSE
@@ -69,7 +67,7 @@ class Instance:
         """The user as whom something of it may live, as long as neither its record nor a look at it has told that."""
         if self._looked or self.record.prepared or self.record.finished:
             return None
-        return self.record.user or survivors.owner(self._directory, self._host.users)
+        return self.record.user or self._host.owner(self.record.uid)
 
     def begin(self) -> None:
         """Starts to live, or goes on living after the agent's restart."""
@@ -119,8 +117,8 @@ class Instance:
             return
         await self._look()
         self._looked = True
-        if self._fault:
-            raise Failure(faults.INVALID_SPEC, self._fault)
+        if fault := self._host.fault(self.record.template):
+            raise Failure(faults.INVALID_SPEC, fault)
         while not self.record.finished:
             if self._run is None and self._exit is None:
                 await self._start()
@@ -129,7 +127,7 @@ class Instance:
                 self._exit = await self._attendance.attend(self._run)
                 self._run = None
             if self._exit is not None:
-                await supervisor.sweep(marker_of(self.record), None, self._host.processes)
+                await self._runtime.sweep(self._host.context(self.record))
                 await self._host.turn()
                 await self._follow_up(self._exit)
 
@@ -150,7 +148,7 @@ class Instance:
             return False
         log.warning("an instance waits: %s", error, extra={"assignment": str(self.record.key)})
         if lack is not None and lack.reason == DISK_FULL:
-            self._host.eviction.make_room()
+            self._host.artifacts.eviction.make_room()
         if lack is not None and not self.record.finished:
             self._tell_lack(lack)
         return True
@@ -159,9 +157,9 @@ class Instance:
         """Lets time pass before another try; a stop ends it, unless the stop itself is what is tried again."""
         pause, self._pause = self._pause, min(self._pause * 2, longest)
         if self._stop.is_set():
-            await asyncio.sleep(pause)
+            await self._host.clock.sleep(pause)
         else:
-            await self._stop.within(pause)
+            await self._stop.within(self._host.clock.sleep(pause))
 
     # Looking
 
@@ -170,23 +168,31 @@ class Instance:
         ended, and where nothing lives the end of the last run is read."""
         if self._fresh or self._run is not None or self._exit is not None:
             return
-        found = await self._find()
-        if found.run is not None:
-            survivors.adopt(found, self.record)
-            self._run = found.run
-        others = [marker for marker in found.markers if found.run is None or marker != found.run.marker]
-        await survivors.end(others, self._host.processes)
-        if self._run is None:
-            self._exit = survivors.end_of_last(found, self.record, self._directory)
+        record, runtime = self.record, self._runtime
+        context = self._host.context(record, self._host.user_of(record))
+        found = await runtime.adopt(context)
+        if found is not None and found.alive:
+            self._adopt(found, context.user)
+        await runtime.sweep(context, self._run)
+        if found is not None and not found.alive:
+            self._exit = await runtime.ended(found)
+            record.run, record.user = found.number, context.user
+
+    def _adopt(self, found: Handle, user: TaskUser | None) -> None:
+        """Goes on with a run, and makes the record say of it what only the run knows, where that was older or lost."""
+        record = self.record
+        record.user, record.prepared, record.parked = user, True, False
+        record.run, record.ports = found.number, {**record.ports, **found.ports}
+        self._run = found
 
     async def _end_all(self) -> None:
         """Ends whatever lives of it."""
-        if not self._fresh:
-            await survivors.end((await self._find()).markers, self._host.processes)
+        if not self._fresh and self.record.template.runtime in self._host.runtimes:
+            await self._runtime.sweep(self._host.context(self.record, self._host.user_of(self.record)))
 
-    async def _find(self) -> survivors.Found:
-        user = survivors.user_of(self.record, self._directory, self._host)
-        return await survivors.find(self.record.uid, user, self._directory, self._host.processes, self.record.run)
+    @property
+    def _runtime(self) -> Runtime[Any]:
+        return self._host.runtimes[self.record.template.runtime]
 
     # Starting
 
@@ -195,7 +201,7 @@ class Instance:
         if not self._stop.is_set():
             await self._stop.unless(self._prepare())
         if not self._stop.is_set():
-            self._launch.check()
+            self._runtime.check(self._host.context(self.record))
             ports.check_fixed(self.record.template.ports)
             await self._count_run()
         if self._stop.is_set():
@@ -204,7 +210,7 @@ class Instance:
         self._enter("Starting", "", "")
         self._fresh = False
         try:
-            self._run = self._launch.start()
+            self._run = self._runtime.start(self._host.context(self.record))
         except BaseException:
             self.record.parked = True
             raise
@@ -221,7 +227,11 @@ class Instance:
             self._enter("Preparing", "", "")
         await self._host.journal.make_way(record.uid)
         self._host.journal.make_directory(record.uid)
-        await preparation.prepare(record, self._directory, self._host)
+        probes.check(record.template)
+        await self._runtime.prepare(self._host.context(record))
+        (self._directory / LOGS).mkdir(mode=0o700, exist_ok=True)
+        record.ports = ports.assign(record.template.ports, record.uid, self._host.ports_in_use(record.uid))
+        record.prepared = True
         self._host.journal.note(record)
 
     async def _count_run(self) -> None:
@@ -229,7 +239,7 @@ class Instance:
         record = self.record
         before = record.run, record.parked, record.started_at
         record.run = max(record.run, last_run(self._directory)) + 1
-        record.parked, record.started_at = False, self._host.now()
+        record.parked, record.started_at = False, self._host.clock.now()
         try:
             await self._host.journal.save(record)
         except BaseException:
@@ -238,7 +248,7 @@ class Instance:
 
     def _keep_logs(self) -> None:
         limits = self.record.template.logs
-        folder = self._directory / preparation.LOGS
+        folder = self._directory / LOGS
         self._host.keep_logs(folder, quantity.count_bytes(limits.max_size), limits.max_files)
 
     async def _prune_runs(self) -> None:
@@ -253,8 +263,8 @@ class Instance:
     async def _follow_up(self, exit_: Exit) -> None:
         """After a run has ended: finishes, or waits for the next."""
         record = self.record
-        ran_for = self._host.now() - (record.started_at or self._host.now())
-        record.exit_code, record.signal, record.finished_at = exit_.code, exit_.signal, self._host.now()
+        ran_for = self._host.clock.now() - (record.started_at or self._host.clock.now())
+        record.exit_code, record.signal, record.finished_at = exit_.code, exit_.signal, self._host.clock.now()
         self._exit = None
         if self._stop.is_set():
             self._finish_stopped(exit_)
@@ -268,7 +278,7 @@ class Instance:
         record.restarts += 1
         record.parked, record.ready = True, False
         self._enter("Starting", verdict.reason, verdict.message)
-        if await self._stop.within(verdict.delay):
+        if await self._stop.within(self._host.clock.sleep(verdict.delay)):
             self._finish_stopped(exit_)
 
     # Steps
@@ -295,5 +305,5 @@ class Instance:
     def _finish(self, phase: Phase, reason: str, message: str) -> None:
         self.record.ready = False
         if self.record.finished_at is None or phase == "Failed":
-            self.record.finished_at = self._host.now()
+            self.record.finished_at = self._host.clock.now()
         self._enter(phase, reason, message)

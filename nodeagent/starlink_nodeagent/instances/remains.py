@@ -14,8 +14,6 @@ from starlink.api.assignment import Assignment
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.record import Record
-from starlink_nodeagent.runtimes.process import survivors
-from starlink_nodeagent.runtimes.process.survivors import Found
 from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ class Remains:
 
     def users(self) -> dict[str, TaskUser]:
         """The users that own these directories, by UID."""
-        owners = {uid: self._owner(uid) for uid in self._unknown}
+        owners = {uid: self._host.owner(uid) for uid in self._unknown}
         return {uid: owner for uid, owner in owners.items() if owner is not None}
 
     async def settle(
@@ -79,7 +77,7 @@ class Remains:
         """Decides about one that can't be read, where nothing of it is here."""
         assert self._unheld is not None
         try:
-            if not self._host.journal.has(record.uid) and not (await self._find(record)).markers:
+            if not self._host.journal.has(record.uid) and not await self._host.lives(record):
                 self._unheld.discard(record.uid)
         except _TROUBLE as error:
             log.warning("what lives of an instance can't be told yet: %s", error, extra={"assignment": str(record.key)})
@@ -98,15 +96,16 @@ class Remains:
         """Whether processes of a record's Assignment live; None when that can't be told yet. Notes in the record the
         user that is known to be its own."""
         try:
-            found, owner = await self._find(record), self._owner(record.uid)
+            user, owner = self._host.user_of(record), self._host.owner(record.uid)
+            lives = await self._host.lives(record)
         except _TROUBLE as error:
             log.warning("what lives of an instance can't be told yet: %s", error, extra={"assignment": str(record.key)})
             return None
-        if found.markers:
-            record.user = found.user
+        if lives:
+            record.user = user
         elif owner is not None and owner.alone:
             record.user = owner
-        return await self._make_way(record, bool(found.markers))
+        return await self._make_way(record, lives)
 
     async def _make_way(self, record: Record, lives: bool) -> bool | None:
         """Makes way for what is made of a record. What lives goes on though its disk takes nothing, so that it can be
@@ -118,18 +117,13 @@ class Remains:
             return lives or None
         return lives
 
-    async def _find(self, record: Record) -> Found:
-        directory = self._host.journal.directory(record.uid)
-        user = survivors.user_of(record, directory, self._host)
-        return await survivors.find(record.uid, user, directory, self._host.processes)
-
     async def _undeclared(self, unknown: Iterable[str]) -> tuple[str, ...]:
         """Removes what nobody declares and nothing lives of; names the others. What can't be removed is tried again by
         another call, and holds up nothing."""
         alive = []
         for uid in sorted(unknown):
             try:
-                if await self._lives(uid):
+                if await self._host.anything_lives(uid):
                     alive.append(uid)
                 else:
                     await self._remove(uid)
@@ -137,19 +131,12 @@ class Remains:
                 log.warning("an instance without a record could not be removed yet: %s", error, extra={"uid": uid})
         return tuple(alive)
 
-    async def _lives(self, uid: str) -> bool:
-        directory = self._host.journal.directory(uid)
-        return bool((await survivors.find(uid, self._owner(uid), directory, self._host.processes)).markers)
-
     async def _remove(self, uid: str) -> None:
         """Raises OSError, NotYet."""
         if self._host.journal.is_half_removed(uid):
             log.info("the removal of an instance goes on", extra={"uid": uid})
         else:
             log.warning("an instance without a record is removed: nothing of it lives", extra={"uid": uid})
-        await self._host.release_user(uid, self._owner(uid))
+        await self._host.release_user(uid, self._host.owner(uid))
         await self._host.journal.forget(uid)
         self._unknown.discard(uid)
-
-    def _owner(self, uid: str) -> TaskUser | None:
-        return survivors.owner(self._host.journal.directory(uid), self._host.users)

@@ -5,20 +5,7 @@ from typing import Literal
 
 from starlink.api import duration
 from starlink.api.template import Restart
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a run ended. `cause` is a CamelCase reason when it was not the process's own doing."""
-
-    code: int | None
-    signal: str = ""
-    cause: str = ""
-    message: str = ""
-
-    @property
-    def success(self) -> bool:
-        return self.code == 0 and not self.cause
+from starlink_nodeagent.runtimes.contract import Exit
 
 
 @dataclass(frozen=True, slots=True)

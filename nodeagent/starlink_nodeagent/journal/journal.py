@@ -22,16 +22,12 @@ from pathlib import Path
 from starlink.files import durable, regular, tree
 from starlink.foreign import said
 from starlink_nodeagent import threads
-from starlink_nodeagent.journal.record import WORK, Record, decode, encode, is_uid
+from starlink_nodeagent.journal.record import Record, decode, encode
+from starlink_nodeagent.layout import RECORD, REMOVED, UNREADABLE, WORK, is_uid
 from starlink_nodeagent.users.user import owner_of
 
 log = logging.getLogger(__name__)
 
-RECORD = "record.json"
-UNREADABLE = "record.unreadable"
-REMOVED = "record.removed"
-"""What a record becomes once its instance is being removed, and the last of it that goes: by it the next agent knows
-that nothing was lost."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 _THREADS = 4
 _LARGEST = 16 * 1024 * 1024  # an object of 1.5 MB, each character of it escaped

@@ -13,9 +13,6 @@ from starlink.api.meta import ObjectKey
 from starlink.api.template import Template
 from starlink_nodeagent.users.user import TaskUser
 
-WORK = "work"
-"""Within an instance's directory, of which it is the only part that is not the agent's own."""
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}$')
 _LAST_PORT = 65_535
@@ -104,12 +101,6 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         record.phase, record.reason, record.message = cast(Phase, status.phase), status.reason, status.message
         record.exit_code, record.signal = status.exit_code, status.signal
     return record
-
-
-def is_uid(text: str) -> bool:
-    """Whether it is a UID as API servers give them (https://www.rfc-editor.org/rfc/rfc9562), and so safe as the name
-    of a directory."""
-    return _UID.fullmatch(text) is not None
 
 
 def encode(record: Record) -> bytes:

@@ -4,15 +4,16 @@ import os
 import platform
 import socket
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from starlink.files import durable
+from starlink_nodeagent.layout import AGENT_ID
 from starlink_nodeagent.machine import devices, features, resources
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "riscv64": "riscv64"}
-RUNTIMES = ("Process",)
 
 
 class UnknownMachine(Exception):
@@ -33,6 +34,12 @@ class Machine:
     capacity: Mapping[str, int]
     allocatable: Mapping[str, int]
     features: tuple[str, ...]
+    runtimes: tuple[str, ...] = ()
+
+    def offering(self, runtimes: Mapping[str, Iterable[str]]) -> Self:
+        """The machine with these runtimes, by name, and what each offers beside."""
+        features = {*self.features, *(feature for offered in runtimes.values() for feature in offered)}
+        return replace(self, runtimes=tuple(runtimes), features=tuple(sorted(features)))
 
 
 def observe(data_dir: Path, address: str, declared: Mapping[str, int], root: Path = Path("/")) -> Machine:
@@ -60,7 +67,7 @@ def observe(data_dir: Path, address: str, declared: Mapping[str, int], root: Pat
 
 def machine_id(data_dir: Path) -> str:
     """The machine's id and the agent's own: two agents of one machine are two servers."""
-    path = data_dir / "agent-id"
+    path = data_dir / AGENT_ID
     if not path.exists():
         durable.replace(path, f"{uuid.uuid4().hex}\n".encode())
     own = path.read_text().strip()

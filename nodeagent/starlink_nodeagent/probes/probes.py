@@ -1,22 +1,15 @@
 """Probes: one try of each kind, and the loop that counts them."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlink.api import duration
 from starlink.api.template import Probe, Template
+from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.failures.failure import Failure
 from starlink_nodeagent.failures.shortage import is_agents_lack
-from starlink_nodeagent.processes.confinement import for_a_task
-from starlink_nodeagent.processes.processes import gone
-from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +18,17 @@ UNTRIED_SECONDS = 1.0
 _STATUS_LINE = 4096
 
 
+Execute = Callable[[Sequence[str], float], Awaitable[str]]
+"""Runs a command as the run's user for so many seconds at most, as runtimes do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What the probes of one run need to know of it."""
 
     ports: Mapping[str, int]
-    env: Mapping[str, str]
-    work: Path
-    user: TaskUser
+    execute: Execute
+    clock: Clock
 
 
 Try = Callable[[], Awaitable[str]]
@@ -62,7 +58,7 @@ def try_of(probe: Probe, target: Target) -> Try:
     seconds = duration.seconds(probe.timeout)
     if probe.exec is not None:
         command = probe.exec.command
-        return lambda: _exec(command, target, seconds)
+        return lambda: target.execute(command, seconds)
     if probe.http_get is not None:
         port, path = _port(probe.http_get.port, target), probe.http_get.path
         return lambda: _within(_http(port, path), seconds)
@@ -82,23 +78,23 @@ async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]
 
     Until the first success it tries soon and then less often, so that what starts fast is ready fast.
     """
-    attempt = try_of(probe, target)
+    attempt, sleep, clock = try_of(probe, target), target.clock.sleep, target.clock.elapsed
     period, pause = duration.seconds(probe.period), FIRST_PAUSE
     successes = failures = 0
     succeeded = False
-    await asyncio.sleep(duration.seconds(probe.initial_delay))
-    started = asyncio.get_running_loop().time()
+    await sleep(duration.seconds(probe.initial_delay))
+    started = clock()
     while True:
         try:
             why = await attempt()
         except OSError as error:
             log.warning("a probe could not be tried: %s", error)
-            await asyncio.sleep(max(period, UNTRIED_SECONDS))
+            await sleep(max(period, UNTRIED_SECONDS))
             continue
         if why:
             successes = 0
             # The quick tries before the first success are not the failures that the threshold counts.
-            elapsed = asyncio.get_running_loop().time() - started
+            elapsed = clock() - started
             failures = failures + 1 if succeeded else int(elapsed / period) if period else failures + 1
             if failures >= probe.failure_threshold:
                 tell(False, why)
@@ -108,9 +104,9 @@ async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]
             if successes >= probe.success_threshold:
                 tell(True, "")
         if succeeded:
-            await asyncio.sleep(period)
+            await sleep(period)
         else:
-            await asyncio.sleep(min(pause, period))
+            await sleep(min(pause, period))
             pause = min(pause * 1.5, 1.0)
 
 
@@ -149,41 +145,3 @@ async def _http(port: int, path: str) -> str:
         return "the answer is not HTTP"
     status = int(parts[1])
     return "" if 200 <= status < 400 else f"HTTP status {status}"
-
-
-async def _exec(command: Sequence[str], target: Target, seconds: float) -> str:
-    try:
-        process = _started(command, target)
-    except OSError as error:
-        if is_agents_lack(error):
-            raise
-        return f"{command[0]} can't be run: {error.strerror}"
-    try:
-        async with asyncio.timeout(seconds):
-            await gone(process.pid)
-        timely = True
-    except TimeoutError:
-        timely = False
-    finally:
-        # Before it is waited for: until then its number is no other group's.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await gone(process.pid)
-        code = process.poll()
-    if not timely:
-        return f"no end within {duration.format_seconds(seconds)}"
-    return "" if code == 0 else f"exit code {code}"
-
-
-def _started(command: Sequence[str], target: Target) -> "subprocess.Popen[bytes]":
-    with for_a_task():
-        return subprocess.Popen(
-            command,
-            cwd=target.work,
-            env=dict(target.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            **target.user.popen(),
-        )

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from starlink.api.template import Probe, Probes
-from starlink_nodeagent.instances.restarts import Exit
 from starlink_nodeagent.probes.probes import Target, follow
+from starlink_nodeagent.runtimes.contract import Exit
 
 GiveUp = Callable[[Exit], None]
 """Called with how a run ends that a probe gives up."""

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlink_nodeagent.journal.record import is_uid
+from starlink_nodeagent.layout import is_uid
 from starlink_nodeagent.processes.procfs import all_pids, run_of, user_of
 
 REST_SECONDS, LONGEST_REST = 0.05, 0.5

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlink_nodeagent.failures.shortage import is_agents_lack
-from starlink_nodeagent.runtimes.process.environment import RUN_MARKER
 
+RUN_MARKER = "STARLINK_RUN"
+"""In the environment of every process of a run, and first in it: `<uid>/<run>`. With the run's user it is how the
+agent knows its own."""
 _HEAD = 64 * 1024
 _MARKER = re.compile(rb"(?:^|\0)" + RUN_MARKER.encode() + rb"=([^\0]{1,64})(?:\0|$)")
 """No marker is longer. One that is does not count as one, so that what a reading keeps is bounded."""

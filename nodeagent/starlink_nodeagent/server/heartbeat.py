@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 5.0
 DURATION_SECONDS = 15
-
-
 ANSWER_SECONDS = 5.0
 """How long a beat is waited for. One that comes later is none: with the pause before it, it could be heard after
 something of the server has been given up (`lostAfter`, 12 s at least), and before the agent has learnt of that."""

@@ -10,7 +10,7 @@ from starlink.api import labels
 from starlink.api.kinds import SERVER
 from starlink.client.errors import AlreadyExists, ApiError, ClientError, NotFound
 from starlink.client.kube import Client
-from starlink_nodeagent.machine.machine import RUNTIMES, Machine
+from starlink_nodeagent.machine.machine import Machine
 from starlink_nodeagent.machine.resources import quantities
 from starlink_nodeagent.server.addresses import towards
 
@@ -110,6 +110,6 @@ def status(machine: Machine, before: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "capacity": {**dict.fromkeys(before.get("capacity") or ()), **quantities(machine.capacity)},
         "allocatable": {**dict.fromkeys(before.get("allocatable") or ()), **quantities(machine.allocatable)},
-        "runtimes": list(RUNTIMES),
+        "runtimes": list(machine.runtimes),
         "features": list(machine.features),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from starlink.files import durable
-from starlink_nodeagent.journal.record import WORK
+from starlink_nodeagent.layout import INSTANCES, WORK
 from starlink_nodeagent.processes.procfs import all_pids, look_at, started
 from starlink_nodeagent.users.uids import BadRange, Range, claimed
 from starlink_nodeagent.users.user import is_known
@@ -25,8 +25,6 @@ from starlink_nodeagent.users.user import is_known
 log = logging.getLogger(__name__)
 
 FOLDER = Path("/var/lib/starlink-task-uids")
-INSTANCES = "instances"
-"""The folder of instances within an agent's data directory."""
 _RANGE = re.compile(rb'"(\d{1,10}-\d{1,10})"')
 
 

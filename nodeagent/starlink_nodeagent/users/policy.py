@@ -16,8 +16,6 @@ from starlink_nodeagent.users.user import TaskUser, is_known, name_of, owner_of
 
 log = logging.getLogger(__name__)
 
-TASK_UIDS = "task-uids"
-"""The file in the agent's data directory that says which numbers its tasks have."""
 OUT_OF_USERS = "OutOfTaskUsers"
 
 

@@ -20,6 +20,7 @@ from starlink.api.kinds import ASSIGNMENT, TASK, Kind
 from starlink.client.kube import Client
 from starlink.files import durable
 from starlink_nodeagent.agent import Agent
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.journal import Journal
@@ -88,7 +89,7 @@ def writes() -> Writes:
 def host(tmp_path: Path, writes: Writes) -> Host:
     _let_pass(tmp_path)
     journal, path = Journal(tmp_path / "instances", writes), os.environ["PATH"]
-    return Host("s1", journal, tmp_path / "artifacts", None, users(None, None, tmp_path / "task-uids"), path, time.time)
+    return assembled("s1", journal, tmp_path / "artifacts", None, users(None, None, tmp_path / "task-uids"), path=path)
 
 
 @pytest.fixture
@@ -147,11 +148,11 @@ async def test_heartbeats_get_through_while_a_hundred_stop(site: Site) -> None:
     stop = {"spec": {"desired": "Stopped"}}
     await asyncio.gather(*(site.client.patch(ASSIGNMENT, name, stop, "default") for name in names))
     await site.until("Stopped", MANY)
+    await soon(lambda: site.writes.stopped == MANY, "the journal says so too")
     scans = site.host.processes.scans - begun
     for task in beside:
         task.cancel()
     between = [later - earlier for earlier, later in itertools.pairwise(stopped_at_turns)]
-    assert site.writes.stopped == MANY
     assert max(between) <= MANY / 4, "so many stopped while a heartbeat could not go on"
     assert beats, "heartbeats get through while they stop"
     assert scans < MANY, "each reading of /proc serves all that stop"
@@ -278,7 +279,7 @@ async def test_what_a_file_artifact_holds_is_told_by_name_and_not_started(site: 
         "script": (b"#!/opt/absent/python\n", "InterpreterNotFound"),
         "env": (b"#!/usr/bin/env absent-python\n", "InterpreterNotFound"),
     }
-    site.host.artifact_dir = tmp_path
+    site.host.artifacts.folder = tmp_path
     for name, (content, _) in wanted.items():
         archive = zipped({"start.sh": content, "bin/app": content})
         (tmp_path / f"{name}.zip").write_bytes(archive)

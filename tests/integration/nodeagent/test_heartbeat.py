@@ -20,7 +20,7 @@ from starlink.client.kube import Client
 from starlink.http.dispatch import Handle
 from starlink.http.message import Answer, Request, Response
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.machine import machine
 from starlink_nodeagent.server import heartbeat
@@ -104,7 +104,7 @@ async def test_a_server_that_is_heard_again_acts(
         behind = Client(replace(through.config, server=f"https://{proxy.endpoint}"))
         journal = Journal(tmp_path / "instances")
         whom = users(None, None, tmp_path / "task-uids")
-        host = Host("s1", journal, tmp_path / "artifacts", None, whom, os.environ["PATH"], time.time)
+        host = assembled("s1", journal, tmp_path / "artifacts", None, whom, path=os.environ["PATH"])
         facts = machine.observe(tmp_path, "127.0.0.1", {})
         running = asyncio.create_task(Agent(behind, host, facts, time.monotonic, lambda: 1.0).run())
         await soon(lambda: {BEAT, "assignments", "servers"} <= {*seen.turns}, "it is heard")

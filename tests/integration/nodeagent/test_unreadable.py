@@ -18,7 +18,7 @@ from tests.crds import shipped
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.client.kube import Client
 from starlink_nodeagent.agent import Agent
-from starlink_nodeagent.instances.host import Host
+from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.machine import machine
 from starlink_nodeagent.processes.processes import Marker, Processes
@@ -57,7 +57,7 @@ class Site:
     async def agent(self) -> AsyncIterator[Agent]:
         journal = Journal(self.folder / "instances")
         numbers = users(None, None, self.folder / "task-uids")
-        host = Host("s1", journal, self.folder / "artifacts", None, numbers, os.environ["PATH"], time.time)
+        host = assembled("s1", journal, self.folder / "artifacts", None, numbers, path=os.environ["PATH"])
         made = Agent(self.client, host, machine.observe(self.folder, "127.0.0.1", {}), time.monotonic, lambda: 1.0)
         running = asyncio.create_task(made.run())
         try:

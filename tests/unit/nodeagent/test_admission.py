@@ -11,6 +11,7 @@ from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Port, Resources, Template
 from starlink_nodeagent.decisions.admission import OVERCOMMIT, Claim, claim, judge
 from starlink_nodeagent.decisions.plan import Declared, Held, Plan, Wait, diff
+from starlink_nodeagent.failures.faults import fault
 
 GI = 1024**3
 ROOM = {"cpu": 2000, "memory": 4 * GI, "ephemeral-storage": 10 * GI, "example.com/dongle": 2}
@@ -42,7 +43,7 @@ def claim_of(one: Assignment, *picked: int) -> Claim:
 
 
 def refused(fresh: list[Assignment], held: list[Assignment], waits: Sequence[Wait] = ()) -> dict[str, str]:
-    verdicts = judge(fresh, waits, [claim_of(one) for one in held], ROOM)
+    verdicts = judge(fresh, waits, [claim_of(one) for one in held], ROOM, fault)
     assert sorted(v.assignment.uid for v in verdicts) == sorted(one.uid for one in fresh)
     return {v.assignment.uid: v.refusal.reason for v in verdicts if v.refusal is not None}
 
@@ -111,18 +112,18 @@ def test_what_does_not_fit_beside_the_unfinished_is_refused(
 
 def test_a_refusal_names_resource_asked_and_free() -> None:
     (verdict,) = judge(
-        [assignment("new", {"memory": "3Gi"})], (), [claim_of(assignment("old", {"memory": "2Gi"}))], ROOM
+        [assignment("new", {"memory": "3Gi"})], (), [claim_of(assignment("old", {"memory": "2Gi"}))], ROOM, fault
     )
     assert verdict.refusal is not None
     assert "memory 3Gi" in verdict.refusal.message and "2Gi of 4Gi is free" in verdict.refusal.message
-    (verdict,) = judge([assignment("new", {"cpu": "21"})], (), (), ROOM)
+    (verdict,) = judge([assignment("new", {"cpu": "21"})], (), (), ROOM, fault)
     assert verdict.refusal is not None
     assert "cpu 21, and 20 of 20 (10 times what is allocatable) is free" in verdict.refusal.message
 
 
 def test_a_port_that_another_has_is_refused_fixed_or_picked() -> None:
     assert refused([assignment("new", port=8080)], [assignment("old", port=8080)]) == {"new": "PortTaken"}
-    (verdict,) = judge([assignment("new", port=20_001)], (), [claim_of(assignment("old"), 20_001)], ROOM)
+    (verdict,) = judge([assignment("new", port=20_001)], (), [claim_of(assignment("old"), 20_001)], ROOM, fault)
     assert verdict.refusal is not None and verdict.refusal.reason == "PortTaken"
     assert "port 20001" in verdict.refusal.message and "ns/old" in verdict.refusal.message
     assert refused([assignment("new", port=8081)], [assignment("old", port=8080)]) == {}

@@ -1,5 +1,7 @@
 """What the agent decides, without a process: plans, restarts, environments, reports."""
 
+from pathlib import Path
+
 import pytest
 
 from starlink.api.assignment import Assignment, AssignmentSpec
@@ -7,10 +9,12 @@ from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Backoff, EnvVar, Port, Restart, Template
 from starlink_nodeagent.decisions.plan import Declared, Held, diff
 from starlink_nodeagent.instances import ports
-from starlink_nodeagent.instances.restarts import Again, Exit, Over, after
+from starlink_nodeagent.instances.restarts import Again, Over, after
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.reporting.report import keep_transitions, same, status_of
+from starlink_nodeagent.runtimes.contract import Exit, RunContext
 from starlink_nodeagent.runtimes.process.environment import environment
+from starlink_nodeagent.users.user import TaskUser
 
 
 def assignment(uid: str, *, desired: str = "Running", deleting: bool = False) -> Assignment:
@@ -92,10 +96,11 @@ def test_the_limit_ends_it() -> None:
 
 def test_the_environment_is_the_templates_and_no_other() -> None:
     template = Template(env=(EnvVar(name="A", value="b"),), ports=(Port(name="http"), Port(name="my-admin")))
-    env = environment(template, {"TASK": "t"}, {"http": 1, "my-admin": 2}, "u/1", "/bin", "/home", "7")
+    run = RunContext("u", Path("/i"), TaskUser("7", 7, 7), template, 1, task="t", ports={"http": 1, "my-admin": 2})
+    env = environment(run, "/bin")
     assert env == {
-        "PATH": "/bin", "HOME": "/home", "LANG": "C.UTF-8", "A": "b", "PORT": "1", "PORT_HTTP": "1", "PORT_MY_ADMIN": "2",
-        "STARLINK_TASK": "t", "STARLINK_RUN": "u/1", "USER": "7", "LOGNAME": "7",
+        "PATH": "/bin", "HOME": "/i/work", "LANG": "C.UTF-8", "A": "b", "PORT": "1", "PORT_HTTP": "1", "PORT_MY_ADMIN": "2",
+        "STARLINK_TASK": "t", "STARLINK_NAMESPACE": "", "STARLINK_ASSIGNMENT": "", "STARLINK_SLOT": "", "STARLINK_SERVER": "", "STARLINK_RUN": "u/1", "USER": "7", "LOGNAME": "7",
     }  # fmt: skip
     assert next(iter(env)) == "STARLINK_RUN", "first, for no more than the head of an environment is read"
 

@@ -10,7 +10,14 @@ from tests.unit.nodeagent.test_admission import assignment
 
 from starlink.api.template import Template
 from starlink_nodeagent.decisions.admission import judge
-from starlink_nodeagent.failures.faults import INVALID_SPEC, fault
+from starlink_nodeagent.failures import faults
+from starlink_nodeagent.failures.faults import INVALID_SPEC
+from starlink_nodeagent.runtimes.process import faults as of_process
+
+
+def fault(template: Template) -> str:
+    """As the agent asks of a template of runtime Process."""
+    return of_process.fault(template) or faults.fault(template)
 
 
 def template(**fields: Any) -> Template:
@@ -71,7 +78,7 @@ def test_whatever_comes_is_told_and_not_raised(size: Any, cpu: Any, grace: str, 
 
 def test_one_that_cannot_be_used_is_refused_and_the_others_are_not() -> None:
     bad, good = assignment("bad", {"cpu": "lots"}), assignment("good", {"cpu": "1"})
-    verdicts = {v.assignment.uid: v.refusal for v in judge([bad, good], [], [], {"cpu": 2000})}
+    verdicts = {v.assignment.uid: v.refusal for v in judge([bad, good], [], [], {"cpu": 2000}, fault)}
     refusal = verdicts["bad"]
     assert verdicts["good"] is None and refusal is not None and refusal.reason == INVALID_SPEC
     assert "template.resources.requests.cpu: 'lots'" in refusal.message

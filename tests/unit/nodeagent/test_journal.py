@@ -18,7 +18,8 @@ from starlink.api.meta import Metadata
 from starlink.api.template import Template
 from starlink.files import durable
 from starlink_nodeagent.journal.journal import Journal
-from starlink_nodeagent.journal.record import Record, decode, encode, is_uid, record_of
+from starlink_nodeagent.journal.record import Record, decode, encode, record_of
+from starlink_nodeagent.layout import is_uid
 
 UID = "0d9ba4e5-5c2a-4a0c-9f0e-000000000001"
 

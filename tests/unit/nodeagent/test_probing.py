@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 
 from tests.conftest import soon
 
 from starlink.api.template import ExecAction, Probe, Probes
-from starlink_nodeagent.instances.restarts import Exit
+from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.probes import probing
 from starlink_nodeagent.probes.probes import Target
+from starlink_nodeagent.runtimes.contract import Exit
+from starlink_nodeagent.runtimes.process.execution import succeed
 from starlink_nodeagent.users.user import TaskUser
 
 
@@ -38,7 +40,12 @@ class Heard:
 @contextlib.asynccontextmanager
 async def attended(spec: Probes, work: Path) -> AsyncIterator[tuple[Heard, "asyncio.Task[None]"]]:
     heard = Heard()
-    target = Target({}, {"PATH": os.environ["PATH"]}, work, TaskUser("oneself", os.geteuid(), os.getegid()))
+    env, user = {"PATH": os.environ["PATH"]}, TaskUser("oneself", os.geteuid(), os.getegid())
+
+    def execute(command: Sequence[str], seconds: float) -> Awaitable[str]:
+        return succeed(command, work, env, user, seconds)
+
+    target = Target({}, execute, Clock())
     task = asyncio.create_task(probing.attend(spec, target, heard.started, heard.readiness, heard.exits.append))
     try:
         yield heard, task

@@ -10,8 +10,9 @@ import pytest
 from tests.conftest import soon
 
 from starlink_nodeagent.processes.processes import Marker, Processes, send
+from starlink_nodeagent.processes.procfs import RUN_MARKER
+from starlink_nodeagent.runtimes.contract import RunContext
 from starlink_nodeagent.runtimes.process import supervisor, survivors
-from starlink_nodeagent.runtimes.process.environment import RUN_MARKER
 from starlink_nodeagent.runtimes.process.supervisor import Run
 from starlink_nodeagent.users.user import TaskUser
 
@@ -104,6 +105,6 @@ async def test_a_run_is_adopted_by_its_marker(runs: Runs) -> None:
     await running(processes, run, 2)
     oneself = TaskUser("oneself", os.geteuid(), os.getegid())
     instance, uid = run.directory.parent.parent, run.marker.run.partition("/")[0]
-    adopted = (await survivors.find(uid, oneself, instance, processes)).run
+    adopted = (await survivors.find(RunContext(uid, instance, oneself), processes)).run
     assert adopted is not None and (adopted.pid, adopted.marker) == (run.pid, run.marker)
-    assert (await survivors.find("another", oneself, instance, processes)).run is None
+    assert (await survivors.find(RunContext("another", instance, oneself), processes)).run is None

@@ -133,7 +133,8 @@ def test_what_does_not_run_here_keeps_what_its_status_says() -> None:
 
 
 def test_a_template_of_a_newer_agent_is_told_from_one_of_this() -> None:
-    assert of_template(assignment({"template": {"runtime": "Container"}}).spec.template).startswith(
+    assert of_template(assignment({"template": {"runtime": "Container"}}).spec.template, ["Process"]).startswith(
         "template.runtime: "
     )
-    assert of_template(assignment().spec.template) == ""
+    assert of_template(assignment().spec.template, ["Process"]) == ""
+    assert of_template(assignment().spec.template, []) == "template.runtime: this agent has no Process"

@@ -1,35 +1,34 @@
-"""The environment of an instance. Pure: nothing of the agent's own leaks in but PATH."""
+"""The environment of a run and of its probes. Pure: nothing of the agent's own leaks in but PATH."""
 
-from collections.abc import Mapping
-
-from starlink.api.template import Template
+from starlink_nodeagent.layout import WORK
+from starlink_nodeagent.processes.procfs import RUN_MARKER
+from starlink_nodeagent.runtimes.contract import RunContext
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of every instance, whatever the shell had that the agent was started from."""
-RUN_MARKER = "STARLINK_RUN"
-"""In the environment of every process of a run, and first in it: `<uid>/<run>`. With the run's user it is how the
-agent knows its own."""
 
 
-def environment(
-    template: Template,
-    names: Mapping[str, str],
-    ports: Mapping[str, int],
-    run: str,
-    path: str,
-    home: str,
-    user: str,
-) -> dict[str, str]:
-    """`names` are STARLINK_* facts such as TASK and SLOT; `ports` numbers by port name."""
-    variables = {RUN_MARKER: run, "PATH": path, "HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user}
+def environment(run: RunContext, path: str) -> dict[str, str]:
+    """All variables, the marker of the run first; `path` is PATH unless the template has another."""
+    assert run.user is not None
+    user, template = run.user.name, run.template
+    home = str(run.directory / WORK)
+    variables = {RUN_MARKER: run.id, "PATH": path, "HOME": home, "LANG": "C.UTF-8", "USER": user, "LOGNAME": user}
     variables.update({entry.name: entry.value for entry in template.env})
-    numbers = [ports[port.name] for port in template.ports]
+    numbers = [run.ports[port.name] for port in template.ports]
     if numbers:
         variables["PORT"] = str(numbers[0])
     for port in template.ports:
-        variables[port_variable(port.name)] = str(ports[port.name])
-    variables.update({f"STARLINK_{name}": value for name, value in names.items()})
-    variables[RUN_MARKER] = run
+        variables[port_variable(port.name)] = str(run.ports[port.name])
+    facts = {
+        "TASK": run.task,
+        "NAMESPACE": run.namespace,
+        "ASSIGNMENT": run.name,
+        "SLOT": run.slot,
+        "SERVER": run.server,
+    }
+    variables.update({f"STARLINK_{name}": value for name, value in facts.items()})
+    variables[RUN_MARKER] = run.id
     return variables
 
 

@@ -15,17 +15,17 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlink.files import regular
 from starlink_nodeagent.failures.failure import Failure, NotYet
 from starlink_nodeagent.failures.faults import INVALID_SPEC
-from starlink_nodeagent.instances.restarts import Exit
 from starlink_nodeagent.logs import files as logs
 from starlink_nodeagent.processes.confinement import for_a_task
 from starlink_nodeagent.processes.processes import Marker, Processes, gone, send
 from starlink_nodeagent.processes.procfs import arguments_of, started, user_of
+from starlink_nodeagent.runtimes.contract import Exit
 from starlink_nodeagent.users.clearing import busy
 from starlink_nodeagent.users.user import TaskUser
 
@@ -53,14 +53,23 @@ _STUCK = 8
 SUPERVISOR_LOST = "SupervisorLost"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Run:
-    """A run that goes on: `pid` is the supervisor's, and its session's. `child` when the agent is its parent."""
+    """A run: `pid` is the supervisor's, and its session's. `child` when the agent is its parent. Not `alive`: it has
+    been seen to be over. `outlived`: something of it outlived its SIGKILL. `ports` are those that it was started with,
+    where it was found."""
 
     pid: int
     marker: Marker
     directory: Path
     child: "subprocess.Popen[bytes] | None" = None
+    alive: bool = True
+    outlived: bool = False
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        return int(self.directory.name)
 
 
 def start(

@@ -1,26 +1,19 @@
 """What lives of an Assignment, whoever started it and whatever its record says of it.
 
 A record may be older than the truth: the agent was killed while the disk was full, or the file was damaged, or
-somebody put back an old copy. The processes are the truth. They are known by STARLINK_RUN and by their user, which is
-the owner of the instance's directory; where that is gone too, the user that the Task would get.
+somebody put back an old copy. The processes are the truth. They are known by STARLINK_RUN and by their user.
 """
 
-import contextlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from starlink_nodeagent.failures.failure import NotYet
-from starlink_nodeagent.instances.host import Host
-from starlink_nodeagent.instances.restarts import Exit
-from starlink_nodeagent.journal.record import WORK, Record
+from starlink_nodeagent.layout import last_run, run_directory
 from starlink_nodeagent.processes.processes import Marker, Processes
 from starlink_nodeagent.processes.procfs import environment_of
+from starlink_nodeagent.runtimes.contract import RunContext
 from starlink_nodeagent.runtimes.process import supervisor
 from starlink_nodeagent.runtimes.process.environment import port_variable
-from starlink_nodeagent.runtimes.process.launching import last_run, run_directory
 from starlink_nodeagent.runtimes.process.supervisor import Run
-from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.user import TaskUser
 
 _LAST_PORT = 65_535
@@ -32,90 +25,90 @@ _DIGITS = 18
 @dataclass(frozen=True, slots=True)
 class Found:
     """`markers` of all runs that have a living process; of those `run` goes on under its supervisor, the latest where
-    there are several. `user` is the one that they run as, None where none can be."""
+    there are several."""
 
-    user: TaskUser | None = None
     markers: tuple[Marker, ...] = ()
     run: Run | None = None
 
 
-async def find(uid: str, user: TaskUser | None, directory: Path, processes: Processes, known: int = 0) -> Found:
-    """What lives of an Assignment and runs as `user`; `directory` is its instance's, and `known` the latest run that
-    its record tells of. Raises OSError.
+async def find(run: RunContext, processes: Processes) -> Found:
+    """What lives of the run's instance. Raises OSError.
 
     The agent makes a run's directory before the run, so a run with a higher number than these was made up by the task:
     it is among the markers, to be ended, and never goes on in the place of the true one.
     """
-    if user is None:
+    if run.user is None:
         return Found()
-    snapshot = await processes.snapshot(user.uid)
-    markers = tuple(Marker(run, user.uid, user.alone) for run in snapshot.runs_of(uid) if _number(run) is not None)
-    latest = max(known, last_run(directory)) or _LATEST
+    snapshot = await processes.snapshot(run.user.uid)
+    found = tuple(Marker(one, run.user.uid, run.user.alone) for one in snapshot.runs_of(run.uid) if _is_run(one))
+    latest = max(run.number, last_run(run.directory)) or _LATEST
     runs = {}
-    for marker in markers:
-        pid, number = supervisor.supervisor_among(snapshot.members(marker, None), user.uid), _number(marker.run)
+    for marker in found:
+        pid, number = supervisor.supervisor_among(snapshot.members(marker, None), run.user.uid), _number(marker.run)
         if pid is not None and number is not None and number <= latest:
-            runs[number] = Run(pid, marker, run_directory(directory, number))
-    return Found(user, markers, runs[max(runs)] if runs else None)
+            runs[number] = Run(pid, marker, run_directory(run.directory, number))
+    if not runs:
+        return Found(found)
+    going = runs[max(runs)]
+    going.ports = _ports(run, going.pid)
+    return Found(found, going)
 
 
-def user_of(record: Record, directory: Path, host: Host) -> TaskUser | None:
-    """As whom what lives of a record's Assignment runs; None when nothing can."""
-    if record.user is not None:
-        return record.user
-    if (found := owner(directory, host.users)) is not None:
-        return found
-    with contextlib.suppress(NotYet):  # no number is left for its Task, so nothing runs with one
-        return host.users.of(record.namespace, record.task or record.name, host.users_taken())
-    return None
+async def markers(run: RunContext, processes: Processes) -> tuple[Marker, ...]:
+    """Those of all runs of the instance that have a living process. Raises OSError."""
+    if run.user is None:
+        return ()
+    snapshot = await processes.snapshot(run.user.uid)
+    return tuple(Marker(one, run.user.uid, run.user.alone) for one in snapshot.runs_of(run.uid) if _is_run(one))
 
 
-def owner(directory: Path, users: Users) -> TaskUser | None:
-    """The user that owns what an instance's directory gives to its task; None when it gives nothing."""
-    with contextlib.suppress(OSError):
-        return users.owner(directory / WORK)
-    return None
+def last(run: RunContext) -> Run | None:
+    """The last run, which has ended, when its end is not counted yet; None when the next one is no restart. Raises
+    OSError."""
+    latest = last_run(run.directory)
+    if latest <= run.number:
+        is_open = run.number and not run.counted and run_directory(run.directory, run.number).is_dir()
+        return _over(run, run.number) if is_open else None
+    exit_ = supervisor.exit_of(run_directory(run.directory, latest))
+    return _over(run, latest) if exit_.code is not None or exit_.signal else None
 
 
-async def end(markers: Iterable[Marker], processes: Processes) -> None:
-    """Kills all processes of these runs."""
-    for marker in markers:
-        await supervisor.sweep(marker, None, processes)
-
-
-def adopt(found: Found, record: Record) -> None:
-    """Makes the record say of the run that goes on what only the run knows, where the record was older or lost."""
-    assert found.run is not None
-    record.user, record.prepared, record.parked = found.user, True, False
-    record.run = _number(found.run.marker.run) or record.run
-    if any(port.name not in record.ports for port in record.template.ports):
-        record.ports = _ports(record, environment_of(found.run.pid))
-
-
-def end_of_last(found: Found, record: Record, directory: Path) -> Exit | None:
-    """How the last run ended, for a record that has not counted that yet; None when the next one is no restart."""
-    latest = last_run(directory)
-    if latest <= record.run:
-        known = record.run and not record.parked and run_directory(directory, record.run).is_dir()
-        return supervisor.exit_of(run_directory(directory, record.run)) if known else None
-    exit_ = supervisor.exit_of(run_directory(directory, latest))
-    if exit_.code is None and not exit_.signal:
+def _over(run: RunContext, number: int) -> Run | None:
+    if run.user is None:
         return None
-    record.run, record.user = latest, record.user or found.user
-    return exit_ if record.user is not None else None
+    marker = Marker(f"{run.uid}/{number}", run.user.uid, run.user.alone)
+    return Run(0, marker, run_directory(run.directory, number), alive=False)
 
 
-def _number(run: str) -> int | None:
+def marker_of(run: RunContext) -> Marker:
+    """What the processes of a run are known by."""
+    user = user_of(run)
+    return Marker(run.id, user.uid, user.alone)
+
+
+def user_of(run: RunContext) -> TaskUser:
+    """As whom a run is started."""
+    assert run.user is not None, "a user is given before anything is prepared"
+    return run.user
+
+
+def _is_run(marker: str) -> bool:
+    return _number(marker) is not None
+
+
+def _number(marker: str) -> int | None:
     """The number in a run's marker, which a process can write as it likes."""
-    digits = run.rpartition("/")[2]
+    digits = marker.rpartition("/")[2]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS else None
 
 
-def _ports(record: Record, environment: dict[str, str]) -> dict[str, int]:
-    """The ports that a run was started with."""
-    found = {}
-    for port in record.template.ports:
+def _ports(run: RunContext, pid: int) -> Mapping[str, int]:
+    """The ports that a run was started with, where the record does not tell all of them."""
+    if all(port.name in run.ports for port in run.template.ports):
+        return run.ports
+    environment, found = environment_of(pid), {}
+    for port in run.template.ports:
         text = environment.get(port_variable(port.name), "")
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-        found[port.name] = record.ports.get(port.name) or (number if 0 < number <= _LAST_PORT else port.port)
+        found[port.name] = run.ports.get(port.name) or (number if 0 < number <= _LAST_PORT else port.port)
     return {name: number for name, number in found.items() if number}
