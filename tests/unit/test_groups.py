@@ -32,8 +32,9 @@ def test_what_was_not_expected_is_not_swallowed() -> None:
 @pytest.mark.parametrize("folder", ["src", "operator", "nodeagent"])
 def test_nothing_is_raised_within_an_except_star(folder: str) -> None:
     """On Python 3.11.2 it comes out in a group again: a traceback in place of a message."""
-    trees = [ast.parse(path.read_text(), str(path)) for path in (ROOT / folder).rglob("*.py")]
+    texts = [path.read_text() for path in (ROOT / folder).rglob("*.py")]
+    trees = [ast.parse(text) for text in texts if "except*" in text.replace(" ", "")]
     handlers = [
         one for tree in trees for node in ast.walk(tree) if isinstance(node, ast.TryStar) for one in node.handlers
     ]
-    assert trees and not [one.lineno for one in handlers for node in ast.walk(one) if isinstance(node, ast.Raise)]
+    assert texts and not [one.lineno for one in handlers for node in ast.walk(one) if isinstance(node, ast.Raise)]

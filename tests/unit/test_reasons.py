@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -52,12 +53,15 @@ def files() -> Iterator[Path]:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else (path,)
 
 
-def words() -> Iterator[tuple[str, str]]:
+@cache
+def words() -> tuple[tuple[str, str], ...]:
     """What looks like a reason, and where."""
-    for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.fullmatch(node.value):
-                yield node.value, f"{path.relative_to(ROOT)}:{node.lineno}"
+    return tuple(
+        (node.value, f"{path.relative_to(ROOT)}:{node.lineno}")
+        for path in files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.fullmatch(node.value)
+    )
 
 
 def documented() -> list[str]:

@@ -1,13 +1,14 @@
 """Rehearsing what the operator would do: who obeys, who waits, and where it ends."""
 
 import msgspec
+import pytest
 from tests.world import Cluster
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.cli.plan import render
 from starlink.engine.preview import Preview, preview
-from starlink.engine.rehearsal import MOST_ROUNDS, rehearse
+from starlink.engine.rehearsal import rehearse
 from starlink.engine.round import plan_round
 from starlink.engine.stage import Stage
 
@@ -79,18 +80,19 @@ def test_an_agent_that_is_not_heard_does_not_obey() -> None:
     ]
 
 
-def test_more_rounds_than_are_looked_at_are_told() -> None:
-    replicas = MOST_ROUNDS // 2 + 10
+def test_more_rounds_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starlink.engine.rehearsal.MOST_ROUNDS", 40)
+    replicas = 30
     cluster = Cluster()
     cluster.server("s1", cpu="400")
     cluster.task("web", replicas=replicas)
     cluster.settle()
     shown = previewed(cluster, replicas=replicas)
-    assert shown.rounds == MOST_ROUNDS and not shown.falls_short
-    assert [(row.action, len(row.slots)) for row in shown.rows] == [("keep", 10), ("replace", MOST_ROUNDS // 2)]
+    assert shown.rounds == 40 and not shown.falls_short
+    assert [(row.action, len(row.slots)) for row in shown.rows] == [("keep", 10), ("replace", 20)]
     text = render(shown)
     assert "its template changes, but not in what is looked at" in text
-    assert text.endswith(f"after {MOST_ROUNDS} rounds the rest is not looked at\n")
+    assert text.endswith("after 40 rounds the rest is not looked at\n")
 
 
 def test_one_that_is_new_and_not_ready_holds_up_the_others() -> None:
