@@ -7,10 +7,10 @@ more than the operator needs, but what somebody else wrote in its place is put r
 from collections.abc import Callable
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.client.cache import Change
 from starlink_operator.observed import task_of
 from starlink_operator.telling import Subject
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from starlink.api.assignment import Assignment
+from starlink.api.change import Change
 from starlink.api.kinds import POOL, TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.client.cache import Change
 from starlink_operator.echoes import Echoes
 
 WEB = ObjectKey("default", "web")

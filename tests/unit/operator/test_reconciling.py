@@ -347,7 +347,7 @@ async def test_what_it_wrote_itself_is_looked_at_again_with_the_next_tick(
     monkeypatch.setattr(module, "TICK_SECONDS", 60.0)
     operator = Operator()
     async with operator.running():
-        await soon(lambda: not operator.reconciler._fleet_wake.is_set(), "the server has been looked at")
+        await soon(lambda: not operator.tasks.some.is_set(), "the first look is over")
         for number in range(20):
             operator.task(f"t{number}")
         await soon(lambda: len(operator.writer.created()) == 20, "all are placed")
@@ -359,6 +359,6 @@ async def test_what_it_wrote_itself_is_looked_at_again_with_the_next_tick(
         operator.task("new")
         await soon(lambda: "new" in operator.writer.created(), "what is new is looked at at once")
         assert [{key.name for key in keys} for keys in planned[before:]] == [{"new"}]
-        operator.reconciler._fleet_wake.set()
+        operator.tasks.tick()
         await soon(lambda: len(planned) > before + 1, "the others are looked at")
         assert {f"t{number}" for number in range(20)} <= {key.name for key in planned[before + 1]}
