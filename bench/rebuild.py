@@ -85,8 +85,8 @@ def _assignment(number: int, uids: Mapping[str, str]) -> dict[str, Any]:
 async def _read(port: str, files: Sequence[str]) -> dict[str, float]:
     from starlink.client.config import Config
     from starlink.client.kube import Client
-    from starlink.engine.neighbours import Neighbours
-    from starlink.engine.reservations import Reservations
+    from starlink.engine.rounds.neighbours import Neighbours
+    from starlink.engine.rounds.reservations import Reservations
     from starlink.planning.health import assess
     from starlink.planning.pool import effective_pools
     from starlink_operator.observed import Observed

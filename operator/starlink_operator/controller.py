@@ -7,7 +7,7 @@ from typing import Protocol
 
 from starlink.api.kinds import Kind
 from starlink.client.rights import Right
-from starlink.engine.reservations import Reservations
+from starlink.engine.rounds.reservations import Reservations
 from starlink.planning.plan import Plan
 from starlink_operator.observed import Observed, Reads
 from starlink_operator.telling import Subject

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from starlink.api.kinds import POOL, SERVER
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_fleet
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_fleet
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
 from starlink_operator.telling import Subject

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlink.api.change import Change
 from starlink.api.meta import ObjectKey
-from starlink.engine.asking import ask
+from starlink.engine.rounds.asking import ask
 from starlink.planning.contract import Planner
 from starlink.planning.plan import Plan
 from starlink_operator.controller import Surroundings

@@ -13,10 +13,10 @@ from tests.world import Cluster, Obj
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.preview import Preview, previews
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_fleet, plan_round
-from starlink.engine.trial import Trial
+from starlink.engine.foresight.preview import Preview, previews
+from starlink.engine.foresight.trial import Trial
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_fleet, plan_round
 from starlink.planning.attempt import is_stop
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import Action, Plan

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 from tests.world import Cluster
 
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.health import assess
 from starlink.planning.plan import RecordEvent
 from starlink.planning.pool import effective_pools

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 from tests.world import Cluster, Obj
 
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_round
 
 _RAISE = re.compile(r"raise pool pb's quota\.cpu by (\d+)(?: for (\d+) of the \d+)?")
 

@@ -9,7 +9,7 @@ from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.rights import of
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS
 from starlink.planning.plan import Plan
 from starlink_operator.controller import Entry, Surroundings

@@ -24,9 +24,9 @@ from starlink.cli.tables import Column, aligned, slot_ranges, some
 from starlink.client.kube import Client
 
 if TYPE_CHECKING:
-    from starlink.engine.headroom import Estimate
-    from starlink.engine.preview import Preview, Row
-    from starlink.engine.what_if import Addition, WhatIf
+    from starlink.engine.foresight.headroom import Estimate
+    from starlink.engine.foresight.preview import Preview, Row
+    from starlink.engine.foresight.what_if import Addition, WhatIf
 
 NOT_ALL_FIT = 2
 MOST_ROWS = 50
@@ -67,10 +67,10 @@ def command(
     if pool and not additions:
         raise click.UsageError("--pool is where --add adds servers; a task names its own in placement.pool")
     with engine_for("plan"):
-        from starlink.engine.assumed import assumed
-        from starlink.engine.headroom import estimates
-        from starlink.engine.preview import previews
-        from starlink.engine.what_if import what_if
+        from starlink.engine.foresight.assumed import assumed
+        from starlink.engine.foresight.headroom import estimates
+        from starlink.engine.foresight.preview import previews
+        from starlink.engine.foresight.what_if import what_if
     manifests = read(files) if files else []
     added = _parsed(additions)
     otherwise, screen = namespace_of(ctx, namespace), Screen.of()
@@ -117,7 +117,7 @@ def _words(files: Iterable[str], namespace: str | None) -> list[str]:
 
 
 def _parsed(texts: Iterable[str]) -> list[Addition]:
-    from starlink.engine.what_if import addition
+    from starlink.engine.foresight.what_if import addition
 
     found = []
     for text in texts:

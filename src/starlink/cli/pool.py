@@ -16,7 +16,7 @@ from starlink.client.kube import Client
 from starlink.planning.world import World
 
 if TYPE_CHECKING:
-    from starlink.engine.moving import Leaving, PoolMove
+    from starlink.engine.foresight.moving import Leaving, PoolMove
 
 NOT_ALL_FIT = 2
 
@@ -39,7 +39,7 @@ def move(ctx: click.Context, servers: tuple[str, ...], pool: str, dry_run: bool,
     them fit elsewhere or the new pool's rules would be broken.
     """
     with engine_for("pool move"):
-        from starlink.engine.moving import preview_move
+        from starlink.engine.foresight.moving import preview_move
     names = list(dict.fromkeys(servers))
 
     async def work(client: Client) -> bool:

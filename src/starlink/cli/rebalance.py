@@ -24,7 +24,7 @@ from starlink.client.errors import Conflict, NotFound
 from starlink.client.kube import Client
 
 if TYPE_CHECKING:
-    from starlink.engine.rebalancing import Proposal
+    from starlink.engine.foresight.rebalancing import Proposal
 
 _LOOK_SECONDS = 0.5
 
@@ -51,7 +51,7 @@ def command(ctx: click.Context, dry_run: bool, most: int, yes: bool, timeout: fl
     Ctrl-C stops between moves.
     """
     with engine_for("rebalance"):
-        from starlink.engine.rebalancing import proposals
+        from starlink.engine.foresight.rebalancing import proposals
 
     async def propose(client: Client) -> list[Proposal]:
         return proposals(await observe(client), most)
@@ -102,7 +102,7 @@ class _Moves:
 
     async def _turn(self) -> bool:
         """Waits until another move may start; whether it may."""
-        from starlink.engine.rebalancing import pause
+        from starlink.engine.foresight.rebalancing import pause
 
         seconds = pause(self._started, time.monotonic(), self._most)
         with contextlib.suppress(TimeoutError):
@@ -111,7 +111,7 @@ class _Moves:
 
     async def _next(self) -> Proposal | None:
         """The best move now, for what was found before may no longer be so."""
-        from starlink.engine.rebalancing import proposals
+        from starlink.engine.foresight.rebalancing import proposals
 
         found = proposals(await observe(self._client), self._most + len(self._moved))
         return next((one for one in found if (one.task, one.slot) not in self._moved), None)

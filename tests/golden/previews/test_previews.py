@@ -22,11 +22,11 @@ from starlink.api.task import Task
 from starlink.cli import pool as pool_command
 from starlink.cli import rebalance as rebalance_command
 from starlink.cli.plan import render, render_estimates, render_what_if
-from starlink.engine.headroom import estimates
-from starlink.engine.moving import preview_move
-from starlink.engine.preview import previews
-from starlink.engine.rebalancing import proposals
-from starlink.engine.what_if import addition, what_if
+from starlink.engine.foresight.headroom import estimates
+from starlink.engine.foresight.moving import preview_move
+from starlink.engine.foresight.preview import previews
+from starlink.engine.foresight.rebalancing import proposals
+from starlink.engine.foresight.what_if import addition, what_if
 
 CASES = Path(__file__).parent
 LINE = "---\n"

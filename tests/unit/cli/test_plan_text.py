@@ -8,7 +8,7 @@ from starlink.api.task import Task
 from starlink.cli.plan import MOST_ROWS, render
 from starlink.cli.screen import Screen
 from starlink.cli.tables import aligned, slot_ranges, some
-from starlink.engine.preview import previews
+from starlink.engine.foresight.preview import previews
 
 
 def test_slots_are_ranges() -> None:

@@ -6,9 +6,9 @@ from tests.world import Cluster
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.engine.assumed import assumed
-from starlink.engine.headroom import estimates
-from starlink.engine.preview import preview
+from starlink.engine.foresight.assumed import assumed
+from starlink.engine.foresight.headroom import estimates
+from starlink.engine.foresight.preview import preview
 
 
 def task(**spec: object) -> Task:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.world import Cluster, Obj
 
-from starlink.engine import placing
-from starlink.engine import round as rounds
+from starlink.engine.rounds import placing
+from starlink.engine.rounds import round as rounds
 from starlink.planning import service
 from starlink.planning import task as tasks
 

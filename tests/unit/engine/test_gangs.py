@@ -6,7 +6,7 @@ import pytest
 from tests.world import Cluster, Obj
 
 from starlink.api.meta import ObjectKey
-from starlink.engine.preview import previews
+from starlink.engine.foresight.preview import previews
 from starlink.planning.attempt import is_stop
 from starlink.planning.plan import Action, Delete
 

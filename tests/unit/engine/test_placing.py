@@ -11,10 +11,10 @@ from tests.world import Cluster
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.preview import previews
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_round
+from starlink.engine.foresight.preview import previews
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.attempt import is_stop
 from starlink.planning.health import assess
 from starlink.planning.plan import Action, Create

@@ -3,7 +3,7 @@
 import pytest
 from tests.world import Cluster, Obj
 
-from starlink.engine.round import POOL_CHANGED, plan_round
+from starlink.engine.rounds.round import POOL_CHANGED, plan_round
 from starlink.planning.plan import Delete
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.engine.rebalancing import MINUTE, pause
+from starlink.engine.foresight.rebalancing import MINUTE, pause
 
 
 def test_a_minute_has_no_more_than_the_most() -> None:

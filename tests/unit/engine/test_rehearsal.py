@@ -7,10 +7,10 @@ from tests.world import Cluster
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.cli.plan import render
-from starlink.engine.preview import Preview, preview
-from starlink.engine.rehearsal import rehearse
-from starlink.engine.round import plan_round
-from starlink.engine.stage import Stage
+from starlink.engine.foresight.preview import Preview, preview
+from starlink.engine.foresight.rehearsal import rehearse
+from starlink.engine.foresight.stage import Stage
+from starlink.engine.rounds.round import plan_round
 
 WEB = ObjectKey("default", "web")
 
@@ -81,7 +81,7 @@ def test_an_agent_that_is_not_heard_does_not_obey() -> None:
 
 
 def test_more_rounds_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("starlink.engine.rehearsal.MOST_ROUNDS", 40)
+    monkeypatch.setattr("starlink.engine.foresight.rehearsal.MOST_ROUNDS", 40)
     replicas = 30
     cluster = Cluster()
     cluster.server("s1", cpu="400")

@@ -2,8 +2,8 @@
 
 from tests.world import Cluster
 
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.reservations import Reservations
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.reservations import Reservations
 from starlink.planning.health import assess
 from starlink.planning.pool import effective_pools
 

@@ -7,7 +7,7 @@ import pytest
 from tests.world import Cluster
 
 from starlink.api.task import Task
-from starlink.engine.loads import architectures_from
+from starlink.engine.rounds.loads import architectures_from
 
 DIGEST = "a" * 64
 FOUND = {"digest": DIGEST, "architectures": ["arm64"], "source": "ELF headers of 1 executable"}

@@ -7,8 +7,8 @@ from tests.world import Cluster
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import Round, plan_round
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import Round, plan_round
 from starlink.planning.attempt import is_stop
 from starlink.planning.plan import Create
 

@@ -6,8 +6,8 @@ import pytest
 from tests.world import Cluster, Obj
 
 from starlink.api.meta import ObjectKey
-from starlink.engine.preview import preview
-from starlink.engine.round import plan_round
+from starlink.engine.foresight.preview import preview
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.plan import Create
 
 

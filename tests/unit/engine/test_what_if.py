@@ -3,7 +3,7 @@
 import pytest
 from tests.world import Cluster
 
-from starlink.engine.what_if import addition, what_if
+from starlink.engine.foresight.what_if import addition, what_if
 
 
 def test_all_words_are_read() -> None:

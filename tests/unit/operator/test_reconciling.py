@@ -13,7 +13,7 @@ from tests.conftest import soon
 from starlink.api.kinds import TASK
 from starlink.api.timestamp import format_time
 from starlink.client.errors import ServerTrouble
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning import service
 from starlink.planning.plan import Action, Create, UpdateStatus
 from starlink_operator import reconciler as module

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.world import Cluster, Obj
 
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.round import plan_round
 
 BAD = {"template": {"command": ["false"]}}
 

@@ -9,9 +9,9 @@ from tests.world import Cluster
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.task import Task
-from starlink.engine.preview import preview
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_fleet, plan_round
+from starlink.engine.foresight.preview import preview
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_fleet, plan_round
 from starlink.planning.containing import Faults
 from starlink.planning.faults import pool_fault, task_fault
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.world import Cluster, Obj
 
-from starlink.engine.preview import preview
-from starlink.engine.rebalancing import proposals
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_fleet, plan_round
+from starlink.engine.foresight.preview import preview
+from starlink.engine.foresight.rebalancing import proposals
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_fleet, plan_round
 from starlink.planning.plan import Create, Delete, Patch, ReleaseFinalizer, UpdateStatus
 
 ACTS = (Create, Delete, Patch, ReleaseFinalizer)

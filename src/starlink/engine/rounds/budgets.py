@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.neighbours import group_of
+from starlink.engine.rounds.neighbours import group_of
 from starlink.planning.health import Health
 from starlink.planning.observed import ready_now
 from starlink.planning.unreadable import unclear

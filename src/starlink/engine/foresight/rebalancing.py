@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.budgets import budgets
-from starlink.engine.neighbours import group_of
-from starlink.engine.trial import Trial
+from starlink.engine.foresight.trial import Trial
+from starlink.engine.rounds.budgets import budgets
+from starlink.engine.rounds.neighbours import group_of
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.rebalance import rebalance

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from starlink.api.meta import ObjectKey
-from starlink.engine.bulkhead import Bulkhead
+from starlink.engine.rounds.bulkhead import Bulkhead
 from starlink.planning.contract import Planner, Sight
 from starlink.planning.failure import plan_of_failure, plan_of_unreadable
 from starlink.planning.plan import Plan

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from starlink.api.meta import ObjectKey
-from starlink.engine.reservations import Held, Reservations
+from starlink.engine.rounds.reservations import Held, Reservations
 from starlink.planning.examined import Examined
 
 _FIRST, _BORROWS, _LAST = range(3)

@@ -7,7 +7,7 @@ from starlink.api import quantity
 from starlink.api.assignment import Assignment
 from starlink.api.quantity import Quantity
 from starlink.api.task import Task
-from starlink.engine.neighbours import Neighbours, group_of
+from starlink.engine.rounds.neighbours import Neighbours, group_of
 from starlink.planning.observed import SERVER_LOST
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge

@@ -15,10 +15,10 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.slots import order
 from starlink.api.task import Task, TaskStatus
-from starlink.engine.budgets import budget
-from starlink.engine.placing import Found
-from starlink.engine.rehearsal import Rehearsal, rehearse
-from starlink.engine.trial import Trial, missing
+from starlink.engine.foresight.rehearsal import Rehearsal, rehearse
+from starlink.engine.foresight.trial import Trial, missing
+from starlink.engine.rounds.budgets import budget
+from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
 from starlink.planning.replacements import MustMove
 from starlink.planning.world import World

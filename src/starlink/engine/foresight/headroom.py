@@ -7,7 +7,7 @@ from starlink.api import conditions, quantity
 from starlink.api.pool import Pool
 from starlink.api.task import Task
 from starlink.api.template import Template
-from starlink.engine.pools import BELOW_WATERMARK, amounts
+from starlink.engine.rounds.pools import BELOW_WATERMARK, amounts
 from starlink.planning.world import World
 from starlink.scheduling.explaining.amounts import quantity as written
 from starlink.scheduling.pool import UNLIMITED

@@ -9,10 +9,10 @@ import numpy as np
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
-from starlink.engine.absence import without
-from starlink.engine.budgets import budgets, gangs, obstacle
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.reservations import Held, Reservations
+from starlink.engine.rounds.absence import without
+from starlink.engine.rounds.budgets import budgets, gangs, obstacle
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.reservations import Held, Reservations
 from starlink.planning.decision import Renewal, Want
 from starlink.planning.examined import Examined
 from starlink.planning.health import Health

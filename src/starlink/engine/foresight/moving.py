@@ -10,9 +10,9 @@ from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.engine.pools import pool_use
-from starlink.engine.round import POOL_CHANGED
-from starlink.engine.trial import Trial
+from starlink.engine.foresight.trial import Trial
+from starlink.engine.rounds.pools import pool_use
+from starlink.engine.rounds.round import POOL_CHANGED
 from starlink.planning.decision import Decision, Want
 from starlink.planning.world import World
 from starlink.scheduling.explaining.amounts import quantity

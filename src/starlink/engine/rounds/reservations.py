@@ -15,9 +15,9 @@ from starlink.api.meta import ObjectKey
 from starlink.api.pool import Overcommit
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.engine.loads import Loads, repels
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.pools import scheduling_pool
+from starlink.engine.rounds.loads import Loads, repels
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.pools import scheduling_pool
 from starlink.planning.containing import Faults
 from starlink.planning.health import Health
 from starlink.planning.world import World

@@ -7,14 +7,14 @@ from starlink.api.assignment import Assignment
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.bulkhead import Bulkhead
-from starlink.engine.draining import Drains
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.outsiders import outsiders
-from starlink.engine.placing import Found, Placer
-from starlink.engine.pools import pool_use
-from starlink.engine.reservations import Reservations
-from starlink.engine.turns import in_turn
+from starlink.engine.rounds.bulkhead import Bulkhead
+from starlink.engine.rounds.draining import Drains
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.outsiders import outsiders
+from starlink.engine.rounds.placing import Found, Placer
+from starlink.engine.rounds.pools import pool_use
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.turns import in_turn
 from starlink.planning.examined import Examined
 from starlink.planning.failure import Told, plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess

@@ -10,9 +10,9 @@ from starlink.api.quantity import RESOURCES, Quantity
 from starlink.api.server import Server, ServerSpec, ServerStatus
 from starlink.api.task import Task
 from starlink.api.template import Architecture
-from starlink.engine.placing import Found
-from starlink.engine.preview import with_applied
-from starlink.engine.trial import Trial, missing
+from starlink.engine.foresight.preview import with_applied
+from starlink.engine.foresight.trial import Trial, missing
+from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
 from starlink.planning.placement import Placement
 from starlink.planning.world import World

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.neighbours import Neighbours
-from starlink.engine.placing import Found, Placer
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import must_move
+from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.placing import Found, Placer
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import must_move
 from starlink.planning.examined import Examined
 from starlink.planning.health import assess
 from starlink.planning.pool import effective_pools

@@ -1,0 +1,1 @@
+"""One round: plan → place → plan, over a fleet that is kept from round to round."""
