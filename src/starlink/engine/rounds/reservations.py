@@ -32,12 +32,14 @@ _AS_DECLARED = Overcommit()
 class _Group(NamedTuple):
     """The assignments of one task as they were counted."""
 
+    task: Task | None
     assignments: tuple[Assignment, ...]
     priority: int
     repels: tuple[Term, ...]
     uids: tuple[str, ...]
     servers: frozenset[str]
     lost: frozenset[str]  # of these
+    is_steady: bool  # while task and assignments are the same, and none of the servers falls silent
 
 
 class Held(NamedTuple):
@@ -103,14 +105,16 @@ class Reservations:
                 self._forget(key)
         for key in [key for key in self._groups if key not in world.assignments]:
             self._forget(key)
+        groups, tasks, silent = self._groups, world.tasks, health.silent
         for key, assignments in world.assignments.items():
-            task = world.tasks.get(key)
-            priority = task.spec.placement.priority if task else 0
-            apart = repels(task, neighbours) if task and task.spec.placement.anti_affinity else ()
-            before = self._groups.get(key)
-            alike = before is not None and before.assignments is assignments and before[1:3] == (priority, apart)
-            if before is None or not alike or not _is_so(before, task, health):
-                self._count(key, task, assignments, health, apart)
+            before, task = groups.get(key), tasks.get(key)
+            if before is not None and before.assignments is assignments:
+                if before.task is task and before.is_steady and silent.isdisjoint(before.servers):
+                    continue
+                if _is_so(before, task, health, neighbours):
+                    groups[key] = before._replace(task=task)
+                    continue
+            self._count(key, task, assignments, health, _apart(task, neighbours))
 
     def _count(
         self,
@@ -132,11 +136,11 @@ class Reservations:
             is_lost = assignment.spec.server in lost
             self.fleet.charge(assignment.uid, charge._replace(counted=False) if is_lost else charge)
         self._hold_artifacts(assignments, 1)
-        priority = task.spec.placement.priority if task else 0
         self._shutting.pop(key, None)
         if shut := frozenset(a.spec.server for a in taking if _takes_unknown(a)):
             self._shutting[key] = shut
-        self._groups[key] = _Group(assignments, priority, apart, uids, servers, lost)
+        steady = not lost and not (task and task.spec.placement.anti_affinity)
+        self._groups[key] = _Group(task, assignments, _priority(task), apart, uids, servers, lost, steady)
 
     def _forget(self, key: ObjectKey) -> None:
         group = self._groups.pop(key)
@@ -171,7 +175,18 @@ def _takes_unknown(assignment: Assignment) -> bool:
     return trouble is not None and (trouble.lacks("spec.template.resources") or trouble.lacks("spec.template.ports"))
 
 
-def _is_so(group: _Group, task: Task | None, health: Health) -> bool:
+def _apart(task: Task | None, neighbours: Neighbours) -> tuple[Term, ...]:
+    return repels(task, neighbours) if task and task.spec.placement.anti_affinity else ()
+
+
+def _priority(task: Task | None) -> int:
+    return task.spec.placement.priority if task else 0
+
+
+def _is_so(group: _Group, task: Task | None, health: Health, neighbours: Neighbours) -> bool:
+    """Whether the assignments of a group, which are the same, count as they did."""
+    if (group.priority, group.repels) != (_priority(task), _apart(task, neighbours)):
+        return False
     return group.lost == _lost(group.servers, task, health)
 
 
