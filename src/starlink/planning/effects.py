@@ -3,6 +3,8 @@
 The operator sends the write, and a rehearsal and the tests do it in thought; all three take it from here.
 """
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -86,9 +88,16 @@ def patched(obj: O, patch: Any) -> O:
     if not isinstance(obj, msgspec.Struct):
         merged: O = merge(obj, patch)
         return merged
-    fields = (field for field in msgspec.structs.fields(obj) if field.encode_name in patch)
-    changed = {field.name: _field(field, getattr(obj, field.name), patch[field.encode_name]) for field in fields}
+    fields = _fields(type(obj))
+    known = [(fields[name], value) for name, value in patch.items() if name in fields]
+    changed = {field.name: _field(field, getattr(obj, field.name), value) for field, value in known}
     return msgspec.structs.replace(obj, **changed)
+
+
+@functools.cache
+def _fields(view: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By their names in JSON."""
+    return {field.encode_name: field for field in msgspec.structs.fields(view)}
 
 
 def _field(field: msgspec.structs.FieldInfo, value: Any, patch: Any) -> Any:
