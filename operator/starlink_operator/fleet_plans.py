@@ -38,5 +38,5 @@ class FleetPlans:
         return [
             plan
             for plan in planned
-            if (due[plan.kind] or plan.reason != "allocated") and not self._waits((plan.kind, plan.subject))
+            if (due[plan.kind] or not plan.may_wait) and not self._waits((plan.kind, plan.subject))
         ]

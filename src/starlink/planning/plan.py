@@ -112,6 +112,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     reason: str = ""
     recheck_after: float | None = None  # seconds until time alone may change the plan
+    may_wait: bool = False  # it tells amounts alone, which change often
     error: Exception | None = None  # what planning the object raised; the actions only tell of it
 
     def __bool__(self) -> bool:

@@ -44,7 +44,7 @@ def _pool_of(server: Server, adopting: list[tuple[str, dict[str, str]]], kept: f
 def plan_pool(
     pool: Pool, world: World, pools: Mapping[str, str], health: Health, use: PoolUse, fault: str = ""
 ) -> Plan:
-    """The pool's status, when it changed. A plan that changes amounts alone has the reason `allocated`.
+    """The pool's status, when it changed. A plan that changes amounts alone may wait.
     `fault` says why its spec can't be used."""
     members = sorted(name for name, its in pools.items() if its == pool.name)
     ready = [
@@ -77,7 +77,8 @@ def plan_pool(
     actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, patch)]
     actions += _events(pool, told)
     amounts_alone = changed <= _COALESCED and not held
-    return Plan(POOL, pool.key, (*held, *actions), "allocated" if amounts_alone else "its servers changed")
+    reason = "allocated" if amounts_alone else "its servers changed"
+    return Plan(POOL, pool.key, (*held, *actions), reason, may_wait=amounts_alone)
 
 
 def _holders(pool: Pool, world: World, use: PoolUse) -> tuple[str, ...]:

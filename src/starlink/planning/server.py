@@ -31,7 +31,7 @@ class Charged:
 def plan_server(server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Charged) -> Plan:
     """The server's status, when it changed; its release, when it leaves and nothing is charged there any more.
 
-    A plan that changes `allocated` alone has the reason `allocated`.
+    A plan that changes `allocated` alone may wait.
     """
     stray = bool(server.spec.pool) and server.spec.pool not in world.pools
     ready = _ready(server, charged, health, sorted(world.pools) if stray else None, world.now)
@@ -51,7 +51,8 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
     if _may_go(server, charged, health):
         actions.append(_release(server))
         changed = True
-    return Plan(SERVER, server.key, tuple(actions), "its state changed" if changed else "allocated")
+    reason = "its state changed" if changed else "allocated"
+    return Plan(SERVER, server.key, tuple(actions), reason, may_wait=not changed)
 
 
 def _allocated(charged: Mapping[str, int], instances: int) -> dict[str, Any]:
