@@ -314,7 +314,7 @@ async def test_the_log_has_a_line_for_a_round_that_does_something_and_none_for_o
         await soon(lambda: len(planned) > before, "another round")
     assert sum(record.__dict__["actions"]["Create Assignment"] for record in rounds) == 20
     assert len(rounds) <= before and all(len(record.__dict__["first"]) <= 3 for record in rounds)
-    assert all(record.__dict__["tasks"] > 0 for record in caplog.records if record.message == "round")
+    assert all(record.__dict__["objects"] > 0 for record in caplog.records if record.message == "round")
     assert [record for record in caplog.records if record.message == "plan"] == []
 
 
