@@ -207,8 +207,12 @@ class FakeAgent:
         self.host = Host("s1", self.journal, artifacts, Users(shared=NOBODY), clock)
         self.host.runtimes["Process"] = self.runtime
         self.host.records = lambda: [instance.record for instance in self.instances.values()]
+
+    def adopt(self) -> "FakeAgent":
+        """Goes on with what is in the journal."""
         for record in self.journal.load().records:
             self.begin(record, fresh=False)
+        return self
 
     def begin(self, record: Record, *, fresh: bool = True) -> Instance:
         made = self.instances[record.uid] = Instance(record, self.host, self._changed, fresh=fresh)

@@ -237,7 +237,6 @@ async def test_a_run_that_goes_on_is_adopted_whatever_its_record_says(world: Wor
     await agent.die()
     later = FakeAgent(world)
     old = record()  # as an older copy of the record says
-    later.instances[UID].leave()
     again = later.begin(old, fresh=False)
     await soon(lambda: again.record.ready, "it is adopted")
     assert (old.run, old.prepared, old.user, len(world.runs)) == (1, True, instance.record.user, 1)
@@ -252,7 +251,7 @@ async def test_of_several_runs_the_latest_goes_on_and_the_others_are_ended(world
     await soon(lambda: instance.record.ready, "it runs")
     await agent.die()
     world.runs.insert(0, type(world.runs[0])(UID, 0))
-    later = FakeAgent(world)
+    later = FakeAgent(world).adopt()
     await soon(lambda: later.instances[UID].record.ready and len(world.living()) == 1, "it is adopted")
     assert [run.number for run in world.living()] == [1]
     await later.die()
@@ -264,7 +263,7 @@ async def test_an_end_while_the_agent_was_away_is_counted_once(world: World, age
     await agent.die()
     world.living()[0].end(Exit(9))
     for _ in range(2):
-        later = FakeAgent(world)
+        later = FakeAgent(world).adopt()
         told = later.instances[UID].record
         await soon(lambda: world.time.pauses or world.living(), "its end is counted")
         assert (told.restarts, told.exit_code) == (1, 9)

@@ -24,7 +24,7 @@ class Scenario:
     async def play(self) -> Instance:
         """Goes on with new agents until the instance is over."""
         while True:
-            agent = FakeAgent(self.world)
+            agent = FakeAgent(self.world).adopt()
             instance = agent.instances.get(UID)
             if instance is None:
                 assert not self.world.living(), "what lives has a record"

@@ -93,10 +93,11 @@ def test_what_is_kept_for_the_system(storage: int, left: int) -> None:
 def test_the_report_has_it_all_and_takes_away_what_is_no_more(tmp_path: Path) -> None:
     write(tmp_path, {"root/proc/driver/nvidia/gpus/a/information": "", "root/sys/fs/cgroup/cgroup.controllers": ""})
     declared = {"example.com/dongle": 2, "nvidia.com/gpu": 0}
-    found = machine.observe(tmp_path, "10.0.0.1", declared, tmp_path / "root")
+    observed = machine.observe(tmp_path, "10.0.0.1", declared, tmp_path / "root")
+    found = observed.offering({"Process": (), "Container": ("podman",)})
     told = status(found, {"capacity": {"cpu": "1", "gone.example/x": "1"}})
     assert told["capacity"]["gone.example/x"] is None and "gone.example/x" not in told["allocatable"]
     assert (told["capacity"]["example.com/dongle"], told["allocatable"]["nvidia.com/gpu"]) == ("2", "0")
-    assert told["runtimes"] == ["Process"] and "cgroup2" in told["features"]
+    assert told["runtimes"] == ["Process", "Container"] and {"cgroup2", "podman"} <= {*told["features"]}
     assert 0 < found.allocatable["ephemeral-storage"] < found.capacity["ephemeral-storage"]
     assert isinstance(found, Machine)
