@@ -3,31 +3,35 @@
 Tests that are marked `on_both` go over the wire to this one and to a real Kubernetes.
 """
 
+import asyncio
 import datetime
 import functools
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.conftest import soon
 from tests.kube.control_plane import ControlPlane
 from tests.kube.installed import clear
 from tests.turns import KUBERNETES
 
 from starlink.api.kinds import Kind
-from starlink.apiserver import bootstrap
+from starlink.apiserver import bootstrap, handler
 from starlink.apiserver.__main__ import version
 from starlink.apiserver.handler import Api
 from starlink.apiserver.kinds.builtin import builtin_resources
 from starlink.apiserver.resources import encoding
+from starlink.apiserver.resources.encoding import raw
 from starlink.apiserver.resources.resource import Registry
 from starlink.apiserver.security.authentication.authenticator import Authenticator
 from starlink.apiserver.security.authentication.tokens import TokenIssuer
 from starlink.apiserver.security.authorization import roles
+from starlink.apiserver.security.authorization.authorizer import CLUSTER_ROLES
 from starlink.apiserver.security.certificates.issuing import authority_signer
 from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.config import Config
@@ -36,6 +40,7 @@ from starlink.http.message import Request, Response, Stream, User
 from starlink.http.server import HttpServer
 from starlink.http.tls import TlsContext
 from starlink.manifest import load
+from starlink.store.base import Event
 from starlink.store.memory import MemoryStore
 
 ADMIN = User("admin", ("system:masters",))
@@ -111,21 +116,55 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return Pki(tmp_path_factory.mktemp("pki"), datetime.datetime.now(datetime.UTC))
 
 
-@pytest.fixture
-async def api(pki: Pki) -> AsyncIterator[Api]:
-    store, tokens = MemoryStore(), TokenIssuer(pki.token_key)
-    authenticator = Authenticator(tokens, encoding.finder(store), time.time)
-    made = Api(
-        store, Registry(_builtin()), tokens, authenticate=authenticator.of_token,
-        version=version(), now=time.time, clock=time.monotonic, rng=random.Random(1),
-        sign=authority_signer(pki.ca, pki.folder / "ca.key"),
-    )  # fmt: skip
+@pytest.fixture(scope="session")
+def first_start(pki: Pki) -> Sequence[Event]:
+    """What an API server writes that starts on an empty store, in order."""
+    return asyncio.run(_first_start(pki))
+
+
+async def _first_start(pki: Pki) -> Sequence[Event]:
+    made = _api(MemoryStore(), pki, random.Random(2))  # whose uids no test makes again
     with pytest.MonkeyPatch.context() as patched:
         for module in (bootstrap, roles):
             patched.setattr(module, "load", _loaded)
         await made.start()
+    await gathered(made)
+    written = made.store.watch(None, None, 0).take()
+    await made.stop()
+    return written
+
+
+async def gathered(api: Api) -> None:
+    """Until the aggregated roles have the rules that are gathered beside the start."""
+    await soon(lambda: all(raw(role).get("rules") for role in api.store.list(CLUSTER_ROLES)), "roles have rules")
+
+
+@pytest.fixture
+async def api(pki: Pki, first_start: Sequence[Event]) -> AsyncIterator[Api]:
+    """One that has started before, and finds all that it would write then."""
+    store = MemoryStore()
+    for event in first_start:
+        await store.put(event.record.key, event.record.body, expect=event.previous.revision if event.previous else 0)
+    made = _api(store, pki, random.Random(1))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(handler, "bootstrap", _nothing)
+        await made.start()
     yield made
     await made.stop()
+
+
+async def _nothing(*_: object) -> None:
+    """There is nothing to make."""
+
+
+def _api(store: MemoryStore, pki: Pki, rng: random.Random) -> Api:
+    tokens = TokenIssuer(pki.token_key)
+    authenticator = Authenticator(tokens, encoding.finder(store), time.time)
+    return Api(
+        store, Registry(_builtin()), tokens, authenticate=authenticator.of_token,
+        version=version(), now=time.time, clock=time.monotonic, rng=rng,
+        sign=authority_signer(pki.ca, pki.folder / "ca.key"),
+    )  # fmt: skip
 
 
 _builtin = functools.cache(builtin_resources)

@@ -1,23 +1,15 @@
 """What a start finds, and what it refuses."""
 
 import pytest
-from tests.conftest import soon
-from tests.integration.conftest import Core
+from tests.integration.conftest import Core, gathered
 
 from starlink.api import schema
 from starlink.apiserver.bootstrap import bootstrap
 from starlink.apiserver.definitions.lifecycle import Definitions
 from starlink.apiserver.handler import Api
-from starlink.apiserver.resources.encoding import raw
-from starlink.apiserver.security.authorization.authorizer import CLUSTER_ROLES
 from starlink.store.base import StoreRefused
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tasks.starlink.dev"
-
-
-async def gathered(api: Api) -> None:
-    """Until the aggregated roles have the rules that are gathered beside the start."""
-    await soon(lambda: all(raw(role).get("rules") for role in api.store.list(CLUSTER_ROLES)), "roles have rules")
 
 
 async def start_again(api: Api) -> None:

@@ -11,7 +11,7 @@ from starlink.api.change import Change
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.reading import read
 from starlink.api.task import Task
-from starlink.engine.asking import ask
+from starlink.engine.rounds.asking import ask
 from starlink.planning.contract import Known
 from starlink.planning.plan import Create, Patch, Plan, RecordEvent, UpdateStatus
 

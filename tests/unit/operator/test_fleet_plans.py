@@ -3,8 +3,8 @@
 from tests.world import Cluster
 
 from starlink.api.kinds import POOL, SERVER
-from starlink.engine.reservations import Reservations
-from starlink.engine.round import plan_round
+from starlink.engine.rounds.reservations import Reservations
+from starlink.engine.rounds.round import plan_round
 from starlink_operator.fleet_plans import ALLOCATED_SECONDS, POOLS_SECONDS, FleetPlans
 
 
