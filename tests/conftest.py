@@ -30,6 +30,8 @@ from xdist.scheduler import Scheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
+PAUSE = 0.1
+"""Seconds between two looks at what becomes so late."""
 QUICK = ("conformance", "golden", "properties", "unit")
 """Folders whose tests wait for little."""
 UNKNOWN = 5.0
@@ -120,16 +122,18 @@ def starlink_on_kubernetes(kubernetes: ControlPlane, tmp_path_factory: pytest.Te
     return kubernetes
 
 
-def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
-    """Waits until `check` gives something true, and gives it; fails with `what` and the last answer."""
-    end = time.monotonic() + seconds
+def eventually(check: Callable[[], Any], what: str, seconds: float = DEADLINE, pause: float = PAUSE) -> Any:
+    """Waits until `check` gives something true, and gives it; fails with `what` and the last answer. It looks often at
+    first, then each `pause`: a look takes CPU, of the server too."""
+    began = time.monotonic()
     while True:
         last = check()
         if last:
             return last
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > seconds:
             pytest.fail(f"{what} did not become so within {seconds:g} s; last: {last!r}")
-        time.sleep(0.05)
+        time.sleep(min(pause, 0.02 + waited / 5))
 
 
 async def soon(check: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:

@@ -117,7 +117,7 @@ class Run:
 
 
 @given(steps, st.integers(0, 2**31))
-@examples(300)
+@examples(300, push=30)
 def test_a_gang_that_was_whole_is_whole_or_gone(steps: list[str], seed: int) -> None:
     run = Run(seed)
     for step in steps:

@@ -167,7 +167,7 @@ def told(preview: Preview) -> Fates:
 
 
 @given(st.integers(0, 2**31))
-@examples(300)
+@examples(300, push=30)
 def test_a_change_does_what_its_plan_says(seed: int) -> None:
     change = Change(seed)
     before = {name: change.live(name) for name in change.applied}

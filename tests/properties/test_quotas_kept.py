@@ -103,7 +103,7 @@ class Run:
 
 
 @given(steps, st.integers(0, 2**31))
-@examples(250)
+@examples(250, push=25)
 def test_no_quota_is_exceeded_at_any_step(steps: list[str], seed: int) -> None:
     run = Run(seed)
     for step in steps:

@@ -15,7 +15,7 @@ from starlink.scheduling.preemption.preempt import preempt
 Requested = dict[tuple[str, str], int]
 
 
-@examples(2_000)
+@examples(2_000, push=150)
 @given(shapes())
 def test_the_instance_that_crosses_a_watermark_is_the_last(shape: Shape) -> None:
     given_ = scenario(replace(shape, features=shape.features | {"watermark"}))

@@ -243,7 +243,7 @@ def test_a_restore_that_is_killed_while_it_writes(
     told = ["--etcd", options.endpoints, "--etcd-prefix", options.prefix]
     process = subprocess.Popen([sys.executable, "-m", "starlink.cli", *words, *told])
     try:
-        eventually(lambda: len(etcd.held(options.prefix + "/")) >= keys, "something is restored")
+        eventually(lambda: len(etcd.held(options.prefix + "/")) >= keys, "something is restored", pause=0.02)
     finally:
         process.kill()
         assert process.wait(timeout=10) == -signal.SIGKILL
