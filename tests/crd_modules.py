@@ -4,6 +4,7 @@ None is kept in the repository: `go mod download` brings the modules, each of on
 CRDs alone are kept in a cache of the user's (`STARLINK_TEST_CACHE`, or `~/.cache/starlink-tests`).
 """
 
+import functools
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from starlink.manifest import load
 
@@ -100,8 +103,15 @@ def _downloaded(module: Module, folder: Path) -> Obj:
 
 def definitions() -> list[Obj]:
     """All CRDs, in the order of their files, without labels: some have templates of Helm's in place of them."""
+    found: list[Obj] = msgspec.json.decode(_read())
+    return found
+
+
+@functools.cache
+def _read() -> bytes:
+    """They are 9 MB of YAML, which are read once in a process."""
     files = [file for module in MODULES for file in sorted(module.kept.glob("*.yaml"))]
     found = [obj for file in files if (obj := load(file)).get("kind") == "CustomResourceDefinition"]
     for obj in found:
         obj["metadata"].pop("labels", None)
-    return found
+    return msgspec.json.encode(found)
