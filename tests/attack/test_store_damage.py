@@ -22,7 +22,7 @@ _FIELDS: dict[str, tuple[int, int, int]] = {
 }
 """Where the bytes are that say how a file is made: how many it begins with; how long a page, frame or slot of it is, and
 how many of those it begins with."""
-_SHARE = 1.0 if EVERYWHERE else 0.15
+_SHARE = 1.0 if EVERYWHERE else 0.05
 """Of what is no field: as much as a sample costs, and over some runs all of it."""
 
 
