@@ -23,8 +23,8 @@ def register() -> None:
 
 
 def examples(number: int, push: int | None = None) -> settings:
-    """Settings that try `number` examples in `ci`, and fewer or more in the others; `push` says how many are enough in
-    `push` where that is fewer than a quarter."""
+    """Settings that try `number` examples in `ci`, and fewer or more in the others; `push` says how many `push` tries
+    where an example is dear, or where fewer than a quarter find planted faults."""
     share = settings().max_examples
     if push is not None and share == _EXAMPLES["push"]:
         return settings(max_examples=push)

@@ -21,7 +21,6 @@ from starlink.scheduling.place import Placed, place
 ORACLE = examples(5_000, push=600)
 """Five faults that were planted in filters and scores were found within 6 to 372 examples, three seeds each."""
 SOME = examples(500)
-DEAR = examples(500, push=60)
 FEW = examples(150)
 BETWEEN_SERVERS = frozenset({"affinity", "antiAffinity", "spread", "cohort", "gang"})
 
@@ -190,7 +189,7 @@ def test_a_fleet_that_changed_equals_one_built_anew(shape: Shape, steps: list[in
     _same(fleet, given_)
 
 
-@DEAR
+@examples(500, push=60)
 @given(shapes(), st.lists(st.integers(0, 2**32), max_size=12))
 def test_what_is_kept_from_ask_to_ask_is_as_worked_out_anew(shape: Shape, steps: list[int]) -> None:
     """After each change, in trials within trials, and with instances that another trial has taken back."""
