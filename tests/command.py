@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from tests import warm
 
 from starlink.cli import faults
 from starlink.cli.main import cli
@@ -41,7 +42,7 @@ def run(
         for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
             patched.setattr(sys, name, stream)
         if not LIVING.isdisjoint(words):
-            patched.setattr(subprocess, "Popen", _Child)
+            patched.setattr(subprocess, "Popen", _child)
         try:
             faults.run(cli)
         except SystemExit as end:
@@ -49,6 +50,10 @@ def run(
         finally:
             signal.signal(signal.SIGINT, before)
     return subprocess.CompletedProcess(("starlink", *words), status, out.written(), err.written())
+
+
+def _child(*args: Any, **options: Any) -> "warm.Process | _Child":
+    return warm.forked(*args, **options) or _Child(*args, **options)
 
 
 class _Child(subprocess.Popen[Any]):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import command, durations, profiles
+from tests import command, durations, profiles, warm
 from tests.durations import Durations
 from tests.kube.control_plane import ControlPlane
 from tests.kube.installed import install
@@ -106,6 +106,13 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patched.setenv("TMPDIR", str(folder))
         patched.setattr(tempfile, "tempdir", str(folder))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """What processes are forked from ends with the tests."""
+    yield
+    warm.end()
 
 
 @pytest.fixture(scope="session")

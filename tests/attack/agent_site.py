@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests import warm
 from tests.conftest import _let_pass, instances_below, soon
 from tests.crash.site import ApiServer
 
@@ -68,7 +69,7 @@ class AgentSite:
         self._kubeconfig = folder / "kubeconfig"
         self._kubeconfig.write_text(render(server.config(), "admin"))
         self._kubeconfig.chmod(0o600)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: warm.Running | None = None
         self.environment: dict[str, str] = {}
         self.starts = 0
 
@@ -80,7 +81,7 @@ class AgentSite:
     def start(self) -> None:
         self.starts += 1
         with (self.folder / "agent.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = warm.popen(
                 [
                     sys.executable, "-m", "starlink_nodeagent", "--kubeconfig", str(self._kubeconfig), "--name", self.name,
                     "--data-dir", str(self.data), "--artifact-dir", str(self.artifacts), "--address", "127.0.0.1",

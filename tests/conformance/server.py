@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import ssl
-import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from tests import warm
 from tests.conformance.wire import SECONDS
 from tests.conftest import eventually
 from tests.ports import free_ports
@@ -36,7 +36,7 @@ def own_server(folder: Path) -> Iterator[Path]:
     path.write_text(render(config, "conformance-admin"))
     command = [sys.executable, "-m", "starlink.apiserver", "--data-dir", str(folder), "--listen", f"127.0.0.1:{port}"]
     log = folder / "apiserver.log"
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+    with log.open("wb") as out, warm.popen(command, stdout=out, stderr=out) as process:
         try:
             eventually(lambda: _is_ready(path, process, log), "the API server")
             yield path
@@ -45,7 +45,7 @@ def own_server(folder: Path) -> Iterator[Path]:
             process.wait(20)
 
 
-def _is_ready(path: Path, process: "subprocess.Popen[bytes]", log: Path) -> bool:
+def _is_ready(path: Path, process: warm.Running, log: Path) -> bool:
     if process.poll() is not None:
         pytest.fail(f"the API server ended with {process.returncode}: {log.read_text()}")
     try:

@@ -6,7 +6,6 @@ https://docs.kopf.dev/
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import warm
 from tests.conformance.clients import Door, Grants, account, door, grant, rule, subject, token, unique, widgets
 from tests.conformance.conftest import CRDS, SECONDS, Crds, Http, Installed, Watch
 from tests.conftest import eventually
@@ -30,7 +30,7 @@ HANDLERS = Path(__file__).with_name("kopf_handlers.py")
 class Operator:
     """A running operator."""
 
-    process: "subprocess.Popen[bytes]"
+    process: warm.Running
     log: Path
     output: Path
 
@@ -68,7 +68,7 @@ def run(kubeconfig: Path, namespace: str, widgets: Installed, tmp_path: Path) ->
         }  # fmt: skip
         command = [sys.executable, "-m", "kopf", "run", "--namespace", namespace, *options, str(HANDLERS)]
         with output.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
+            process = warm.popen(command, stdout=out, stderr=out, env=env)
         started.append(Operator(process, log, output))
         return started[-1]
 

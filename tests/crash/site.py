@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests import warm
 from tests.etcd_server import EtcdServer
 from tests.ports import free_ports
 
@@ -38,7 +38,7 @@ class ApiServer:
         self._ca = self.pki.ca.read_text()
         (self._port,) = free_ports(1)
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: warm.Running | None = None
 
     def config(self) -> Config:
         """As an administrator."""
@@ -49,9 +49,7 @@ class ApiServer:
     def start(self) -> None:
         words = ["--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self._port}", *self._arguments]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "starlink.apiserver", *words], stdout=log, stderr=log
-            )
+            self._process = warm.popen([sys.executable, "-m", "starlink.apiserver", *words], stdout=log, stderr=log)
 
     def wait(self) -> None:
         """Waits until it answers."""

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import warm
 from tests.conftest import Starlink, _let_pass, eventually
 
 KILLS = int(os.environ.get("STARLINK_KILLS", "5"))
@@ -46,13 +46,13 @@ class SecondAgent:
         self._kubeconfig = starlink.folder / "s2.kubeconfig"
         self._kubeconfig.write_text(starlink.add_server("s2"))
         self._kubeconfig.chmod(0o600)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: warm.Running | None = None
         self.ensure()
 
     def ensure(self) -> int:
         if self._process is None or self._process.poll() is not None:
             log = (self._starlink.folder / "s2.log").open("ab")
-            self._process = subprocess.Popen(
+            self._process = warm.popen(
                 [
                     sys.executable, "-m", "starlink_nodeagent", "--kubeconfig", str(self._kubeconfig), "--name", "s2",
                     "--data-dir", str(self._starlink.folder / "s2"), "--address", "127.0.0.1",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import warm
 from tests.conftest import Starlink, _let_pass, eventually
 
 from starlink.api import quantity
@@ -48,7 +49,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
     folder = tmp_path_factory.mktemp("two")
     _let_pass(folder)
     found = Starlink(folder)
-    second: subprocess.Popen[bytes] | None = None
+    second: warm.Running | None = None
     try:
         found.up()
         second = second_agent(found)
@@ -61,13 +62,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlink]:
         found.remove()
 
 
-def second_agent(starlink: Starlink) -> "subprocess.Popen[bytes]":
+def second_agent(starlink: Starlink) -> warm.Running:
     kubeconfig = starlink.folder / "s2.kubeconfig"
     kubeconfig.write_text(starlink.add_server("s2"))
     kubeconfig.chmod(0o600)
     words = ("--kubeconfig", str(kubeconfig), "--name", "s2", "--data-dir", str(starlink.folder / "s2"))
     with (starlink.folder / "s2.log").open("ab") as log:
-        return subprocess.Popen(
+        return warm.popen(
             [sys.executable, "-m", "starlink_nodeagent", *words, "--address", "127.0.0.1"], stdout=log, stderr=log
         )
 
