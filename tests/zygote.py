@@ -29,7 +29,7 @@ PARTS = ("starlink_operator", "starlink_nodeagent", "starlink.apiserver", CLI)
 """StarLink's. The operator's comes first: it leaves out parts of kopf."""
 FAMILIES = (PARTS, ("kopf",))
 """What can be run, by which of them one process loads."""
-ALSO = {CLI: ("starlink.cli.up", "starlink.apiserver.identity.pki")}
+ALSO = {CLI: ("starlink.cli.up", "starlink.apiserver.security.certificates.pki")}
 """What a module imports later."""
 AGAIN = {"kopf": ("kubernetes.config.kube_config",)}
 """What reads the environment as it is imported."""

@@ -20,12 +20,13 @@ _DECODER = re.compile(r"^unable to decode .*|^(json|yaml|invalid character|unexp
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is said otherwise: `aspect` is code, media, warning, reason, cause, words (of the cause of `place`,
-    or of the Status), or body, of which `place` is the path."""
+    or of the Status), or body, of which `place` is the path. `refused`: both answers are refusals."""
 
     aspect: str
     place: str
     here: Any
     there: Any
+    refused: bool = False
 
     def __str__(self) -> str:
         return f"{self.aspect} {self.place}: {_short(self.here)} here, {_short(self.there)} there"
@@ -38,7 +39,8 @@ def _short(value: Any) -> str:
 
 def compare(ask: Ask, here: Answer, there: Answer) -> tuple[Difference, ...]:
     """In what two answers differ, once what each server makes for itself is set aside."""
-    return tuple(_differences(ask, normal(here), normal(there)))
+    refused = here.code >= 400 and there.code >= 400
+    return tuple(replace(one, refused=refused) for one in _differences(ask, normal(here), normal(there)))
 
 
 # What each server makes for itself
@@ -61,12 +63,12 @@ def _own_names(answer: Answer, value: Any) -> Any:
     def version(text: Any) -> Any:
         return text if text in ("", None) else "<version as before>" if text == before else "<another version>"
 
-    def walked(part: Any, name: str) -> Any:
+    def walked(part: Any, name: str, holder: str = "") -> Any:
         if isinstance(part, dict):
-            return {key: walked(below, key) for key, below in part.items()}
+            return {key: walked(below, key, name) for key, below in part.items()}
         if isinstance(part, list):
-            return [walked(below, name) for below in part]
-        if name == "resourceVersion":
+            return [walked(below, name, holder) for below in part]
+        if (holder, name) == ("metadata", "resourceVersion"):
             return version(part) if after or answer.code >= 400 else "<version>"
         return named(part) if isinstance(part, str) else part
 
@@ -100,7 +102,19 @@ def _object(obj: Any, uid_of_item: bool = False) -> Any:
         meta["uid"] = "<uid>"
     if isinstance(meta.get("managedFields"), list):
         meta["managedFields"] = sorted(({**entry, "time": "<time>"} for entry in meta["managedFields"]), key=_manager)
-    return {**obj, "metadata": meta}
+    timeless = {**obj, "metadata": meta}
+    return _without_transitions(timeless) if obj.get("kind") == "CustomResourceDefinition" else timeless
+
+
+def _without_transitions(obj: Obj) -> Obj:
+    """A CRD whose conditions, which a server sets, do not say since when they hold."""
+    status = obj.get("status")
+    if not isinstance(status, dict) or not isinstance(status.get("conditions"), list):
+        return obj
+    conditions = [
+        {**one, "lastTransitionTime": "<time>"} if isinstance(one, dict) else one for one in status["conditions"]
+    ]
+    return {**obj, "status": {**status, "conditions": conditions}}
 
 
 def _generated(name: Any, prefix: str) -> Any:

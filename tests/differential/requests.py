@@ -142,12 +142,13 @@ def _read(kind: Kind, one: str, tail: str, _base: Obj, rng: random.Random) -> As
         missing = rng.random() < 0.2
         return Ask("GET", f"{one}x" if missing else one, query=tuple(options(LIST, rng, 0.4)), tail=tail)
     path = kind.collection
-    query = options(LIST, rng, 0.6)
-    if kind.shared and not any(name == "labelSelector" for name, _ in query):
-        query.append(("labelSelector", "a=b"))
-    if kind.cluster and not any(name == "labelSelector" for name, _ in query):
-        query.append(("fieldSelector", f"metadata.name={one.rpartition('/')[2]}"))
-    return Ask("GET", path, query=tuple(dict(query).items()))
+    query = dict(options(LIST, rng, 0.6))
+    if kind.shared:
+        query.setdefault("labelSelector", "a=b")
+        query.pop("limit", None)  # where each server's own objects count
+    if kind.cluster and (kind.dry or "labelSelector" not in query):
+        query["fieldSelector"] = f"metadata.name={one.rpartition('/')[2]}"
+    return Ask("GET", path, query=tuple(query.items()))
 
 
 def _update(kind: Kind, one: str, tail: str, base: Obj, rng: random.Random) -> Ask:

@@ -98,6 +98,25 @@ def test_a_table_is_without_ages_and_descriptions() -> None:
     ]
 
 
+def test_a_definition_is_without_the_times_of_its_conditions() -> None:
+    def definition(time: str, status: str) -> Answer:
+        conditions = [{"type": "Established", "status": status, "lastTransitionTime": time}]
+        kind = "CustomResourceDefinition"
+        body = {"kind": kind, "metadata": {"name": "a"}, "status": {"conditions": conditions}}
+        return Answer(200, "application/json", (), body)
+
+    assert aspects(definition("a", "True"), definition("b", "True")) == []
+    assert aspects(definition("a", "True"), definition("b", "False")) == [("body", "status.conditions[0].status")]
+
+
+def test_what_is_known_of_refusals_explains_no_answers() -> None:
+    known = Known("why", "warning", refused=True)
+    (told,) = compare(ASK, Answer(200, "", ("w",), {}), Answer(200, "", (), {}))
+    assert not known.explains(ASK, told)
+    (told,) = compare(ASK, Answer(422, "", ("w",), {}), Answer(422, "", (), {}))
+    assert known.explains(ASK, told)
+
+
 def test_a_known_difference_asks_for_all_its_patterns() -> None:
     (difference,) = compare(ASK, refused(400, "a"), refused(500, "b"))
     assert Known("why", "code", here="^4", there="^500").explains(ASK, difference)

@@ -30,7 +30,7 @@ def test_both_answer_the_same(worlds: Worlds, server: str) -> None:
                     met.add(known)
     print(f"{asked} requests to a server of {server}'s, seed {SEED}")
     assert not unexplained, f"{len(unexplained)} differences of {asked} requests:\n" + "\n".join(unexplained[:SHOWN])
-    unmet = [str(known) for known in KNOWN if known not in met]
+    unmet = [str(known) for known in KNOWN if known not in met and not known.rare]
     assert SEED != USUAL_SEED or not unmet, "no longer so, and to be taken off the list:\n" + "\n".join(unmet)
     assert asked >= 3_000
 

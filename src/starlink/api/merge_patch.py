@@ -12,6 +12,18 @@ def merge(target: Any, patch: Any) -> Any:
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
+        elif isinstance(value, list) and not isinstance(merged.get(key), dict):
+            merged[key] = _without_nulls(value)
         else:
             merged[key] = merge(merged.get(key), value)
     return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    """A list of a patch, in whose objects null says that there is nothing, as Kubernetes has it:
+    https://github.com/evanphx/json-patch/blob/v4.12.0/merge.go (pruneNils)"""
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    return value

@@ -29,6 +29,18 @@ def fill_in(crd: Obj) -> None:
         spec["conversion"] = {"strategy": "None"}
 
 
+def blank_status(crd: Obj) -> Obj:
+    """The status of a CRD of which nothing was found out, which had one."""
+    spec = crd.get("spec")
+    versions = spec.get("versions") if isinstance(spec, dict) else None
+    stored = [
+        version["name"]
+        for version in (versions if isinstance(versions, list) else ())
+        if isinstance(version, dict) and version.get("storage") is True and isinstance(version.get("name"), str)
+    ]
+    return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
 def prune(crd: Obj, unknown: list[str]) -> None:
     """Takes unknown keywords out of the schemas of a CRD of any shape; their paths are added to `unknown`."""
     spec = crd.get("spec")

@@ -112,7 +112,11 @@ def _check_kind(kind: str | None, path: str) -> Iterator[Cause]:
         yield causes.invalid(path, kind, why)
 
 
-_SHARED = {"schema": "validation", "selectableFields": "selectableFields"}
+_SHARED = {
+    "schema": "validation",
+    "selectableFields": "selectableFields",
+    "additionalPrinterColumns": "additionalPrinterColumns",
+}
 """Parts that are told as the CRD's where they are the same in all its versions, and where they are told then.
 
 https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apis/apiextensions/v1/conversion.go
@@ -125,6 +129,10 @@ def _check_version(version: Obj, path: str, shared: Set[str], *, costs: bool) ->
         yield causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], why)
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     at = {part: f"spec.{_SHARED[part]}" if part in shared else f"{path}.{part}" for part in _SHARED}
+    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        if not column["jsonPath"].startswith("."):
+            here = f"{at['additionalPrinterColumns']}[{index}].JSONPath"
+            yield causes.invalid(here, column["jsonPath"], "must be a simple json path starting with .")
     if schema is None:
         yield causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
         return

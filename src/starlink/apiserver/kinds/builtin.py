@@ -28,7 +28,7 @@ def _resource(group: dict[str, Any], kind: dict[str, Any]) -> Resource:
         singular=kind["kind"].lower(),
         kind=kind["kind"],
         namespaced=kind.get("namespaced", True),
-        schema=StructuralSchema(_schema(kind["schema"])),
+        schema=StructuralSchema(_schema(kind["schema"]), twins=True),
         short_names=tuple(kind.get("shortNames", ())),
         categories=tuple(kind.get("categories", ())),
         columns=tuple(_column(*column) for column in kind["columns"]) if "columns" in kind else (),

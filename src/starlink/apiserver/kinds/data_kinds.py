@@ -64,6 +64,13 @@ def _decode(obj: Obj, old: Obj | None, field: str) -> None:
     for key, value in values.items() if isinstance(values, dict) else ():  # its types are checked later
         if isinstance(value, str) and known.get(key) != value and (wrong := _illegal_at(value)) is not None:
             raise BadValue(f"{field}[{key}]", f"illegal base64 data at input byte {wrong}")
+    if isinstance(values, dict) and any(isinstance(value, str) and "\n" in value for value in values.values()):
+        obj[field] = {key: _in_one_line(value) for key, value in values.items()}
+
+
+def _in_one_line(value: Any) -> Any:
+    """Base64 as the server writes it."""
+    return value.replace("\r", "").replace("\n", "") if isinstance(value, str) else value
 
 
 def _illegal_at(text: str) -> int | None:

@@ -73,7 +73,8 @@ def _check_change(event: Obj, old: Obj) -> Iterator[Cause]:
         yield from _check_series(event)
     for field in _LASTING:
         if (event.get(field) or None) != (old.get(field) or None):
-            yield _invalid(_FIELDS.get(field, field), event.get(field), "field is immutable")
+            shown = event.get(field)
+            yield _invalid(_FIELDS.get(field, field), "" if shown is None else shown, "field is immutable")
 
 
 def _check_series(event: Obj) -> Iterator[Cause]:

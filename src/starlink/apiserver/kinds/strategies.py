@@ -5,16 +5,18 @@ from typing import Any
 
 from starlink.api.errors import Cause
 from starlink.apiserver.definitions import crd, crd_checks
-from starlink.apiserver.kinds import data_kinds, event_kinds, micro_times, rbac_kinds
+from starlink.apiserver.kinds import data_kinds, endpoint_addresses, event_kinds, micro_times, rbac_kinds
 from starlink.apiserver.names import CRD_FINALIZER, CRDS, EVENTS, NAMESPACES
 from starlink.apiserver.resources.resource import SCHEMA_ALONE, Resource, Strategy
-from starlink.apiserver.schema.formats import label_faults
+from starlink.apiserver.schema.causes import invalid, required
+from starlink.apiserver.schema.formats import label_faults, subdomain_faults
 from starlink.apiserver.security.authorization.authorizer import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     ROLE_BINDINGS,
     ROLES,
 )
+from starlink.apiserver.validation import metadata
 
 Obj = dict[str, Any]
 Check = Callable[[Resource, Obj, Obj | None], Iterable[Cause]]
@@ -28,14 +30,39 @@ def strategy(storage: str) -> Strategy:
     return _STRATEGIES.get(storage, SCHEMA_ALONE)
 
 
+def _name_namespace(obj: Obj) -> None:
+    meta = obj["metadata"]
+    if meta.get("name"):
+        meta["labels"] = {**(meta.get("labels") or {}), _NAME_LABEL: meta["name"]}
+
+
 def _prepare_namespace(obj: Obj, old: Obj | None) -> None:
     """https://github.com/kubernetes/kubernetes/blob/master/pkg/registry/core/namespace/strategy.go"""
     meta = obj["metadata"]
     meta["labels"] = {**(meta.get("labels") or {}), _NAME_LABEL: meta["name"]}
     spec = obj.get("spec") or {}
-    holding = (spec.get("finalizers") or []) if isinstance(spec, dict) else None
-    if old is None and isinstance(holding, list) and _OWN_FINALIZER not in holding:
+    holding = spec.get("finalizers") or []
+    if old is None and _OWN_FINALIZER not in holding:
         obj["spec"] = {**spec, "finalizers": [*holding, _OWN_FINALIZER]}
+
+
+def _check_namespace(obj: Obj, old: Obj | None) -> Iterator[Cause]:
+    """https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/apis/core/validation/validation.go
+    (ValidateNamespace, ValidateNamespaceStatusUpdate)"""
+    if old is None:
+        for name in obj["spec"]["finalizers"]:
+            yield from (invalid("spec.finalizers", name, why) for why in metadata.finalizer_faults(name))
+        return
+    phase = (obj.get("status") or {}).get("phase") or ""
+    is_going = bool(obj["metadata"].get("deletionTimestamp"))
+    if phase != (_TERMINATING if is_going else _ACTIVE):
+        why = _GOING if is_going else _STAYING
+        yield invalid("status.Phase", phase, why)
+
+
+_ACTIVE, _TERMINATING = "Active", "Terminating"
+_STAYING = "may only be 'Active' if `deletionTimestamp` is empty"
+_GOING = "may only be 'Terminating' if `deletionTimestamp` is not empty"
 
 
 def _prepare_account(obj: Obj, _old: Obj | None) -> None:
@@ -52,8 +79,10 @@ def _is_texts(values: Iterable[Any]) -> bool:
     return all(value is None or isinstance(value, str) for value in values)
 
 
-def _prepare_crd(obj: Obj, _old: Obj | None) -> None:
+def _prepare_crd(obj: Obj, old: Obj | None) -> None:
     crd.fill_in(obj)
+    if old is not None and not obj.get("status"):
+        obj["status"] = crd.blank_status(obj)
     meta = obj["metadata"]
     finalizers = meta.get("finalizers") or []
     if CRD_FINALIZER not in finalizers and not meta.get("deletionTimestamp"):
@@ -65,7 +94,22 @@ def _unchanged(obj: Obj, old: Obj, field: str) -> Iterator[Cause]:
         yield Cause("FieldValueInvalid", f'Invalid value: "{obj.get(field)}": field is immutable', field)
 
 
+def _check_lease(obj: Obj, _old: Obj | None) -> Iterator[Cause]:
+    """https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/apis/coordination/validation/validation.go"""
+    spec = obj.get("spec") or {}
+    lasts, times = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if lasts is not None and lasts <= 0:
+        yield invalid("spec.leaseDurationSeconds", lasts, "must be greater than 0")
+    if times is not None and times < 0:
+        yield invalid("spec.leaseTransitions", times, "must be greater than or equal to 0")
+
+
 def _check_revision(obj: Obj, old: Obj | None) -> Iterator[Cause]:
+    """https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/apis/apps/validation/validation.go"""
+    if obj.get("data") is None:
+        yield required("data", "data is mandatory")
+    if (number := obj.get("revision") or 0) < 0:
+        yield invalid("revision", number, "must be greater than or equal to 0")
     if old is not None:
         yield from _unchanged(obj, old, "data")
 
@@ -74,10 +118,17 @@ def _check_endpoints(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     """https://github.com/kubernetes/kubernetes/blob/release-1.32/pkg/apis/discovery/validation/validation.go"""
     if old is not None:
         yield from _unchanged(obj, old, "addressType")
+    kind = obj["addressType"]
     for index, endpoint in enumerate(obj.get("endpoints") or ()):
+        for place, address in enumerate(endpoint["addresses"]):
+            field = f"endpoints[{index}].addresses[{place}]"
+            yield from endpoint_addresses.check(kind, address, field)
         name = endpoint.get("hostname")
         for why in label_faults(name) if name is not None else ():
             yield Cause("FieldValueInvalid", f'Invalid value: "{name}": {why}', f"endpoints[{index}].hostname")
+        node = endpoint.get("nodeName")
+        for why in subdomain_faults(node) if node is not None else ():
+            yield invalid(f"endpoints[{index}].nodeName", node, why)
     seen: set[str] = set()
     for index, port in enumerate(obj.get("ports") or ()):
         name = port.get("name") or ""
@@ -98,11 +149,11 @@ def _same_in_all_versions(check: Callable[[Obj, Obj | None], Iterable[Cause]]) -
 
 
 _STRATEGIES = {
-    NAMESPACES: Strategy(_prepare_namespace),
+    NAMESPACES: Strategy(_prepare_namespace, _same_in_all_versions(_check_namespace), fill_in=_name_namespace),
     "/secrets": Strategy(data_kinds.prepare_secret, _same_in_all_versions(data_kinds.check_secret)),
     "/configmaps": Strategy(data_kinds.prepare_config_map, _same_in_all_versions(data_kinds.check_config_map)),
     "/serviceaccounts": Strategy(_prepare_account),
-    "coordination.k8s.io/leases": Strategy(micro_times.prepare_lease),
+    "coordination.k8s.io/leases": Strategy(micro_times.prepare_lease, _same_in_all_versions(_check_lease)),
     EVENTS: Strategy(micro_times.prepare_event, event_kinds.check),
     ROLES: Strategy(check=_same_in_all_versions(rbac_kinds.check_role)),
     CLUSTER_ROLES: Strategy(check=_same_in_all_versions(rbac_kinds.check_cluster_role)),

@@ -17,7 +17,7 @@ from starlink.apiserver.objects.contract import Write, Written
 from starlink.apiserver.objects.creating import create_shaped
 from starlink.apiserver.objects.envelope import check_envelope, check_typed
 from starlink.apiserver.objects.managed import Entry
-from starlink.apiserver.objects.refusals import untypable
+from starlink.apiserver.objects.refusals import untypable, warned
 from starlink.apiserver.objects.shaping import claim, conformed, merged, tidy, without_managed, without_status
 from starlink.apiserver.objects.updating import Replacement
 from starlink.apiserver.objects.updating import replace as replaced
@@ -51,10 +51,13 @@ def read(write: Write, namespace: str, name: str, config: Obj) -> Obj:
     return config
 
 
-def _check_nulls(resource: Resource, applied: Obj) -> None:
-    """A custom kind does not take null for absent from who applies it. Raises StatusError 422."""
+def _check_nulls(resource: Resource, applied: Obj, subresource: str) -> None:
+    """A custom kind does not take null for absent from who applies it, in what that write is of. Raises StatusError
+    422."""
     if not resource.custom:
         return
+    if resource.status and not subresource:
+        applied = {name: part for name, part in applied.items() if name != "status"}
     nulls = islice(structure.misplaced_nulls(resource.schema.node, applied), MOST_CAUSES + 1)
     wrong = tuple(
         causes.wrong_type(path, None, f'{path} in body must be of type {_type(node)}: "null"') for path, node in nulls
@@ -73,15 +76,18 @@ async def apply_new(backing: Backing, write: Write, namespace: str, config: Obj)
     if meta.get("uid"):
         why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
         raise errors.conflict(resource.group, resource.plural, meta["name"], why)
+    if (version := meta.get("resourceVersion")) and not version.isdecimal():
+        raise errors.bad_request(f"metadata.resourceVersion: {causes.shown(version)} is no number")
     writer = backing.writer(write, managed.APPLY)
 
     def fitted() -> tuple[Obj, Sequence[Entry], tuple[str, ...]]:
         obj, entries = managed.applied(
             resource.schema.node, None, config, (), writer, force=write.options.force, status=resource.status
         )
-        _check_nulls(resource, obj)
-        obj, _ = resource.schema.conform(without_status(resource, obj), defaults=True)
-        warnings = metadata.finalizer_warnings(obj["metadata"]) if resource.custom else ()
+        _check_nulls(resource, obj, "")
+        obj = without_status(resource, resource.schema.conform(obj, defaults=True)[0])
+        warnings = metadata.prepare(obj["metadata"], patch=True)
+        warnings += metadata.finalizer_warnings(obj["metadata"]) if resource.custom else ()
         return tidy(obj), entries, warnings
 
     return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted))
@@ -92,25 +98,29 @@ async def apply_over(backing: Backing, write: Write, current: Record, config: Ob
     another manager owns."""
     with veiled(write, current.key.name):
         step = await aside.run(write.weight(current), lambda: _laid_over(backing, write, current, config))
-        return await replaced(backing, write, step)
+        with warned(step.warnings):
+            return await replaced(backing, write, step)
 
 
 def _laid_over(backing: Backing, write: Write, current: Record, config: Obj) -> Replacement:
     resource = write.resource
     old = encoding.to_object(current, resource)
-    check_preconditions(write, old, {**old["metadata"], **config["metadata"]}, patch=True)
     kept = managed.stored(old["metadata"]) or ()
     wanted, entries = managed.applied(
         resource.schema.node,
         without_managed(old),
-        claim(config, write.subresource),
+        claim(resource, config, write.subresource),
         kept,
         backing.writer(write, managed.APPLY),
         force=write.options.force,
         status=resource.status,
     )
-    _check_nulls(resource, wanted)
+    check_preconditions(write, old, {**old["metadata"], **config["metadata"]}, patch=True)
+    _check_nulls(resource, wanted, write.subresource)
     wanted, _ = resource.schema.conform(wanted, defaults=True)
     new = merged(resource, old, tidy(wanted), write.subresource)
     prepare(write, new, old)
-    return Replacement(current, old, new, managed.written(kept), lambda: entries, ())
+    warnings = metadata.prepare(new["metadata"], old["metadata"], patch=True)
+    if resource.custom and not write.subresource:
+        warnings += metadata.finalizer_warnings(new["metadata"], old["metadata"])
+    return Replacement(current, old, new, managed.written(kept), lambda: entries, warnings)

@@ -143,7 +143,12 @@ def check_deletion(resource: Resource, meta: Obj, options: DeleteOptions) -> Non
                 f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). "
                 f"The object might have been {guess}"
             )
-            raise errors.conflict(resource.group, resource.kind, meta["name"], why)
+            raise errors.conflict(resource.group, _named(resource), meta["name"], why)
+
+
+def _named(resource: Resource) -> str:
+    """What a deletion's refusal calls it, which some kinds have by themselves."""
+    return resource.plural if resource.storage in (NAMESPACES, CRDS) else resource.kind
 
 
 def sized(resource: Resource, obj: Obj, stored: bytes = b"") -> bytes:

@@ -34,7 +34,10 @@ async def create(backing: Backing, write: Write, namespace: str, obj: Obj) -> Wr
     writer = backing.writer(write)
 
     def fitted() -> tuple[Obj, Sequence[Entry], tuple[str, ...]]:
-        fitting, warnings = shaped(write, without_status(resource, obj))
+        whole, warnings = shaped(write, obj)
+        fitting = without_status(resource, whole)
+        if (fill_in := resource.strategy.fill_in) is not None:
+            fill_in(fitting)
         return fitting, managed.created(resource.schema.node, fitting, writer, status=resource.status), warnings
 
     return await create_shaped(backing, write, namespace, *await aside.run(write.weight(), fitted))

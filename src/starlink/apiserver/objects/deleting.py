@@ -1,6 +1,6 @@
 """Objects that go: at once, or when their finalizers have gone."""
 
-from starlink.apiserver.names import FOREGROUND, ORPHAN
+from starlink.apiserver.names import EVENTS, FOREGROUND, ORPHAN
 from starlink.apiserver.objects.backing import Backing
 from starlink.apiserver.objects.checking import check_deletion, finalizers, has_contents, sized
 from starlink.apiserver.objects.contract import Admission, Written
@@ -20,7 +20,7 @@ async def delete(
     check_deletion(resource, meta, options)
     warnings = tuple(await admission.review("DELETE", None, obj, len(current.body)))
     holding = finalizers(obj)
-    if not meta.get("deletionTimestamp"):
+    if not meta.get("deletionTimestamp") and resource.storage != EVENTS:  # which nothing holds
         holding = _with_propagation(holding, options.propagation)
     if not holding and not has_contents(resource):
         if not options.dry_run:

@@ -11,8 +11,9 @@ def check_envelope(resource: Resource, namespace: str, name: str, obj: Obj) -> N
     with a 400, a custom object of another kind with a 422."""
     if resource.custom:
         check_typed(resource, obj)
-    obj.setdefault("apiVersion", resource.api_version)
-    obj.setdefault("kind", resource.kind)
+    for field, said in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+        if obj.get(field, "") in (None, ""):
+            obj[field] = said
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     if obj["apiVersion"] != resource.api_version or obj["kind"] != resource.kind:
@@ -33,9 +34,9 @@ def check_place(resource: Resource, namespace: str, name: str, meta: Obj) -> Non
     if name and not meta.get("name"):
         why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
         raise errors.bad_request(why, "metadata.name")
-    if not resource.namespaced:
+    if not resource.namespaced and isinstance(meta.get("namespace"), str | None):
         meta.pop("namespace", None)
-    if meta.get("namespace") and meta["namespace"] != namespace:
+    elif meta.get("namespace") and meta["namespace"] != namespace:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
             "metadata.namespace",

@@ -73,7 +73,7 @@ def _same(old: Any, new: Any) -> bool:
 def _compare(node: Node, old: Any, new: Any) -> tuple[Tree | None, Tree | None]:
     """Of values that are not the same."""
     if not (granular(node, old) and granular(node, new) and type(old) is type(new)):
-        return {}, None
+        return whole(node, new), _children(whole(node, old)) or None
     if isinstance(new, dict):
         return _compare_parts(old, new, "f:", lambda name: child(node, name) or _LOOSE)
     items = node.items or _LOOSE

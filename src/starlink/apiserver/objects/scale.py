@@ -59,7 +59,7 @@ def write(resource: Resource, scale: Scale, obj: Obj, wanted: Obj) -> Obj:
 def _metadata(resource: Resource, obj: Obj, wanted: Obj) -> Obj:
     """The metadata of a Scale of `obj`. Raises StatusError 400 or 422."""
     for field, value in (("apiVersion", _VERSION), ("kind", _KIND)):
-        if wanted.get(field, value) != value:
+        if wanted.get(field, value) not in (None, "", value):
             _refuse(obj, invalid(field, wanted[field], f"must be {value}"))
     meta, place = wanted.get("metadata") or {}, obj["metadata"]
     wrong = metadata_types.check(meta)

@@ -25,6 +25,7 @@ from starlink.apiserver.objects.veil import veiled
 from starlink.apiserver.resources import encoding
 from starlink.apiserver.resources.encoding import Obj
 from starlink.apiserver.resources.resource import Resource
+from starlink.apiserver.schema.correlation import ABSENT, same
 from starlink.store.base import Record
 
 
@@ -129,7 +130,8 @@ def _count_generation(resource: Resource, old: Obj, new: Obj) -> None:
     if not resource.generation:
         return
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
-    if {k: v for k, v in old.items() if k not in ignored} != {k: v for k, v in new.items() if k not in ignored}:
+    names = (old.keys() | new.keys()) - ignored
+    if not all(same(new.get(name, ABSENT), old.get(name, ABSENT)) for name in names):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

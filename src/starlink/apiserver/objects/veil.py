@@ -58,7 +58,11 @@ def told(write: Write, name: str, error: StatusError) -> StatusError:
     brought = _without_contents(brought) if secret else brought
     known = _Brought(brought if write.options.weight < aside.LARGE else {})
     causes = tuple(_of_brought(cause, known) for cause in error.causes)
-    return error if causes == error.causes else errors.invalid(error.group, error.kind, error.name, causes)
+    if causes == error.causes:
+        return error
+    refused = errors.invalid(error.group, error.kind, error.name, causes)
+    refused.warnings = error.warnings
+    return refused
 
 
 def _without_contents(patch: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -43,12 +44,19 @@ MAX_DIGITS = 400
 """Digits of a whole number in JSON: those of the largest number with a fraction are 309, and to read more takes the
 square of their count."""
 
+MOST_EXACT_DIGITS = 18
+"""Digits of a whole number that Go surely holds as one. It reads one that it can't as a number with a fraction."""
+_INT64 = range(-(2**63), 2**63)
+
 _EQUAL_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
 _TOO_LONG = b"0" * (MAX_DIGITS + 1)
+_LONG = b"0" * (MOST_EXACT_DIGITS + 1)
 
 _BODY = "the body of the request"
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
+_exact_decoder = msgspec.json.Decoder(dict[str, Any])
 _any_decoder = msgspec.json.Decoder(float_hook=_number)
+_exact_any_decoder = msgspec.json.Decoder()
 
 
 def media_type(request: Request) -> str:
@@ -63,13 +71,14 @@ def weight(request: Request) -> int:
     return len(request.body) * (_YAML_WEIGHT if media_type(request) in YAML else 1)
 
 
-def read(request: Request, registry: Registry) -> Obj:
-    """The body as one object. Raises StatusError 400, 413 or 415."""
+def read(request: Request, registry: Registry, *, exact: bool = False) -> Obj:
+    """The body as one object; in `exact` JSON a number that is written with a fraction is no whole one, which of other
+    bodies it may be. Raises StatusError 400, 413 or 415."""
     if request.decoded is not None:
         return request.decoded
     media = media_type(request)
     if media in JSON:
-        value = _json_object(request.body)
+        value = _json_object(request.body, exact=exact)
         return value if _is_shallow(request.body) else nesting.checked(value, _BODY)
     if media in YAML:
         return nesting.checked(_yaml(request.body), _BODY)
@@ -78,12 +87,12 @@ def read(request: Request, registry: Registry) -> Obj:
     raise errors.unsupported_media_type(ACCEPTED)
 
 
-def read_json(body: bytes) -> Any:
-    """Any JSON value, for patches. Raises StatusError 400 or 413."""
+def read_json(body: bytes, *, exact: bool = False) -> Any:
+    """Any JSON value, for patches; `exact` as for `read`. Raises StatusError 400 or 413."""
     _check_size(body)
     try:
-        value = _any_decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        value = _exact_any_decoder.decode(body) if exact else _rounded(body, _any_decoder.decode(body))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError) as error:
         raise errors.bad_request(f"the patch is not JSON: {error}") from None
     return value if _is_shallow(body) else nesting.checked(value, _BODY)
 
@@ -146,11 +155,27 @@ def _has_long_number(text: bytes) -> bool:
     return _TOO_LONG in text.translate(_EQUAL_DIGITS)
 
 
-def _json_object(body: bytes) -> Obj:
+def _rounded(body: bytes, value: Any) -> Any:
+    """What was read of JSON, with whole numbers that Go can't hold as the nearest that it can."""
+    return _with_rounded(value) if _LONG in body.translate(_EQUAL_DIGITS) else value
+
+
+def _with_rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_with_rounded(part) for part in value]
+    if type(value) is not int or value in _INT64:
+        return value
+    nearest = float(value)
+    return int(Decimal(repr(nearest))) if abs(nearest) < _GO_WRITES_OUT else nearest
+
+
+def _json_object(body: bytes, *, exact: bool) -> Obj:
     _check_size(body)
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _exact_decoder.decode(body) if exact else _rounded(body, _decoder.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise errors.bad_request(f"the body of the request is not a JSON object: {error}") from None
 
 
@@ -181,8 +206,8 @@ def _plain_json(body: bytes) -> Obj | None:
         return None
     _check_digits(body)
     try:
-        value = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = _rounded(body, _decoder.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
     return None if _twice(body, value) else value
 

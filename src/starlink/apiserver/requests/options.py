@@ -96,7 +96,9 @@ def delete_options(request: Request, registry: Registry) -> DeleteOptions:
     _check_delete_types(given)
     int64(request, "gracePeriodSeconds")
     conditions = given.get("preconditions") or {}
-    propagation = given.get("propagationPolicy") or request.query.get("propagationPolicy", "")
+    propagation = given.get("propagationPolicy")
+    if propagation is None:
+        propagation = request.query.get("propagationPolicy")
     orphans = given.get("orphanDependents")
     if orphans is None and "orphanDependents" in request.query:
         orphans = flag(request, "orphanDependents")
@@ -106,7 +108,8 @@ def delete_options(request: Request, registry: Registry) -> DeleteOptions:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", tuple(causes))
     if orphans is not None:
         propagation = "Orphan" if orphans else "Background"
-    return DeleteOptions(conditions.get("uid") or "", conditions.get("resourceVersion") or "", propagation, bool(dry))
+    uid, version = (conditions.get(field) or "" for field in ("uid", "resourceVersion"))
+    return DeleteOptions(uid, version, propagation or "", bool(dry))
 
 
 def _check_delete_types(given: dict[str, Any]) -> None:
@@ -145,11 +148,11 @@ _DELETE_TYPES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
 )
 
 
-def _propagation_causes(propagation: str, orphans: bool | None) -> Iterator[Cause]:
+def _propagation_causes(propagation: str | None, orphans: bool | None) -> Iterator[Cause]:
     if propagation and orphans is not None:
         why = "orphanDependents and deletionPropagation cannot be both set"
         yield Cause("FieldValueInvalid", f"Invalid value: {_quoted(propagation)}: {why}", "propagationPolicy")
-    elif propagation and propagation not in PROPAGATIONS:
+    elif propagation is not None and propagation not in PROPAGATIONS:
         yield _unsupported("propagationPolicy", _quoted(propagation), (*PROPAGATIONS, "nil"))
 
 

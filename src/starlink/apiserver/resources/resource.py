@@ -75,12 +75,13 @@ class Strategy:
 
     `prepare` puts into an object what the kind itself says, before it is checked, and raises BadValue. `check` says why
     the kind refuses an object that fits its schema. `prune` takes unknown fields out of an object where the schema
-    knows none, and adds their paths to a list.
+    knows none, and adds their paths to a list. `fill_in` puts into a new object what its writer is taken to have said.
     """
 
     prepare: Callable[[dict[str, Any], dict[str, Any] | None], None] | None = None
     check: "Callable[[Resource, dict[str, Any], dict[str, Any] | None], Iterable[Cause]] | None" = None
     prune: Callable[[dict[str, Any], list[str]], None] | None = None
+    fill_in: Callable[[dict[str, Any]], None] | None = None
 
 
 SCHEMA_ALONE = Strategy()

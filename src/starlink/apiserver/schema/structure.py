@@ -40,6 +40,7 @@ class Node:
     embedded: bool = False  # whether an object of Kubernetes lies here
     embeds: bool = False  # whether one lies here or below
     deep: bool = False  # whether objects or lists lie below
+    read_as: type | None = None  # what Python reads a value of its one type into
     repeats: Repeats | None = None
 
     @property
@@ -92,7 +93,11 @@ def _node(schema: Mapping[str, Any], made: dict[int, Node], *, root: bool) -> No
         embedded=embedded,
         embeds=embedded or any(node.embeds for node in below),
         deep=any(node.properties or node.additional or node.items for node in below),
+        read_as=_TYPES.get(schema.get("type", "")),
     )
+
+
+_TYPES = {"string": str, "boolean": bool, "integer": int, "number": float, "object": dict, "array": list}
 
 
 def remembering(root: Node) -> Node:

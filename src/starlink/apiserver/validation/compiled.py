@@ -49,10 +49,14 @@ class _made_once(Generic[T]):
 class StructuralSchema:
     """One kind's schema, each of its parts made when it is first needed. `remembers`: parts of objects that come again
     are told by their JSON and shared, so that nothing may change an object that was conformed. `is_known`: its rules
-    are known to compile, so that each may wait until it is run."""
+    are known to compile, so that each may wait until it is run; `twins`: in lists that merge an entry may come twice,
+    which the real server lets pass in built-in kinds."""
 
-    def __init__(self, openapi: Mapping[str, Any], *, remembers: bool = False, is_known: bool = False) -> None:
+    def __init__(
+        self, openapi: Mapping[str, Any], *, remembers: bool = False, is_known: bool = False, twins: bool = False
+    ) -> None:
         self._openapi = openapi
+        self._twins = twins
         self._remembers = remembers
         self._is_known = is_known
 
@@ -60,6 +64,10 @@ class StructuralSchema:
     def node(self) -> Node:
         root = structure.build(self._openapi, root=True)
         return structure.remembering(root) if self._remembers else root
+
+    @_made_once
+    def _looks_for_twins(self) -> bool:
+        return self.node.keyed and not self._twins
 
     @_made_once
     def _rules(self) -> cel.Rules | None:
@@ -97,7 +105,7 @@ class StructuralSchema:
         found = [] if is_met else self._complaints(obj, old, subresource)
         if self.node.embeds:
             found += islice(embedded.check(self.node, obj, before), MOST_CAUSES + 1)
-        twins = list(islice(uniqueness.twins(self.node, obj, before), MOST_CAUSES + 1)) if self.node.keyed else []
+        twins = list(islice(uniqueness.twins(self.node, obj, before), MOST_CAUSES + 1)) if self._looks_for_twins else []
         if twins and next(uniqueness.twins(self.node, before), None) is None:
             found += twins
         found += self._unmet_rules(obj, old, found)

@@ -101,7 +101,7 @@ def _out_of_bounds(schema: Schema, error: _Error, keyword: str, path: str) -> It
     bounds = INTEGERS[schema[RANGE]]
     if _is_float(value):
         yield _wrong_type(schema, types, float("inf"), path)
-    if not bounds[0] <= value <= bounds[-1] and "string" not in types:
+    elif not bounds[0] <= value <= bounds[-1] and "string" not in types:
         named = f"with format {schema['format']}" if "format" in schema else "(default format)"
         yield _of_all(f"Checked value must be of type integer {named} in {path}")
     if kind.limit not in (bounds[0], bounds[-1]):

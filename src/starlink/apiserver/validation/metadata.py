@@ -16,6 +16,7 @@ import msgspec
 
 from starlink.api.errors import MOST_CAUSES, Cause
 from starlink.apiserver.names import FOREGROUND, ORPHAN
+from starlink.apiserver.schema import causes
 from starlink.apiserver.schema.formats import SUBDOMAIN_RULE as SUBDOMAIN_RULE
 from starlink.apiserver.schema.formats import (
     is_label,
@@ -68,19 +69,30 @@ def _begun(prefix: str) -> str:
 def check_standard(metadata: Obj, old: Obj = _NOTHING) -> list[Cause]:
     """Why the metadata of most built-in kinds is refused beyond that: who holds them by a finalizer names a domain."""
     finalizers, known = metadata.get("finalizers") or (), old.get("finalizers") or ()
-    why = "name is neither a standard finalizer name nor is it fully qualified"
     return [
-        _invalid(f"metadata.finalizers[{index}]", name, why)
+        _invalid(f"metadata.finalizers[{index}]", name, _UNQUALIFIED)
         for index, name in enumerate(finalizers)
-        if "/" not in name and name not in _STANDARD_FINALIZERS and name not in known
+        if not _is_standard(name) and name not in known
     ]
+
+
+def finalizer_faults(name: str) -> list[str]:
+    """What is wrong with the name of who holds a built-in object."""
+    return [*qualified_faults(name), *([] if _is_standard(name) else [_UNQUALIFIED])]
+
+
+def _is_standard(name: str) -> bool:
+    return "/" in name or name in _STANDARD_FINALIZERS
+
+
+_UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 
 
 _STANDARD_FINALIZERS = ("kubernetes", FOREGROUND, ORPHAN)
 
 
-def prepare(metadata: Obj, old: Obj = _NOTHING) -> tuple[str, ...]:
-    """Names each owner once; gives warnings.
+def prepare(metadata: Obj, old: Obj = _NOTHING, *, patch: bool = False) -> tuple[str, ...]:
+    """Names each owner once; gives warnings, which of a `patch` say so in other words.
 
     https://github.com/kubernetes/apiserver/blob/release-1.32/pkg/endpoints/handlers/create.go (dedupOwnerReferences)
     """
@@ -93,11 +105,12 @@ def prepare(metadata: Obj, old: Obj = _NOTHING) -> tuple[str, ...]:
         return ()
     metadata["ownerReferences"] = list(once.values())
     twins = [once[key].get("uid") or "" for key, count in Counter(keys).items() if count > 1]
-    return (f"{_OWNERS_TWICE}; duplicate UID(s) observed: {', '.join(twins)}",)
+    after = " after mutating admission happens" if patch else ""
+    return (f"{_OWNERS_TWICE.format(after)}; duplicate UID(s) observed: {', '.join(twins)}",)
 
 
 _OWNERS_TWICE = (
-    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, "
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, "
     "and may reject such requests as early as 1.24; please fix your requests"
 )
 
@@ -109,7 +122,7 @@ def finalizer_warnings(metadata: Obj, old: Obj = _NOTHING) -> tuple[str, ...]:
         f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name to avoid accidental conflicts with '
         "other finalizer writers"
         for name in finalizers
-        if "/" not in name and name not in _STANDARD_FINALIZERS and name not in known
+        if not _is_standard(name) and name not in known
     )
 
 
@@ -192,5 +205,5 @@ def _invalid(field: str, value: Any, why: str) -> Cause:
 
 def _shown(value: Any) -> str:
     """A value as JSON; a long one is cut."""
-    text = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = causes.shown(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

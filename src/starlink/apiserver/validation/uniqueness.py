@@ -16,7 +16,8 @@ _ABSENT = object()
 
 
 def twins(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
-    """Entries of list maps with the keys of an earlier one, and of sets with its value; a third twin is not told.
+    """Entries of list maps with the keys of an earlier one, or that are no objects, and of sets with the value of an
+    earlier one; a third twin is not told.
     Parts that are `old`'s very own are not looked at."""
     if isinstance(value, dict):
         if node.repeats is not None and node.repeats.is_valid(value):
@@ -48,6 +49,11 @@ def _all_differ(node: Node, items: list[Any]) -> bool:
 def _repeated(node: Node, items: list[Any], path: str) -> Iterator[Cause]:
     seen: dict[str, int] = {}
     for index, item in enumerate(items):
+        if node.list_type == "map" and not isinstance(item, dict):
+            if item is None:  # whose type is told
+                return
+            yield causes.invalid(f"{path}[{index}]", item, "must be an object for an array of list-type map")
+            return
         identity = _identity(node, item)
         text = json.dumps(identity, sort_keys=True)
         seen[text] = seen.get(text, 0) + 1
@@ -59,4 +65,4 @@ def _identity(node: Node, item: Any) -> Any:
     """What an entry may be there once for."""
     if node.list_type == "set":
         return item
-    return {key: item[key] for key in node.keys if key in item} if isinstance(item, dict) else {}
+    return {key: item[key] for key in node.keys if key in item}

@@ -78,7 +78,9 @@ def _merged(old: Any, new: Any, schema: Schema) -> Any:
     if isinstance(new, list) and schema.get("x-kubernetes-patch-strategy") == "merge":
         key = schema.get("x-kubernetes-patch-merge-key")
         before = old if isinstance(old, list) else []
-        return _by_key(before, new, key, schema.get("items") or {}) if key else _union(before, new)
+        if not key:
+            return _union(before, new) if before else new
+        return _by_key(before, new, key, schema.get("items") or {})
     return merge(old, new, schema)
 
 

@@ -8,7 +8,7 @@ from starlink.api import errors
 from starlink.api.errors import StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.definitions.lifecycle import Definitions
-from starlink.apiserver.names import CREATED_BY_UPDATE, NAMESPACES, NO_VERSION, PROTECTED_NAMESPACES
+from starlink.apiserver.names import CRDS, CREATED_BY_UPDATE, NAMESPACES, NO_VERSION, PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Admission, Change, Objects, Written, scale
 from starlink.apiserver.objects.envelope import check_envelope
 from starlink.apiserver.objects.many import for_each
@@ -56,7 +56,7 @@ class Writes:
         check_accept(request, asked)
         if asked.subresource == "token":
             return await self._token(request, asked)
-        return await self._create(request, asked, *await self._read(request))
+        return await self._create(request, asked, *await self._read(request, asked.resource))
 
     async def _token(self, request: Request, asked: Route) -> Response:
         namespace, kind = asked.namespace or "", self._registry.find_kind(*TOKEN_REQUEST)
@@ -68,12 +68,12 @@ class Writes:
         answer = request_token(self._tokens, account, obj, self._now(), self._secret_uid)
         return Response(201, dump(answer), JSON)
 
-    async def _read(self, request: Request) -> tuple[Obj, WriteOptions]:
+    async def _read(self, request: Request, resource: Resource) -> tuple[Obj, WriteOptions]:
         """The body of a create or an update, and how it is to be written. Raises StatusError 400 or 415."""
 
         def read() -> tuple[Obj, WriteOptions]:
             wanted = options.write_options(request)
-            obj = bodies.read(request, self._registry)
+            obj = bodies.read(request, self._registry, exact=_is_exact(resource))
             return obj, _of_body(wanted, request, obj)
 
         return await aside.run(bodies.weight(request), read)
@@ -115,7 +115,7 @@ class Writes:
     async def update(self, request: Request, asked: Route) -> Response:
         """PUT of an object or a subresource."""
         check_accept(request, asked)
-        obj, wanted = await self._read(request)
+        obj, wanted = await self._read(request, asked.resource)
         if asked.subresource == "scale":
             return await self._change(request, asked, _scaled(asked.resource, lambda _: obj), wanted)
         check_envelope(asked.resource, asked.namespace or "", asked.name, obj)
@@ -133,7 +133,7 @@ class Writes:
             raise errors.unsupported_media_type(accepted)
         if media == patches.APPLY:
             return await self._apply(request, asked)
-        patch, wanted = await aside.run(len(request.body), lambda: _read_patch(request))
+        patch, wanted = await aside.run(len(request.body), lambda: _read_patch(request, asked.resource))
         change = patches.change(asked.resource, patch, media)
         if asked.subresource == "scale":
             change = _scaled(asked.resource, patches.change(asked.resource, patch, media))
@@ -223,10 +223,17 @@ class _LateCheck:
         return warnings
 
 
-def _read_patch(request: Request) -> tuple[Any, WriteOptions]:
+def _is_exact(resource: Resource) -> bool:
+    """Whether a number with a fraction is no whole one: of kinds that the real server reads into Go's types, but for
+    the schemas of a CRD."""
+    return not resource.custom and resource.storage != CRDS
+
+
+def _read_patch(request: Request, resource: Resource) -> tuple[Any, WriteOptions]:
     """A patch, and how what it makes is to be written: by a copy, a few bytes can make many. Raises StatusError 400."""
     wanted = options.write_options(request)
-    patch = bodies.read_json(request.body)
+    is_typed = bodies.media_type(request) != patches.STRATEGIC  # which is merged as plain JSON first
+    patch = bodies.read_json(request.body, exact=is_typed and _is_exact(resource))
     wanted = _of_body(wanted, request, patch)
     if bodies.media_type(request) != patches.JSON_PATCH:
         return patch, replace(wanted, brought=patch)
