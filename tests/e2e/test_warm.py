@@ -1,5 +1,6 @@
 """What tests start by a fork is as what `python -m` starts, seen from outside."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -83,6 +84,24 @@ def test_the_parts_of_a_forked_starlink_look_as_those_of_a_started_one(forked: S
     assert {name: look["child of"] for name, look in _looks(forked).items() if name != "up"} == {
         "apiserver": "up", "operator": "up", "agent": "up"
     }  # fmt: skip
+
+
+def _held(pid: int) -> set[str]:
+    """The sockets and pipes of a process, but for its streams."""
+    held = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held |= {os.readlink(one)} if int(one.name) > 2 else set()
+    return {one for one in held if one.startswith(("socket:", "pipe:"))}
+
+
+def test_a_fork_holds_nothing_of_what_it_comes_from(forked: Starlink) -> None:
+    pids = _pids(forked)
+    before = _held(_parent(pids["up"]))
+    assert before, "the zygote has a door"
+    held = {name: _held(pid) for name, pid in pids.items()}
+    assert [name for name, one in held.items() if one & before] == []
+    assert [name for name, one in held.items() if name != "up" and one & held["up"]] == []
 
 
 def test_an_agent_that_is_killed_is_started_anew(forked: Starlink) -> None:
