@@ -19,8 +19,8 @@ from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.watermarks import below
 
-SOME = examples(1_500, push=150)
-TINY = examples(1_000, push=100)
+SOME = examples(1_500)
+TINY = examples(1_000)
 ENDLESS = dict.fromkeys("abcd", 99)
 
 

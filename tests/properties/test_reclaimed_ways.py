@@ -70,7 +70,7 @@ def test_what_others_give_back_counts(gang: bool) -> None:
 amounts = st.integers(0, 5)
 
 
-@examples(100, push=12)
+@examples(100)
 @given(st.data())
 def test_the_rise_is_enough_and_no_less_would_be(data: st.DataObject) -> None:
     pa, pb = data.draw(amounts), data.draw(amounts)

@@ -38,7 +38,7 @@ def refused(situation: Situation) -> Refusal:
     return refusal
 
 
-@examples(1_000, push=80)
+@examples(1_000)
 @given(situations())
 @example(outside(Ask(NOTHING, pool="edge"), 1, cpu=0))  # what runs there brings the pool above its watermark
 @example(outside(Ask(NOTHING, pool="edge", server="s0"), 1, cpu=1000))
