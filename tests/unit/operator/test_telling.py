@@ -152,7 +152,8 @@ async def test_of_what_is_about_to_be_overtaken_only_the_newer_is_sent() -> None
     others = [ObjectKey("default", name) for name in ("same", "gone", "busy")]
     for key in (KEY, *others):
         teller.tell(plan(status(key, phase="Pending"), event("one"), key=key))
-    teller.tell(plan(status(others[2], phase="Preparing"), event("two"), key=others[2]))  # told again, before it came to rest
+    again = plan(status(others[2], phase="Preparing"), event("two"), key=others[2])
+    teller.tell(again)  # before it came to rest
     awaited = False
     teller.tell(plan(status(phase="Running"), event("two")))
     teller.tell(plan(key=others[0]))
