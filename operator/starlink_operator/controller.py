@@ -46,7 +46,7 @@ class Controller(Protocol):
         ...
 
     def awaited(self, subject: Subject) -> bool:
-        """Whether this object is about to be looked at anyway, so that what is told of it now is soon overtaken."""
+        """Whether the controller looks at this object soon anyway, and then tells a newer status of it."""
         ...
 
     def tick(self) -> None:

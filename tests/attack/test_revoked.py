@@ -22,6 +22,7 @@ from tests.integration.conftest import Wire
 
 from starlink.api.kinds import SERVER, SERVICE_ACCOUNT
 from starlink.apiserver.handler import Api
+from starlink.apiserver.precedence import account
 from starlink.apiserver.requests.audit import MOST_TEXT, AuditLog
 from starlink.apiserver.requests.refusals import MOST, MOST_OF_ONE, Refusals
 from starlink.apiserver.resources import encoding
@@ -136,7 +137,7 @@ async def audited(
     log = AuditLog(file, time.time)
     api._audit, api._refusals = log, Refusals(log, lambda _, end: ends.append(end))
     authenticator = Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time)
-    server = HttpServer(api.handle, authenticator, refused=api.refused)
+    server = HttpServer(api.handle, authenticator, refused=api.refused, account=account)
     port = await server.start("127.0.0.1", 0, TlsContext(*pki.server(["127.0.0.1"]), pki.ca))
     yield Wire(port, pki), file
     await server.stop()

@@ -25,6 +25,7 @@ from starlink.apiserver import bootstrap, handler
 from starlink.apiserver.__main__ import version
 from starlink.apiserver.handler import Api
 from starlink.apiserver.kinds.builtin import builtin_resources
+from starlink.apiserver.precedence import account
 from starlink.apiserver.resources import encoding
 from starlink.apiserver.resources.encoding import raw
 from starlink.apiserver.resources.resource import Registry
@@ -218,7 +219,8 @@ async def wire(api: Api, pki: Pki, elsewhere: ControlPlane | None) -> AsyncItera
         return
     certificate, key = pki.server(["127.0.0.1"])
     tokens = TokenIssuer(pki.token_key)
-    server = HttpServer(api.handle, Authenticator(tokens, encoding.finder(api.store), time.time), precheck=api.precheck)
+    authenticator = Authenticator(tokens, encoding.finder(api.store), time.time)
+    server = HttpServer(api.handle, authenticator, precheck=api.precheck, account=account)
     port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
     yield Wire(port, pki)
     await server.stop()

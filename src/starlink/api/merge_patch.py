@@ -20,7 +20,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A list of a patch, in whose objects null says that there is nothing, as Kubernetes has it:
+    """A list of a patch. Kubernetes drops the null members of the objects in it:
     https://github.com/evanphx/json-patch/blob/v4.12.0/merge.go (pruneNils)"""
     if isinstance(value, list):
         return [_without_nulls(part) for part in value]

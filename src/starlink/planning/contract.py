@@ -65,7 +65,7 @@ class Planner(Protocol):
         ...
 
     def plan(self, keys: Collection[ObjectKey], sight: Sight) -> Sequence[Plan]:
-        """The plans of these objects, of which some may be gone. None of them is one that can't be read."""
+        """The plans of the objects with these keys. An object may be gone; an unreadable object is never among them."""
         ...
 
 

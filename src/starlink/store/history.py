@@ -104,9 +104,9 @@ class History:
             dropped += 1
         return dropped
 
-    # Waking: what it costs grows with those who wait, so that with many of them events gather between two wakings. The
-    # rest between two grows with their number alone: were it to grow with what they are told, a longer rest would
-    # gather more to tell, and so on without end.
+    # Waking costs the more, the more watchers wait. So the history rests between two wakings, and events gather. The
+    # rest grows with the number of watchers alone: if it grew with the number of events too, a longer rest would gather
+    # more events, which would make the next rest longer still.
 
     def _wake_when_rested(self) -> None:
         if not any(log.awaited for log in self._due):
@@ -129,7 +129,7 @@ class History:
         if self._turn:
             for _ in range(min(_TURN, len(self._turn))):
                 wake(self._turn.popleft())
-            self._waking = loop.call_soon(self._wake_some, rest)  # after those who were woken have run
+            self._waking = loop.call_soon(self._wake_some, rest)  # after the watchers that were woken have run
             return
         self._rested_at = loop.time() + rest
         self._waking = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.integration.conftest import Wire
 
 from starlink.apiserver.handler import Api
+from starlink.apiserver.precedence import account
 from starlink.apiserver.resources import encoding
 from starlink.apiserver.security.authentication.authenticator import Authenticator
 from starlink.apiserver.security.authentication.tokens import TokenIssuer
@@ -32,7 +33,9 @@ class Clock:
 async def client_through(between: Handle, api: Api, pki: Pki) -> AsyncIterator[Client]:
     """A client of a server whose requests go through `between`; it waits half a second for an answer."""
     certificate, key = pki.server(["127.0.0.1"])
-    server = HttpServer(between, Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time))
+    server = HttpServer(
+        between, Authenticator(TokenIssuer(pki.token_key), encoding.finder(api.store), time.time), account=account
+    )
     port = await server.start("127.0.0.1", 0, TlsContext(certificate, key, pki.ca))
     async with Client(Wire(port, pki).config(), timeout=0.5) as made:
         yield made

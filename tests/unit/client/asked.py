@@ -8,6 +8,7 @@ import msgspec
 from tests.conftest import soon
 
 from starlink.api.kinds import ASSIGNMENT, BULK_WRITE
+from starlink.client.batch import Write
 from starlink.client.bulk import Bulk
 from starlink.client.config import Config
 from starlink.client.connection import Answer
@@ -145,3 +146,19 @@ class Site:
                 request.answer(404, NOT_FOUND)
         await asyncio.gather(*writes)
         self.api.asked.clear()
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    return [f"web-{number}" for number in range(first, first + count)]
+
+
+def write(name: str, content: bytes = b"{}") -> Write:
+    return Write("create", "default", name, content)
+
+
+async def outcomes(writes: "list[asyncio.Task[bytes]]") -> list[Any]:
+    """Names of what was written, and types of errors."""
+    found = await asyncio.gather(*writes, return_exceptions=True)
+    return [
+        type(one) if isinstance(one, BaseException) else msgspec.json.decode(one)["metadata"]["name"] for one in found
+    ]

@@ -5,11 +5,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.client.asked import NOT_FOUND, OFFERED, Site, answered, outcome, refusal, written
+from tests.unit.client.asked import (
+    NOT_FOUND,
+    OFFERED,
+    Site,
+    answered,
+    names,
+    outcome,
+    outcomes,
+    refusal,
+    write,
+    written,
+)
 
 from starlink.api.kinds import ASSIGNMENT
 from starlink.client import batch
-from starlink.client.batch import Nonsense, Write
+from starlink.client.batch import Nonsense
 from starlink.client.bulk import REQUESTS
 from starlink.client.errors import (
     AlreadyExists,
@@ -22,24 +33,6 @@ from starlink.client.errors import (
     Unreachable,
     Untrusted,
 )
-from starlink.client.offer import ANEW_SECONDS, RETRY_SECONDS
-
-
-def names(count: int, first: int = 0) -> list[str]:
-    return [f"web-{number}" for number in range(first, first + count)]
-
-
-def write(name: str, content: bytes = b"{}") -> Write:
-    return Write("create", "default", name, content)
-
-
-async def outcomes(writes: "list[asyncio.Task[bytes]]") -> list[Any]:
-    """Names of what was written, and types of errors."""
-    found = await asyncio.gather(*writes, return_exceptions=True)
-    return [
-        type(one) if isinstance(one, BaseException) else msgspec.json.decode(one)["metadata"]["name"] for one in found
-    ]
-
 
 # Which request
 
@@ -362,209 +355,3 @@ async def test_a_failure_that_nobody_foresaw_reaches_each(monkeypatch: pytest.Mo
     again = site.create(*names(2))
     (await site.requests(1))[0].take()
     assert await outcomes(again) == names(2), "the next go out"
-
-
-# Whether the server takes it
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (404, NOT_FOUND),
-        (403, {"kind": "Status"}),
-        (200, {"resources": []}),
-        (200, b"<html>"),
-        (200, {"resources": [{"name": "bulkwrites", "verbs": ["get"]}]}),
-    ],
-)
-async def test_where_it_is_not_offered_all_goes_singly_and_nobody_is_told(answer: tuple[int, Any]) -> None:
-    site = Site()
-    writes = site.create(*names(2))
-    for request in await site.requests(3):
-        request.answer(*answer) if request.is_discovery else request.take()
-    assert await outcomes(writes) == names(2)
-    site.clock.now += ANEW_SECONDS - 1
-    writes = site.create(*names(20))
-    most = 0
-    while not all(one.done() for one in writes):
-        most = max(most, len(site.api.out))
-        for request in site.api.out[:1]:
-            assert not request.is_discovery and not request.is_bulk
-            request.take()
-        await asyncio.sleep(0)
-    assert await outcomes(writes) == names(20) and most == site.singles and site.api.told == []
-
-
-async def asked_anew(site: Site) -> bool:
-    """Whether two writes ask again whether they may go together. Both are done."""
-    writes = site.create("again-0", "again-1")
-    for _ in range(10):
-        await asyncio.sleep(0)
-    found = any(request.is_discovery for request in site.api.out)
-    for request in site.api.out:
-        request.answer(200, OFFERED) if request.is_discovery else request.take()
-    await asyncio.gather(*writes)
-    return found
-
-
-async def test_a_server_that_had_it_not_is_asked_again_after_minutes() -> None:
-    site = Site()
-    await site.learn(offered=False)
-    site.clock.now += ANEW_SECONDS - 1
-    assert not await asked_anew(site)
-    site.clock.now += 1
-    assert await asked_anew(site) and not await asked_anew(site)
-
-
-async def test_a_server_that_had_it_not_is_asked_again_when_the_connection_was_lost() -> None:
-    site = Site()
-    await site.learn(offered=False)
-    one = site.create("web-0")
-    (await site.requests(1))[0].fail(Unreachable("the connection broke"))
-    assert await outcomes(one) == [Unreachable]
-    assert not await asked_anew(site), "not at once: it may be away for long"
-    site.clock.now += RETRY_SECONDS
-    assert await asked_anew(site)
-
-
-@pytest.mark.parametrize("status", [401, 429, 503, None])
-async def test_a_server_that_can_not_say_is_asked_again_soon(status: int | None) -> None:
-    site = Site()
-    writes = site.create(*names(2))
-    for request in await site.requests(3):
-        if not request.is_discovery:
-            request.take()
-        elif status:
-            request.answer(status, {"kind": "Status"})
-        else:
-            request.fail(Unreachable("away"))
-    assert await outcomes(writes) == names(2) and site.api.told == []
-    assert not await asked_anew(site)
-    site.clock.now += RETRY_SECONDS
-    assert await asked_anew(site)
-
-
-@pytest.mark.parametrize("status", [403, 404, 405])
-async def test_a_server_that_is_swapped_for_one_without_it_is_asked_singly(status: int) -> None:
-    site = Site()
-    await site.learn()
-    writes = site.create(*names(10))
-    (request,) = await site.requests(1)
-    request.answer(status, NOT_FOUND | {"code": status})
-    order: list[str] = []
-    while not all(one.done() for one in writes):
-        assert len(site.api.out) <= site.singles
-        for one in site.api.out:
-            assert not one.is_bulk and not one.is_discovery
-            order += one.names
-            one.take()
-        await asyncio.sleep(0)
-    assert await outcomes(writes) == order == names(10) and site.api.told == []
-    site.clock.now += ANEW_SECONDS
-    assert await asked_anew(site)
-
-
-# Who is gone
-
-
-async def test_of_a_write_that_is_given_up_before_it_went_nothing_is_sent() -> None:
-    site = Site()
-    await site.learn()
-    out = []
-    for name in names(REQUESTS):
-        out += site.create(name)
-        await site.requests(len(out))
-    waiting = site.create(*names(3, 10))
-    await asyncio.sleep(0)
-    waiting[1].cancel()
-    for request in site.api.out:
-        request.take()
-    (request,) = await site.requests(1)
-    assert request.names == ["web-10", "web-12"]
-    request.take()
-    assert await outcomes([*out, *waiting]) == [*names(REQUESTS), "web-10", asyncio.CancelledError, "web-12"]
-
-
-async def test_of_a_write_that_is_given_up_after_it_went_the_others_hear() -> None:
-    site = Site()
-    await site.learn()
-    writes = site.create(*names(3))
-    (request,) = await site.requests(1)
-    writes[1].cancel()
-    await asyncio.sleep(0)
-    request.take()
-    assert await outcomes(writes) == ["web-0", asyncio.CancelledError, "web-2"]
-
-
-@pytest.mark.parametrize("count", [1, 3])
-async def test_a_request_for_which_nobody_waits_is_given_up(count: int) -> None:
-    site = Site()
-    await site.learn()
-    writes = site.create(*names(count))
-    (request,) = await site.requests(1)
-    for one in writes:
-        one.cancel()
-    await asyncio.wait(writes)
-    assert request.answered.cancelled(), "it is over when the last that waited has ended"
-    again = site.create(*names(count))
-    (request,) = await site.requests(1)
-    request.take()
-    assert await outcomes(again) == names(count)
-
-
-async def test_a_request_that_is_given_up_before_it_began_is_over() -> None:
-    site = Site()
-    for turns in range(6):
-        writes = site.create(*names(1))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        writes[0].cancel()
-        await asyncio.wait(writes)
-    assert not site.bulk._lines._behind and not site.bulk._out and not site.api.out
-
-
-async def test_the_next_of_an_object_goes_when_the_one_before_is_given_up() -> None:
-    site = Site()
-    await site.learn()
-    first, second, third = (site.patch("web-0", number=number) for number in (1, 2, 3))
-    (request,) = await site.requests(1)
-    second.cancel()
-    first.cancel()
-    await asyncio.wait((first, second))
-    (request,) = await site.requests(1)
-    assert request.body == {"status": {"number": 3}}
-    request.take()
-    assert await outcomes([third]) == ["web-0"]
-    assert not site.bulk._lines._behind and not site.bulk._out, "nothing is kept of what is over"
-
-
-class NoMore(Exception):
-    pass
-
-
-async def test_what_waits_while_it_may_not_be_sent_any_more_is_not_sent() -> None:
-    site = Site()
-    await site.learn()
-    out = []
-    for name in names(REQUESTS):
-        out += site.create(name)
-        await site.requests(len(out))
-    waiting = site.create(*names(3, 10))
-    await asyncio.sleep(0)
-    site.held.append(NoMore())
-    for request in site.api.out:
-        request.take()
-    assert await outcomes([*out, *waiting]) == [*names(REQUESTS), NoMore, NoMore, NoMore]
-    assert len(site.api.asked) == REQUESTS
-
-
-@pytest.mark.parametrize("status", [404, 413])
-async def test_what_would_go_again_while_it_may_not_be_sent_any_more_is_not_sent(status: int) -> None:
-    site = Site()
-    await site.learn()
-    writes = site.create(*names(3))
-    (request,) = await site.requests(1)
-    site.held.append(NoMore())
-    request.answer(status, NOT_FOUND)
-    assert await outcomes(writes) == [NoMore] * 3
-    assert len(site.api.asked) == 1

@@ -1,4 +1,4 @@
-"""A server without processes: a runtime whose runs are entries of a table, and a clock that goes on when it is told to.
+"""A server without processes: its runtime keeps runs in a table, and a test moves its clock.
 
 The table outlives the agent, as processes do, and an agent can be made to die at any of its steps.
 """

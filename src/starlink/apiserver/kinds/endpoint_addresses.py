@@ -21,7 +21,7 @@ _LOCAL_MULTICAST = tuple(map(ipaddress.ip_network, ("224.0.0.0/24", "ff02::/16")
 
 
 def check(kind: str, address: str, field: str) -> Iterator[Cause]:
-    """Why an endpoint whose addresses are of that kind can't have this one, which lies at `field`."""
+    """Why an EndpointSlice of the addressType `kind` refuses `address`, which stands in `field`."""
     if kind == NAME:
         yield from _check_name(address, field)
         return
