@@ -19,7 +19,8 @@ _Place = tuple[Any, ...]
 
 
 def check(root: Node, obj: dict[str, Any], old: dict[str, Any] = _NOTHING) -> list[Cause]:
-    """Why it is not, but for its metadata, and for what is the `old` one's very own."""
+    """Why Go can't read `obj` into its types. Neither the metadata is looked at, nor a value that is the very same object
+    in `old`."""
     found: list[Cause] = []
     _check_fields(root, {**obj, "metadata": None}, old, (), found)
     return found
