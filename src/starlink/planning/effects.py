@@ -109,5 +109,5 @@ def _field(field: msgspec.structs.FieldInfo, value: Any, patch: Any) -> Any:
 
 
 def _held(obj: Any) -> Any:
-    """The metadata of an object: of a view, its own; of plain JSON, the fields of `_Held`, which have the same names."""
+    """The metadata of a view, or of plain JSON the fields of `_Held`, which have the same names."""
     return obj.metadata if isinstance(obj, msgspec.Struct) else msgspec.convert(obj["metadata"], _Held)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ _Place = tuple[Any, ...]
 
 
 def check(root: Node, obj: dict[str, Any], old: dict[str, Any] = _NOTHING) -> list[Cause]:
-    """Why Go can't read `obj` into its types. Neither the metadata is looked at, nor a value that is the very same object
+    """Why Go can't read `obj` into its types. The metadata is not looked at, and no value that is the very same object
     in `old`."""
     found: list[Cause] = []
     _check_fields(root, {**obj, "metadata": None}, old, (), found)
