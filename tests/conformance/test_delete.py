@@ -20,6 +20,9 @@ from tests.conftest import eventually
 
 Obj = dict[str, Any]
 HOLD = "conformance.example.com/hold"
+# Kubernetes' garbage collector looks for new kinds each 30 s, and asks ever more seldom, up to as long again, after an
+# owner whose kind it does not know.
+UNTIL_KINDS_ARE_KNOWN = 120.0
 
 
 def owned(http: Http, namespace: str, name: str, owner: Obj, *, blocks: bool = False, **metadata: Any) -> Obj:
@@ -148,7 +151,7 @@ def test_chains_of_custom_objects(http: Http, namespace: str, crd: Crds, control
     http.delete(widgets.path(namespace, "top")).expect(200)
     for name in ("middle", "end"):
         path = configmaps(namespace, name)
-        eventually(partial(gone, http, path), f"{name} gone", SECONDS)
+        eventually(partial(gone, http, path), f"{name} gone", UNTIL_KINDS_ARE_KNOWN)
 
 
 def test_propagation_policies_that_are_none(http: Http, namespace: str, owner: Obj) -> None:
