@@ -1,6 +1,6 @@
 """Assignment: one attempt of one slot of a task on one server."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from starlink.api import labels
 from starlink.api.enumerations import known
@@ -23,6 +23,7 @@ class AssignmentSpec(View, frozen=True):
     desired: Annotated[str, known(Literal["Running", "Stopped"])] = "Running"
     reason: str = ""
     wait_for: tuple[str, ...] = ()
+    host_ports: tuple[int, ...] = ()
 
 
 class Endpoint(View, frozen=True):
@@ -43,6 +44,7 @@ class AssignmentStatus(View, frozen=True):
     started_at: str | None = None
     finished_at: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    result: dict[str, Any] | None = None
     conditions: tuple[Condition, ...] = ()
 
 

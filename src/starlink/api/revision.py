@@ -12,7 +12,8 @@ from starlink.api.template import Template
 
 def revision(template: Template) -> str:
     """Eight hexadecimal digits. Fields at their defaults do not count, so a default that is written
-    out, or one that a later version adds, changes no revision and restarts nobody."""
+    out, or one that a later version adds, changes no revision and restarts nobody. Nor does the spec of a driver, which
+    is told of it while it runs."""
     return _of(msgspec.json.encode(template)).revision
 
 
@@ -30,8 +31,15 @@ class _Written(NamedTuple):
 def _of(encoded: bytes) -> _Written:
     """By the template's bytes: a task is looked at many times, and tasks of one template come in thousands."""
     found = compact(msgspec.json.decode(encoded, type=Template))
-    canonical = msgspec.json.encode(found, order="sorted")
+    canonical = msgspec.json.encode(_identity(found), order="sorted")
     return _Written(found, hashlib.sha256(canonical).hexdigest()[:8])
+
+
+def _identity(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a template makes another instance of it."""
+    if "driver" not in found:
+        return found
+    return {**found, "driver": {name: value for name, value in found["driver"].items() if name != "spec"}}
 
 
 def compact(value: Any) -> Any:

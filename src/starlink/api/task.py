@@ -1,6 +1,6 @@
 """Task: a workload."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -89,6 +89,7 @@ class TaskSpec(View, frozen=True):
     retries: int | None = None
     deadline: str | None = None
     suspend: bool = False
+    host_ports: tuple[int, ...] = ()
     placement: Placement = Placement()
     update: Update = Update()
 
@@ -119,6 +120,13 @@ class ArtifactFinding(View, frozen=True):
         )
 
 
+class SlotResult(View, frozen=True):
+    """What the driver of a slot has found."""
+
+    slot: str
+    result: dict[str, Any]
+
+
 class TaskStatus(View, frozen=True):
     observed_generation: int = 0
     phase: str = ""
@@ -137,6 +145,7 @@ class TaskStatus(View, frozen=True):
     suspended_seconds: int = 0
     completed_slots: str = ""
     slots: tuple[SlotStatus, ...] = ()
+    results: tuple[SlotResult, ...] = ()
     artifact: ArtifactFinding | None = None
     conditions: tuple[Condition, ...] = ()
 

@@ -4,7 +4,7 @@ The defaults here are those of the CRDs, so that a template with its defaults fi
 without are the same value and have the same revision.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ from starlink.api.meta import View
 from starlink.api.quantity import Quantity
 
 Architecture = Literal["amd64", "arm64", "riscv64"]
-Runtime = Literal["Process"]
+Runtime = Literal["Process", "Driver"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 
@@ -105,7 +105,17 @@ class Logs(View, frozen=True):
     max_files: int = 3
 
 
+class Driver(View, frozen=True):
+    """A program of StarLink's own: `operation` is what it does, and `spec` what it does that for, by its own schema."""
+
+    name: str
+    operation: str
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 class Template(View, frozen=True):
+    """`driver` is given where `runtime` is Driver, and then in place of command, args, working_dir and artifact."""
+
     runtime: Annotated[str, known(Runtime)] = "Process"
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -118,6 +128,7 @@ class Template(View, frozen=True):
     restart: Restart = Restart()
     stop: Stop = Stop()
     logs: Logs = Logs()
+    driver: Driver | None = None
 
 
 def resolved(template: Template, policy: str) -> Template:
