@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlink.api.assignment import Assignment
 from starlink.api.change import Change
@@ -89,7 +90,7 @@ class Agent:
                     log.warning("could not register yet: %s", told)
                 await asyncio.sleep(RETRY_SECONDS)
         self._tell_of_strangers()
-        group.create_task(self._link.run(self._uid))
+        group.create_task(self._link.run(self._uid, replace(self._machine, address=self._address)))
         group.create_task(self._follow())
 
     def _tell_of_strangers(self) -> None:

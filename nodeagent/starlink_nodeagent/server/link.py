@@ -10,10 +10,15 @@ from starlink.api.kinds import ASSIGNMENT, SERVER
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.server import Server
 from starlink.client.cache import Cache
+from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink_nodeagent.machine.machine import Machine
 from starlink_nodeagent.server import heartbeat, identity, registration
 
 log = logging.getLogger(__name__)
+
+CORRECT_SECONDS = 5.0
+"""Between two corrections of the Server's status, should somebody write over it again and again."""
 
 
 class ServerDeleted(Exception):
@@ -51,12 +56,13 @@ class Link:
         """The Server as it was heard last."""
         return next(iter(self._server.objects.values()), None)
 
-    async def run(self, uid: str) -> None:
+    async def run(self, uid: str, machine: Machine) -> None:
         """Until cancelled, or until the Server with this UID has gone: raises ServerDeleted then, or
-        ServersUndefined."""
-        deleted = asyncio.Event()
+        ServersUndefined. The Server is kept saying what the machine is."""
+        deleted, news = asyncio.Event(), asyncio.Event()
 
         def changed(change: Change[Server]) -> None:
+            news.set()
             if change.new is None and change.old is not None and change.old.uid == uid:
                 deleted.set()
 
@@ -65,6 +71,7 @@ class Link:
             group.create_task(self._server.run())
             group.create_task(self.assignments.run())
             group.create_task(self._beat())
+            group.create_task(self._keep_correct(uid, machine, news))
             group.create_task(identity.tell(self._client, self._name, uid))
             if (token_file := self._client.config.token_file) is not None:
                 renewing = identity.renew(self._client, self._name, token_file, self._now, self._namespace)
@@ -83,6 +90,19 @@ class Link:
         await self.assignments.synced()
         told = self._now, self._elapsed, self._catch_up
         await heartbeat.beat(self._client, self._name, *told, self._namespace)
+
+    async def _keep_correct(self, uid: str, machine: Machine, news: asyncio.Event) -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            if self.server is None or self.server.uid != uid:
+                continue
+            try:
+                await registration.correct(self._client, self.server, machine)
+            except ClientError as error:
+                log.warning("what this machine is could not be said again: %s", error)
+                news.set()
+            await asyncio.sleep(CORRECT_SECONDS)
 
     async def _catch_up(self) -> None:
         """Waits until what is declared is heard again."""

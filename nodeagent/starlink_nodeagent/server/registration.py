@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from starlink import __version__
 from starlink.api import labels
 from starlink.api.kinds import SERVER
+from starlink.api.server import Server, ServerStatus
 from starlink.client.errors import AlreadyExists, ApiError, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink_nodeagent.machine.machine import Machine
@@ -47,7 +50,7 @@ async def register(client: Client, name: str, machine: Machine) -> str:
             log.info("registered", extra={"server": name})
         except AlreadyExists:
             server = await client.get(SERVER, name)
-    known = (server.get("status") or {}).get("machineID", "")
+    known = _machine_of(server)
     if known not in ("", machine.machine_id):
         raise NameTaken(
             f"server {name!r} is another machine (its machineID is {known}, this one's is {machine.machine_id}); "
@@ -61,6 +64,22 @@ async def register(client: Client, name: str, machine: Machine) -> str:
         server = await client.patch(SERVER, name, {"metadata": {"uid": uid, "labels": missing}})
     await client.patch_status(SERVER, server, status(machine, server.get("status") or {}))
     return uid
+
+
+async def correct(client: Client, known: Server, machine: Machine) -> None:
+    """Says again what the machine is, where the Server, as it was heard last, says something else: by that, instances
+    would be placed on a machine that there is not. Raises ClientError."""
+    wanted = msgspec.convert(status(machine, {}), ServerStatus)
+    if all(getattr(known.status, field) == getattr(wanted, field) for field in _OWN):
+        return
+    server = await client.get(SERVER, known.name)
+    if server["metadata"]["uid"] == known.uid and _machine_of(server) in ("", machine.machine_id):
+        await client.patch_status(SERVER, server, status(machine, server.get("status") or {}))
+        log.warning("somebody had written over what the status of the Server says of this machine; it says so again")
+
+
+def _machine_of(server: Mapping[str, Any]) -> str:
+    return str((server.get("status") or {}).get("machineID", ""))
 
 
 async def is_defined(client: Client, name: str) -> bool:
@@ -113,3 +132,10 @@ def status(machine: Machine, before: Mapping[str, Any]) -> dict[str, Any]:
         "runtimes": list(machine.runtimes),
         "features": list(machine.features),
     }
+
+
+_OWN = (
+    "machine_id", "architecture", "operating_system", "kernel_version", "agent_version", "addresses", "capacity",
+    "allocatable", "runtimes", "features",
+)  # fmt: skip
+"""The fields that `status` writes."""

@@ -37,9 +37,10 @@ async def agents(wire: Wire, client: Client) -> AsyncIterator[Client]:
 
 async def begun(agents: Client, folder: Path) -> "asyncio.Task[None]":
     """What follows the API once the agent has registered, which it has heard."""
-    uid = await registration.register(agents, "s2", machine.observe(folder, "127.0.0.1", {}))
+    here = machine.observe(folder, "127.0.0.1", {})
+    uid = await registration.register(agents, "s2", here)
     link = Link(agents, "s2", time.time, time.monotonic, lambda: 1.0)
-    running = asyncio.create_task(link.run(uid))
+    running = asyncio.create_task(link.run(uid, here))
     await soon(lambda: link.server is not None, "the agent hears of its Server")
     return running
 

@@ -1,5 +1,7 @@
 """A server that people add, and its agent, which takes it as it is."""
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from starlink_nodeagent.__main__ import _parse
 from starlink_nodeagent.machine import machine
 from starlink_nodeagent.reporting.reporter import Reporter
 from starlink_nodeagent.server import registration
+from starlink_nodeagent.server.link import Link
 
 
 @pytest.fixture
@@ -53,6 +56,23 @@ async def test_an_agent_adopts_what_was_added(wire: Wire, client: Client, gold: 
 async def test_an_agent_registers_where_nobody_was(wire: Wire, client: Client, tmp_path: Path) -> None:
     found = await joined(wire, client, tmp_path)
     assert len(found["metadata"]["labels"]) == 3 and not found["spec"].get("pool")
+
+
+@on_both
+async def test_what_others_write_over_the_machine_is_said_again(wire: Wire, client: Client, tmp_path: Path) -> None:
+    await add_account(client, "s2")
+    here = machine.observe(tmp_path, "127.0.0.1", {})
+    async with acting(wire, token=await token_of(client, "s2")) as agent:
+        uid = await registration.register(agent, "s2", here)
+        server = await client.get(SERVER, "s2")
+        running = asyncio.create_task(Link(agent, "s2", time.time, time.monotonic, lambda: 1.0).run(uid, here))
+        wrong = {"allocatable": {"cpu": "64", "memory": None, "example.com/dongle": "2"}, "architecture": "riscv64"}
+        await client.patch_status(SERVER, server, wrong)
+        async with asyncio.timeout(60):
+            while not server["status"].items() <= (await client.get(SERVER, "s2"))["status"].items():
+                await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 @on_both
