@@ -211,6 +211,23 @@ def test_base64_is_written_in_one_line(http: Http, namespace: str) -> None:
     assert made["data"]["k"] == base64.b64encode(b"x" * 60).decode()
 
 
+@pytest.mark.parametrize("content", ["no json", "[]", '{"auths":', "null", '{"auths": {}}'])
+@pytest.mark.parametrize("key", [".dockercfg", ".dockerconfigjson"])
+def test_credentials_of_registries_are_json_objects(http: Http, namespace: str, key: str, content: str) -> None:
+    secret = {
+        "metadata": {"generateName": "registry-"},
+        "type": f"kubernetes.io/{key[1:]}",
+        "stringData": {key: content},
+    }
+    answer = http.post(f"/api/v1/namespaces/{namespace}/secrets", secret, **DRY)
+    if content in ("null", '{"auths": {}}'):
+        answer.expect(201)
+        return
+    refused = answer.fails(422, "Invalid")
+    assert set(causes(refused)) == {f"data[{key}]"}
+    assert "<secret contents redacted>" in refused["message"] and content not in refused["message"]
+
+
 def test_secrets_are_selected_by_type(http: Http, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/secrets"
     http.post(path, named("a", type="example.com/x")).expect(201)

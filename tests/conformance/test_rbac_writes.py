@@ -92,6 +92,8 @@ def test_a_role_ref_does_not_change(http: Http, namespace: str) -> None:
     changed = {**made, "roleRef": role_ref("two")}
     refused = http.put(bindings(namespace, "a"), changed).fails(422, "Invalid")
     assert "cannot change roleRef" in causes(refused)["roleRef"]
+    refused = http.patch(bindings(namespace, "a"), {"roleRef": {"name": "two"}}).fails(422, "Invalid")
+    assert "cannot change roleRef" in causes(refused)["roleRef"]
     http.put(bindings(namespace, "a"), {**made, "subjects": [subject("john")]}).expect(200)
 
 

@@ -6,6 +6,7 @@ ValidateConfigMap)
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _REQUIRED = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
+_JSON = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=\r\n]")
 _BASIC = ("username", "password")
 _ACCOUNT = "kubernetes.io/service-account.name"
@@ -99,12 +101,23 @@ def check_secret(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 def _check_type(obj: Obj, data: Mapping[str, str]) -> Iterator[Cause]:
     """What a Secret of a well-known type must have."""
     type_ = obj.get("type", "")
+    content = data.get(_JSON.get(type_, ""))
+    if content is not None and not _is_json_object(content):
+        why = 'Invalid value: "<secret contents redacted>": must be a JSON object, such as docker login writes'
+        yield Cause("FieldValueInvalid", why, f"data[{_JSON[type_]}]")
     missing = [key for key in _REQUIRED.get(type_, ()) if key not in data]
     if type_ == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC):
         missing += _BASIC
     yield from (Cause("FieldValueRequired", "Required value", f"data[{key}]") for key in missing)
     if type_ == "kubernetes.io/service-account-token" and not (obj["metadata"].get("annotations") or {}).get(_ACCOUNT):
         yield Cause("FieldValueRequired", "Required value", f"metadata.annotations[{_ACCOUNT}]")
+
+
+def _is_json_object(encoded: str) -> bool:
+    try:
+        return isinstance(json.loads(base64.b64decode(encoded)), dict | None)
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_config_map(obj: Obj, old: Obj | None) -> Iterator[Cause]:

@@ -33,6 +33,8 @@ _SHOWING = tuple(f"{words}: " for words in (_INVALID, "Duplicate value", "Unsupp
 _HIDDEN = '"<not shown>"'
 _TYPES = ("", "null", "string", "integer", "number", "boolean", "array", "object")
 _CUT = "…: "
+_BEHIND_STRUCTS = ("cannot change roleRef",)
+"""The reasons that stand behind a value which is written as Go prints a struct, of which no end can be found."""
 _WHOLE = "patch"  # the field of a cause that is about the patched object
 
 _decoder = json.JSONDecoder()
@@ -127,7 +129,7 @@ def _shown(message: str, known: _Brought) -> str:
     try:
         value, end = _decoder.raw_decode(message, len(words))
     except (ValueError, RecursionError):
-        why = message.partition(_CUT)[2]
+        why = message.partition(_CUT)[2] or next((one for one in _BEHIND_STRUCTS if message.endswith(f": {one}")), "")
         return f"{words}{_HIDDEN}" + (f": {why}" if why else "")
     rest = message[end:]
     if rest and not rest.startswith(": "):
