@@ -10,9 +10,11 @@ from starlink.apiserver.objects import Objects, scale
 from starlink.apiserver.requests import options
 from starlink.apiserver.requests.reading import listing, partial
 from starlink.apiserver.requests.reading.accepting import check_accept
+from starlink.apiserver.requests.reading.field_index import FieldIndexes
 from starlink.apiserver.requests.reading.frames import Frames, frame
 from starlink.apiserver.requests.reading.open_watches import OpenWatches
 from starlink.apiserver.requests.reading.tables import table
+from starlink.apiserver.requests.reading.topics import topic
 from starlink.apiserver.requests.reading.watching import Render, Watcher, WatchOptions
 from starlink.apiserver.requests.route import Route
 from starlink.apiserver.resources import encoding, selectors
@@ -43,6 +45,7 @@ class Reads:
         self._now = now
         self._random = rng
         self._frames = Frames()
+        self._indexes = FieldIndexes(objects.store)
 
     async def reach(self, request: Request, asked: Route) -> None:
         """Waits, a little, for what the answer must not be older than. Raises StatusError 400, 503 or 504, and what the
@@ -81,7 +84,8 @@ class Reads:
         """A page of objects. Raises StatusError 400, 406 or 410."""
         self._check(request, asked)
         limit = options.limit(request, "limit", MAX_LIST_LIMIT)
-        taken, selector = self._taken(request, asked, limit), self._selector(request, asked)
+        selector = self._selector(request, asked)
+        taken = await self._taken(request, asked, limit, selector)
 
         def rendered(taken: listing.Taken) -> Response:
             part = listing.page(taken, asked.resource, selector, limit)
@@ -98,14 +102,19 @@ class Reads:
         except encoding.Unreadable:
             return await aside.run(aside.LARGE, lambda: rendered(listing.readable(taken, asked.resource)))
 
-    def _taken(self, request: Request, asked: Route, limit: int) -> listing.Taken:
-        """The newest state, which is right for every resourceVersion that has been, unless it is to be exact."""
+    async def _taken(self, request: Request, asked: Route, limit: int, selector: selectors.Selector) -> listing.Taken:
+        """The newest state, which is right for every resourceVersion that has been, unless it is to be exact; of it all
+        that may be selected."""
         version = options.whole_number(request, "resourceVersion")
         token = request.query.get("continue", "")
         if version and token:
             raise errors.bad_request("specifying resource version is not allowed when using continue")
         if _is_exact(request, version, limit):
             return listing.take_at(self._store, asked.resource, asked.namespace, version)
+        if not token and (about := topic(asked.resource, selector)) is not None:
+            found = await self._indexes.records(asked.resource, asked.namespace, about)
+            if found is not None:
+                return listing.Taken(found, self._store.revision)
         return listing.take(self._store, asked.resource, asked.namespace, token)
 
     async def selected(self, request: Request, asked: Route) -> listing.Page:

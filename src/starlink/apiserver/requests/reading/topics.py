@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,17 @@ from starlink.apiserver.resources.selectors import Selector, as_text, field_valu
 from starlink.store.base import Change, Event, Record, Topic
 
 _NAME, _NAMESPACE = "metadata.name", "metadata.namespace"
+BY_KEY = frozenset({_NAME, _NAMESPACE})
+"""The fields that an object's key tells."""
 _KEPT_TYPES = 256
+
+
+class Field(NamedTuple):
+    """A field of a version of a kind; an object may read otherwise at another version, or by a later schema."""
+
+    version: str
+    since: int
+    path: str
 
 
 def topic(resource: Resource, selector: Selector) -> Topic | None:
@@ -23,8 +33,7 @@ def topic(resource: Resource, selector: Selector) -> Topic | None:
     if not demanded:
         return None
     path = min(demanded, key=lambda path: (path != _NAME, path == _NAMESPACE))
-    # An object may read otherwise at another version, or by a later schema.
-    return Topic((resource.api_version, resource.since, path), demanded[path], _values(reader(resource, path)))
+    return Topic(Field(resource.api_version, resource.since, path), demanded[path], _values(reader(resource, path)))
 
 
 def reader(resource: Resource, path: str) -> Callable[[Record], str]:
