@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The tests start Python some thousand times: what is compiled once is kept.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test churn test-tools check bench bench-tests soak fmt clean
+.PHONY: help demo test suite churn test-tools check lint types bench bench-tests soak fmt clean
 
 help: ## show this
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,11 @@ help: ## show this
 demo: .venv/installed ## the main job, in a temporary folder
 	$(BIN)/starlink demo
 
-test: check ## all tests, checks included
+test: lint ## all tests, checks included
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
+# The tests leave some of the cores idle, which checking the types takes.
+suite: .venv/installed
 	$(PYTEST) --hypothesis-profile push
 
 churn: .venv/installed ## five minutes of objects that come and go: nothing of StarLink grows with them
@@ -31,11 +35,15 @@ churn: .venv/installed ## five minutes of objects that come and go: nothing of S
 test-tools: .venv/installed ## what tests need beside the project: installed, or named where it is missing
 	$(BIN)/python -m tests.tools
 
-check: .venv/installed ## ruff, mypy and the layers
+check: lint types ## ruff, mypy and the layers
+
+lint: .venv/installed
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: .venv/installed
+	$(BIN)/mypy
 
 bench: .venv/installed ## all benchmarks
 	$(BIN)/python -m bench all
