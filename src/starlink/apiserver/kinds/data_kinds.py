@@ -101,10 +101,10 @@ def check_secret(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 def _check_type(obj: Obj, data: Mapping[str, str]) -> Iterator[Cause]:
     """What a Secret of a well-known type must have."""
     type_ = obj.get("type", "")
-    content = data.get(_JSON.get(type_, ""))
-    if content is not None and not _is_json_object(content):
+    key = _JSON.get(type_, "")
+    if key and key in data and not _is_json_object(data[key]):
         why = 'Invalid value: "<secret contents redacted>": must be a JSON object, such as docker login writes'
-        yield Cause("FieldValueInvalid", why, f"data[{_JSON[type_]}]")
+        yield Cause("FieldValueInvalid", why, f"data[{key}]")
     missing = [key for key in _REQUIRED.get(type_, ()) if key not in data]
     if type_ == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC):
         missing += _BASIC

@@ -54,6 +54,9 @@ def test_sizes_are_of_what_is_decoded(size: int) -> None:
 
 
 def test_known_types() -> None:
+    assert fields(data_kinds.check_secret({"metadata": {}, "type": "Opaque", "data": {"": ""}}, None)) == ["data[]"]
+    broken = secret("kubernetes.io/dockercfg", **{".dockercfg": b"{"})
+    assert fields(data_kinds.check_secret(broken, None)) == ["data[.dockercfg]"]
     assert fields(data_kinds.check_secret(secret("kubernetes.io/ssh-auth"), None)) == ["data[ssh-privatekey]"]
     assert fields(data_kinds.check_secret(secret("kubernetes.io/basic-auth", password=b""), None)) == []
 
