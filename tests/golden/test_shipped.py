@@ -13,7 +13,7 @@ from starlink.apiserver.validation.compiled import StructuralSchema
 from starlink.manifest import load
 
 Obj = dict[str, Any]
-PATHS = sorted((ROOT / "crds").glob("*.yaml"))
+PATHS = sorted((ROOT / "crds").glob("*.starlink.dev.yaml"))
 
 
 def versions(obj: Obj) -> Iterator[tuple[str, Obj]]:

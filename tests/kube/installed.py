@@ -26,7 +26,7 @@ _LEFT: tuple[tuple[Kind, str], ...] = (
 def install(kubectl: Callable[..., Any]) -> None:
     """As a user would, with a kubectl that fails the test where it fails."""
     kubectl("apply", "-f", str(CRDS), "-f", str(ROLES))
-    names = [f"crd/{path.stem}" for path in CRDS.glob("*.yaml")]
+    names = [f"crd/{path.stem}" for path in CRDS.glob("*.starlink.dev.yaml")]
     kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
 
 

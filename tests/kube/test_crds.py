@@ -9,7 +9,14 @@ from tests.kube.control_plane import ControlPlane
 from tests.kube.installed import CRDS
 from tests.tools import KUBECTL
 
-KINDS = sorted(CRDS.glob("*.yaml"))
+from starlink.manifest import load
+
+FILES = sorted(CRDS.glob("*.yaml"))
+RESOURCES = {
+    "CustomResourceDefinition": "customresourcedefinition.apiextensions.k8s.io",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicy.admissionregistration.k8s.io",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybinding.admissionregistration.k8s.io",
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +28,17 @@ def kubectl(kubernetes: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
 def test_they_are_taken_without_a_word(kubectl: Kubectl, tmp_path: Path, way: str) -> None:
     """Under another group, for those of the right one are there for the other tests."""
     group = f"{way}.starlink.example.com"
-    for path in KINDS:
+    made = []
+    for path in FILES:
         text = path.read_text().replace("starlink.dev", group)
         (tmp_path / path.name.replace("starlink.dev", group)).write_text(text)
+        made.append(load(path)["kind"] + "/" + load(path)["metadata"]["name"].replace("starlink.dev", group))
     applied = kubectl("apply", f"--server-side={str(way == 'server').lower()}", "-f", str(tmp_path))
-    names = [path.stem for path in sorted(tmp_path.glob("*.yaml"))]
+    names = [name.partition("/")[2] for name in made if name.startswith("CustomResourceDefinition/")]
     done = "serverside-applied" if way == "server" else "created"
     assert applied.stderr == ""
     assert applied.stdout.split("\n") == [
-        *(f"customresourcedefinition.apiextensions.k8s.io/{name} {done}" for name in names),
+        *(f"{RESOURCES[kind]}/{name} {done}" for kind, _, name in (one.partition("/") for one in made)),
         "",
     ]
 

@@ -11,8 +11,8 @@ ANNOTATION = "starlink.dev/schema"
 LEVEL = 2
 """The schema that this version needs. It is raised, here and in crds/, with each field that an earlier schema lacks: a
 schema prunes what it does not know."""
-OLDEST = (1, 29)
-"""The Kubernetes since which the rules of CRDs are for everybody."""
+OLDEST = (1, 30)
+"""The Kubernetes since which the rules of CRDs, and admission policies, are for everybody."""
 CRDS = tuple(f"{kind.plural}.{kind.group}" for kind in STARLINK_KINDS)
 REMEDY = "apply those of this version: kubectl apply --server-side -f crds/"
 """What helps against each fault of a CRD."""

@@ -1,4 +1,4 @@
-"""What is there from the first start on: namespaces, the default roles and the shipped CRDs.
+"""What is there from the first start on: namespaces, the default roles, and the shipped CRDs with their policies.
 
 Servers that share a store may start at once. Each step looks at what is there and makes what is missing; when another
 server came between, it looks again.
@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from starlink.api.errors import StatusError
 from starlink.apiserver.definitions.lifecycle import Definitions
-from starlink.apiserver.names import PROTECTED_NAMESPACES
+from starlink.apiserver.names import CRDS, PROTECTED_NAMESPACES
 from starlink.apiserver.objects import Objects
+from starlink.apiserver.objects.bringing import bring
 from starlink.apiserver.objects.options import DeleteOptions, WriteOptions
 from starlink.apiserver.resources.encoding import Obj, raw
 from starlink.apiserver.resources.resource import Registry, Resource
@@ -29,16 +30,25 @@ _INVALID = 422
 
 
 async def bootstrap(objects: Objects, registry: Registry, definitions: Definitions) -> None:
-    """Makes what is missing; brings the default roles and the shipped CRDs up to date. Raises StoreRefused."""
+    """Makes what is missing; brings the default roles, the shipped CRDs and their policies up to date. Raises
+    StoreRefused."""
     namespaces = registry.get("", "v1", "namespaces")
-    crds = registry.get("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-    assert namespaces is not None and crds is not None
+    assert namespaces is not None
     for name in PROTECTED_NAMESPACES:
         await _settled(functools.partial(_make_namespace, objects, namespaces, name))
     for wanted in roles.defaults():
         await _settled(functools.partial(_reconcile, objects, registry, wanted))
     for path in sorted(asset_dir("crds").glob("*.yaml")):
-        await _settled(functools.partial(_define, definitions, crds, load(path)))
+        await _settled(functools.partial(_bring, objects, registry, definitions, load(path)))
+
+
+async def _bring(objects: Objects, registry: Registry, definitions: Definitions, wanted: Obj) -> None:
+    resource = registry.find_kind(wanted["apiVersion"], wanted["kind"])
+    assert resource is not None
+    if resource.storage == CRDS:
+        await _define(definitions, resource, wanted)
+    else:
+        await bring(objects, resource, wanted)
 
 
 async def _define(definitions: Definitions, crds: Resource, wanted: Obj) -> None:

@@ -71,14 +71,16 @@ class _Asking:
         patch = patch_to(one.manifest, current)
         try:
             after = await self.client.patch(one.kind, one.manifest.name, patch, one.place, query=_DRY_RUN)
-        except Forbidden:
+        except Forbidden as error:
+            _demand_of_rights(error)
             return Intended(one, current, merge(current, patch), _may_not_write(one))
         return Intended(one, current, after)
 
     async def _created(self, one: Placed) -> Intended:
         try:
             return Intended(one, None, await self.client.create(one.kind, one.manifest.body, one.place, query=_DRY_RUN))
-        except Forbidden:
+        except Forbidden as error:
+            _demand_of_rights(error)
             return Intended(one, None, _written(one), _may_not_write(one))
         except NotFound:
             if one.place not in self.namespaces:
@@ -88,6 +90,12 @@ class _Asking:
 
 def _written(one: Placed) -> Obj:
     return {**one.manifest.body, "metadata": {**one.manifest.body["metadata"], "namespace": one.place}}
+
+
+def _demand_of_rights(error: Forbidden) -> None:
+    """Raises the refusal of one that may write such objects, but not this one: it has a cause, as a policy gives."""
+    if error.details.get("causes"):
+        raise error
 
 
 def _may_not_write(one: Placed) -> str:

@@ -23,6 +23,7 @@ _UNEVALUATED = " evaluating rule: "
 """What follows from something else that is wrong."""
 _TYPE_ALONE = re.compile(r'Invalid value: "(?:object|array|string|integer|number|boolean)": ')
 _VALUE_TWICE = re.compile(r'Invalid value: "?([^":]+)"?: (?=\1 )')
+_BY_POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']*)' with binding '[^']*' denied request: ")
 _NOWHERE = ("", "<nil>")
 _LONGEST = 60
 
@@ -124,7 +125,9 @@ def _follows(message: str) -> bool:
 
 
 def _plain(field: str, message: str) -> str:
-    """The server's words without what says nothing: the place and the value again, and the type in place of a value."""
+    """The server's words without what says nothing: the place and the value again, the type in place of a value, and by
+    which binding a policy is in force."""
+    message = _BY_POLICY.sub(r"policy \1: ", message, count=1)
     message = _VALUE_TWICE.sub("", _TYPE_ALONE.sub("", message, count=1), count=1).replace(f"{field} in body ", "", 1)
     return message if field in _NOWHERE else f"{field}: {message}"
 

@@ -59,7 +59,7 @@ async def earlier(client: Client) -> AsyncIterator[Client]:
         await served(client, "taken")
         yield client
     finally:
-        await install(client, sorted((ROOT / "crds").glob("*.yaml")))
+        await install(client, sorted((ROOT / "crds").glob("*.starlink.dev.yaml")))
         await served(client, ODD)
 
 
@@ -74,7 +74,7 @@ async def test_objects_of_earlier_crds(earlier: Client) -> None:
         await soon(lambda: site.running("web") == 1, "web runs")
         (old,) = [one.name for one in site.observed.assignments.objects.values() if one.task == "web"]
 
-        await install(earlier, sorted((ROOT / "crds").glob("*.yaml")))
+        await install(earlier, sorted((ROOT / "crds").glob("*.starlink.dev.yaml")))
         await served(earlier, ODD)
 
         for kind, name, namespace in ((POOL, "gold", ""), (TASK, "web", "default"), (TASK, "odd", "default")):

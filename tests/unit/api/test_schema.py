@@ -14,9 +14,9 @@ SHIPPED = {f"{plural}.{GROUP}": shipped(plural) for plural in PLURALS}
 @pytest.mark.parametrize(
     ("version", "told"),
     [
-        ({"major": "1", "minor": "28"}, "the cluster is Kubernetes 1.28, and StarLink needs 1.29 or newer"),
+        ({"major": "1", "minor": "28"}, "the cluster is Kubernetes 1.28, and StarLink needs 1.30 or newer"),
         ({"major": "1", "minor": "9+"}, "the cluster is Kubernetes 1.9, and"),
-        ({"major": "1", "minor": "29"}, ""), ({"major": "1", "minor": "32+"}, ""), ({"major": "2", "minor": "0"}, ""),
+        ({"major": "1", "minor": "30"}, ""), ({"major": "1", "minor": "32+"}, ""), ({"major": "2", "minor": "0"}, ""),
         ({}, ""), ({"major": "", "minor": ""}, ""), ({"major": None, "minor": 7}, ""),
     ],
 )  # fmt: skip

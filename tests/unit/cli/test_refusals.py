@@ -190,6 +190,14 @@ def test_a_refusal_without_causes_is_told_as_it_is() -> None:
     assert told(from_status(403, {"message": "you may not"}), {}) == " you may not"
 
 
+def test_of_a_policy_its_name_and_its_words_are_told() -> None:
+    said = "ValidatingAdmissionPolicy 'p.example.com' with binding 'b' denied request: only robots may: be one"
+    refused = from_status(
+        403, {"reason": "Forbidden", "message": f"no: {said}", "details": {"causes": [{"message": said}]}}
+    )
+    assert told(refused, {}) == " policy p.example.com: only robots may: be one"
+
+
 def test_a_schema_is_that_of_its_kind() -> None:
     assert "labels" in schema_of(TASK, SERVED)["properties"]["metadata"]["properties"]
     assert schema_of(POOL, SERVED) == {} == schema_of(TASK, {})

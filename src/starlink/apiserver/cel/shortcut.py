@@ -1,12 +1,13 @@
-"""Rules of simple forms, answered without CEL where the answer is certain. Pure.
+"""Rules and conditions of simple forms, answered without CEL where the answer is certain. Pure.
 
-Most rules compare fields, and ask whether they are there or how long they are. To make CEL's values of an object and
-run them costs many times what the answer does. A shortcut says only that a rule is met: whatever it can't tell for
-certain, and every refusal, is CEL's to tell. The language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
+Most compare fields, and ask whether they are there or how long they are. To make CEL's values of an object and
+run them costs many times what the answer does. A shortcut says only that a rule is met, or that a policy's condition is
+not, so that the policy says nothing: whatever it can't tell for certain, and every refusal, is CEL's to tell.
+The language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,13 +18,17 @@ from starlink.apiserver.cel.shapes import Shape
 
 Shortcut = Callable[[Any, Any], bool]
 """Of `self` and `oldSelf`: whether the rule is met for certain."""
+Refuted = Callable[[Mapping[str, Any]], bool]
+"""Of the variables by name: whether the condition is not met for certain."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<int>\d+)(?![\w.])|(?P<text>'[^'\\\n]*'|"[^"\\\n]*")|(?P<name>[A-Za-z_]\w*)"""
     r"""|(?P<mark>\|\||&&|[=!<>]=|[<>!().,\[\]]))""",
     re.ASCII,
 )
-_AS_IT_IS = ("int", "string", "bool", "dyn", "object", "list", "map")
+_JSON = Shape("json")
+"""Plain JSON without a schema, which is as it is all the way down."""
+_AS_IT_IS = ("int", "string", "bool", "dyn", "object", "list", "map", _JSON.kind)
 
 
 class _Unknown(ValueError):
@@ -45,18 +50,32 @@ _OPAQUE = _Term(certain.uncertain)
 
 def shortcut(text: str, shape: Shape | None) -> Shortcut | None:
     """That of a rule that compiles, None where there is none. `shape` is that of `self`."""
+    names = {
+        "self": _of_shape(lambda new, _old: new, shape),
+        "oldSelf": _of_shape(lambda _new, old: old, shape),
+    }
+    run = _read(text, names)
+    return None if run is None else lambda new, old: _comes_to(True, run, new, old)
+
+
+def refuted(text: str, variables: Iterable[str]) -> Refuted | None:
+    """That of a policy's condition, None where there is none. The variables hold plain JSON."""
+    run = _read(text, {name: _Term(certain.selected(lambda known, _: known, name), _JSON) for name in variables})
+    return None if run is None else lambda known: _comes_to(False, run, known, None)
+
+
+def _read(text: str, names: Mapping[str, "_Term"]) -> Run | None:
     try:
-        run = _Reader(_tokens(text), shape).whole().run
+        return _Reader(_tokens(text), names).whole().run
     except (_Unknown, IndexError, RecursionError):
         return None
 
-    def is_met(new: Any, old: Any) -> bool:
-        try:
-            return run(new, old) is True
-        except Uncertain:
-            return False
 
-    return is_met
+def _comes_to(truth: bool, run: Run, new: Any, old: Any) -> bool:
+    try:
+        return run(new, old) is truth
+    except Uncertain:
+        return False
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -73,10 +92,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 class _Reader:
     """Reads by recursive descent, an operator's precedence a method."""
 
-    def __init__(self, tokens: list[tuple[str, str]], shape: Shape | None) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], names: Mapping[str, _Term]) -> None:
         self._tokens = tokens
         self._place = 0
-        self._shape = shape
+        self._names = names
 
     def whole(self) -> _Term:
         term = self._either()
@@ -155,14 +174,9 @@ class _Reader:
     def _named(self, name: str) -> _Term:
         if self._takes("("):
             return _called(name, self._list(")"))
-        match name:
-            case "self":
-                return _of_shape(lambda new, _old: new, self._shape)
-            case "oldSelf":
-                return _of_shape(lambda _new, old: old, self._shape)
-            case "true" | "false":
-                return _Term(certain.constant(name == "true"))
-        return _OPAQUE
+        if name in ("true", "false"):
+            return _Term(certain.constant(name == "true"))
+        return self._names.get(name, _OPAQUE)
 
     def _list(self, end: str) -> list[_Term]:
         """What is listed up to `end`."""
@@ -191,7 +205,7 @@ def _field(term: _Term, name: str) -> _Term:
     shape = term.shape
     if shape is None or escape(name) != name:
         return _OPAQUE
-    below = shape.element if shape.kind == "map" else shape.fields.get(name)
+    below = _JSON if shape is _JSON else shape.element if shape.kind == "map" else shape.fields.get(name)
     if below is None:
         return _OPAQUE
     return replace(_of_shape(certain.selected(term.run, name), below), holder=term.run, name=name)

@@ -13,6 +13,7 @@ from starlink.apiserver.definitions import crd
 from starlink.apiserver.definitions.stored import StoredSchema
 from starlink.apiserver.names import CRDS
 from starlink.apiserver.objects import Objects, Written
+from starlink.apiserver.objects.bringing import bring
 from starlink.apiserver.objects.options import WriteOptions
 from starlink.apiserver.resources import encoding
 from starlink.apiserver.resources.encoding import Obj
@@ -195,23 +196,7 @@ class Definitions:
 
     async def apply(self, resource: Resource, wanted: Obj) -> None:
         """Creates the CRD, or makes its spec, labels and annotations what is wanted, and says Established."""
-        name = wanted["metadata"]["name"]
-        options = WriteOptions(manager="starlink")
-        if self._objects.store.latest(Key(CRDS, "", name)) is not None:
-            written = await self._objects.update(resource, "", name, lambda obj: _brought(obj, wanted), options)
-        else:
-            written = await self._objects.create(resource, "", wanted, options)
-        await self.written(resource, written)
-
-
-def _brought(obj: Obj, wanted: Obj) -> Obj:
-    """A stored CRD with the spec that is wanted. By its annotations it is known of which schema it is; those of others
-    stay."""
-    meta = dict(obj["metadata"])
-    for field in ("labels", "annotations"):
-        if given := wanted["metadata"].get(field):
-            meta[field] = {**(meta.get(field) or {}), **given}
-    return {**obj, "metadata": meta, "spec": wanted["spec"]}
+        await self.written(resource, await bring(self._objects, resource, wanted))
 
 
 async def _read(record: Record) -> Obj:

@@ -1,18 +1,20 @@
 """The policies in force over one store, and which of them mean a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
+from starlink.apiserver.cel import shortcut
 from starlink.apiserver.cel.authorizer import Authorizer as Authorize
 from starlink.apiserver.cel.authorizer import Question
+from starlink.apiserver.cel.shortcut import Refuted
 from starlink.apiserver.names import NAMESPACES
 from starlink.apiserver.policies import checks, matching, parameters
 from starlink.apiserver.policies.parameters import BadConfiguration
 from starlink.apiserver.policies.program import Compiler, Program
-from starlink.apiserver.policies.request import GROUP, AdmissionRequest
+from starlink.apiserver.policies.request import GROUP, VARIABLES, AdmissionRequest, variables
 from starlink.apiserver.policies.trial import Bound, Charge, Hook, Trial
 from starlink.apiserver.resources.encoding import Obj, dump, raw
 from starlink.apiserver.resources.resource import Registry, Resource
@@ -34,7 +36,7 @@ class Policies:
         self._authorizer = authorizer
         self._compiler = _Remembering(self._authorize)
         self._lists: tuple[Sequence[Record] | None, Sequence[Record] | None] = (None, None)
-        self._compiled: dict[Key, tuple[Record, Obj, Program]] = {}
+        self._compiled: dict[Key, tuple[Record, Program]] = {}
         self._hooks: tuple[Hook, ...] = ()
         self._decoded: tuple[Record | None, Obj] = (None, {})  # a request asks for its namespace again and again
 
@@ -54,20 +56,21 @@ class Policies:
         is not there."""
         if request.is_exempt:
             return Trial(request, ())
-        hooks = await self._current()
-        charges = tuple(charge for hook in hooks if (charge := self._charge(hook, request)) is not None)
+        found = [await self._charge(hook, request) for hook in self._current()]
+        charges = tuple(charge for charge in found if charge is not None)
         return Trial(request, charges, self._namespace(request.namespace) if charges else None)
 
-    def _charge(self, hook: Hook, request: AdmissionRequest) -> Charge | None:
+    async def _charge(self, hook: Hook, request: AdmissionRequest) -> Charge | None:
         matched = self._matched(hook.policy["spec"].get("matchConstraints"), request)
-        if matched is None:
+        if matched is None or (hook.refuted and hook.passes(variables(request, matched))):
             return None
+        program = await self._program(hook)
         try:
             of = parameters.resource(self._registry, hook.policy["spec"].get("paramKind"))
         except BadConfiguration as error:
-            return Charge(hook, matched, trouble=str(error))
+            return Charge(hook, program, matched, trouble=str(error))
         meant = (b for b in hook.bindings if self._matched(b["spec"].get("matchResources"), request) is not None)
-        return Charge(hook, matched, tuple(self._bound(binding, of, request) for binding in meant))
+        return Charge(hook, program, matched, tuple(self._bound(binding, of, request) for binding in meant))
 
     def _bound(self, binding: Obj, of: Resource | None, request: AdmissionRequest) -> Bound:
         try:
@@ -115,28 +118,43 @@ class Policies:
             return False, error.message
         return decision.allowed, decision.reason
 
-    async def _current(self) -> tuple[Hook, ...]:
+    def _current(self) -> tuple[Hook, ...]:
         """The policies that are bound. A list is the same object for as long as its resource is unchanged."""
         policies, bindings = self._store.list(POLICIES), self._store.list(BINDINGS)
         if policies is not self._lists[0] or bindings is not self._lists[1]:
-            self._hooks = await self._bind(policies, bindings)
+            self._hooks = tuple(_bound_hooks(policies, bindings))
             self._lists = (policies, bindings)
+            bound = {hook.record.key for hook in self._hooks}
+            self._compiled = {key: made for key, made in self._compiled.items() if key in bound}
         return self._hooks
 
-    async def _bind(self, policies: Sequence[Record], bindings: Sequence[Record]) -> tuple[Hook, ...]:
-        bound: dict[str, list[Obj]] = {}
-        for binding in map(raw, bindings):
-            bound.setdefault(binding["spec"]["policyName"], []).append(binding)
-        compiled = {record.key: await self._compile(record) for record in policies if record.key.name in bound}
-        self._compiled = compiled
-        return tuple(Hook(policy, made, tuple(bound[key.name])) for key, (_, policy, made) in compiled.items())
-
-    async def _compile(self, record: Record) -> tuple[Record, Obj, Program]:
+    async def _program(self, hook: Hook) -> Program:
+        """The policy compiled, which waits for a request that its conditions don't rule out at first sight."""
+        record = hook.record
         known = self._compiled.get(record.key)
-        if known is not None and known[0] is record:
-            return known
-        policy = raw(record)
-        return record, policy, await aside.run(aside.LARGE, lambda: self._compiler.program(policy["spec"]))
+        if known is None or known[0] is not record:
+            spec = hook.policy["spec"]
+            known = record, await aside.run(aside.LARGE, lambda: self._compiler.program(spec))
+            self._compiled[record.key] = known
+        return known[1]
+
+
+def _bound_hooks(policies: Sequence[Record], bindings: Sequence[Record]) -> Iterator[Hook]:
+    bound: dict[str, list[Obj]] = {}
+    for binding in map(raw, bindings):
+        bound.setdefault(binding["spec"]["policyName"], []).append(binding)
+    for record in policies:
+        if record.key.name in bound:
+            policy = raw(record)
+            yield Hook(record, policy, tuple(bound[record.key.name]), tuple(_refuted(policy["spec"])))
+
+
+def _refuted(spec: Obj) -> Iterator[Refuted]:
+    """What tells of a policy's conditions that they are not met. Parameters that are missing refuse before those are
+    looked at."""
+    for condition in () if spec.get("paramKind") else spec.get("matchConditions") or ():
+        if (found := shortcut.refuted(condition["expression"], VARIABLES)) is not None:
+            yield found
 
 
 class _Remembering(Compiler):

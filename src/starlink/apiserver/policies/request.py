@@ -12,6 +12,8 @@ from starlink.apiserver.resources.resource import Resource
 from starlink.http.message import User
 
 GROUP = "admissionregistration.k8s.io"
+VARIABLES = ("object", "oldObject", "request")
+"""CEL's names of what a request is."""
 _NAMESPACE_META = (
     "name", "generateName", "labels", "annotations", "uid", "creationTimestamp", "deletionTimestamp",
     "deletionGracePeriodSeconds", "generation", "resourceVersion", "finalizers", "ownerReferences", "namespace",

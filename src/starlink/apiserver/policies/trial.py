@@ -3,7 +3,7 @@
 So a large object can be looked at beside the event loop, to which the store belongs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,14 @@ from starlink.api import errors
 from starlink.api.errors import Cause, StatusError
 from starlink.apiserver import aside
 from starlink.apiserver.cel.authorizer import authorizer_value, resource_value
+from starlink.apiserver.cel.shortcut import Refuted
 from starlink.apiserver.policies.decision import Decision, Denial, decide
 from starlink.apiserver.policies.parameters import BadConfiguration, Parameters
 from starlink.apiserver.policies.program import Program, Run
 from starlink.apiserver.policies.request import AdmissionRequest, namespace_value, variables
 from starlink.apiserver.resources.encoding import Obj, dump
 from starlink.apiserver.resources.resource import Resource
+from starlink.store.base import Record
 
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
 
@@ -32,11 +34,12 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A policy with its bindings."""
+    """A policy with its bindings. `refuted` has what tells of its conditions without CEL that they are not met."""
 
+    record: Record
     policy: Obj
-    program: Program
     bindings: tuple[Obj, ...]
+    refuted: tuple[Refuted, ...] = ()
 
     @property
     def name(self) -> str:
@@ -46,6 +49,11 @@ class Hook:
     def fails(self) -> bool:
         """Whether an error refuses the request."""
         return bool(self.policy["spec"].get("failurePolicy") != "Ignore")
+
+    def passes(self, known: Mapping[str, Any]) -> bool:
+        """Whether the policy surely says nothing of a request with these variables: one of its conditions is false,
+        which goes before any that can't be evaluated."""
+        return any(is_refuted(known) for is_refuted in self.refuted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ class Charge:
     """A policy that means the request, at the version of `matched`; `trouble` says why it can't be used."""
 
     hook: Hook
+    program: Program
     matched: Resource
     bindings: Sequence[Bound] = ()
     trouble: str = ""
@@ -120,7 +129,7 @@ class Trial:
         """One for each of the binding's parameters. Raises BadConfiguration."""
         if bound.trouble:
             raise BadConfiguration(bound.trouble)
-        known, program = self._known(charge.matched), charge.hook.program
+        known, program = self._known(charge.matched), charge.program
         given: Sequence[Obj | None] = (None,) if bound.parameters is None else bound.parameters.objects()
         runs = (Run(program, {**known, "params": parameter}) for parameter in given)
         return [decide(program, run, fail=charge.hook.fails) for run in runs]

@@ -9,6 +9,7 @@ from tests.integration.apiserver.bulk.site import (
     BULK,
     RULE,
     WRITER,
+    Obj,
     Site,
     assignment,
     bulk,
@@ -24,6 +25,7 @@ from tests.integration.apiserver.test_policies import BINDINGS, POLICIES, bindin
 from starlink.api.kinds import ASSIGNMENT
 from starlink.client.errors import ApiError, Forbidden
 from starlink.client.kube import Client
+from starlink.http.message import OPERATOR
 
 
 async def test_one_that_is_refused_whole_leaves_a_line_and_one_that_is_not_leaves_its_items(
@@ -130,3 +132,17 @@ async def test_policies_look_at_each_item(site: Site, admin: Client) -> None:
     noted = {(line["name"], line["annotations"]["p/name"]) for line in site.lines() if "annotations" in line}
     assert noted >= {("a", "named a"), ("b", "named b")}
     assert all(told == f"named {name}" for name, told in noted)
+
+
+async def test_only_the_operator_writes_drivers(site: Site, admin: Client) -> None:
+    def driver(name: str) -> Obj:
+        item = create(name)
+        item["object"]["spec"]["template"] = {"runtime": "Driver", "driver": {"name": "restic", "operation": "backup"}}
+        return item
+
+    items = await write(admin, create("a"), driver("b"), create("c"))
+    assert codes(items) == [201, 403, 201]
+    assert "only StarLink's operator may create what is of runtime Driver" in items[1]["object"]["message"]
+    async with site.as_(OPERATOR) as operator:
+        assert codes(await write(operator, driver("b"), create("d"))) == [201, 201]
+    assert await site.names() == {"a", "b", "c", "d"}

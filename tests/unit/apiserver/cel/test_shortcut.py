@@ -1,17 +1,21 @@
-"""Shortcuts of rules say what CEL says, or nothing."""
+"""Shortcuts of rules and conditions say what CEL says, or nothing."""
 
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import ROOT
 from tests.profiles import examples
 
 from starlink.apiserver.cel import library, views
+from starlink.apiserver.cel.opaque import DYN
 from starlink.apiserver.cel.rules import environment
 from starlink.apiserver.cel.shapes import Shape, shape_of
-from starlink.apiserver.cel.shortcut import shortcut
+from starlink.apiserver.cel.shortcut import refuted, shortcut
 from starlink.apiserver.schema import structure
+from starlink.http.message import OPERATOR
+from starlink.manifest import load
 
 Obj = dict[str, Any]
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
@@ -150,3 +154,45 @@ def test_all_else_is_left_to_cel(text: str) -> None:
 def test_a_value_that_rules_see_as_another_is_left_to_cel() -> None:
     made = shortcut("self == oldSelf", Shape("timestamp"))
     assert made is not None and not made("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z")
+
+
+KNOWN = st.fixed_dictionaries(
+    {"object": st.none() | OBJECTS, "oldObject": st.none() | OBJECTS, "request": st.just({"operation": "CREATE", "userInfo": {"username": "a"}})}
+)  # fmt: skip
+CONDITIONS = RULES.map(lambda rule: rule.replace("oldSelf", "oldObject").replace("self", "object")) | st.sampled_from(
+    ["request.operation == 'CREATE'", "!(request.userInfo.username in ['a', 'b'])", "request.userInfo.groups == ['a']"]
+)
+VARIABLES = ("object", "oldObject", "request")
+UNTYPED = library.environment(dict.fromkeys(VARIABLES, DYN))
+
+
+@examples(1500)
+@given(CONDITIONS, KNOWN)
+def test_a_condition_that_is_refuted_is_false(text: str, known: Obj) -> None:
+    made = refuted(text, VARIABLES)
+    assert made is not None
+    if not made(known):
+        return
+    try:
+        program = library.compiled(UNTYPED, text)
+    except library.BadExpression:
+        return  # a policy that does not compile is never in force
+    outcome = library.evaluate(program, UNTYPED.Activation(known))
+    assert not outcome.error and outcome.value is False
+
+
+def test_the_conditions_of_the_shipped_policy_need_no_cel() -> None:
+    policy = load(ROOT / "crds" / "admission-drivers.yaml")
+    conditions = [one["expression"] for one in policy["spec"]["matchConditions"]]
+    by_jane, by_operator = ({"operation": "UPDATE", "userInfo": {"username": name}} for name in ("jane", OPERATOR))
+    process, driver = ({"spec": {"template": {"runtime": name}}} for name in ("Process", "Driver"))
+
+    def which(new: Obj, old: Obj | None, request: Obj) -> list[bool]:
+        known = {"object": new, "oldObject": old, "request": request}
+        return [bool((made := refuted(text, VARIABLES)) and made(known)) for text in conditions]
+
+    assert which(process, {**process}, by_jane) == [False, True, True]
+    assert which(process, None, {**by_jane, "operation": "CREATE"}) == [False, True, False]
+    assert which(driver, {**driver}, by_operator) == [True, False, True]
+    assert which(driver, process, by_jane) == which(process, driver, by_jane) == [False, False, False]
+    assert which(driver, {"spec": {**driver["spec"], "suspend": True}}, by_jane) == [False, False, False]
