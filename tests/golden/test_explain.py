@@ -81,7 +81,7 @@ def load(given: Mapping[str, Any]) -> Load:
         group=given.get("group", "default/web"),
         requests=tuple(needs.items()),
         quota=(*counted.items(), ("assignments", 1)),
-        ports=frozenset(given.get("ports", ())),
+        ports=frozenset((*given.get("ports", ()), *given.get("hostPorts", ()))),
         repels=tuple(term for term in terms(given.get("antiAffinity", [])) if term.weight is None),
     )
 
@@ -102,6 +102,7 @@ def ask(given: Mapping[str, Any]) -> Ask:
         anti_affinity=terms(given.get("antiAffinity", [])),
         spread=tuple(Spread(one["key"], one.get("maxSkew", 1)) for one in given.get("spread", ())),
         gang=given.get("gang", False),
+        host_ports=tuple(given.get("hostPorts", ())),
         unknown=frozenset(given.get("unknown", ())),
     )
 

@@ -90,7 +90,7 @@ class Situation:
         match words.split():
             case ["ask", number, "instance" | "instances", "less", *_]:
                 self.count -= int(number)
-            case ["ask", "port", "0", *_]:
+            case ["ask", "port", "0", *_] | ["take", _, "out", "of", "spec.hostPorts"]:
                 self.ask = replace(ask, load=replace(load, ports=frozenset()))
             case ["ask", amount, resource]:
                 needs = {**dict(load.requests), resource: worth(resource, amount)}
@@ -293,6 +293,7 @@ def situations(draw: st.DrawFn) -> Situation:
         anti_affinity=load.repels,
         spread=draw(st.sampled_from([(), (), (Spread("zone", 1),)])),
         gang=draw(st.booleans()),
+        host_ports=draw(st.sampled_from([(), tuple(load.ports)])),
         unknown=frozenset({"ghost"}),
     )
     return Situation({n.name: n for n in nodes}, {"edge": edge, "lab": lab}, charges, ask, draw(st.integers(1, 6)))

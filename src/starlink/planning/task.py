@@ -198,6 +198,7 @@ def _creations(examined: Examined, placement: Placement, servers: Mapping[str, S
             "slot": want.slot,
             "attempt": want.attempt,
             "template": templates[architecture],
+            **({"hostPorts": list(task.spec.host_ports)} if task.spec.host_ports else {}),
             **({"waitFor": list(wait_for)} if (wait_for := placement.wait_for.get(index)) else {}),
         }
         return attempt.create(_manifest(task, examined.revision, want, spec))

@@ -60,7 +60,8 @@ class Ask:
     """The needs of each of some identical instances. `pool` "" means any; `server` "" too. `local` are the servers that
     have the artifact already, `homes` those that had an instance of the group before, `refused` those whose agent would
     not start one. `architectures_from` is where the architectures are from, `unknown` the groups of the terms of which
-    there is no task, `running` how many there are of it already: all three are only told."""
+    there is no task, `running` how many there are of it already, `host_ports` the load's ports that a driver asks for:
+    all four are only told."""
 
     load: Load = Load()
     server: str = ""
@@ -81,4 +82,5 @@ class Ask:
     refused: frozenset[str] = frozenset()
     gang: bool = False
     running: int = 0
+    host_ports: tuple[int, ...] = ()
     unknown: frozenset[str] = frozenset()

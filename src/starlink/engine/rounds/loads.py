@@ -69,7 +69,7 @@ class Loads:
         not what the task says, found as `source` says. So many are `running` already."""
         placement, template = task.spec.placement, task.spec.template
         apart = neighbours.terms(task, placement.anti_affinity)
-        ports = (port.port for port in template.ports if port.port)
+        ports = (*(port.port for port in template.ports if port.port), *task.spec.host_ports)
         requests = template.resources.requests
         return Ask(
             load=self.of(group_of(task.key), placement.priority, requests, ports, _required(apart)),
@@ -94,6 +94,7 @@ class Loads:
             refused=refused,
             gang=placement.gang,
             running=running,
+            host_ports=task.spec.host_ports,
             unknown=neighbours.unknown(task),
         )
 
@@ -135,5 +136,6 @@ def _quota(amounts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 
 
 def _ports(assignment: Assignment) -> list[int]:
-    fixed = [port.port for port in assignment.spec.template.ports if port.port]
-    return fixed + [endpoint.port for endpoint in assignment.status.endpoints]
+    spec = assignment.spec
+    fixed = [port.port for port in spec.template.ports if port.port]
+    return [*fixed, *spec.host_ports, *(endpoint.port for endpoint in assignment.status.endpoints)]

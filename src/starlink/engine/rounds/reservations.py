@@ -27,6 +27,8 @@ from starlink.scheduling.fleet import Fleet, Node
 from starlink.scheduling.tally import Tally
 
 _AS_DECLARED = Overcommit()
+_TAKES = ("spec.template.resources", "spec.template.ports", "spec.hostPorts")
+"""The fields of an assignment that say what it takes."""
 
 
 class _Group(NamedTuple):
@@ -172,7 +174,7 @@ class Reservations:
 def _takes_unknown(assignment: Assignment) -> bool:
     """Whether it can't be read what it takes, and nobody read it before: nothing more comes to its server."""
     trouble = assignment.unreadable
-    return trouble is not None and (trouble.lacks("spec.template.resources") or trouble.lacks("spec.template.ports"))
+    return trouble is not None and any(map(trouble.lacks, _TAKES))
 
 
 def _apart(task: Task | None, neighbours: Neighbours) -> tuple[Term, ...]:

@@ -9,6 +9,7 @@ from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.labelling import few_labels, missing_labels, unlabelled
 from starlink.scheduling.explaining.move import brought
+from starlink.scheduling.explaining.ports import with_holders
 from starlink.scheduling.explaining.shortage import shortages
 from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, skews
 from starlink.scheduling.fleet import Fleet
@@ -126,11 +127,6 @@ def _short(fleet: Fleet, resource: str, ask: Ask, servers: Indices) -> str:
     most = int(np.argmax(free))
     amount = quantity(resource, max(0, int(free[most])))
     return f"short of {resource} ({asks}, most free {amount} on {fleet.names[servers[most]]})"
-
-
-def taken_ports(fleet: Fleet, ask: Ask, server: int) -> list[int]:
-    """The asked ports that are taken on a server."""
-    return [port for port in sorted(ask.load.ports) if server in fleet.ports.get(port, ())]
 
 
 def _ports(fleet: Fleet, ask: Ask, servers: Indices) -> str:
@@ -291,7 +287,7 @@ _LACKS: dict[str, Callable[[Fleet, Ask, int], str]] = {
     "Features": lambda fleet, ask, at: listed(missing_features(fleet, ask, at), " and "),
     "Selector": _lacks_labels,
     "Taints": lambda fleet, ask, at: f"a toleration of {listed(taints(fleet, ask, at), ' and ')}",
-    "Ports": lambda fleet, ask, at: f"a free port {listed(map(str, taken_ports(fleet, ask, at)), ' and ')}",
+    "Ports": lambda fleet, ask, at: f"a free port {listed(with_holders(fleet, ask, at), ' and ')}",
     "Affinity": _lacks_affinity,
     "AntiAffinity": _lacks_anti_affinity,
     "Spread": _lacks_spread,

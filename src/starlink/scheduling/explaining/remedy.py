@@ -22,6 +22,7 @@ from starlink.scheduling.explaining.contradiction import contradiction, is_forbi
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels, missing_labels, unlabelled
 from starlink.scheduling.explaining.move import brought
 from starlink.scheduling.explaining.newcomer import domain_for, is_shunned, keys_of, newcomer
+from starlink.scheduling.explaining.ports import taken_ports, without_ports
 from starlink.scheduling.explaining.reasons import (
     groups,
     is_first,
@@ -30,7 +31,6 @@ from starlink.scheduling.explaining.reasons import (
     missing_features,
     place_of,
     taints,
-    taken_ports,
     unmet,
     violated,
 )
@@ -200,7 +200,7 @@ def _taints(case: Case) -> Ways:
 
 
 def _ports(case: Case) -> Ways:
-    return (f"ask port 0 instead of {listed(map(str, taken_ports(case.fleet, case.ask, case.server)), ' and ')}",)
+    return (without_ports(case.ask, taken_ports(case.fleet, case.ask, case.server)),)
 
 
 def _affinity(case: Case) -> Ways:
