@@ -1,5 +1,6 @@
 """JSON merge patches (https://www.rfc-editor.org/rfc/rfc7396)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -17,6 +18,29 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             merged[key] = merge(merged.get(key), value)
     return merged
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The patch that makes one object of the other; empty where they are the same. No patch can write a null, so
+    `after` has none."""
+    found: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        had = before.get(key)
+        if isinstance(had, dict) and isinstance(value, dict):
+            if inner := difference(had, value):
+                found[key] = inner
+        elif not _is_same(had, value):
+            found[key] = value
+    return found
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where true is not 1."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(value, other[key]) for key, value in one.items())
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -14,6 +14,7 @@ class Placement:
     UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
     priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
     where it is all, nobody has to do anything. `renews`: a gang that is to be replaced fits as it would then be.
+    `ports_taken` says, by the UID of an instance that is to have other hostPorts, who has which of them on its server.
     """
 
     servers: Sequence[str] = ()
@@ -22,3 +23,4 @@ class Placement:
     victims: Sequence[Assignment] = ()
     waiting: str = ""
     renews: bool = False
+    ports_taken: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from starlink.api.revision import plain, revision
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.template import Artifact, Template, resolved
-from starlink.planning import attempt, batch, service
+from starlink.planning import attempt, batch, in_place, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.events import task_events
 from starlink.planning.examined import Examined
@@ -38,6 +38,7 @@ from starlink.planning.plan import (
 from starlink.planning.replacements import MustMove
 from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
 from starlink.planning.unreadable import unclear
+from starlink.planning.words import counted
 from starlink.planning.world import World
 
 
@@ -88,9 +89,20 @@ def renewed(examined: Examined, placement: Placement) -> Examined:
     return replace(examined, decision=replace(decision, remove=(*decision.remove, *decision.renewal.remove)))
 
 
+def _waiting_for_ports(examined: Examined, placement: Placement) -> Examined:
+    """With what its instances wait for that are to have ports which others have."""
+    taken, decision = list(placement.ports_taken.values()), examined.decision
+    if not taken:
+        return examined
+    more = f", and {counted(len(taken) - 1, 'instance')} more for ports of theirs" if taken[1:] else ""
+    told = f"{taken[0]}{more}: spec.hostPorts reaches it once they are free"
+    updating = f"{decision.updating}; {told}" if decision.updating else told
+    return replace(examined, decision=replace(decision, updating=updating))
+
+
 def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:
     """The second step: the plan, in the order that plan.Plan tells."""
-    examined = renewed(examined, placement)
+    examined = _waiting_for_ports(renewed(examined, placement), placement)
     task, decision = examined.task, examined.decision
     removals = [*_stops(examined), *_removals(examined, health), *_stray_actions(examined.strays, health)]
     given_up = _replaced(examined, placement)
@@ -106,7 +118,7 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     clear = (a for a in observed.active.values() if a not in observed.unclear)
     doubted = attempt.doubts((*clear, *observed.lost), health, world.now)
     loses = any(isinstance(action, Delete | ReleaseFinalizer) for action in removals)
-    acts = [*doubted, *removals, *creations]
+    acts = [*doubted, *removals, *creations, *in_place.patches(examined, placement.ports_taken)]
     actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
     recheck = decision.recheck_after
     if decision.more and not placement.refusal:

@@ -150,7 +150,8 @@ def _batch_ready(facts: Facts) -> Condition:
         return condition("Ready", False, UNREADABLE, f"{tally}; {_unclear(facts.unclear)}")
     if facts.failing:
         return condition("Ready", False, "AttemptsFail", f"{tally}; {describe(facts.failing[-1])}")
-    return condition("Ready", False, "Running", f"{tally}, {facts.live} {is_or_are(facts.live)} running")
+    told = f"{tally}, {facts.live} {is_or_are(facts.live)} running{_also(facts.examined.decision.updating)}"
+    return condition("Ready", False, "Running", told)
 
 
 def _outcome(verdict: tuple[str, str, str] | None) -> tuple[Condition, ...]:

@@ -1,6 +1,6 @@
 """All servers as arrays, in the order of their names, with what is charged to them."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
@@ -71,7 +71,7 @@ class Fleet:
         self.charges: dict[str, Charge] = {}
         self.planned: frozenset[str] = frozenset()  # servers that are only thought of
         self.priorities: tally.Tally[int] = {}  # how many charges have each
-        self._trial: list[tuple[Indices, Load, Amounts]] | None = None
+        self._trial: list[Callable[[], None]] | None = None  # how to take back what was charged in it
         self._set_pools(pools)
         self._build()
 
@@ -219,8 +219,7 @@ class Fleet:
 
     def _join(self, held: Held, load: Load, *, counted: bool = True) -> None:
         """Counts what is not an amount of the servers'."""
-        for port in load.ports:
-            tally.add_in(self.ports, port, held)
+        self._count_ports(load.ports, held)
         if not counted:
             return
         tally.add_in(self.groups, load.group, held)
@@ -251,7 +250,19 @@ class Fleet:
             raise RuntimeError("instances are placed in a trial only")
         indices, numbers = counted(servers)
         self._place(indices, load, numbers)
-        self._trial.append((indices, load, numbers))
+        self._trial.append(lambda: self._place(indices, load, -numbers))
+
+    def take_ports(self, server: int, ports: Collection[int]) -> None:
+        """Charges ports to a server, for an instance that is there, until the trial ends. Raises RuntimeError outside a
+        trial."""
+        if self._trial is None:
+            raise RuntimeError("ports are taken in a trial only")
+        self._count_ports(ports, ((server, 1),))
+        self._trial.append(lambda: self._count_ports(ports, ((server, -1),)))
+
+    def _count_ports(self, ports: Iterable[int], held: Held) -> None:
+        for port in ports:
+            tally.add_in(self.ports, port, held)
 
     def _place(self, indices: Indices, load: Load, numbers: Amounts) -> None:
         self.uses[indices] += numbers[:, None] * self.needs(load.requests).amounts
@@ -261,14 +272,14 @@ class Fleet:
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """What `place` charges in it is taken back at its end. Trials may nest."""
+        """What `place` and `take_ports` charge in it is taken back at its end. Trials may nest."""
         outer, self._trial = self._trial, []
         try:
             yield
         finally:
             done, self._trial = self._trial, outer
-            for indices, load, numbers in reversed(done):
-                self._place(indices, load, -numbers)
+            for take_back in reversed(done):
+                take_back()
 
     # What is asked
 

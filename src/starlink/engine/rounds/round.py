@@ -9,6 +9,7 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.rounds.bulkhead import Bulkhead
 from starlink.engine.rounds.draining import Drains
+from starlink.engine.rounds.host_ports import ports_taken
 from starlink.engine.rounds.neighbours import Neighbours
 from starlink.engine.rounds.outsiders import outsiders
 from starlink.engine.rounds.placing import Found, Placer
@@ -18,6 +19,7 @@ from starlink.engine.rounds.turns import in_turn
 from starlink.planning.examined import Examined
 from starlink.planning.failure import Told, plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
+from starlink.planning.in_place import changes_ports
 from starlink.planning.placement import Placement
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools, plan_pool
@@ -33,8 +35,8 @@ POOL_CHANGED = "PoolChanged"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The plans of the tasks that were looked at; `unplaced` are those that want a server and found none. `found` is
-    what they are made of, for those for which servers were looked for."""
+    """The plans of the tasks that were looked at; `unplaced` are those that want a server, or a port of one, and found
+    none. `found` is what they are made of, for those for which servers were looked for."""
 
     plans: Sequence[Plan]
     unplaced: frozenset[ObjectKey]
@@ -89,7 +91,8 @@ def plan_round(
             plans.append(plan(key))
     failed = sorted(bulkhead.errors.items())
     plans += [plan_of_failure(TASK, key, declared.get(key), error, world.now) for key, error in failed]
-    return Round(plans, frozenset(key for key, one in found.items() if one.placement.refusal), found)
+    short = frozenset(key for key, one in found.items() if one.placement.refusal or one.placement.ports_taken)
+    return Round(plans, short, found)
 
 
 def _left_alone(task: Task, why: str, assignments: Sequence[Assignment], health: Health, now: float) -> Plan:
@@ -120,7 +123,10 @@ def _placed(
                 continue
             held = waiting.pop(key, None)
             with bulkhead.around(key):
+                taken = ports_taken(reservations.fleet, examined[key])
                 placed[key] = placer.place(examined[key], held)
+                if taken:
+                    placed[key] = replace(placed[key], placement=replace(placed[key].placement, ports_taken=taken))
                 if (held := placed[key].held) is not None:
                     waiting[key] = held
     return placed
@@ -128,7 +134,8 @@ def _placed(
 
 def _wants_servers(examined: Examined) -> bool:
     decision = examined.decision
-    return bool(decision.wants or decision.renewal) or any(a.spec.wait_for for a in examined.observed.live.values())
+    waits = any(a.spec.wait_for for a in examined.observed.live.values())
+    return bool(decision.wants or decision.renewal) or waits or changes_ports(examined)
 
 
 def plan_fleet(world: World, reservations: Reservations | None = None, *, allocated: bool = True) -> Sequence[Plan]:
