@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from starlink.api.assignment import Assignment
 from starlink.api.change import Change
 from starlink.api.kinds import ASSIGNMENT, TASK
+from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
@@ -80,7 +81,13 @@ class Tasks:
         self._unplaced.assignment_changed(change)
         freed = change.new is None or (change.new.finished and not (change.old and change.old.finished))
         if freed:
-            self._mark(*self._unplaced.keys)
+            self._mark(*self._unplaced.keys, *self._last_on(change))
+
+    def _last_on(self, change: Change[Assignment]) -> Collection[ObjectKey]:
+        """The tasks on the server of an assignment, where that is being deleted: some go last."""
+        found = change.new or change.old
+        server = self._observed.servers.objects.get(ObjectKey("", found.spec.server)) if found else None
+        return self._observed.tasks_on(server.name) if server and server.metadata.deleting else ()
 
     def _server_changed(self, change: Change[Server]) -> None:
         if change.old is None or change.new is None or what_matters(change.old) != what_matters(change.new):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from starlink.api import labels
 from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
+from starlink.api.names import server_hash
 from starlink.api.template import Template
 
 Phase = Literal["Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed", "Unknown"]
@@ -60,6 +61,12 @@ class Assignment(Object, frozen=True):
     @property
     def revision(self) -> str:
         return self.metadata.labels.get(labels.REVISION, "")
+
+    @property
+    def is_pinned_driver(self) -> bool:
+        """Whether it is an instance of such a task, be the task another now, or gone: its slot is one of its server."""
+        spec = self.spec
+        return spec.template.runtime == "Driver" and spec.slot.rpartition("-")[0] == server_hash(spec.server)
 
     @property
     def finished(self) -> bool:

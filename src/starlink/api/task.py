@@ -159,6 +159,11 @@ class Task(Object, frozen=True):
         return self.spec.type == "Batch"
 
     @property
+    def is_pinned_driver(self) -> bool:
+        """Whether it is a driver that belongs to its servers, whatever else may come there."""
+        return self.spec.template.runtime == "Driver" and bool(self.spec.servers)
+
+    @property
     def replicas(self) -> int:
         """Instances that a Service wants, suspension aside; those of fixed counts where it has them."""
         if self.spec.servers:

@@ -59,12 +59,13 @@ class Load:
 class Ask:
     """The needs of each of some identical instances. `pool` "" means any; `server` "" too. `local` are the servers that
     have the artifact already, `homes` those that had an instance of the group before, `refused` those whose agent would
-    not start one. `architectures_from` is where the architectures are from, `unknown` the groups of the terms of which
-    there is no task, `running` how many there are of it already, `host_ports` the load's ports that a driver asks for:
-    all four are only told."""
+    not start one. Who `ignores_cordon` goes to cordoned servers too. `architectures_from` is where the architectures
+    are from, `unknown` the groups of the terms of which there is no task, `running` how many there are of it already,
+    `host_ports` the load's ports that a driver asks for: all four are only told."""
 
     load: Load = Load()
     server: str = ""
+    ignores_cordon: bool = False
     pool: str = ""
     namespace: str = ""
     architectures: tuple[str, ...] = ()

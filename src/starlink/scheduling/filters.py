@@ -87,8 +87,8 @@ def _ready(fleet: Fleet, _: None) -> Mask:
     return fleet.mask(lambda node: node.ready)
 
 
-def _schedulable(fleet: Fleet, _: None) -> Mask:
-    return fleet.mask(lambda node: node.schedulable)
+def _schedulable(fleet: Fleet, ignores_cordon: bool) -> Mask:
+    return fleet.mask(lambda node: node.schedulable or (ignores_cordon and node.cordoned))
 
 
 def _pool(fleet: Fleet, pool: str) -> Mask:
@@ -152,7 +152,7 @@ class Kind:
 BY_KIND = (
     Kind("Named", attrgetter("server"), _named),
     Kind("Ready", lambda _: None, _ready),
-    Kind("Schedulable", lambda _: None, _schedulable),
+    Kind("Schedulable", attrgetter("ignores_cordon"), _schedulable),
     Kind("Pool", attrgetter("pool"), _pool),
     Kind("Namespace", attrgetter("namespace"), _namespace),
     Kind("PoolArchitecture", lambda _: None, _pool_architecture),

@@ -44,6 +44,7 @@ class Node:
     features: tuple[str, ...] = ()
     ready: bool = True
     schedulable: bool = True
+    cordoned: bool = False  # not schedulable for that reason alone
     allocatable: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -219,7 +220,8 @@ class Fleet:
 
     def _join(self, held: Held, load: Load, *, counted: bool = True) -> None:
         """Counts what is not an amount of the servers'."""
-        self._count_ports(load.ports, held)
+        for port in load.ports:
+            tally.add_in(self.ports, port, held)
         if not counted:
             return
         tally.add_in(self.groups, load.group, held)
@@ -246,23 +248,20 @@ class Fleet:
     def place(self, servers: Indices, load: Load) -> None:
         """Charges one instance for each of the servers, which may repeat, until the trial ends. Raises RuntimeError
         outside a trial: what lasts is charged by uid."""
-        if self._trial is None:
-            raise RuntimeError("instances are placed in a trial only")
         indices, numbers = counted(servers)
+        self._at_end(lambda: self._place(indices, load, -numbers))
         self._place(indices, load, numbers)
-        self._trial.append(lambda: self._place(indices, load, -numbers))
 
     def take_ports(self, server: int, ports: Collection[int]) -> None:
-        """Charges ports to a server, for an instance that is there, until the trial ends. Raises RuntimeError outside a
-        trial."""
-        if self._trial is None:
-            raise RuntimeError("ports are taken in a trial only")
-        self._count_ports(ports, ((server, 1),))
-        self._trial.append(lambda: self._count_ports(ports, ((server, -1),)))
+        """Charges ports to a server, for an instance that is there, until the trial ends. Raises as `place` does."""
+        load = Load(ports=frozenset(ports))
+        self._at_end(lambda: self._join(((server, -1),), load, counted=False))
+        self._join(((server, 1),), load, counted=False)
 
-    def _count_ports(self, ports: Iterable[int], held: Held) -> None:
-        for port in ports:
-            tally.add_in(self.ports, port, held)
+    def _at_end(self, take_back: Callable[[], None]) -> None:
+        if self._trial is None:
+            raise RuntimeError("this is charged in a trial only: what lasts is charged by uid")
+        self._trial.append(take_back)
 
     def _place(self, indices: Indices, load: Load, numbers: Amounts) -> None:
         self.uses[indices] += numbers[:, None] * self.needs(load.requests).amounts

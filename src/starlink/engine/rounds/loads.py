@@ -30,12 +30,16 @@ class Loads:
         requests: Mapping[str, Quantity],
         ports: Iterable[int],
         repels: tuple[Term, ...],
+        *,
+        pinned: bool = False,
     ) -> Load:
-        given = group, priority, tuple(requests.items()), tuple(ports), repels
+        """Those of a `pinned` driver take nothing of a quota."""
+        given = group, priority, tuple(requests.items()), tuple(ports), repels, pinned
         load = self._known.get(given)
         if load is None:
             amounts = _amounts(requests)
-            load = self._known[given] = Load(group, priority, amounts, _quota(amounts), frozenset(given[3]), repels)
+            quota = () if pinned else _quota(amounts)
+            load = self._known[given] = Load(group, priority, amounts, quota, frozenset(given[3]), repels)
         return load
 
     def charge(self, assignment: Assignment, task: Task | None, repels: tuple[Term, ...]) -> Charge:
@@ -44,11 +48,11 @@ class Loads:
         requests = assignment.spec.template.resources.requests
         group = f"{assignment.metadata.namespace}/{assignment.task}"
         priority = task.spec.placement.priority if task else 0
-        ports = _ports(assignment)
+        ports, pinned = _ports(assignment), assignment.is_pinned_driver
         try:
-            load = self.of(group, priority, requests, ports, repels)
+            load = self.of(group, priority, requests, ports, repels, pinned=pinned)
         except ValueError:
-            load = self.of(group, priority, {}, ports, repels)
+            load = self.of(group, priority, {}, ports, repels, pinned=pinned)
         lost = assignment.spec.reason == SERVER_LOST
         return Charge(assignment.spec.server, load, counted=not lost, stopping=assignment.stopping)
 
@@ -70,10 +74,11 @@ class Loads:
         placement, template = task.spec.placement, task.spec.template
         apart = neighbours.terms(task, placement.anti_affinity)
         ports = (*(port.port for port in template.ports if port.port), *task.spec.host_ports)
-        requests = template.resources.requests
+        requests, pinned = template.resources.requests, task.is_pinned_driver
         return Ask(
-            load=self.of(group_of(task.key), placement.priority, requests, ports, _required(apart)),
+            load=self.of(group_of(task.key), placement.priority, requests, ports, _required(apart), pinned=pinned),
             server=server,
+            ignores_cordon=pinned,
             pool=placement.pool,
             namespace=task.metadata.namespace,
             architectures=tuple(task.architectures if architectures is None else architectures),

@@ -212,6 +212,7 @@ def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit, shut: 
     allocatable = _offered(server)
     if "cpu" in allocatable:
         allocatable["cpu"] = min(allocatable["cpu"] * overcommit.cpu // 100, quantity.MOST)
+    open_but_for_cordon = not (server.metadata.deleting or shut or server.unreadable is not None)
     return Node(
         name=server.name,
         architecture=server.status.architecture,
@@ -221,6 +222,7 @@ def _node(server: Server, pool: str, ready: bool, overcommit: Overcommit, shut: 
         runtimes=server.status.runtimes or ("Process",),
         features=server.status.features,
         ready=ready,
-        schedulable=not (server.spec.unschedulable or server.metadata.deleting or shut),
+        schedulable=open_but_for_cordon and not server.spec.unschedulable,
+        cordoned=open_but_for_cordon and server.spec.unschedulable,
         allocatable=allocatable,
     )

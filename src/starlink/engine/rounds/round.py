@@ -1,5 +1,6 @@
 """A round: all that is to be looked at, against one fleet, in a fixed order."""
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -188,16 +189,22 @@ def members(pools: Mapping[str, str], pool: str) -> list[str]:
 def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:
     """Why an assignment of the task has to leave its server; `pools` says the effective pool of each server.
 
-    A pool that does not exist moves nobody: that is a mistake to be told, not a place to go to.
+    A pool that does not exist moves nobody: that is a mistake to be told, not a place to go to. A driver that is pinned
+    to a server which is being deleted serves what else is there, and goes when that has gone.
     """
     placement = task.spec.placement
+
+    @functools.cache
+    def has_others(name: str) -> bool:
+        there = (a for group in world.assignments.values() for a in group if a.spec.server == name)
+        return any(not (a.finished or a.is_pinned_driver) for a in there)
 
     def why(assignment: Assignment) -> str:
         server = world.servers.get(assignment.spec.server)
         if server is None or server.unreadable is not None:
             return ""
         if server.metadata.deleting:
-            return "ServerDraining"
+            return "" if assignment.is_pinned_driver and has_others(server.name) else "ServerDraining"
         pool = world.pools.get(placement.pool)
         if pool is not None and pool.unreadable is None and pools[server.name] != placement.pool:
             return POOL_CHANGED
