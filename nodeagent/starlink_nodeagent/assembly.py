@@ -8,8 +8,8 @@ from starlink_nodeagent.artifacts.eviction import Limits
 from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.journal import Journal
-from starlink_nodeagent.runtimes.process.environment import PATH
 from starlink_nodeagent.runtimes.process.runtime import Process
+from starlink_nodeagent.runtimes.supervision.environment import PATH
 from starlink_nodeagent.users.policy import Users
 
 

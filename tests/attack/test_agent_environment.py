@@ -7,7 +7,7 @@ import pytest
 from tests.attack.agent_site import AgentSite, agent_site, api_server
 from tests.crash.site import ApiServer
 
-from starlink_nodeagent.runtimes.process.environment import PATH
+from starlink_nodeagent.runtimes.supervision.environment import PATH
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.attack.instances import bench, needs_root
 
-from starlink_nodeagent.runtimes.process import supervisor
+from starlink_nodeagent.runtimes.supervision import supervisor
 
 pytestmark = needs_root
 

@@ -12,7 +12,7 @@ import pytest
 
 from starlink_nodeagent.failures.failure import Failure
 from starlink_nodeagent.processes import confinement, procfs
-from starlink_nodeagent.runtimes.process import supervisor
+from starlink_nodeagent.runtimes.supervision import supervisor
 from starlink_nodeagent.users.user import TaskUser
 
 SETTLE = "import sys; from starlink_nodeagent.processes import confinement; confinement.settle(False); "

@@ -21,8 +21,8 @@ from starlink_nodeagent.instances import instance as instances
 from starlink_nodeagent.processes import procfs
 from starlink_nodeagent.processes.processes import Marker
 from starlink_nodeagent.processes.procfs import living, user_of
-from starlink_nodeagent.runtimes.process import survivors
 from starlink_nodeagent.runtimes.process.command import command_of, directory_of
+from starlink_nodeagent.runtimes.supervision import survivors
 from starlink_nodeagent.users.clearing import Clearing
 from starlink_nodeagent.users.rights import of
 from starlink_nodeagent.users.uids import Range

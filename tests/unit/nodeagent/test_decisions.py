@@ -13,7 +13,7 @@ from starlink_nodeagent.instances.restarts import Again, Over, after
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.reporting.report import keep_transitions, same, status_of
 from starlink_nodeagent.runtimes.contract import Exit, RunContext
-from starlink_nodeagent.runtimes.process.environment import environment
+from starlink_nodeagent.runtimes.supervision.environment import environment
 from starlink_nodeagent.users.user import TaskUser
 
 

@@ -13,7 +13,7 @@ from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.probes import probing
 from starlink_nodeagent.probes.probes import Target
 from starlink_nodeagent.runtimes.contract import Exit
-from starlink_nodeagent.runtimes.process.execution import succeed
+from starlink_nodeagent.runtimes.supervision.execution import succeed
 from starlink_nodeagent.users.user import TaskUser
 
 

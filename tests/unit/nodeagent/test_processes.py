@@ -12,8 +12,8 @@ from tests.conftest import soon
 from starlink_nodeagent.processes.processes import Marker, Processes, send
 from starlink_nodeagent.processes.procfs import RUN_MARKER
 from starlink_nodeagent.runtimes.contract import RunContext
-from starlink_nodeagent.runtimes.process import supervisor, survivors
-from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.runtimes.supervision import supervisor, survivors
+from starlink_nodeagent.runtimes.supervision.supervisor import Run
 from starlink_nodeagent.users.user import TaskUser
 
 MANY = 100

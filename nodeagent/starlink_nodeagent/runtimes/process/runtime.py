@@ -1,29 +1,31 @@
-"""The runtime Process, put together: what starts, watches, finds and ends a supervisor and what is under it."""
+"""The runtime Process, put together: what prepares, checks and starts a task's own command."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from starlink.api.template import Template
 from starlink_nodeagent import layout
 from starlink_nodeagent.artifacts.artifacts import Artifacts
-from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.processes.processes import Processes
-from starlink_nodeagent.runtimes.contract import Exit, Offer, RunContext, Stop
-from starlink_nodeagent.runtimes.process import execution, faults, preparation, supervisor, survivors
+from starlink_nodeagent.runtimes.contract import Offer, RunContext
+from starlink_nodeagent.runtimes.process import faults, preparation
 from starlink_nodeagent.runtimes.process.command import command_of, directory_of
-from starlink_nodeagent.runtimes.process.environment import environment
-from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.runtimes.supervision import supervisor, survivors
+from starlink_nodeagent.runtimes.supervision.environment import environment
+from starlink_nodeagent.runtimes.supervision.supervised import Supervised
+from starlink_nodeagent.runtimes.supervision.supervisor import Run
 from starlink_nodeagent.users import rights
 
 
-class Process:
-    """`path` is the PATH of its processes; `turn` waits until others have had theirs."""
+class Process(Supervised):
+    """`turn` waits until others have had theirs."""
 
     name = "Process"
 
     def __init__(
         self, processes: Processes, artifacts: Artifacts, path: str, turn: Callable[[], Awaitable[None]]
     ) -> None:
-        self._processes, self._artifacts, self._path, self._turn = processes, artifacts, path, turn
+        super().__init__(processes, path)
+        self._artifacts, self._turn = artifacts, turn
 
     def offer(self) -> Offer | None:
         return Offer()
@@ -48,39 +50,6 @@ class Process:
             run.directory / layout.LOGS,
             survivors.user_of(run),
         )
-
-    async def adopt(self, run: RunContext) -> Run | None:
-        found = await survivors.find(run, self._processes)
-        return found.run or survivors.last(run)
-
-    async def lives(self, run: RunContext) -> bool:
-        return bool((await survivors.find(run, self._processes)).markers)
-
-    async def ended(self, handle: Run) -> Exit:
-        if handle.alive:
-            await supervisor.ended(handle)
-            handle.alive = False
-        return supervisor.exit_of(handle.directory, handle.child)
-
-    async def stop(self, handle: Run, how: Stop) -> None:
-        try:
-            if handle.outlived:
-                await supervisor.sweep(handle.marker, handle.pid, self._processes)
-            else:
-                await supervisor.stop(handle, how.signal, how.grace, self._processes)
-        except NotYet:
-            handle.outlived = True
-            raise
-        handle.alive = False
-
-    async def sweep(self, run: RunContext, keep: Run | None = None) -> None:
-        for marker in await survivors.markers(run, self._processes):
-            if keep is None or marker.run != keep.marker.run:
-                await supervisor.sweep(marker, None, self._processes)
-
-    async def execute(self, run: RunContext, command: Sequence[str], seconds: float) -> str:
-        env = environment(run, self._path)
-        return await execution.succeed(command, run.directory / layout.WORK, env, survivors.user_of(run), seconds)
 
     def _command(self, run: RunContext) -> tuple[list[str], str]:
         """What is started, and where, as the run's directory sees it."""

@@ -11,9 +11,9 @@ from starlink_nodeagent.layout import last_run, run_directory
 from starlink_nodeagent.processes.processes import Marker, Processes
 from starlink_nodeagent.processes.procfs import environment_of
 from starlink_nodeagent.runtimes.contract import RunContext
-from starlink_nodeagent.runtimes.process import supervisor
-from starlink_nodeagent.runtimes.process.environment import port_variable
-from starlink_nodeagent.runtimes.process.supervisor import Run
+from starlink_nodeagent.runtimes.supervision import supervisor
+from starlink_nodeagent.runtimes.supervision.environment import port_variable
+from starlink_nodeagent.runtimes.supervision.supervisor import Run
 from starlink_nodeagent.users.user import TaskUser
 
 _LAST_PORT = 65_535
