@@ -52,7 +52,9 @@ class Agent:
         self._assignments = self._link.assignments
         self._reporter = Reporter(client, host.server, host.clock.now, elapsed)
         self._address = machine.address
-        self._teller = Teller(self._reporter, self._assignments.objects, lambda: self._address, host.clock.now)
+        self._teller = Teller(
+            self._reporter, self._assignments.objects, lambda: self._address, host.clock.now, host.finding
+        )
         self._wake = asyncio.Event()
         self._cluster = Cluster(client, self._assignments)
         self._uid = ""

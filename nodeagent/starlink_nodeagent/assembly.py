@@ -8,6 +8,8 @@ from starlink_nodeagent.artifacts.eviction import Limits
 from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.journal import Journal
+from starlink_nodeagent.runtimes.driver.catalogue import installed
+from starlink_nodeagent.runtimes.driver.runtime import Driver
 from starlink_nodeagent.runtimes.process.runtime import Process
 from starlink_nodeagent.runtimes.supervision.environment import PATH
 from starlink_nodeagent.users.policy import Users
@@ -34,4 +36,5 @@ def assembled(
     )
     host = Host(server, journal, artifacts, users, clock, server_namespace)
     host.runtimes[Process.name] = Process(host.processes, artifacts, path, host.turn)
+    host.runtimes[Driver.name] = Driver(host.processes, path, installed())
     return host

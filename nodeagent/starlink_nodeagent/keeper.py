@@ -41,6 +41,7 @@ class Keeper:
         host.ports_of_others = self._ports_of_others
         host.records = self._kept
         host.undecided = self._undecided
+        host.tell = teller.tell
 
     @property
     def settled(self) -> bool:

@@ -7,6 +7,7 @@ instances/UID/          the agent's own, but for `work`
     work/               the task's
     logs/               what it says
     staging/            what becomes `work`
+    spec.json           what a driver is to do, result.json what it has found, kept.json what it keeps running
     runs/NUMBER/        one start of it
 """
 
@@ -21,6 +22,7 @@ RECORD, UNREADABLE = "record.json", "record.unreadable"
 REMOVED = "record.removed"
 """What a record becomes once its instance is being removed, and the last of it that goes: by it the next agent knows
 that nothing was lost."""
+SPEC, RESULT, KEPT = "spec.json", "result.json", "kept.json"
 WORK, LOGS, STAGING, RUNS = "work", "logs", "staging", "runs"
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlink.api import duration
 from starlink.api.assignment import Phase
 from starlink_nodeagent.failures.failure import NotYet
+from starlink_nodeagent.instances.findings import Findings
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.probes import probes, probing
@@ -26,11 +27,12 @@ Enter = Callable[[Phase, str, str], None]
 class Attendance:
     """Watches the runs of a record, one after another. `stop` is set when the instance is to end for good."""
 
-    def __init__(self, record: Record, host: Host, stop: asyncio.Event, enter: Enter) -> None:
+    def __init__(self, record: Record, host: Host, stop: asyncio.Event, enter: Enter, findings: Findings) -> None:
         self._record = record
         self._host = host
         self._stop = stop
         self._enter = enter
+        self._findings = findings
         self._ending: tuple[Handle, Exit | None] | None = None
         """The run that could not be ended yet, and why it is to end where its probes gave it up."""
 
@@ -47,6 +49,7 @@ class Attendance:
         ended = asyncio.create_task(self._runtime.ended(run))
         stopped = asyncio.create_task(self._stop.wait())
         unwell = asyncio.create_task(verdict.get())
+        found = asyncio.create_task(self._findings.follow())
         try:
             await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
@@ -58,7 +61,7 @@ class Attendance:
             self._enter("Stopping" if self._stop.is_set() else self._record.phase, "", "")
             return await self._end(run, unwell.result() if not self._stop.is_set() else None)
         finally:
-            tasks = (probed, ended, stopped, unwell)
+            tasks = (probed, ended, stopped, unwell, found)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -41,6 +41,7 @@ class Forgetting:
         if instance.record.finished:  # else the agent goes, and the next one needs the record
             await self._remove(instance)
             del self._instances[uid]
+            self._host.findings.pop(uid, None)
             self._over()
 
     async def _remove(self, instance: Instance) -> None:

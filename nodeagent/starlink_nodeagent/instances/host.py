@@ -21,11 +21,11 @@ from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.layout import WORK
 from starlink_nodeagent.processes.processes import Processes
-from starlink_nodeagent.runtimes.contract import Offer, RunContext, Runtime
+from starlink_nodeagent.runtimes.contract import Finding, Offer, RunContext, Runtime
 from starlink_nodeagent.users.clearing import BUSY, Clearing
 from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.uids import Task
-from starlink_nodeagent.users.user import TaskUser, owner_of
+from starlink_nodeagent.users.user import TaskUser, oneself, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ class Host:
     ports_of_others: Callable[[str], Iterable[int]] = lambda _uid: ()
     records: Callable[[], Iterable[Record]] = tuple
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
+    findings: dict[str, Finding] = field(default_factory=dict)
+    """What instances have found, as read last, by UID."""
+    tell: Callable[[Record], None] = lambda _record: None
+    """Says how an instance is, where that is no step of it."""
     keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
     _clearing: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """By user, held while its processes are ended: an instance of the same Task starts after that."""
@@ -90,6 +94,10 @@ class Host:
             record.ports,
         )
 
+    def finding(self, uid: str) -> Finding:
+        """What an instance has found, as read last."""
+        return self.findings.get(uid, Finding())
+
     async def lives(self, record: Record) -> bool:
         """Whether anything of a record's Assignment runs, as whatever runtime where its own is not known. Raises
         OSError."""
@@ -110,7 +118,7 @@ class Host:
         if (known := record.user or self.owner(record.uid)) is not None:
             return known
         with contextlib.suppress(NotYet):  # no number is left for its Task, so nothing runs with one
-            return self.users.of(record.namespace, record.task or record.name, self.users_taken())
+            return self._of_task(record, self.users_taken())
         return None
 
     def owner(self, uid: str) -> TaskUser | None:
@@ -186,6 +194,13 @@ class Host:
             if one.user is not None and one.cluster != record.cluster and one.task_uid != record.task_uid
         }
         taken = self.users_taken() | strange | passed
+        return self._of_task(record, taken)
+
+    def _of_task(self, record: Record, taken: Mapping[int, Task]) -> TaskUser:
+        """The user of a record's Task, or the agent's own where its runtime has that. Raises NotYet."""
+        runtime = self.runtimes.get(record.template.runtime)
+        if runtime is not None and runtime.as_agent:
+            return oneself()
         return self.users.of(record.namespace, record.task or record.name, taken)
 
     async def _is_settled(self, record: Record, user: TaskUser) -> bool:

@@ -22,6 +22,7 @@ from starlink_nodeagent.failures.failure import Failure, NotYet, failure_of
 from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_of
 from starlink_nodeagent.instances import ports, restarts
 from starlink_nodeagent.instances.attendance import Attendance
+from starlink_nodeagent.instances.findings import Findings
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.stopping import StopWish
 from starlink_nodeagent.journal.record import Record
@@ -51,7 +52,8 @@ class Instance:
         self._directory = host.journal.directory(record.uid)
         self._unknown = unreadable.of_template(record.template, host.runtimes)
         self._stop = StopWish()
-        self._attendance = Attendance(record, host, self._stop, self._enter)
+        self._findings = Findings(record, host)
+        self._attendance = Attendance(record, host, self._stop, self._enter, self._findings)
         self._run: Handle | None = None
         self._exit: Exit | None = None
         self._failure: Failure | None = None
@@ -106,6 +108,8 @@ class Instance:
 
     async def _go_on(self) -> None:
         """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""
+        if not self._fresh:
+            await self._findings.look()
         if self.record.finished:
             await self._end_all()
             return
@@ -127,6 +131,7 @@ class Instance:
                 self._exit = await self._attendance.attend(self._run)
                 self._run = None
             if self._exit is not None:
+                await self._findings.look()
                 await self._runtime.sweep(self._host.context(self.record))
                 await self._host.turn()
                 await self._follow_up(self._exit)

@@ -86,6 +86,12 @@ def started(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def parent_of(pid: int) -> int:
+    """The process whose child it is; 0 when it is gone. Raises OSError."""
+    fields = _stat(f"/proc/{pid}")
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
 # Threads
 
 

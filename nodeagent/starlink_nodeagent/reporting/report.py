@@ -1,20 +1,24 @@
 """What the agent says of an instance: an Assignment's status. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlink.api.assignment import Assignment, AssignmentStatus
 from starlink.api.timestamp import format_time
 from starlink_nodeagent.decisions.unreadable import UNREADABLE, told
 from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.runtimes.contract import Finding
 
 Status = dict[str, Any]
 
 
-def status_of(record: Record, address: str, now: float, unread: str = "") -> Status:
+_NOTHING = Finding()
+
+
+def status_of(record: Record, address: str, now: float, unread: str = "", finding: Finding = _NOTHING) -> Status:
     """The whole status; what is not so is null, which a merge patch takes away. `unread` says why its Assignment can't
-    be read."""
-    reason, message = (record.reason, record.message) if record.reason or not unread else (UNREADABLE, told(unread))
+    be read. What it has found is left as it was where that can't be told."""
+    reason, message = _why(record, unread, finding)
     endpoints = [
         {"name": port.name, "address": address, "port": record.ports[port.name]}
         for port in record.template.ports
@@ -33,7 +37,15 @@ def status_of(record: Record, address: str, now: float, unread: str = "") -> Sta
         "finishedAt": format_time(record.finished_at) if record.finished_at is not None else None,
         "endpoints": endpoints or None,
         "conditions": _conditions(record, now, unread),
+        **({} if finding.result is None else {"result": finding.result}),
     }
+
+
+def _why(record: Record, unread: str, finding: Finding) -> tuple[str, str]:
+    """The reason and the message that a person needs most."""
+    if record.reason:
+        return record.reason, record.message
+    return (UNREADABLE, told(unread)) if unread else (finding.reason, finding.message or record.message)
 
 
 def status_of_unread(assignment: Assignment, why: str, now: float) -> Status:
@@ -81,12 +93,28 @@ def _entries(found: Iterable[tuple[str, bool, str, str]], generation: int, now: 
     ]
 
 
-def is_news(record: Record, heard: AssignmentStatus, address: str) -> bool:
-    """Whether the journal says other than the API has heard, or the server has another address."""
+def is_news(record: Record, heard: AssignmentStatus, address: str, finding: Finding = _NOTHING) -> bool:
+    """Whether the journal says other than the API has heard, or the server has another address, or it has found
+    something else."""
+    if finding.result not in (None, heard.result):
+        return True
     if any(endpoint.address != address for endpoint in heard.endpoints):
         return True
     noted = (record.phase, record.ready, record.reason, record.message, record.restarts)
     return noted != (heard.phase, heard.ready, heard.reason, heard.message, heard.restarts)
+
+
+def replacing(status: Status, there: Mapping[str, Any] | None) -> Status:
+    """The status as a merge patch that puts its result in the place of the one that is there."""
+    return status if "result" not in status else {**status, "result": _merge_patch(there, status["result"])}
+
+
+def _merge_patch(old: object, new: object) -> object:
+    """What makes `new` of `old`: what goes is null. https://www.rfc-editor.org/rfc/rfc7386"""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    gone = {name: None for name in old if name not in new}
+    return gone | {name: _merge_patch(old.get(name), part) for name, part in new.items()}
 
 
 def same(one: Status | None, other: Status) -> bool:

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from starlink.api.timestamp import format_time
 from starlink.client.bulk import Bulk
 from starlink.client.errors import ApiError, ClientError, Conflict, NotFound
 from starlink.client.kube import Client
-from starlink_nodeagent.reporting.report import Status, keep_transitions, same
+from starlink_nodeagent.reporting.report import Status, keep_transitions, replacing, same
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,22 @@ MOST_MESSAGE = 1024
 """Characters of an Event's message, as events.k8s.io has it; the status says it whole."""
 
 
+class _WrittenStatus(msgspec.Struct):
+    result: dict[str, Any] | None = None
+
+
 class _Written(msgspec.Struct):
     """What is read of the answer to a report."""
 
     metadata: Metadata
+    status: _WrittenStatus = msgspec.field(default_factory=_WrittenStatus)
+
+
+class _Version(NamedTuple):
+    """A version of an Assignment, and the result that it has in its status."""
+
+    number: str
+    result: Mapping[str, Any] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Written)
@@ -58,27 +71,30 @@ class Reporter:
         self._now = now
         self._wanted: dict[str, tuple[ObjectKey, Status]] = {}
         self._told: dict[str, Status] = {}
-        self._versions: dict[str, str] = {}
+        self._versions: dict[str, _Version] = {}
         self._sending: set[str] = set()
         self._wake = asyncio.Event()
         self._looks = asyncio.Semaphore(LOOKS)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, uid: str, key: ObjectKey, status: Status, version: str = "") -> None:
-        """The Assignment's status as it is now; `version` is the resourceVersion at which it was last heard of."""
-        self._heard(uid, version)
+    def tell(
+        self, uid: str, key: ObjectKey, status: Status, version: str = "", there: Mapping[str, Any] | None = None
+    ) -> None:
+        """The Assignment's status as it is now; `version` is the resourceVersion at which it was last heard of, and
+        `there` the result that it had then."""
+        self._heard(uid, _Version(version, there))
         told = self._told.get(uid)
         if not same(told, status):
             self._told[uid] = keep_transitions(told, status)
             self._wanted[uid] = (key, self._told[uid])
             self._wake.set()
 
-    def again(self, uid: str, key: ObjectKey, version: str) -> bool:
+    def again(self, uid: str, key: ObjectKey, version: str, there: Mapping[str, Any] | None = None) -> bool:
         """Says once more what was said last of the Assignment, for another has written over it; False if nothing
-        was. `version` as for `tell`."""
+        was. `version` and `there` as for `tell`."""
         if uid not in self._told:
             return False
-        self._heard(uid, version)
+        self._heard(uid, _Version(version, there))
         self._wanted[uid] = (key, self._told[uid])
         self._wake.set()
         return True
@@ -89,10 +105,10 @@ class Reporter:
         self._told.pop(uid, None)
         self._versions.pop(uid, None)
 
-    def _heard(self, uid: str, version: str) -> None:
+    def _heard(self, uid: str, version: _Version) -> None:
         """Keeps the newest version that is known. It is what is tried first: an older one costs another request."""
-        known = self._versions.get(uid, "")
-        if version and not (known.isdecimal() and version.isdecimal() and int(known) > int(version)):
+        known, heard = self._versions.get(uid, _Version("")).number, version.number
+        if heard and not (known.isdecimal() and heard.isdecimal() and int(known) > int(heard)):
             self._versions[uid] = version
 
     def event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
@@ -140,19 +156,20 @@ class Reporter:
 
     async def _patch(self, uid: str, key: ObjectKey, status: Status) -> None:
         """Raises _MadeAnew, and Conflict for an object that has changed since its version was heard."""
-        version = self._versions.pop(uid, "") or await self._look(uid, key)
-        patch = {"metadata": {"resourceVersion": version}, "status": status}
-        written = await self._bulk.patch_status(key.name, patch, key.namespace)
+        version = self._versions.pop(uid, None) or await self._look(uid, key)
+        patch = {"metadata": {"resourceVersion": version.number}, "status": replacing(status, version.result)}
+        answer = await self._bulk.patch_status(key.name, patch, key.namespace)
         if uid in self._told:
-            self._heard(uid, _decoder.decode(written).metadata.resource_version)
+            written = _decoder.decode(answer)
+            self._heard(uid, _Version(written.metadata.resource_version, written.status.result))
 
-    async def _look(self, uid: str, key: ObjectKey) -> str:
+    async def _look(self, uid: str, key: ObjectKey) -> _Version:
         """The version at which the Assignment is now. Raises _MadeAnew."""
         async with self._looks:
-            metadata = (await self._client.get(ASSIGNMENT, key.name, key.namespace))["metadata"]
-        if metadata["uid"] != uid:
+            found = await self._client.get(ASSIGNMENT, key.name, key.namespace)
+        if found["metadata"]["uid"] != uid:
             raise _MadeAnew
-        return str(metadata["resourceVersion"])
+        return _Version(str(found["metadata"]["resourceVersion"]), (found.get("status") or {}).get("result"))
 
     async def _send_event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
         now = format_time(self._now())

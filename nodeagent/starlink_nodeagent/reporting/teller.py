@@ -9,13 +9,14 @@ from starlink_nodeagent.decisions.unreadable import UNREADABLE, has_foreign_phas
 from starlink_nodeagent.journal.record import Record, record_of
 from starlink_nodeagent.reporting.report import is_news, status_of, status_of_unread
 from starlink_nodeagent.reporting.reporter import Reporter
+from starlink_nodeagent.runtimes.contract import Finding
 
 _ON_THE_WAY = ("Pending", "Preparing", "Starting", "Stopping")
 
 
 class Teller:
     """Never waits. `declared` are the Assignments as last heard, `address` says where instances are reached, `now`
-    epoch seconds."""
+    epoch seconds, `finding` what the instance of a UID has found."""
 
     def __init__(
         self,
@@ -23,11 +24,13 @@ class Teller:
         declared: Mapping[ObjectKey, Assignment],
         address: Callable[[], str],
         now: Callable[[], float],
+        finding: Callable[[str], Finding] = lambda _: Finding(),
     ) -> None:
         self._reporter = reporter
         self._declared = declared
         self._address = address
         self._now = now
+        self._finding = finding
         self._left: dict[str, str] = {}
 
     def report(self, record: Record) -> None:
@@ -38,14 +41,16 @@ class Teller:
 
     def tell(self, record: Record) -> None:
         """Its status alone."""
-        assignment, unread, version = self._declared.get(record.key), "", ""
+        assignment, unread, version, there = self._declared.get(record.key), "", "", None
         if assignment is not None and assignment.uid == record.uid:
+            there = assignment.status.result
             record.generation = assignment.metadata.generation
             version = assignment.metadata.resource_version
             unread = trouble(assignment)
         if record.stopping and not record.finished:
             record.phase, record.ready = "Stopping", False
-        self._reporter.tell(record.uid, record.key, status_of(record, self._address(), self._now(), unread), version)
+        status = status_of(record, self._address(), self._now(), unread, self._finding(record.uid))
+        self._reporter.tell(record.uid, record.key, status, version, there)
 
     def tell_of(self, assignment: Assignment, phase: Phase, reason: str, message: str) -> None:
         """Tells of one that has no instance."""
@@ -59,7 +64,7 @@ class Teller:
             assignment = self._declared.get(record.key)
             if assignment is None or assignment.uid != record.uid:
                 continue
-            if is_news(record, assignment.status, self._address()):
+            if is_news(record, assignment.status, self._address(), self._finding(record.uid)):
                 self.tell(record)
 
     def leave_alone(self, assignments: Collection[tuple[Assignment, str]]) -> None:
@@ -86,9 +91,10 @@ class Teller:
         """Says again how one is of which the operator says that nothing is known, for this server was not heard; a
         newer one may say that in a phase of its own."""
         foreign = record is not None and has_foreign_phase(assignment.status)
+        version, there = assignment.metadata.resource_version, assignment.status.result
         if (
             (assignment.doubted or foreign)
-            and not self._reporter.again(assignment.uid, assignment.key, assignment.metadata.resource_version)
+            and not self._reporter.again(assignment.uid, assignment.key, version, there)
             and record is not None
         ):
             self.tell(record)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlink.api.template import Template
 from starlink_nodeagent.users.user import TaskUser
@@ -26,7 +26,8 @@ class Offer:
 class RunContext:
     """One run of an instance. `number` counts the starts, from 1; 0 is before the first. `counted`: how the run ended
     is known already. `directory` is the instance's. `user` is the one as whom it runs; None: nobody can be found as
-    whom something of it could run. `ports` are the numbers of the template's ports, by name."""
+    whom something of it could run. `ports` are the numbers of the template's ports, by name, and `host_ports` those
+    beside."""
 
     uid: str
     directory: Path
@@ -40,6 +41,7 @@ class RunContext:
     slot: str = ""
     server: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
+    host_ports: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -59,6 +61,16 @@ class Exit:
     @property
     def success(self) -> bool:
         return self.code == 0 and not self.cause
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a run has found so far: `result` as it says, None where there is none that can be used. `reason` and
+    `message` are for a person, where something is wrong with it."""
+
+    result: Mapping[str, Any] | None = None
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,14 @@ class Runtime(Protocol[H]):
     @property
     def name(self) -> str:
         """What `template.runtime` says."""
+
+    @property
+    def as_agent(self) -> bool:
+        """Whether its runs have the agent's own user, and so its rights."""
+
+    @property
+    def finds(self) -> bool:
+        """Whether its runs may say what they have found."""
 
     def offer(self) -> Offer | None:
         """None where this server does not have it."""
@@ -125,6 +145,16 @@ class Runtime(Protocol[H]):
 
     async def sweep(self, run: RunContext, keep: H | None = None) -> None:
         """Ends all that runs of the instance, but `keep`. Raises NotYet, OSError."""
+
+    async def reload(self, run: RunContext, handle: H) -> None:
+        """Brings a run that lives what has changed for it since it was started, and tells it; where nothing has, that
+        does no harm. Raises OSError."""
+
+    async def release(self, run: RunContext, how: Stop) -> None:
+        """The instance is over: ends what outlives its runs, which have ended. Raises NotYet, OSError."""
+
+    def finding(self, run: RunContext) -> Finding:
+        """What its runs have found, as the latest says. Blocks. Raises OSError when the agent lacks what it takes."""
 
     async def execute(self, run: RunContext, command: Sequence[str], seconds: float) -> str:
         """Runs a command beside the run; "" when it succeeds within so many seconds, else why it did not. Raises

@@ -12,7 +12,7 @@ from pathlib import Path
 from starlink.files import durable
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.users import claims, uids
-from starlink_nodeagent.users.user import TaskUser, is_known, name_of, owner_of
+from starlink_nodeagent.users.user import TaskUser, is_known, oneself, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +145,12 @@ def _noted(note: Path) -> uids.Range | None:
 
 
 def _oneself(task_user: str | None, task_uids: str | None) -> TaskUser:
-    uid = os.geteuid()
-    name = name_of(uid)
+    own = oneself()
     if task_uids is not None:
         raise uids.BadRange(f"--task-uids {task_uids}: only root can give tasks users of their own; leave it out")
-    if task_user not in (None, name):
+    if task_user not in (None, own.name):
         raise UnknownUser(f"--task-user {task_user}: only root can run tasks as another user; leave it out")
-    return TaskUser(name, uid, os.getegid())
+    return own
 
 
 def _named(name: str) -> TaskUser:

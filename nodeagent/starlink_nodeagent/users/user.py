@@ -23,6 +23,11 @@ class TaskUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
+def oneself() -> TaskUser:
+    """The user that the agent has."""
+    return TaskUser(name_of(os.geteuid()), os.geteuid(), os.getegid())
+
+
 def name_of(uid: int) -> str:
     """What the machine calls a user, or the number."""
     try:

@@ -21,7 +21,7 @@ from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record, decode
-from starlink_nodeagent.runtimes.contract import Exit, Offer, RunContext, Stop
+from starlink_nodeagent.runtimes.contract import Exit, Finding, Offer, RunContext, Stop
 from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.user import TaskUser
 
@@ -117,6 +117,7 @@ class FakeRuntime:
     `verdicts` answer commands of probes."""
 
     name = "Process"
+    as_agent = finds = False
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -179,6 +180,15 @@ class FakeRuntime:
         for one in self.world.living(run.uid):
             if keep is None or one.number != keep.number:
                 one.end(Exit(None, "SIGKILL"))
+
+    async def reload(self, run: RunContext, handle: FakeRun) -> None:
+        pass
+
+    async def release(self, run: RunContext, how: Stop) -> None:
+        pass
+
+    def finding(self, run: RunContext) -> Finding:
+        return Finding()
 
     async def execute(self, run: RunContext, command: Sequence[str], seconds: float) -> str:
         return self.verdicts.get(command[0], "")

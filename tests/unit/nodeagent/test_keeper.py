@@ -29,10 +29,10 @@ class Heard:
     def __init__(self) -> None:
         self.statuses: dict[str, Status] = {}
 
-    def tell(self, uid: str, _key: ObjectKey, status: Status, _version: str = "") -> None:
+    def tell(self, uid: str, _key: ObjectKey, status: Status, _version: str = "", _there: object = None) -> None:
         self.statuses[uid] = status
 
-    def again(self, uid: str, _key: ObjectKey, _version: str) -> bool:
+    def again(self, uid: str, _key: ObjectKey, _version: str, _there: object = None) -> bool:
         return uid in self.statuses
 
     def forget(self, uid: str) -> None:

@@ -6,7 +6,7 @@ from starlink.api.template import Template
 from starlink_nodeagent import layout
 from starlink_nodeagent.artifacts.artifacts import Artifacts
 from starlink_nodeagent.processes.processes import Processes
-from starlink_nodeagent.runtimes.contract import Offer, RunContext
+from starlink_nodeagent.runtimes.contract import Finding, Offer, RunContext, Stop
 from starlink_nodeagent.runtimes.process import faults, preparation
 from starlink_nodeagent.runtimes.process.command import command_of, directory_of
 from starlink_nodeagent.runtimes.supervision import supervisor, survivors
@@ -20,6 +20,7 @@ class Process(Supervised):
     """`turn` waits until others have had theirs."""
 
     name = "Process"
+    as_agent = finds = False
 
     def __init__(
         self, processes: Processes, artifacts: Artifacts, path: str, turn: Callable[[], Awaitable[None]]
@@ -50,6 +51,15 @@ class Process(Supervised):
             run.directory / layout.LOGS,
             survivors.user_of(run),
         )
+
+    async def reload(self, run: RunContext, handle: Run) -> None:
+        """Nothing of a process changes while it runs."""
+
+    async def release(self, run: RunContext, how: Stop) -> None:
+        """Nothing of a process outlives its runs."""
+
+    def finding(self, run: RunContext) -> Finding:
+        return Finding()
 
     def _command(self, run: RunContext) -> tuple[list[str], str]:
         """What is started, and where, as the run's directory sees it."""

@@ -24,22 +24,23 @@ from starlink_nodeagent.failures.faults import INVALID_SPEC
 from starlink_nodeagent.logs import files as logs
 from starlink_nodeagent.processes.confinement import for_a_task
 from starlink_nodeagent.processes.processes import Marker, Processes, gone, send
-from starlink_nodeagent.processes.procfs import arguments_of, started, user_of
+from starlink_nodeagent.processes.procfs import arguments_of, parent_of, started, user_of
 from starlink_nodeagent.runtimes.contract import Exit
 from starlink_nodeagent.users.clearing import busy
 from starlink_nodeagent.users.user import TaskUser
 
 SCRIPT = """\
 exec 3>&0 4>&2 </dev/null 2>/dev/null
-trap : HUP INT QUIT TERM USR1 USR2
-work=$1; shift
-(cd "$work" && exec "$@") 2>&4 3>&- 4>&-
+work=$1 input=$2 hangup=$3; shift 3
+trap : INT QUIT TERM USR1 USR2
+trap "$hangup" HUP
+(cd "$work" && exec "$@") <"$input" 2>&4 3>&- 4>&-
 code=$?
 echo $code >&3
 exit $code
 """
-"""The traps keep the shell alive when the group is signalled; the subshell has them at their defaults. What the shell
-itself says of its child, such as "Terminated", goes nowhere."""
+"""The traps keep the shell alive when the group is signalled; the subshell has them at their defaults, and what is
+ignored stays ignored. What the shell itself says of its child, such as "Terminated", goes nowhere."""
 _SHELL, _NAME = "/bin/sh", "starlink-run"
 _RESERVED = b"\n" * 4
 """What the file of the exit status holds from the start, so that a status of three digits finds room when the disk is
@@ -80,10 +81,12 @@ def start(
     env: Mapping[str, str],
     log_folder: Path,
     user: TaskUser,
+    spec: Path | None = None,
 ) -> Run:
-    """Starts a supervisor in `directory`, made anew; the process starts in `work`, its
-    output goes to the log in `log_folder`. Raises OSError, and Failure for what
-    the system refuses to start whoever asks."""
+    """Starts a supervisor in `directory`, made anew; the process starts in `work`, its output goes to the log in
+    `log_folder`. `spec` is a file that the process has as its standard input, and of whose changes SIGHUP tells it: as
+    long as it does not ask for that signal it does not get it. Raises OSError, and Failure for what the system refuses
+    to start whoever asks."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     for folder in (directory.parent, directory):
         folder.mkdir(exist_ok=True)
@@ -95,7 +98,7 @@ def start(
             os.pwrite(status, _RESERVED, 0)  # the shell writes from the start, too
             with for_a_task():
                 child = subprocess.Popen(
-                    [_SHELL, "-c", SCRIPT, _NAME, work, *command],
+                    [_SHELL, "-c", SCRIPT, _NAME, work, str(spec or os.devnull), "" if spec else ":", *command],
                     cwd=directory,
                     env=dict(env),
                     stdin=status,
@@ -182,15 +185,22 @@ async def stop(run: Run, number: signal.Signals, grace: float, processes: Proces
     try:
         async with asyncio.timeout(grace):
             await ended(run)
-            await _emptied(run, processes)
+            await emptied(run.marker, run.pid, processes)
     except TimeoutError:
         await sweep(run.marker, run.pid, processes)
 
 
-async def _emptied(run: Run, processes: Processes) -> None:
-    """Waits until no process of the run is left; polled, for strangers' children can't be waited for."""
+async def hang_up(run: Run, processes: Processes) -> None:
+    """Sends SIGHUP to the process that was started, and to nothing that it started itself."""
+    for pid in await processes.members(run.marker, run.pid):
+        if parent_of(pid) == run.pid:
+            send(pid, run.marker, run.pid, signal.SIGHUP)
+
+
+async def emptied(marker: Marker, session: int | None, processes: Processes) -> None:
+    """Waits until no process of a run is left; polled, for strangers' children can't be waited for."""
     pause = _FIRST_PAUSE
-    while await processes.members(run.marker, run.pid):
+    while await processes.members(marker, session):
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 

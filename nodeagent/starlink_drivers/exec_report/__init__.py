@@ -1,0 +1,1 @@
+"""The driver exec-report: runs a command and says how it ended. It is what tests of drivers use."""

@@ -1,0 +1,77 @@
+"""exec-report: its operations."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from starlink.api import duration
+from starlink_drivers.session import Session, Wish, Work
+
+MOST_LINES, LONGEST_LINE = 10, 200
+_ROOM = 64 * 1024
+_PATIENCE = 1.0
+
+
+async def run(session: Session, wish: Wish) -> int:
+    """Runs the command and reports its exit and its last lines, once or every so often; gives its exit status."""
+    while True:
+        code, lines = await _outcome(wish.spec["command"])
+        session.report(_result(code, lines))
+        if "every" not in wish.spec:
+            return code if code >= 0 else 128 - code
+        await asyncio.sleep(duration.seconds(wish.spec["every"]))
+
+
+OPERATIONS: Mapping[str, Work] = {"run": run}
+
+
+def _result(code: int, lines: list[str]) -> dict[str, Any]:
+    """Of an exit code as subprocess gives it: a signal is negative."""
+    ending = {"exitCode": code} if code >= 0 else {"signal": signal.Signals(-code).name}
+    return {**ending, "lines": lines}
+
+
+async def _outcome(command: list[str]) -> tuple[int, list[str]]:
+    """The command's exit code and last lines. What it started is ended with it."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return 127, [f"{command[0]} can't be run: {error.strerror}"[:LONGEST_LINE]]
+    assert process.stdout is not None
+    lines = deque[str](maxlen=MOST_LINES)
+    reading = asyncio.create_task(_keep_lines(process.stdout, lines))
+    try:
+        code = await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        await asyncio.wait({reading}, timeout=_PATIENCE)  # what left the group may hold its output open
+        reading.cancel()
+    return code, [*lines]
+
+
+async def _keep_lines(output: asyncio.StreamReader, lines: "deque[str]") -> None:
+    """Keeps the last lines, and says all of them in the log too."""
+    rest = b""
+    while part := await output.read(_ROOM):
+        os.write(1, part)
+        *whole, rest = (rest + part).split(b"\n")
+        lines.extend(_text(line) for line in whole)
+        rest = rest[:_ROOM]
+    if rest:
+        lines.append(_text(rest))
+
+
+def _text(line: bytes) -> str:
+    return line[: 4 * LONGEST_LINE].decode(errors="replace")[:LONGEST_LINE]
