@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,28 @@ def record(operation: str = "run", restart: str = "Always", **spec: Any) -> Reco
     )  # fmt: skip
 
 
+@dataclass
+class Leftovers:
+    """What runs of some Assignments."""
+
+    uids: set[str] = field(default_factory=set)
+
+    def processes(self, run: str = "") -> list[int]:
+        """The living ones, or those of one run of each."""
+        wanted = tuple(f"{uid}/{run}" for uid in self.uids)
+        return [
+            pid
+            for pid in all_pids()
+            if user_of(pid) is not None and environment_of(pid).get("STARLINK_RUN", "").startswith(wanted)
+        ]
+
+    async def end(self) -> None:
+        while pids := self.processes():
+            for pid in pids:
+                kill(pid)
+            await asyncio.sleep(0.01)
+
+
 class Server:
     """One agent after another on one data directory; at most one at a time."""
 
@@ -44,6 +67,7 @@ class Server:
         self.folder = folder
         self.directory = folder / "instances" / UID
         self.results: list[Any] = []
+        self.leftovers = Leftovers({UID})
         self._begin_agent()
 
     def _begin_agent(self) -> None:
@@ -98,12 +122,7 @@ class Server:
 
     def processes(self, run: str = "") -> list[int]:
         """The living ones of the instance, or of one of its runs."""
-        wanted = f"{UID}/{run}"
-        return [
-            pid
-            for pid in all_pids()
-            if user_of(pid) is not None and environment_of(pid).get("STARLINK_RUN", "").startswith(wanted)
-        ]
+        return self.leftovers.processes(run)
 
     def drivers(self) -> list[int]:
         """The driver's own process, without its supervisor."""
@@ -114,10 +133,7 @@ class Server:
     async def end(self) -> None:
         """Leaves nothing."""
         await self.leave()
-        while pids := self.processes():
-            for pid in pids:
-                kill(pid)
-            await asyncio.sleep(0.01)
+        await self.leftovers.end()
 
 
 def words(pid: int) -> list[bytes]:
