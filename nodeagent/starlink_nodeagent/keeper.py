@@ -194,7 +194,7 @@ class Keeper:
 
     def _ports_of_others(self, uid: str) -> Iterable[int]:
         others = (record for record in self._kept() if record.uid != uid and not record.finished)
-        return (port for record in others for port in record.ports.values())
+        return (port for record in others for port in (*record.ports.values(), *record.host_ports))
 
     def _undecided(self) -> dict[str, TaskUser]:
         """The users as whom something may live of which it is not known yet what it is, by UID."""

@@ -50,7 +50,8 @@ class Verdict:
 
 
 def claim(uid: str, name: str, template: Template, ports: Iterable[int] = ()) -> Claim:
-    """The claim of an instance; `ports` are those picked for it. Raises ValueError for a bad quantity."""
+    """The claim of an instance; `ports` are those picked for it and its host ports. Raises ValueError for a bad
+    quantity."""
     fixed = {port.port for port in template.ports if port.port}
     return Claim(uid, name, requested(template), frozenset({*fixed, *ports}))
 
@@ -58,7 +59,7 @@ def claim(uid: str, name: str, template: Template, ports: Iterable[int] = ()) ->
 def claims(records: Iterable[Record]) -> Sequence[Claim]:
     """Those of what is not over and can be used."""
     return [
-        claim(record.uid, str(record.key), record.template, record.ports.values())
+        claim(record.uid, str(record.key), record.template, (*record.ports.values(), *record.host_ports))
         for record in records
         if not record.finished and not faults.fault(record.template)
     ]
@@ -87,7 +88,7 @@ def judge(
             if assignment.uid not in waiting:
                 verdicts.append(Verdict(assignment, Refusal(faults.INVALID_SPEC, unusable)))
             continue
-        asked = claim(assignment.uid, str(assignment.key), assignment.spec.template)
+        asked = claim(assignment.uid, str(assignment.key), assignment.spec.template, assignment.spec.host_ports)
         if assignment.uid in waiting:
             after.take(asked)
             continue

@@ -92,6 +92,7 @@ class Host:
             record.slot,
             self.server,
             record.ports,
+            record.host_ports,
         )
 
     def finding(self, uid: str) -> Finding:

@@ -235,7 +235,8 @@ class Instance:
         probes.check(record.template)
         await self._runtime.prepare(self._host.context(record))
         (self._directory / LOGS).mkdir(mode=0o700, exist_ok=True)
-        record.ports = ports.assign(record.template.ports, record.uid, self._host.ports_in_use(record.uid))
+        taken = {*self._host.ports_in_use(record.uid), *record.host_ports}
+        record.ports = ports.assign(record.template.ports, record.uid, taken)
         record.prepared = True
         self._host.journal.note(record)
 

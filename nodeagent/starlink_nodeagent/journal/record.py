@@ -40,6 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
     template: Template
     server: str = ""
     ports: dict[str, int] = {}
+    host_ports: tuple[int, ...] = ()
     user: TaskUser | None = None
     prepared: bool = False
     run: int = 0
@@ -95,6 +96,7 @@ def record_of(assignment: Assignment, cluster: str) -> Record:
         template=assignment.spec.template,
         server=assignment.spec.server,
         ports={endpoint.name: endpoint.port for endpoint in status.endpoints},
+        host_ports=assignment.spec.host_ports,
         restarts=status.restarts,
     )
     if assignment.finished:
@@ -136,6 +138,7 @@ def _expected(record: Record, uid: str) -> dict[str, bool]:
         "resource_version": record.resource_version >= 0,
         "generation": record.generation >= 0,
         "ports": all(0 < port <= _LAST_PORT for port in record.ports.values()),
+        "host_ports": all(0 < port <= _LAST_PORT for port in record.host_ports),
         "run": record.run >= 0,
         "restarts": record.restarts >= 0,
         "crashes": record.crashes >= 0,
