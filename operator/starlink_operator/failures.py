@@ -16,7 +16,6 @@ class Failures:
     def __init__(self, refusals: Refusals) -> None:
         self._refusals = refusals
         self._failing: set[Subject] = set()
-        self._last = ""
 
     def note(self, plan: Plan) -> None:
         """Takes note of a plan that was made, or was not."""
@@ -30,12 +29,6 @@ class Failures:
         seconds = self._refusals.refused(subject)
         told = {"subject": str(plan.subject), "next_try_seconds": seconds, "traceback": frames(plan.error)}
         log.error("planning a %s failed: %s", plan.kind.kind, where(plan.error), extra=told)
-
-    def note_all(self, what: str, error: Exception) -> None:
-        """What no bulkhead holds is not known to be of one object. The same is logged once: it comes each second."""
-        if where(error) != self._last:
-            self._last = where(error)
-            log.error("planning %s failed: %s", what, self._last, extra={"traceback": frames(error)})
 
     def rests(self, subject: Subject) -> bool:
         """Whether its next try is still to come."""

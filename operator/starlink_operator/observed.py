@@ -140,7 +140,7 @@ class Observed:
     async def refresh(self) -> None:
         """Lists anew what comes by kopf."""
         for kind in self.brought:
-            with contextlib.suppress(ClientError):
+            with contextlib.suppress(ClientError, msgspec.MsgspecError):
                 await self._caches[kind].refresh()
 
     # What a planner sees (planning.contract.Sight)

@@ -14,6 +14,7 @@ from starlink.client.rights import denial
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator import rounds
 from starlink_operator.apply import Applier
+from starlink_operator.compartment import LONGEST_RETRY_SECONDS, RETRY_SECONDS, Compartment
 from starlink_operator.controller import Controller, Entry, Surroundings
 from starlink_operator.failures import Failures
 from starlink_operator.kinds import KINDS
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 FULL_ROUND_SECONDS = 60.0
-RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 60.0
 PLAN_REFUSED = "PlanRefused"
 """The reason of the Event that says that the API does not take the plan for an object."""
 
@@ -52,19 +52,29 @@ class Reconciler:
         self._monotonic = monotonic
         self._refusals = Refusals(self._look_again)
         self._retries = Refusals(self._look_again, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        self._looks = Refusals(self._look_again, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         self._failures = Failures(self._refusals)
         self._timers = Timers[Subject](self._look_again)
         around = Surroundings(observed, monotonic, self._refusals.waits, allow_local=allow_local)
         self._controllers = [(entry, entry.controller(around)) for entry in kinds]
         self.of = {kind: controller for _, controller in self._controllers for kind in controller.kinds}
+        self._within = {one: Compartment(type(one).__name__, monotonic) for _, one in self._controllers}
         for kind in self.of:
             observed.cache(kind).subscribe(partial(self._heed, kind))
 
     def _look_again(self, subject: Subject) -> None:
-        self.of[subject[0]].look(subject)
+        controller = self.of[subject[0]]
+        with self._within[controller].around("look"):
+            controller.look(subject)
+            self._looks.forget(subject)
+            return
+        self._looks.refused(subject)
 
     def _awaited(self, subject: Subject) -> bool:
-        return self.of[subject[0]].awaited(subject)
+        controller = self.of[subject[0]]
+        with self._within[controller].around("awaited"):
+            return controller.awaited(subject)
+        return False
 
     def _heed(self, kind: Kind, change: Change[Any]) -> None:
         """What was refused of an object may be taken of another."""
@@ -81,10 +91,12 @@ class Reconciler:
             group.create_task(self._tick())
             group.create_task(self._teller.run())
             for entry, controller in self._controllers:
-                group.create_task(controller.run())
-                group.create_task(self._follow(entry, controller))
+                keep_on = self._within[controller].keep_on
+                group.create_task(keep_on("run", controller.run))
+                group.create_task(keep_on("a round", partial(self._follow, entry, controller)))
 
     async def _follow(self, entry: Entry, controller: Controller) -> None:
+        """Begins, and goes from round to round. It may begin again: then all objects are looked at."""
         await self._observed.known(entry.reads)
         controller.begin()
         while True:
@@ -101,7 +113,7 @@ class Reconciler:
         try:
             plans = controller.plan(subjects)
         except Exception as error:
-            self._failures.note_all(f"a round of {type(controller).__name__}", error)
+            self._within[controller].failed("plan", error)
             for subject in subjects:
                 self._retry(subject)
             return
@@ -127,13 +139,13 @@ class Reconciler:
             self._observed.look()
             if self._writer.rest() > 0:
                 continue
-            for _, controller in self._controllers:
-                controller.tick()
+            for controller, within in self._within.items():
+                within.do("tick", controller.tick)
             if self._monotonic() >= full_round:
                 full_round = self._monotonic() + FULL_ROUND_SECONDS
                 await self._observed.refresh()
-                for _, controller in self._controllers:
-                    controller.look_at_all()
+                for controller, within in self._within.items():
+                    within.do("a look at all", controller.look_at_all)
 
     # Plans applied
 

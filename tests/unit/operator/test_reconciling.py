@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from tests.conftest import soon
 
-from starlink.api.kinds import TASK
+from starlink.api.kinds import SERVER, TASK
+from starlink.api.meta import ObjectKey
 from starlink.api.timestamp import format_time
 from starlink.client.errors import ServerTrouble
 from starlink.engine.rounds.round import plan_round
@@ -179,6 +180,72 @@ async def test_a_round_that_fails_as_a_whole_does_not_end_the_loop(monkeypatch: 
             await soon(lambda: len(operator.reconciler._retries._known) == 1, "the task is to be looked at again")
     async with operator.running():
         await soon(lambda: operator.writer.created() == {"web"}, "it is served when it can be")
+
+
+STEPS = {
+    "run": "run",
+    "begin": "a round",
+    "take": "a round",
+    "plan": "plan",
+    "tick": "tick",
+    "look_at_all": "a look at all",
+}
+"""What a controller does, and what the log calls it."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_controller_that_raises_is_tried_again_and_harms_no_other(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nothing(_: Any) -> None:
+        """There is nothing to list."""
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "FULL_ROUND_SECONDS", 0.02)
+    monkeypatch.setattr(Observed, "refresh", nothing)
+    operator = Operator()
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet.Fleet, step, broken)
+        async with operator.running():
+            await soon(lambda: f"{STEPS[step]} of controller Fleet failed: KeyError" in caplog.text, "it has raised")
+            for number in range(10):
+                operator.task(f"t{number}")
+                await soon(lambda wanted=number: f"t{wanted}" in operator.writer.created(), "others are served")  # type: ignore[misc]
+            patched.undo()
+            before = len(operator.writer.written)
+            if step not in ("run", "tick", "look_at_all"):
+                await soon(lambda: SERVER in _told(operator.writer.written[before:]), "it is served when it can be")
+    assert caplog.text.count("KeyError at") == 1, "it is logged once"
+    assert "a secret" not in caplog.text
+
+
+def _told(written: list[Action]) -> set[Any]:
+    return {action.kind for action in written if isinstance(action, UpdateStatus)}
+
+
+@pytest.mark.parametrize("step", ["look", "awaited"])
+async def test_an_object_whose_controller_raises_of_it_is_looked_at_again(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator, calls = Operator(), [0]
+    operator.task("web")
+
+    def broken(*_: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise KeyError("a secret")
+        return whole(*_)
+
+    whole = getattr(operator.tasks, step)
+    monkeypatch.setattr(operator.tasks, step, broken)
+    async with operator.running():
+        operator.reconciler._look_again((TASK, ObjectKey("default", "web")))
+        await soon(lambda: calls[0] >= 1 + (step == "look"), "it is asked, and looked at again after a pause")
+        await soon(lambda: TASK in _told(operator.writer.written), "it is told")
+    assert f"{step} of controller Tasks failed: KeyError" in caplog.text and "a secret" not in caplog.text
 
 
 async def test_of_the_timers_of_a_key_the_last_holds() -> None:

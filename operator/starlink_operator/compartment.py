@@ -1,0 +1,76 @@
+"""What a controller raises stays with it: it is tried again, ever more seldom, and the other controllers go on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlink.groups import cause
+from starlink.planning.failure import frames, where
+from starlink_operator.refusals import pause
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 60.0
+"""Between two tries: the first pause, doubled from try to try, and the longest."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """How often in a row a step has raised, and until when it rests (monotonic)."""
+
+    failures: int = 0
+    rests_until: float = float("-inf")
+
+
+class Compartment:
+    """Where one controller works, step by step, each with its own pauses. `monotonic` is a clock. Each cause of a step
+    is logged once."""
+
+    def __init__(self, controller: str, monotonic: Callable[[], float]) -> None:
+        self._controller = controller
+        self._monotonic = monotonic
+        self._troubles: dict[str, _Trouble] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def do(self, step: str, call: Callable[[], None]) -> None:
+        """Calls, unless the step rests after it has raised."""
+        trouble = self._troubles.setdefault(step, _Trouble())
+        if self._monotonic() >= trouble.rests_until:
+            with self.around(step):
+                call()
+                trouble.failures = 0
+
+    @contextmanager
+    def around(self, step: str) -> Iterator[None]:
+        """Keeps what is raised inside, and goes on after it."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(step, error)
+
+    async def keep_on(self, step: str, go: Callable[[], Awaitable[None]]) -> None:
+        """Goes until it ends by itself. What raises begins anew after a pause; after it has gone for longer than any
+        pause, it has raised for the first time."""
+        while True:
+            began = self._monotonic()
+            try:
+                return await go()
+            except Exception as error:
+                if self._monotonic() - began > LONGEST_RETRY_SECONDS:
+                    self._troubles.pop(step, None)
+                await asyncio.sleep(self.failed(step, error))
+
+    def failed(self, step: str, error: Exception) -> float:
+        """Takes note of what a step has raised. Returns the seconds for which it rests."""
+        trouble = self._troubles.setdefault(step, _Trouble())
+        trouble.failures += 1
+        seconds = pause(trouble.failures, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        trouble.rests_until = self._monotonic() + seconds
+        raised = cause(error, Exception) if isinstance(error, ExceptionGroup) else error
+        if (known := (step, where(raised))) not in self._told:
+            self._told.add(known)
+            told = step, self._controller, where(raised)
+            log.error("%s of controller %s failed: %s", *told, extra={"traceback": frames(raised)})
+        return seconds
