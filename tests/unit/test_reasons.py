@@ -15,7 +15,7 @@ PLACES = (
     "nodeagent/starlink_nodeagent", "src/starlink/apiserver/controllers/bonds.py",
 )  # fmt: skip
 """Where reasons are given."""
-COMPOSED = {'f"Task{verdict[0]}"': {"TaskComplete", "TaskFailed"}}
+COMPOSED = {'f"Task{verdict.phase}"': {"TaskComplete", "TaskFailed"}}
 """Those that are no literals."""
 PHASES = {"Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed"}
 """What an Assignment gives as its reason while there is nothing to say (nodeagent, report.py)."""

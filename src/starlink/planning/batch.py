@@ -1,6 +1,7 @@
 """A Batch: completions, parallelism, retries and deadline."""
 
 from itertools import chain
+from typing import get_args
 
 from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
@@ -10,6 +11,7 @@ from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded, was_refused
+from starlink.planning.reasons import Because, Phase, Verdict
 from starlink.planning.service import backoff, most_wants
 from starlink.planning.words import counted, share
 
@@ -28,10 +30,10 @@ def decide(observed: Observed, health: Health, now: float) -> Decision:
     completed |= {int(a.spec.slot) for a in observed.superseded if succeeded(a)}
     verdict = _verdict(observed, frozenset(completed), now)
     if verdict is not None:
-        stop = tuple((a, f"Task{verdict[0]}") for a in observed.live.values())
+        stop = tuple(Because(a, f"Task{verdict.phase}") for a in observed.live.values())
         return Decision(stop=stop, completed=frozenset(completed), failures=dict(observed.failures), verdict=verdict)
     if task.spec.suspend or task.metadata.deleting:
-        remove = tuple((a, "Suspended") for a in observed.live.values())
+        remove = tuple(Because(a, "Suspended") for a in observed.live.values())
         return Decision(
             remove=remove,
             completed=frozenset(completed),
@@ -52,29 +54,28 @@ def decide(observed: Observed, health: Health, now: float) -> Decision:
     )
 
 
-def _verdict(observed: Observed, completed: frozenset[int], now: float) -> tuple[str, str, str] | None:
-    """Complete or Failed, for good, with reason and message."""
+def _verdict(observed: Observed, completed: frozenset[int], now: float) -> Verdict | None:
     task = observed.task
-    for word in ("Complete", "Failed"):
-        told = conditions.find(task.status.conditions, word)
+    for phase in get_args(Phase):
+        told = conditions.find(task.status.conditions, phase)
         if told is not None and told.status == "True":
-            return word, told.reason, told.message
+            return Verdict(phase, told.reason, told.message)
     done = sum(1 for slot in completed if slot < task.completions)
     if done >= task.completions:
-        return "Complete", "AllCompleted", f"{share(done, task.completions, 'completion')} done"
+        return Verdict("Complete", "AllCompleted", f"{share(done, task.completions, 'completion')} done")
     exhausted = sorted(slot for slot, count in observed.failures.items() if count > task.retries)
     if exhausted:
         slot = exhausted[0]
         last = observed.finished.get(slot)
         why = f": {describe(last)}" if last is not None else ""
-        return (
+        return Verdict(
             "Failed",
             "RetriesExceeded",
             f"slot {slot} failed {counted(observed.failures[slot], 'time')}, retries is {task.retries}{why}",
         )
     left = _deadline(observed, now)
     if left is not None and left <= 0:
-        return (
+        return Verdict(
             "Failed",
             "DeadlineExceeded",
             f"it took longer than {task.spec.deadline}; {share(done, task.completions, 'completion')} done",

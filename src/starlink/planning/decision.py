@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from starlink.api.assignment import Assignment
+from starlink.planning.reasons import Because, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Renewal:
     """A gang that is replaced at once if all of it fits as it would then be: who then goes, each with the reason, and
     the wants of all its slots."""
 
-    remove: tuple[tuple[Assignment, str], ...]
+    remove: tuple[Because, ...]
     wants: tuple[Want, ...]
 
     @property
@@ -40,14 +41,14 @@ class Decision:
     have been looked for.
     """
 
-    remove: tuple[tuple[Assignment, str], ...] = ()
-    stop: tuple[tuple[Assignment, str], ...] = ()
+    remove: tuple[Because, ...] = ()
+    stop: tuple[Because, ...] = ()
     forget: tuple[Assignment, ...] = ()
     wants: tuple[Want, ...] = ()
     failures: dict[str, int] = field(default_factory=dict)
     completed: frozenset[int] = frozenset()
     more: bool = False
-    verdict: tuple[str, str, str] | None = None  # Complete or Failed, reason, message
+    verdict: Verdict | None = None
     updating: str = ""
     renewal: Renewal | None = None
     recheck_after: float | None = None

@@ -33,8 +33,8 @@ def task_events(
 
     for a in given_up:
         tell("Warning", SERVER_LOST, f"{a.name} is given up: server {a.spec.server} was lost, and it has been replaced")
-    for reason in sorted({reason for _, reason in examined.decision.remove}):
-        names = [a.name for a, why in examined.decision.remove if why == reason]
+    for reason in sorted({one.reason for one in examined.decision.remove}):
+        names = [one.assignment.name for one in examined.decision.remove if one.reason == reason]
         tell("Normal", reason, f"stopping {_listed(names)}")
     placed = [server for server in placement.servers[: len(examined.decision.wants)] if server]
     if placed:

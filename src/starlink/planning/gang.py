@@ -6,6 +6,7 @@ from starlink.api.assignment import Assignment
 from starlink.planning.decision import Renewal, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import PREEMPTED, Observed, was_preempted
+from starlink.planning.reasons import Because
 from starlink.planning.replacements import OUTDATED, Change, Due, MustMove, due
 
 
@@ -37,10 +38,10 @@ def is_going(observed: Observed) -> bool:
     return any(a.stopping for a in observed.active.values())
 
 
-def to_follow(observed: Observed) -> tuple[tuple[Assignment, str], ...]:
+def to_follow(observed: Observed) -> tuple[Because, ...]:
     """Those who go because others of their gang make room."""
     preempted = any(a.spec.reason == PREEMPTED for a in observed.active.values() if a.stopping)
-    return tuple((a, PREEMPTED) for a in observed.live.values()) if preempted else ()
+    return tuple(Because(a, PREEMPTED) for a in observed.live.values()) if preempted else ()
 
 
 def _begun(
@@ -58,8 +59,8 @@ def _begun(
     return next(filter(None, reasons), "")
 
 
-def _all_of(live: Mapping[str, Assignment], why: str) -> tuple[tuple[Assignment, str], ...]:
-    return tuple((a, why) for a in live.values())
+def _all_of(live: Mapping[str, Assignment], why: str) -> tuple[Because, ...]:
+    return tuple(Because(a, why) for a in live.values())
 
 
 def _renewal(observed: Observed, slots: frozenset[str], live: Mapping[str, Assignment], found: Due) -> Renewal:

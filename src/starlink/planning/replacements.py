@@ -10,6 +10,7 @@ from starlink.api.task import Task
 from starlink.planning.decision import Renewal
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, failed, was_refused
+from starlink.planning.reasons import Because
 from starlink.planning.words import share
 
 MustMove = Callable[[Assignment], str]
@@ -24,7 +25,7 @@ class Change:
     """What goes now, each with the reason, and why the task is not as it should be. A gang goes only once its `renewal`
     is known to fit; while it `waits`, nothing of it is placed."""
 
-    remove: tuple[tuple[Assignment, str], ...] = ()
+    remove: tuple[Because, ...] = ()
     updating: str = ""
     renewal: Renewal | None = None
     waits: bool = False
@@ -76,7 +77,7 @@ def replacements(
         told += f", and {waits}: {failing[0].name} of the changed template fails; change the template again"
     elif not room.chosen:
         told += f", and {waits}: {_in_words(observed.task, desired, desired - room.ready, room.young, room.unfilled)}"
-    return Change(tuple((live[slot], found.why(slot)) for slot in room.chosen), told)
+    return Change(tuple(Because(live[slot], found.why(slot)) for slot in room.chosen), told)
 
 
 def troubled(observed: Observed, revision: str = "") -> list[Assignment]:

@@ -10,6 +10,7 @@ from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, ready_now, was_preempted
+from starlink.planning.reasons import Because
 from starlink.planning.replacements import MustMove, replacements
 
 MAX_WANTS = 1_000
@@ -38,7 +39,7 @@ def decide(observed: Observed, revision: str, health: Health, must_move: MustMov
     reason = "Suspended" if task.spec.suspend else "ScaledDown"
     stale = [a for slot, a in observed.finished.items() if slot not in slots]
     return Decision(
-        remove=(*((a, reason) for a in _highest_first(surplus)), *change.remove),
+        remove=(*(Because(a, reason) for a in _highest_first(surplus)), *change.remove),
         forget=(*forget, *stale, *observed.superseded),
         wants=tuple(wants),
         failures=_failures(observed, slots),

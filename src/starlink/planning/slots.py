@@ -14,8 +14,8 @@ def remembered_slots(task: Task, observed: Observed, decision: Decision) -> list
     A slot whose first attempt is still there needs no memory.
     """
     going = {a.spec.slot: a.spec.attempt for a in (*observed.leaving, *decision.forget)}
-    for a, _ in decision.remove:
-        going[a.spec.slot] = max(going.get(a.spec.slot, 0), a.spec.attempt)
+    for spec in (one.assignment.spec for one in decision.remove):
+        going[spec.slot] = max(going.get(spec.slot, 0), spec.attempt)
     remembered = {slot.slot: slot.attempts for slot in task.status.slots}
     found = []
     for slot in sorted({*remembered, *going}, key=lambda name: (len(name), name)):

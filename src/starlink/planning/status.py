@@ -78,7 +78,7 @@ def _phase(facts: Facts) -> str:
         return "Terminating"
     verdict = facts.examined.decision.verdict
     if verdict is not None:
-        return verdict[0]
+        return verdict.phase
     if task.spec.suspend:
         return "Suspended"
     if task.is_batch:

@@ -164,12 +164,12 @@ def _replaced(examined: Examined, placement: Placement) -> list[Assignment]:
 
 
 def _stops(examined: Examined) -> list[Action]:
-    return [attempt.stop(a, reason) for a, reason in examined.decision.stop]
+    return [attempt.stop(one.assignment, one.reason) for one in examined.decision.stop]
 
 
 def _removals(examined: Examined, health: Health) -> list[Action]:
     observed = examined.observed
-    actions: list[Action] = [attempt.delete(a, reason) for a, reason in examined.decision.remove]
+    actions: list[Action] = [attempt.delete(one.assignment, one.reason) for one in examined.decision.remove]
     actions += [attempt.delete(a, "Superseded") for a in examined.decision.forget]
     forgotten = {a.uid for a in examined.decision.forget}
     for slot, a in observed.finished.items():  # such as a lost one that has come back and stopped

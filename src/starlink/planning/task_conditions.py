@@ -9,6 +9,7 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition
 from starlink.planning.batch import describe
 from starlink.planning.facts import Facts
+from starlink.planning.reasons import Phase, Verdict
 from starlink.planning.unreadable import UNREADABLE, told, unclear
 from starlink.planning.words import counted, is_or_are, share
 
@@ -141,7 +142,7 @@ def _batch_ready(facts: Facts) -> Condition:
     tally = f"{share(facts.completed, facts.desired, 'completion')} done"
     verdict = facts.examined.decision.verdict
     if verdict is not None:
-        return condition("Ready", verdict[0] == "Complete", verdict[1], verdict[2])
+        return condition("Ready", verdict.phase == "Complete", verdict.reason, verdict.message)
     if facts.task.spec.suspend:
         return condition("Ready", False, "Suspended", "spec.suspend is true; set it to false to go on")
     if facts.refusal and not facts.live:
@@ -154,21 +155,20 @@ def _batch_ready(facts: Facts) -> Condition:
     return condition("Ready", False, "Running", told)
 
 
-def _outcome(verdict: tuple[str, str, str] | None) -> tuple[Condition, ...]:
-    word, reason, message = verdict or ("", "Running", "")
-    complete = condition("Complete", word == "Complete", reason if word == "Complete" else "Running", message)
-    bad = condition("Failed", word == "Failed", reason if word == "Failed" else "NotFailed", message)
-    return (
-        complete if word == "Complete" else condition("Complete", False, "NotComplete", ""),
-        bad if word == "Failed" else condition("Failed", False, "NotFailed", ""),
-    )
+def _outcome(verdict: Verdict | None) -> tuple[Condition, ...]:
+    def of(phase: Phase, otherwise: str) -> Condition:
+        if verdict is None or verdict.phase != phase:
+            return condition(phase, False, otherwise, "")
+        return condition(phase, True, verdict.reason, verdict.message)
+
+    return of("Complete", "NotComplete"), of("Failed", "NotFailed")
 
 
 def _stalled(facts: Facts, ready: Condition) -> Condition | None:
     """Whether only a change from outside can help."""
     verdict = facts.examined.decision.verdict
-    if verdict is not None and verdict[0] == "Failed":
-        return condition("Stalled", True, verdict[1], verdict[2])
+    if verdict is not None and verdict.phase == "Failed":
+        return condition("Stalled", True, verdict.reason, verdict.message)
     if ready.reason == "Unplaceable":
         told = "what is wanted can't be placed; the condition Scheduled says why, and what would help"
         return condition("Stalled", True, ready.reason, told)

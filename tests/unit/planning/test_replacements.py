@@ -65,7 +65,7 @@ def decide(of: Task, *assignments: Assignment, health: Health = HEALTHY, leaving
 
 
 def removed(decision: Decision) -> list[str]:
-    return [assignment.spec.slot for assignment, _ in decision.remove]
+    return [one.assignment.spec.slot for one in decision.remove]
 
 
 def fixed(*counts: tuple[str, int]) -> list[Obj]:
@@ -90,7 +90,7 @@ def test_fewer_on_a_server_stops_its_highest_slots_and_no_others() -> None:
 
 def test_a_suspended_service_of_fixed_counts_has_no_slot() -> None:
     decision = decide(task(servers=fixed(("s1", 1)), suspend=True), attempt(f"{ON_S1}-0"))
-    assert [reason for _, reason in decision.remove] == ["Suspended"] and not decision.wants
+    assert [one.reason for one in decision.remove] == ["Suspended"] and not decision.wants
 
 
 def test_fixed_counts_and_replicas_follow_each_other() -> None:
@@ -143,7 +143,7 @@ def test_no_more_is_ever_missing_than_may_be(states: list[str], outdated: set[in
         if state != "missing"
     ]
     decision = decide(task(replicas=len(states), update={"maxUnavailable": limit}), *running)
-    taken = [a for a, _ in decision.remove if a.status.ready]
+    taken = [one.assignment for one in decision.remove if one.assignment.status.ready]
     current = sum(1 for n, state in enumerate(states) if state == "unready" and n not in outdated)
     missing = current + sum(1 for state in states if state in ("stopping", "preempted", "missing"))
     assert len(decision.remove) <= limit
@@ -175,7 +175,7 @@ def test_a_batch_spends_no_retry_on_a_preempted_attempt(phase: str) -> None:
 def test_a_preempted_attempt_that_ended_well_is_a_completion() -> None:
     done = attempt("0", phase="Exited", ready=False, exitCode=0, spec=PREEMPTED)
     decision = batch.decide(observe(task(type="Batch"), [done], HEALTHY), HEALTHY, NOW)
-    assert decision.verdict is not None and decision.verdict[0] == "Complete"
+    assert decision.verdict is not None and decision.verdict.phase == "Complete"
 
 
 def world(of: Task, *assignments: Assignment) -> World:
@@ -207,7 +207,7 @@ def test_a_preempted_attempt_goes_once_it_has_stopped_and_is_followed() -> None:
 
 
 def reasons(decision: Decision) -> list[tuple[str, str]]:
-    return [(assignment.spec.slot, reason) for assignment, reason in decision.remove]
+    return [(one.assignment.spec.slot, one.reason) for one in decision.remove]
 
 
 def test_what_has_to_leave_goes_as_many_at_once_as_may_be_missing() -> None:
@@ -290,7 +290,7 @@ def test_no_ready_one_leaves_where_as_many_are_missing_as_may_be(
     ]
     of = task(replicas=len(states), update={"maxUnavailable": limit})
     decision = decide(of, *running, leaving="s2")
-    taken = sum(1 for a, _ in decision.remove if a.status.ready)
+    taken = sum(1 for one in decision.remove if one.assignment.status.ready)
     missing = sum(1 for state in states if state != "ready")
     assert not taken or missing + taken <= max(limit, 1)
     unready = {str(n) for n, state in enumerate(states) if state == "unready" and n in leaving}

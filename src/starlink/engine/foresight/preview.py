@@ -180,7 +180,7 @@ class _Instance(NamedTuple):
 
 
 def _present(examined: Examined) -> list[_Instance]:
-    leaving = {a.uid: reason for a, reason in (*examined.decision.remove, *examined.decision.stop)}
+    leaving = {one.assignment.uid: one.reason for one in (*examined.decision.remove, *examined.decision.stop)}
     found = []
     for slot, a in examined.observed.live.items():
         reason = leaving.get(a.uid, "")

@@ -87,7 +87,7 @@ class Placer:
         stopped, and what it would be is placed then."""
         anew = replace(examined, decision=replace(examined.decision, wants=renewal.wants, renewal=None))
         batches = _by_server(renewal.wants)
-        with without(self._fleet, (a.uid for a, _ in renewal.remove)), self._fleet.trial():
+        with without(self._fleet, (one.assignment.uid for one in renewal.remove)), self._fleet.trial():
             tried = self._fill_all(anew, batches, None, makes_room=False)
             fits = not tried.refusals or (len(batches) == 1 and self._could_have_room(anew))
         told = "" if fits else f"{renewal.words}: {_told(tried.refusals)}"
