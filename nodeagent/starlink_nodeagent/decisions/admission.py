@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from starlink.api import quantity
+from starlink.api import quantity, template_faults
 from starlink.api.assignment import Assignment
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.template import Template
 from starlink_nodeagent.decisions.plan import Wait
-from starlink_nodeagent.failures import faults
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.machine.resources import CPU, Amounts, requested
 
@@ -61,7 +61,7 @@ def claims(records: Iterable[Record]) -> Sequence[Claim]:
     return [
         claim(record.uid, str(record.key), record.template, (*record.ports.values(), *record.host_ports))
         for record in records
-        if not record.finished and not faults.fault(record.template)
+        if not record.finished and not template_faults.fault(record.template)
     ]
 
 
@@ -86,7 +86,7 @@ def judge(
         unusable = fault(assignment.spec.template)
         if unusable:
             if assignment.uid not in waiting:
-                verdicts.append(Verdict(assignment, Refusal(faults.INVALID_SPEC, unusable)))
+                verdicts.append(Verdict(assignment, Refusal(INVALID_SPEC, unusable)))
             continue
         asked = claim(assignment.uid, str(assignment.key), assignment.spec.template, assignment.spec.host_ports)
         if assignment.uid in waiting:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from starlink.api import template_faults
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.template import Template
 from starlink.files import tree
 from starlink_nodeagent import threads
 from starlink_nodeagent.artifacts.artifacts import Artifacts
 from starlink_nodeagent.clock import Clock
-from starlink_nodeagent.failures import faults
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record
@@ -75,7 +75,7 @@ class Host:
 
     def fault(self, template: Template) -> str:
         """The first field of a template that its runtime or the agent can't use; "" when there is none."""
-        return self.runtimes[template.runtime].fault(template) or faults.fault(template)
+        return template_faults.fault(template) or self.runtimes[template.runtime].fault(template)
 
     def context(self, record: Record, user: TaskUser | None = None) -> RunContext:
         """A record's run, as its runtime is to know it; `user` where the record may not tell."""

@@ -15,9 +15,9 @@ from typing import Any
 
 from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
+from starlink.api.checks import INVALID_SPEC
 from starlink.artifacts.errors import ArtifactError
 from starlink_nodeagent.decisions import unreadable
-from starlink_nodeagent.failures import faults
 from starlink_nodeagent.failures.failure import Failure, NotYet, failure_of
 from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_of
 from starlink_nodeagent.instances import ports, restarts
@@ -122,7 +122,7 @@ class Instance:
         await self._look()
         self._looked = True
         if fault := self._host.fault(self.record.template):
-            raise Failure(faults.INVALID_SPEC, fault)
+            raise Failure(INVALID_SPEC, fault)
         while not self.record.finished:
             if self._run is None and self._exit is None:
                 await self._start()

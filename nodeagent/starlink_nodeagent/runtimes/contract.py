@@ -116,8 +116,8 @@ class Runtime(Protocol[H]):
         """None where this server does not have it."""
 
     def fault(self, template: Template) -> str:
-        """The first field of its own that it can't use, with the value and what would be right; "" when there is none.
-        Pure."""
+        """The first field that it can't use on this server, with the value and what would be right; "" when there is
+        none. What can't be used on any server, `api.template_faults` has found. Pure."""
 
     async def prepare(self, run: RunContext) -> None:
         """Makes what the first run needs, anew: an earlier try may have been cut off anywhere. Raises Failure,

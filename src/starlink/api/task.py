@@ -183,7 +183,7 @@ class Task(Object, frozen=True):
         value = str(self.spec.update.max_unavailable)
         number = value.removesuffix("%")
         if not number.isdecimal():
-            raise ValueError(f"update.maxUnavailable: {value!r} is neither a number nor a percent; write 2 or 25%")
+            raise ValueError(f"{value!r} is neither a number nor a percent; write 2 or 25%")
         if number == value or not int(number):
             return int(number)
         return max(desired * int(number) // 100, 1)

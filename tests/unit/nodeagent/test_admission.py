@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.template import Port, Resources, Template
+from starlink.api.template_faults import fault
 from starlink_nodeagent.decisions.admission import OVERCOMMIT, Claim, claim, judge
 from starlink_nodeagent.decisions.plan import Declared, Held, Plan, Wait, diff
-from starlink_nodeagent.failures.faults import fault
 
 GI = 1024**3
 ROOM = {"cpu": 2000, "memory": 4 * GI, "ephemeral-storage": 10 * GI, "example.com/dongle": 2}
@@ -173,3 +174,11 @@ def test_what_is_started_never_overcommits_and_input_order_is_irrelevant(
     shuffled = fresh[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert refused(shuffled, running) == refusals
+
+
+def test_one_that_cannot_be_used_is_refused_and_the_others_are_not() -> None:
+    bad, good = assignment("bad", {"cpu": "lots"}), assignment("good", {"cpu": "1"})
+    verdicts = {v.assignment.uid: v.refusal for v in judge([bad, good], [], [], {"cpu": 2000}, fault)}
+    refusal = verdicts["bad"]
+    assert verdicts["good"] is None and refusal is not None and refusal.reason == INVALID_SPEC
+    assert "template.resources.requests.cpu: 'lots'" in refusal.message

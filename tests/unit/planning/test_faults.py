@@ -35,7 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"template": RUN, "update": {"maxUnavailable": "half"}}, "spec.update.maxUnavailable: 'half' is neither"),
     ({"template": RUN, "update": {"maxUnavailable": 2**40}}, "spec.update.maxUnavailable: 1099511627776 is out of"),
     ({"template": RUN, "placement": {"lostAfter": "soon"}}, "spec.placement.lostAfter: 'soon' is not a duration"),
-    ({"template": RUN, "placement": {"lostAfter": "9" * 400 + "h"}}, "spec.placement.lostAfter: 999"),
+    ({"template": RUN, "placement": {"lostAfter": "9" * 400 + "h"}}, "spec.placement.lostAfter: '9999"),
     ({"template": RUN, "placement": {"priority": 2**70}}, "spec.placement.priority: 1180591620717411303424 is out of"),
     (
         {"template": RUN, "placement": {"spread": [{"topologyKey": "z", "maxSkew": 2**40}]}},

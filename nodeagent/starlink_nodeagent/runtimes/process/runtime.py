@@ -7,7 +7,7 @@ from starlink_nodeagent import layout
 from starlink_nodeagent.artifacts.artifacts import Artifacts
 from starlink_nodeagent.processes.processes import Processes
 from starlink_nodeagent.runtimes.contract import Finding, Offer, RunContext, Stop
-from starlink_nodeagent.runtimes.process import faults, preparation
+from starlink_nodeagent.runtimes.process import preparation
 from starlink_nodeagent.runtimes.process.command import command_of, directory_of
 from starlink_nodeagent.runtimes.supervision import supervisor, survivors
 from starlink_nodeagent.runtimes.supervision.environment import environment
@@ -32,7 +32,7 @@ class Process(Supervised):
         return Offer()
 
     def fault(self, template: Template) -> str:
-        return faults.fault(template)
+        return ""
 
     async def prepare(self, run: RunContext) -> None:
         await preparation.prepare(run, self._artifacts, self._turn)

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from starlink.api.checks import INVALID_SPEC
 from starlink.files import regular
 from starlink_nodeagent.failures.failure import Failure, NotYet
-from starlink_nodeagent.failures.faults import INVALID_SPEC
 from starlink_nodeagent.logs import files as logs
 from starlink_nodeagent.processes.confinement import for_a_task
 from starlink_nodeagent.processes.processes import Marker, Processes, gone, send

@@ -1,4 +1,4 @@
-"""What of a template an agent can't use is named, and nothing else."""
+"""What of a template nobody can use is named, and nothing else: the operator and the agent find the same."""
 
 from typing import Any
 
@@ -6,18 +6,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.nodeagent.test_admission import assignment
 
+from starlink.api.meta import Metadata
+from starlink.api.task import Task, TaskSpec
 from starlink.api.template import Template
-from starlink_nodeagent.decisions.admission import judge
-from starlink_nodeagent.failures import faults
-from starlink_nodeagent.failures.faults import INVALID_SPEC
-from starlink_nodeagent.runtimes.process import faults as of_process
-
-
-def fault(template: Template) -> str:
-    """As the agent asks of a template of runtime Process."""
-    return of_process.fault(template) or faults.fault(template)
+from starlink.api.template_faults import fault
+from starlink.planning.faults import task_fault
 
 
 def template(**fields: Any) -> Template:
@@ -34,7 +28,7 @@ def test_what_is_as_it_should_be_has_no_fault() -> None:
     assert fault(Template()) == "" == fault(template(resources=usual, ports=ports, **probe(period="1m30s")))
 
 
-@pytest.mark.parametrize(("fields", "told"), [
+WRONG: list[tuple[dict[str, Any], str]] = [
     ({"logs": {"maxSize": 1e30}}, "template.logs.maxSize: 1e+30 is not a quantity; write a number with an optional unit"),
     ({"logs": {"maxFiles": 10**9}}, "template.logs.maxFiles: 1000000000 is out of range; write a number from 1 to 100"),
     ({"resources": {"requests": {"cpu": "lots"}}}, "template.resources.requests.cpu: 'lots' is not a quantity"),
@@ -44,7 +38,9 @@ def test_what_is_as_it_should_be_has_no_fault() -> None:
     ({"restart": {"backoff": {"initial": "1"}}}, "template.restart.backoff.initial: '1' is not a duration"),
     ({"restart": {"backoff": {"max": ""}}}, "template.restart.backoff.max: '' is not a duration"),
     ({"restart": {"backoff": {"factor": 1e300}}}, "template.restart.backoff.factor: 1e+300 is out of range"),
-    ({"ports": [{"name": "http", "port": 70_000}]}, "template.ports.http: 70000 is out of range"),
+    ({"ports": [{"name": "http", "port": 70_000}]}, "template.ports[http].port: 70000 is out of range"),
+    ({"restart": {"limit": -1}}, "template.restart.limit: -1 is out of range; write a number from 0 to 2147483647"),
+    (probe(failureThreshold=0), "template.probes.liveness.failureThreshold: 0 is out of range; write a number from 1"),
     (probe(period="x"), "template.probes.liveness.period: 'x' is not a duration"),
     (probe(timeout="x"), "template.probes.liveness.timeout: 'x' is not a duration"),
     (probe(initialDelay="x"), "template.probes.liveness.initialDelay: 'x' is not a duration"),
@@ -60,9 +56,19 @@ def test_what_is_as_it_should_be_has_no_fault() -> None:
     ({"workingDir": "a\0"}, "template.workingDir: there is a NUL at character 2"),
     ({"probes": {"startup": {"exec": {"command": ["a\0"]}}}}, "template.probes.startup.exec.command[0]: there is a NUL"),
     ({"probes": {"startup": {"httpGet": {"path": "/a\r\nX: y"}}}}, "has a space or a control character; write them as"),
-])  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "told"), WRONG)
 def test_a_fault_names_field_value_and_what_would_be_right(fields: dict[str, Any], told: str) -> None:
     assert told in fault(template(**fields))
+
+
+@pytest.mark.parametrize(("fields", "told"), WRONG)
+def test_the_operator_finds_what_the_agent_finds(fields: dict[str, Any], told: str) -> None:
+    task = Task(metadata=Metadata(name="web"), spec=TaskSpec(template=template(**fields)))
+    assert task_fault(task) == f"spec.{fault(task.spec.template)}"
+    assert told in task_fault(task)
 
 
 anything = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(max_size=20))
@@ -74,11 +80,3 @@ def test_whatever_comes_is_told_and_not_raised(size: Any, cpu: Any, grace: str, 
         logs={"maxSize": size}, resources={"requests": {"cpu": cpu}}, stop={"gracePeriod": grace, "signal": signal}
     )
     assert fault(made).startswith(("template.", ""))
-
-
-def test_one_that_cannot_be_used_is_refused_and_the_others_are_not() -> None:
-    bad, good = assignment("bad", {"cpu": "lots"}), assignment("good", {"cpu": "1"})
-    verdicts = {v.assignment.uid: v.refusal for v in judge([bad, good], [], [], {"cpu": 2000}, fault)}
-    refusal = verdicts["bad"]
-    assert verdicts["good"] is None and refusal is not None and refusal.reason == INVALID_SPEC
-    assert "template.resources.requests.cpu: 'lots'" in refusal.message
