@@ -126,6 +126,7 @@ class AssignmentDecoder:
             desired=self._word(read.desired),
             reason=self._word(read.reason),
             wait_for=read.wait_for,
+            host_ports=read.host_ports,
         )
 
     def _status(self, read: _Status) -> AssignmentStatus:
@@ -141,5 +142,6 @@ class AssignmentDecoder:
             started_at=self._word(read.started_at) if read.started_at is not None else None,
             finished_at=read.finished_at,
             endpoints=read.endpoints,
+            result=read.result,
             conditions=self._conditions.within(read.conditions),
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlink.api.assignment import Assignment
+from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus
 from starlink_operator.lean import AssignmentDecoder, Memo
 
 words = st.text(max_size=8)
@@ -50,6 +50,27 @@ def test_they_are_the_same_values(read: list[dict[str, Any]]) -> None:
     lean, plain = AssignmentDecoder(), msgspec.json.Decoder(Assignment)
     for body in map(msgspec.json.encode, (*read, *read)):
         assert lean.decode(body) == plain.decode(body)
+
+
+WHOLE: dict[str, Any] = {
+    "spec": {
+        "server": "s", "slot": "0", "attempt": 2, "template": {"command": ["run"]}, "desired": "Stopped", "reason": "r",
+        "waitFor": ["u"], "hostPorts": [80],
+    },
+    "status": {
+        "observedGeneration": 1, "phase": "Failed", "ready": True, "reason": "r", "message": "m", "exitCode": 1,
+        "signal": "SIGTERM", "restarts": 1, "startedAt": "a", "finishedAt": "b", "result": {"found": [1]},
+        "endpoints": [{"name": "a", "address": "b", "port": 1}], "conditions": [{"type": "Ready", "status": "True", "reason": "r"}],
+    },
+}  # fmt: skip
+
+
+def test_no_field_is_left_out() -> None:
+    body = {"metadata": {"name": "a"}, **WHOLE}
+    read = AssignmentDecoder().decode(msgspec.json.encode(body))
+    assert read == msgspec.convert(body, Assignment)
+    for part, view in (("spec", AssignmentSpec), ("status", AssignmentStatus)):
+        assert WHOLE[part].keys() == set(view.__struct_encode_fields__), "a field is not looked at"
 
 
 def test_equal_templates_are_one_object() -> None:
