@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from starlink.backoff import Pauses
 from starlink.groups import cause
 from starlink.planning.failure import frames, where
-from starlink_operator.refusals import pause
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 60.0
-"""Between two tries: the first pause, doubled from try to try, and the longest."""
+RETRIES = Pauses(0.5, 60.0)
+"""Between two tries."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Compartment:
             try:
                 return await go()
             except Exception as error:
-                if self._monotonic() - began > LONGEST_RETRY_SECONDS:
+                if self._monotonic() - began > RETRIES.longest:
                     self._troubles.pop(step, None)
                 await asyncio.sleep(self.failed(step, error))
 
@@ -66,7 +66,7 @@ class Compartment:
         """Takes note of what a step has raised. Returns the seconds for which it rests."""
         trouble = self._troubles.setdefault(step, _Trouble())
         trouble.failures += 1
-        seconds = pause(trouble.failures, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        seconds = RETRIES.after(trouble.failures)
         trouble.rests_until = self._monotonic() + seconds
         raised = cause(error, Exception) if isinstance(error, ExceptionGroup) else error
         if (known := (step, where(raised))) not in self._told:

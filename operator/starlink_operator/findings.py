@@ -15,6 +15,7 @@ from starlink.api.task import ArtifactFinding, Task
 from starlink.api.template import Artifact
 from starlink.artifacts.asking import Answer, Request
 from starlink.artifacts.errors import shown
+from starlink.backoff import Pauses
 from starlink.planning.world import World
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2
 KEPT = 10_000
 SOURCE_CHARS = 512
-RETRY_FIRST, RETRY_LAST = 1.0, 300.0
+PAUSES = Pauses(1.0, 300.0)
 ON_SERVERS = ArtifactFinding(source="file: artifacts are on the servers; give placement.architectures or variants")
 
 
@@ -61,11 +62,6 @@ def asked(task: Task) -> Artifact | None:
     return artifact
 
 
-def backoff(failures: int) -> float:
-    """Seconds until the next try after so many failures: 1, doubled, at most 5 minutes."""
-    return float(min(RETRY_FIRST * 2.0 ** min(failures - 1, 16), RETRY_LAST))
-
-
 class Findings:
     """Looks into each distinct artifact once, AT_ONCE at a time, each in a process of its own.
 
@@ -78,12 +74,12 @@ class Findings:
         changed: Callable[[ObjectKey], None],
         allow_local: bool = False,
         bounds: Bounds = DEFAULT_BOUNDS,
-        backoff: Callable[[int], float] = backoff,
+        pauses: Pauses = PAUSES,
     ) -> None:
         self._changed = changed
         self._allow_local = allow_local
         self._bounds = bounds
-        self._backoff = backoff
+        self._pauses = pauses
         self._found: dict[str, ArtifactFinding] = {}
         self._looks: dict[tuple[str, str], _Look] = {}
         self._wants: dict[ObjectKey, _Look] = {}
@@ -172,7 +168,7 @@ class Findings:
             return
         look.failures += 1
         failed = ArtifactFinding(source=f"could not be read: {answer.failure}"[:SOURCE_CHARS])
-        asyncio.get_running_loop().call_later(self._backoff(look.failures), self._queue.put_nowait, look)
+        asyncio.get_running_loop().call_later(self._pauses.after(look.failures), self._queue.put_nowait, look)
         if failed != look.failed:
             look.failed = failed
             log.warning(

@@ -14,6 +14,7 @@ from starlink.api.labels import LEADER_LABEL
 from starlink.api.lease import LeaseSpec
 from starlink.api.meta import ObjectKey
 from starlink.api.timestamp import format_micro_time
+from starlink.backoff import Pauses
 from starlink.client.errors import AlreadyExists, ClientError, Conflict, Forbidden, NotFound
 from starlink.client.kube import Client
 
@@ -23,7 +24,8 @@ NAME, NAMESPACE = "starlink-operator", "kube-system"
 DEFAULT = ObjectKey(NAMESPACE, NAME)
 LEASE_SECONDS = 15
 RENEW_SECONDS = 3.0
-LOOK_SECONDS, LONGEST_PAUSE = 1.0, 30.0
+LOOK_SECONDS = 1.0
+_PAUSES = Pauses(LOOK_SECONDS, 30.0)
 """Between two tries to lead; the longer one after refusals for good."""
 REQUEST_SECONDS = 5.0
 """The longest that a write may be under way: the leader sends nothing in the last part of its lease."""
@@ -86,7 +88,7 @@ class Leadership:
     async def acquire(self) -> None:
         """Waits until we lead."""
         seen = Observation("", "", self._monotonic())
-        told, pause = "", LOOK_SECONDS
+        told, refusals = "", 0
         while True:
             try:
                 seen = await self._look(seen)
@@ -94,7 +96,7 @@ class Leadership:
                     await self._renew()
                     log.info("leading", extra={"identity": self._identity})
                     return
-                pause = LOOK_SECONDS
+                refusals = 0
                 if told != seen.holder:
                     told = seen.holder
                     log.info("another operator leads; waiting", extra={"holder": seen.holder})
@@ -103,8 +105,8 @@ class Leadership:
                     told = str(error)
                     log.info("leadership is not to be had yet: %s", error)
                 if isinstance(error, Forbidden | NotFound):  # a person has to do something first
-                    pause = min(pause * 2, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+                    refusals += 1
+            await asyncio.sleep(_PAUSES.after(refusals + 1))
 
     async def _look(self, seen: Observation) -> Observation:
         try:

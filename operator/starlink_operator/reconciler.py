@@ -14,7 +14,7 @@ from starlink.client.rights import denial
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator import rounds
 from starlink_operator.apply import Applier
-from starlink_operator.compartment import LONGEST_RETRY_SECONDS, RETRY_SECONDS, Compartment
+from starlink_operator.compartment import RETRIES, Compartment
 from starlink_operator.controller import Controller, Entry, Surroundings
 from starlink_operator.failures import Failures
 from starlink_operator.kinds import KINDS
@@ -51,8 +51,8 @@ class Reconciler:
         self._applier = Applier(writer, self._teller)
         self._monotonic = monotonic
         self._refusals = Refusals(self._look_again)
-        self._retries = Refusals(self._look_again, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
-        self._looks = Refusals(self._look_again, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        self._retries = Refusals(self._look_again, RETRIES)
+        self._looks = Refusals(self._look_again, RETRIES)
         self._failures = Failures(self._refusals)
         self._timers = Timers[Subject](self._look_again)
         around = Surroundings(observed, monotonic, self._refusals.waits, allow_local=allow_local)
@@ -167,7 +167,7 @@ class Reconciler:
             await self._applier.apply(plan)
             self._retries.forget(subject)
         except NotLeading:
-            self._timers.hasten(subject, RETRY_SECONDS)
+            self._timers.hasten(subject, RETRIES.first)
         except (Invalid, Forbidden) as error:
             self._refused(subject, error)
         except ClientError as error:

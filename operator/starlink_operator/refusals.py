@@ -3,28 +3,22 @@
 import asyncio
 from collections.abc import Callable
 
+from starlink.backoff import Pauses
 from starlink_operator.telling import Subject
 
-FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
-
-
-def pause(refusals: int, first: float = FIRST_SECONDS, longest: float = LONGEST_SECONDS) -> float:
-    """Seconds until the next try after so many refusals: the first, doubled, and the longest at most."""
-    return min(first * 2.0 ** min(refusals - 1, 16), longest)
+PAUSES = Pauses(1.0, 300.0)
 
 
 class Refusals:
-    """How often in a row the plan of an object was refused; `look` is called when it is time for the next try, after
-    `first` to `longest` seconds.
+    """How often in a row the plan of an object was refused; `look` is called when it is time for the next try, by
+    `pauses`.
 
     The same plan is refused again until the object, or what the API takes, is another.
     """
 
-    def __init__(
-        self, look: Callable[[Subject], None], first: float = FIRST_SECONDS, longest: float = LONGEST_SECONDS
-    ) -> None:
+    def __init__(self, look: Callable[[Subject], None], pauses: Pauses = PAUSES) -> None:
         self._look = look
-        self._pauses = first, longest
+        self._pauses = pauses
         self._known: dict[Subject, tuple[int, asyncio.TimerHandle]] = {}
 
     def refused(self, subject: Subject) -> float:
@@ -33,7 +27,7 @@ class Refusals:
         if before is not None:
             before[1].cancel()
         number = before[0] + 1 if before else 1
-        seconds = pause(number, *self._pauses)
+        seconds = self._pauses.after(number)
         self._known[subject] = number, asyncio.get_running_loop().call_later(seconds, self._look, subject)
         return seconds
 

@@ -7,13 +7,14 @@ import msgspec
 
 from starlink.api.kinds import CRD, EVENT, LEASE, Kind
 from starlink.api.meta import ObjectKey
+from starlink.backoff import Pauses
 from starlink.client.errors import ApiError, ClientError
 from starlink.client.kube import Client
 from starlink.client.rights import Missing, Right, of, shown
 from starlink_operator.controller import Entry
 from starlink_operator.kinds import KINDS
 
-FIRST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
+PAUSES = Pauses(5.0, 300.0)
 """Between two looks while something is missing."""
 AT_ONCE = 2
 """Each that is asked beside others may open a connection, whose handshake takes longer than the answer."""
@@ -52,7 +53,7 @@ async def are_there(client: Client, rights: Sequence[Right], missing: Missing) -
 
 async def given(client: Client, rights: Sequence[Right]) -> None:
     """Waits until all these are there."""
-    pause = FIRST_SECONDS
+    looks = 0
     while True:
         try:
             if not await _lacking(client, rights):
@@ -60,19 +61,17 @@ async def given(client: Client, rights: Sequence[Right]) -> None:
         except ApiError:  # who may not even ask tries what it may
             return
         except ClientError:
-            pause = FIRST_SECONDS
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_SECONDS)
+            looks = 0
+        looks += 1
+        await asyncio.sleep(PAUSES.after(looks))
 
 
 async def look(client: Client, rights: Sequence[Right], missing: Missing) -> None:
     """Looks again and again, ever more seldom, until all are there."""
-    pause = FIRST_SECONDS
-    while True:
+    for pause in PAUSES:
         await asyncio.sleep(pause)
         if await are_there(client, rights, missing):
             return
-        pause = min(pause * 2, LONGEST_SECONDS)
 
 
 async def _lacking(client: Client, rights: Sequence[Right]) -> Sequence[Right]:

@@ -15,6 +15,7 @@ import pytest
 from tests.attack.instances import NUMBERS, PYTHON, Bench, bench, needs_root
 from tests.conftest import soon
 
+from starlink.backoff import Pauses
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.instances import forgetting
 from starlink_nodeagent.instances import instance as instances
@@ -69,7 +70,7 @@ def stray() -> Iterator[Start]:
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetting, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(forgetting, "PAUSES", Pauses(0.01, 10.0))
 
 
 async def hiding(site: Bench, task: str, task_uid: str = "") -> Instance:
@@ -200,9 +201,8 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     monkeypatch.setattr(clearing, "_kill_all", in_vain)
-    monkeypatch.setattr(clearing, "_PAUSE", 0.001)
-    monkeypatch.setattr(instances, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(instances, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(clearing, "_PAUSES", Pauses(0.001, 0.016))
+    monkeypatch.setattr(instances, "COSTLY_PAUSES", Pauses(0.01, 0.05))
 
 
 async def test_a_user_that_is_busy_is_waited_for(tmp_path: Path, unkillable: None, stray: Start) -> None:
@@ -213,7 +213,7 @@ async def test_a_user_that_is_busy_is_waited_for(tmp_path: Path, unkillable: Non
         told: list[tuple[str, str, str]] = []
         instance = site.held[record.uid] = Instance(record, site.host, lambda one: told.append(said(one)), fresh=True)
         instance.begin()
-        await soon(lambda: instance._pause >= 0.05, "it has been tried several times")
+        await soon(lambda: instance._failures >= 3, "it has been tried several times")
         assert said(instance)[:2] == ("Pending", "TaskUserBusy") and f"the user {number} " in record.message
         assert told == [said(instance)], "said once"
         hidden.kill()
@@ -226,8 +226,7 @@ async def test_a_user_that_is_busy_is_waited_for(tmp_path: Path, unkillable: Non
 async def test_one_that_waits_for_its_user_is_stopped_at_once(
     tmp_path: Path, unkillable: None, stray: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instances, "FIRST_PAUSE", 1e6)
-    monkeypatch.setattr(instances, "LONGEST_WAIT", 1e6)
+    monkeypatch.setattr(instances, "COSTLY_PAUSES", Pauses(1e6, 1e6))
     async with bench(tmp_path) as site:
         record = site.record("second", command=["sh", "-c", FOREVER])
         hidden = stray(site.host.users.of(record.namespace, record.task, {}).uid)
@@ -271,7 +270,7 @@ async def test_a_deleted_task_and_the_next_of_its_name_never_run_as_one_user_tog
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
     """Where instances of both are on a server, and something of the deleted one hides."""
-    monkeypatch.setattr(instances, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(instances, "PAUSES", Pauses(0.05, 0.05))
 
     async def step(*ones: Instance) -> list[Instance]:
         """Goes on with these, where the agent was killed those that it finds."""

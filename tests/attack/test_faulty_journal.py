@@ -20,6 +20,7 @@ from tests.conftest import instances_below, soon
 from tests.profiles import examples
 
 from starlink.api.template import Backoff, Restart, Stop, Template
+from starlink.backoff import Pauses
 from starlink.files import durable
 from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.instances import instance as instances
@@ -40,8 +41,7 @@ EVENTS = st.sampled_from(["declare", "stop", "forget", "exit", "kill the agent",
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited out in seconds is waited out in hundredths."""
     for module in (instances, journals):
-        monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
-        monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
+        monkeypatch.setattr(module, "PAUSES", Pauses(0.01, 0.1))
 
 
 class World:

@@ -15,6 +15,7 @@ from tests.attack.instances import NUMBERS, PYTHON, as_task, bench, needs_root
 from tests.conftest import soon
 
 from starlink.api.template import Template
+from starlink.backoff import Pauses
 from starlink.files import tree
 from starlink_nodeagent.failures.failure import Failure
 from starlink_nodeagent.instances import instance as instances
@@ -146,7 +147,7 @@ async def test_a_user_is_another_tasks_only_when_nothing_runs_as_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two numbers: one for the agent, one for a task at a time. Who gets none waits until one is free."""
-    monkeypatch.setattr(instances, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(instances, "PAUSES", Pauses(0.05, 0.05))
     numbers = Range(NUMBERS.last + 1, NUMBERS.last + 2)
     async with bench(tmp_path, numbers) as site:
         first = await site.run("first", FOREVER)

@@ -11,6 +11,7 @@ import pytest
 from tests.attack.instances import NUMBERS, bench, needs_root
 from tests.conftest import soon
 
+from starlink.backoff import Pauses
 from starlink_nodeagent import __main__ as process
 from starlink_nodeagent.instances import instance as instances
 from starlink_nodeagent.instances.instance import Instance
@@ -32,9 +33,8 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(supervisor, "send", lambda *_: None)
     monkeypatch.setattr(clearing, "_kill_all", in_vain)
-    monkeypatch.setattr(clearing, "_PAUSE", 0.001)
-    monkeypatch.setattr(instances, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(instances, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(clearing, "_PAUSES", Pauses(0.001, 0.016))
+    monkeypatch.setattr(instances, "COSTLY_PAUSES", Pauses(0.01, 0.02))
 
 
 async def ended(uid: int) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from starlink.backoff import Pauses
 from starlink.foreign import said
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.instance import Instance
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 10.0
+PAUSES = Pauses(2.0, 10.0)
 
 
 class Forgetting:
@@ -47,8 +48,8 @@ class Forgetting:
     async def _remove(self, instance: Instance) -> None:
         """Removes what is left of an instance, however often that must be tried. Its processes go first, those that
         hide too: they could make files faster than these are removed, and nothing tells of them afterwards."""
-        record, pause = instance.record, FIRST_PAUSE
-        while True:
+        record = instance.record
+        for pause in PAUSES:
             try:
                 await self._host.release_user(record.uid, record.user)
                 await self._host.journal.forget(record.uid)
@@ -56,4 +57,3 @@ class Forgetting:
             except Exception as error:  # nobody else would go on with it
                 log.warning("an instance could not be removed yet: %s", said(error), extra={"uid": record.uid})
                 await self._host.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)

@@ -17,6 +17,7 @@ from starlink.api import duration, quantity
 from starlink.api.assignment import Phase
 from starlink.api.checks import INVALID_SPEC
 from starlink.artifacts.errors import ArtifactError
+from starlink.backoff import Pauses
 from starlink_nodeagent.decisions import unreadable
 from starlink_nodeagent.failures.failure import Failure, NotYet, failure_of
 from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_of
@@ -33,8 +34,8 @@ from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
-LONGEST_WAIT = 15.0
+PAUSES = Pauses(0.5, 4.0)
+COSTLY_PAUSES = Pauses(0.5, 15.0)
 """Before another try at what costs the server more than a look: ending processes that can't be ended yet."""
 
 
@@ -57,7 +58,7 @@ class Instance:
         self._run: Handle | None = None
         self._exit: Exit | None = None
         self._failure: Failure | None = None
-        self._pause = FIRST_PAUSE
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
         if record.stopping:
             self._stop.set()
@@ -104,7 +105,7 @@ class Instance:
                 return
             except Exception as error:
                 if self._is_cured_by_time(error):
-                    await self._rest(LONGEST_WAIT if isinstance(error, NotYet) and error.costly else LONGEST_PAUSE)
+                    await self._rest(COSTLY_PAUSES if isinstance(error, NotYet) and error.costly else PAUSES)
 
     async def _go_on(self) -> None:
         """Goes on from where it stands to its end. Where it stands is in the record, in `_run` and in `_exit`."""
@@ -158,13 +159,11 @@ class Instance:
             self._tell_lack(lack)
         return True
 
-    async def _rest(self, longest: float) -> None:
+    async def _rest(self, pauses: Pauses) -> None:
         """Lets time pass before another try; a stop ends it, unless the stop itself is what is tried again."""
-        pause, self._pause = self._pause, min(self._pause * 2, longest)
-        if self._stop.is_set():
-            await self._host.clock.sleep(pause)
-        else:
-            await self._stop.within(self._host.clock.sleep(pause))
+        self._failures += 1
+        rest = self._host.clock.sleep(pauses.after(self._failures))
+        await (rest if self._stop.is_set() else self._stop.within(rest))
 
     # Looking
 
@@ -219,7 +218,7 @@ class Instance:
         except BaseException:
             self.record.parked = True
             raise
-        self._pause = FIRST_PAUSE
+        self._failures = 0
         await self._prune_runs()
 
     async def _prepare(self) -> None:

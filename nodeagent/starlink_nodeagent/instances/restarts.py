@@ -5,6 +5,7 @@ from typing import Literal
 
 from starlink.api import duration
 from starlink.api.template import Restart
+from starlink.backoff import Pauses
 from starlink_nodeagent.runtimes.contract import Exit
 
 
@@ -37,9 +38,8 @@ def after(exit_: Exit, restart: Restart, restarts: int, crashes: int, ran_for: f
         return Over("Exited" if exit_.code is not None else "Failed", reason, told)
     if restart.limit is not None and restarts >= restart.limit:
         return Over("Failed", "RestartLimitExceeded", f"{told}, after {restarts} restarts of at most {restart.limit}")
-    longest = duration.seconds(restart.backoff.max)
-    in_row = 0 if ran_for > longest else crashes
-    delay = min(duration.seconds(restart.backoff.initial) * restart.backoff.factor ** min(in_row, 64), longest)
+    initial, longest = duration.seconds(restart.backoff.initial), duration.seconds(restart.backoff.max)
+    delay = Pauses(initial, longest, restart.backoff.factor).after(1 if ran_for > longest else crashes + 1)
     return Again(delay, exit_.cause or "BackOff", f"{told}; it is started again after {duration.format_seconds(delay)}")
 
 

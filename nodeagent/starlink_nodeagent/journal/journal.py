@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlink.backoff import Pauses
 from starlink.files import durable, regular, tree
 from starlink.foreign import said
 from starlink_nodeagent import threads
@@ -28,7 +29,7 @@ from starlink_nodeagent.users.user import owner_of
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+PAUSES = Pauses(0.2, 2.0)
 _THREADS = 4
 _LARGEST = 16 * 1024 * 1024  # an object of 1.5 MB, each character of it escaped
 _OPEN_TO_PASS = 0o711
@@ -133,16 +134,15 @@ class Journal:
 
     async def _write_all(self) -> None:
         """Writes until nothing is unwritten."""
-        pause = FIRST_PAUSE
+        pauses = iter(PAUSES)
         try:
             while self._unwritten:
                 errors = await asyncio.gather(*map(self._write_latest, [*self._unwritten]))
                 if not any(errors):
-                    pause = FIRST_PAUSE
+                    pauses = iter(PAUSES)
                     continue
                 log.warning("records could not be written and are tried again: %s", next(filter(None, errors)))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                await asyncio.sleep(next(pauses))
         finally:
             self._writing = None
 

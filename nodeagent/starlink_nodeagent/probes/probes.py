@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from starlink.api import duration
 from starlink.api.template import Probe, Template
+from starlink.backoff import Pauses
 from starlink_nodeagent.clock import Clock
 from starlink_nodeagent.failures.failure import Failure
 from starlink_nodeagent.failures.shortage import is_agents_lack
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.05
+PAUSES = Pauses(0.05, 1.0, 1.5)
 UNTRIED_SECONDS = 1.0
 _STATUS_LINE = 4096
 
@@ -79,7 +80,7 @@ async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]
     Until the first success it tries soon and then less often, so that what starts fast is ready fast.
     """
     attempt, sleep, clock = try_of(probe, target), target.clock.sleep, target.clock.elapsed
-    period, pause = duration.seconds(probe.period), FIRST_PAUSE
+    period, pauses = duration.seconds(probe.period), iter(PAUSES)
     successes = failures = 0
     succeeded = False
     await sleep(duration.seconds(probe.initial_delay))
@@ -106,8 +107,7 @@ async def follow(probe: Probe, target: Target, tell: Callable[[bool, str], None]
         if succeeded:
             await sleep(period)
         else:
-            await sleep(min(pause, period))
-            pause = min(pause * 1.5, 1.0)
+            await sleep(min(next(pauses), period))
 
 
 async def _within(attempt: Awaitable[str], seconds: float) -> str:

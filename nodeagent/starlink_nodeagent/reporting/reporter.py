@@ -17,6 +17,7 @@ from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
 from starlink.api.timestamp import format_time
+from starlink.backoff import Pauses
 from starlink.client.bulk import Bulk
 from starlink.client.errors import ApiError, ClientError, Conflict, NotFound
 from starlink.client.kube import Client
@@ -24,8 +25,7 @@ from starlink_nodeagent.reporting.report import Status, keep_transitions, replac
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 5.0
+PAUSES = Pauses(0.2, 5.0)
 SINGLES = 4
 """Reports on their way at once, where each is a request."""
 LOOKS = 2
@@ -130,7 +130,7 @@ class Reporter:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, uid: str) -> None:
-        pause = FIRST_PAUSE
+        pauses = iter(PAUSES)
         try:
             while (wanted := self._wanted.get(uid)) is not None:
                 surmised = uid in self._versions
@@ -144,8 +144,7 @@ class Reporter:
                         continue  # it has changed since: now it is looked at
                     if isinstance(error, ApiError) and not error.retryable:
                         log.error("a report was refused: %s", error, extra={"assignment": str(wanted[0])})
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    await asyncio.sleep(next(pauses))
                     continue
                 if self._wanted.get(uid) is wanted:
                     del self._wanted[uid]

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from starlink.backoff import Pauses
 from starlink_nodeagent import threads
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.processes.processes import gone
@@ -40,8 +41,8 @@ os.kill(-1, 9)
 _LOOKS = 6
 _RACES = 3
 """So often all that the kernel knows of a user may have gone before /proc is read."""
-_PAUSE = 0.05
-"""Before the second look; twice as long each time."""
+_PAUSES = Pauses(0.05, 0.8)
+"""Before the second look and each further one."""
 _MOST_NAMED = 10
 
 BUSY = "TaskUserBusy"
@@ -66,7 +67,7 @@ class Clearing:
         waited for, and not signalled again."""
         doomed: set[int] | None = None
         for look in range(_LOOKS):
-            await asyncio.sleep(_PAUSE * 2 ** (look - 1) if look else 0)
+            await asyncio.sleep(_PAUSES.after(look) if look else 0)
             async with self._turn:  # nothing runs as the user from now on, a child with its number as the spare neither
                 if not knows(uid):
                     return

@@ -14,9 +14,11 @@ from starlink.artifacts import cache, shelf, web
 from starlink.artifacts.errors import ArtifactError, shown
 from starlink.artifacts.guard import Guard
 from starlink.artifacts.pace import Pace
+from starlink.backoff import Pauses
 
 MAX_BYTES = 4 * 1024**3
 TRIES = 4
+PAUSES = Pauses(1.0, 4.0)
 _BLOCK = 256 * 1024
 _HEADER_BYTES = 8 * 1024**2
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -58,7 +60,7 @@ def fetch(
         except ArtifactError as error:
             if error.reason != "ArtifactUnreachable" or attempt == TRIES - 1:
                 raise
-            pause(2.0**attempt)
+            pause(PAUSES.after(attempt + 1))
     raise AssertionError("unreachable")
 
 

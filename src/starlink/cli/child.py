@@ -10,12 +10,12 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from starlink.backoff import Pauses
 from starlink.files import rolling
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 10.0
+PAUSES = Pauses(0.2, 10.0)
 WELL_SECONDS = 30.0
 STOP_SECONDS = 8.0
 LOG_BYTES = 10 * 1024 * 1024
@@ -27,11 +27,6 @@ REFUSAL = 2
 TURNED_AWAY = (3, 4)
 """What an agent ends with when the API does not take it: people mend that while StarLink is up."""
 _PR_SET_PDEATHSIG = 1
-
-
-def next_pause(pause: float, ran_for: float) -> float:
-    """The wait before the next start: twice the last one, or the first again after a good run. Pure."""
-    return FIRST_PAUSE if ran_for >= WELL_SECONDS else min(pause * 2, LONGEST_PAUSE)
 
 
 class Child:
@@ -86,7 +81,7 @@ class Child:
 
     async def keep(self, changed: asyncio.Event) -> None:
         """Starts it again whenever it ends, until cancelled."""
-        pause = FIRST_PAUSE
+        short_runs = 1
         loop = asyncio.get_running_loop()
         while True:
             since = loop.time()
@@ -97,9 +92,10 @@ class Child:
                 return
             self.turned_away = code in TURNED_AWAY
             self._crashes += code not in (0, *TURNED_AWAY)
+            pause = PAUSES.after(short_runs)
             log.warning("%s ended with %s; it is started again in %.1f s", self.name, code, pause)
             await asyncio.sleep(pause)
-            pause = next_pause(pause, loop.time() - since)
+            short_runs = 1 if loop.time() - since >= WELL_SECONDS else short_runs + 1
             try:
                 await self.start()
             except OSError as error:  # such as a disk that is full; it counts as a start that failed

@@ -13,6 +13,7 @@ from starlink.api import conditions, labels
 from starlink.api.duration import format_seconds
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, ObjectKey, View
+from starlink.backoff import Pauses
 from starlink.cli.hints import Command, retold
 from starlink.cli.tables import some
 from starlink.client.errors import Conflict, Forbidden, NotFound
@@ -29,7 +30,7 @@ _HELD_BY_US = {
     labels.IN_USE_FINALIZER: "it goes when no task names it any more and nothing runs on its servers",
 }
 """What StarLink's own finalizers wait for, until the operator says it of the very object."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_PAUSES = Pauses(0.05, 1.0, 1.5)
 
 Obj = dict[str, Any]
 
@@ -107,14 +108,14 @@ async def _release(client: Client, kind: Kind, name: str) -> None:
 
 async def until_gone(client: Client, doomed: Doomed, command: Command) -> None:
     """Waits, and says on standard error what for, when that is another than before. Raises ClientError."""
-    pause, told = _FIRST_PAUSE, ""
+    looks, told = 0, ""
     while (wait := await look(client, doomed, command)) is not None:
         kind_of_wait = wait.help_ or wait.why.lstrip("0123456789 ")
-        if str(wait) and kind_of_wait != told and pause > _FIRST_PAUSE:
+        if str(wait) and kind_of_wait != told and looks:
             told = kind_of_wait
             click.echo(f"{doomed}: {wait}", err=True)
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        looks += 1
+        await asyncio.sleep(_PAUSES.after(looks))
 
 
 async def look(client: Client, doomed: Doomed, command: Command) -> Wait | None:

@@ -15,6 +15,7 @@ from starlink.api.duration import format_seconds
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK, Kind
 from starlink.api.labels import TASK as TASK_LABEL
 from starlink.api.meta import ObjectKey
+from starlink.backoff import Pauses
 from starlink.cli import next_steps
 from starlink.cli.hints import Command, LogsOf, retold
 from starlink.cli.live import LiveLine
@@ -27,7 +28,7 @@ SURE_SECONDS = 2.0
 """For how long a bad outcome has to stand: a pool that comes with the same files first has to take its servers in."""
 GLANCE_SECONDS = 2.0
 """How long an apply without --wait looks whether all finds a place."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_PAUSES, _GLANCES = Pauses(0.1, 1.0, 1.5), Pauses(0.05, 1.0, 1.5)
 
 Obj = dict[str, Any]
 Clock = Callable[[], float]
@@ -71,7 +72,7 @@ async def follow(
 ) -> Sequence[Followed]:
     """Looks until each is decided or the time is over, and tells it; gives those that are not ready. `status` is the
     command that tells whether the operator runs, "" where there is none."""
-    end, pause, left = clock() + seconds, _FIRST_PAUSE, list(followed)
+    end, pauses, left = clock() + seconds, iter(_PAUSES), list(followed)
     try:
         while True:
             await _look(client, left, clock)
@@ -84,8 +85,7 @@ async def follow(
                 break
             if under_way := [one for one in left if not one.found.is_bad]:
                 line.say(_standing(under_way[0], len(followed) - len(left), len(followed)))
-            await asyncio.sleep(max(min(pause, end - clock()), 0))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            await asyncio.sleep(max(min(next(pauses), end - clock()), 0))
     except asyncio.CancelledError:
         line.leave("no longer followed; what was applied stays", Tone.QUIET)
         raise
@@ -107,11 +107,10 @@ async def glance(
     """What of the tasks finds no place or fails, and what nobody has looked at, in words; looks for two seconds at
     most."""
     tasks = [one for one in followed if one.kind == TASK]
-    end, pause = clock() + GLANCE_SECONDS, _FIRST_PAUSE / 2
+    end, pauses = clock() + GLANCE_SECONDS, iter(_GLANCES)
     while any(_is_open(one) for one in tasks) and clock() < end:
-        await asyncio.sleep(min(pause, end - clock()))
+        await asyncio.sleep(min(next(pauses), end - clock()))
         await _look(client, [one for one in tasks if _is_open(one)], clock)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
     return [text for one in tasks if (text := await _warning(client, one, command, logs_of, status))]
 
 

@@ -17,6 +17,7 @@ from starlink.api.change import Change
 from starlink.api.kinds import Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.reading import TROUBLE, Decoder, completed, read
+from starlink.backoff import Pauses
 from starlink.client.errors import ApiError, ClientError, Forbidden, Gone, NotFound
 from starlink.client.kube import Client
 from starlink.client.rights import denial
@@ -26,9 +27,8 @@ log = logging.getLogger(__name__)
 SILENCE_SECONDS = 90.0
 SILENCE_SLACK = 1.0
 RELIST_SECONDS = 900.0
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-LONGEST_REFUSED_PAUSE = 30.0
+PAUSES = Pauses(0.1, 5.0)
+REFUSED_PAUSES = Pauses(0.1, 30.0)
 """Of what a person has to change first: rights, or a kind that is not there."""
 
 T = TypeVar("T", bound=Object)
@@ -134,15 +134,15 @@ class Cache(Generic[T]):
             self._following = None
 
     async def _follow(self) -> None:
-        pause = FIRST_PAUSE
+        failures = 0
         while True:
-            longest = LONGEST_PAUSE
+            pauses = PAUSES
             try:
                 if not self._resource_version or self._now() >= self._relist_at:
                     await self._list()
                 self._told = ""
                 await self._watch(self._relist_at)
-                pause = FIRST_PAUSE
+                failures = 0
                 continue
             except Gone:
                 self._resource_version = ""
@@ -150,14 +150,14 @@ class Cache(Generic[T]):
             except ApiError as error:
                 self._log_refusal(error)
                 self._resource_version = ""
-                longest = LONGEST_REFUSED_PAUSE if isinstance(error, Forbidden | NotFound) else LONGEST_PAUSE
+                pauses = REFUSED_PAUSES if isinstance(error, Forbidden | NotFound) else PAUSES
             except ClientError as error:
                 log.info("the watch of %s broke: %s", self._kind.plural, error)
             except msgspec.MsgspecError as error:
                 log.error("the watch of %s said what can't be read: %s", self._kind.plural, error)
                 self._resource_version = ""
-            await asyncio.sleep(pause * self._jitter())
-            pause = min(pause * 2, longest)
+            failures += 1
+            await asyncio.sleep(pauses.after(failures) * self._jitter())
 
     def _log_refusal(self, error: ApiError) -> None:
         """Once, as long as the words are the same."""

@@ -7,16 +7,16 @@ from starlink.api import conditions, duration, slots
 from starlink.api.assignment import Assignment
 from starlink.api.task import Task
 from starlink.api.timestamp import told_time
+from starlink.backoff import Pauses
 from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import Observed, ended_at, failed, succeeded, was_refused
 from starlink.planning.reasons import Because, Phase, Verdict
-from starlink.planning.service import backoff, most_wants
+from starlink.planning.service import most_wants
 from starlink.planning.words import counted, share
 
-BACKOFF_FIRST = 1.0
-BACKOFF_MOST = 60.0
+BACKOFF = Pauses(1.0, 60.0)
 KEPT_FAILURES = 50
 """Failed attempts of one Batch that stay, the latest, so that their logs can be read."""
 
@@ -140,7 +140,7 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 1 s, 2 s, 4 s … a minute."""
     if not failed(before):
         return 0.0
-    return ended_at(before) + backoff(failures, BACKOFF_FIRST, BACKOFF_MOST) - now
+    return ended_at(before) + BACKOFF.after(failures) - now
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

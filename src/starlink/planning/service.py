@@ -6,6 +6,7 @@ from itertools import chain, count, islice
 from starlink.api.assignment import Assignment
 from starlink.api.slots import FixedSlots, order
 from starlink.api.task import Task
+from starlink.backoff import Pauses
 from starlink.planning import gang
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
@@ -16,9 +17,7 @@ from starlink.planning.replacements import MustMove, replacements
 MAX_WANTS = 1_000
 MAX_GANG = 10_000
 """A gang is wanted whole; the CRD allows no larger one."""
-BACKOFF_FIRST = 10.0
-BACKOFF_MOST = 300.0
-_MOST_DOUBLED = 32
+BACKOFF = Pauses(10.0, 300.0)
 
 
 def decide(observed: Observed, revision: str, health: Health, must_move: MustMove, now: float) -> Decision:
@@ -116,12 +115,7 @@ def _due_in(before: Assignment, failures: int, now: float) -> float:
     """Seconds until a failed attempt may be followed by the next: 10 s, 20 s, 40 s … 5 minutes."""
     if was_preempted(before) or (not failed(before) and before.status.phase == "Stopped"):
         return 0.0
-    return ended_at(before) + backoff(failures, BACKOFF_FIRST, BACKOFF_MOST) - now
-
-
-def backoff(failures: int, first: float, most: float) -> float:
-    """Seconds after so many failures in a row: the first, doubled, and no more than the most."""
-    return min(first * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLED), most)
+    return ended_at(before) + BACKOFF.after(failures) - now
 
 
 def _failures(observed: Observed, slots: frozenset[str]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import soon
 
+from starlink.backoff import Pauses
 from starlink.cli import child as module
 from starlink.cli.child import Child, bound
 from starlink.files import rolling
@@ -16,8 +17,7 @@ from starlink.files import rolling
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(module, "PAUSES", Pauses(0.01, 0.02))
     monkeypatch.setattr(module, "LOG_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(module, "LOG_BYTES", 10_000)
 
@@ -50,6 +50,25 @@ async def test_one_that_ends_once_does_not_fail(tmp_path: Path, first: str) -> N
     async with kept(shell(tmp_path / "agent.log", script)) as child:
         await soon(lambda: "well" in child.said() and child.pid, "it was started again")
         assert not child.fails
+
+
+@pytest.mark.parametrize(("well_seconds", "pauses"), [(1000.0, ["0.1", "0.2", "0.2"]), (0.0, ["0.1", "0.1", "0.1"])])
+async def test_it_is_started_again_ever_later_until_a_run_was_long(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    well_seconds: float,
+    pauses: list[str],
+) -> None:
+    monkeypatch.setattr(module, "PAUSES", Pauses(0.1, 0.2))
+    monkeypatch.setattr(module, "WELL_SECONDS", well_seconds)
+
+    def starts() -> list[str]:
+        return [record.getMessage().split()[-2] for record in caplog.records if "started again" in record.message]
+
+    async with kept(shell(tmp_path / "agent.log", "exit 1")):
+        await soon(lambda: len(starts()) >= 3, "it was started three times")
+    assert starts()[:3] == pauses
 
 
 async def test_it_is_asked_what_it_said_since_it_was_started(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from starlink.api.merge_patch import merge
 from starlink.cli.apply import last_applied, three_way, with_annotation
-from starlink.cli.child import next_pause
 from starlink.cli.rows import Rows
 from starlink.cli.screen import Screen
 
@@ -68,11 +67,3 @@ def test_a_table_is_aligned() -> None:
     columns, rows = table["columnDefinitions"], table["rows"]
     assert Rows(columns, Screen()).render(rows) == "NAME    READY\na       true\nlonger  <none>\n"
     assert "MESSAGE" in Rows(columns, Screen(), wide=True, namespaces=True).render(rows)
-
-
-def test_children_are_started_again_ever_more_slowly() -> None:
-    pauses = [0.2]
-    for _ in range(8):
-        pauses.append(next_pause(pauses[-1], ran_for=1.0))
-    assert pauses == sorted(pauses) and pauses[-1] == 10.0
-    assert next_pause(10.0, ran_for=60.0) == 0.2

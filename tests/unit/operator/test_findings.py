@@ -16,7 +16,8 @@ from tests.unit.artifacts.packages import elf, tarred, zipped
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding, Task
-from starlink_operator.findings import DEFAULT_BOUNDS, ON_SERVERS, PENDING, Bounds, Findings, backoff
+from starlink.backoff import Pauses
+from starlink_operator.findings import DEFAULT_BOUNDS, ON_SERVERS, PENDING, Bounds, Findings
 
 PACKAGE = zipped({"start.sh": b"#!/bin/sh\n", "bin/app": elf("riscv64")})
 SCRIPTS = tarred({"start.sh": b"#!/bin/sh\n"}, "gz")
@@ -89,7 +90,7 @@ async def looking(
     allow_local: bool = True, bounds: Bounds = DEFAULT_BOUNDS, pause: float = 60.0
 ) -> AsyncIterator[tuple[Findings, Told]]:
     told = Told()
-    findings = Findings(told.append, allow_local=allow_local, bounds=bounds, backoff=lambda _: pause)
+    findings = Findings(told.append, allow_local=allow_local, bounds=bounds, pauses=Pauses(pause, pause))
     running = asyncio.create_task(findings.run())
     try:
         yield findings, told
@@ -221,7 +222,3 @@ def _children() -> list[str]:
     children = Path("/proc/self/task").glob("*/children")
     pids = {pid for file in children for pid in file.read_text().split()}
     return [pid for pid in pids if b"starlink.artifacts.inspect" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def test_tries_come_at_doubling_intervals_up_to_five_minutes() -> None:
-    assert [backoff(failures) for failures in (1, 2, 3, 9, 10, 10_000)] == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]

@@ -2,13 +2,13 @@
 
 from starlink.api.kinds import POOL, TASK
 from starlink.api.meta import ObjectKey
-from starlink_operator.refusals import LONGEST_SECONDS, Refusals, pause
+from starlink_operator.refusals import PAUSES, Refusals
 
 KEY, OTHER = (TASK, ObjectKey("default", "web")), (POOL, ObjectKey("", "web"))
 
 
 def test_pauses_double_up_to_five_minutes() -> None:
-    assert [pause(number) for number in (1, 2, 3, 8, 9, 10, 10_000)] == [1, 2, 4, 128, 256, LONGEST_SECONDS, 300]
+    assert [PAUSES.after(number) for number in (1, 2, 3, 8, 9, 10, 10_000)] == [1, 2, 4, 128, 256, 300, 300]
 
 
 async def test_refusals_are_counted_by_object_until_it_is_another() -> None:

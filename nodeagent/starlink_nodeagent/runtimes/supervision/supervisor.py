@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlink.api.checks import INVALID_SPEC
+from starlink.backoff import Pauses
 from starlink.files import regular
 from starlink_nodeagent.failures.failure import Failure, NotYet
 from starlink_nodeagent.logs import files as logs
@@ -47,7 +48,7 @@ _RESERVED = b"\n" * 4
 full by then."""
 _PATIENCE = 8
 """In so many readings a run that is killed may show new processes."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+_PAUSES = Pauses(0.02, 0.5)
 _STUCK = 8
 """In so many readings, one after another, it may show the same one; some two seconds."""
 
@@ -199,10 +200,10 @@ async def hang_up(run: Run, processes: Processes) -> None:
 
 async def emptied(marker: Marker, session: int | None, processes: Processes) -> None:
     """Waits until no process of a run is left; polled, for strangers' children can't be waited for."""
-    pause = _FIRST_PAUSE
-    while await processes.members(marker, session):
+    for pause in _PAUSES:
+        if not await processes.members(marker, session):
+            return
         await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 async def sweep(marker: Marker, session: int | None, processes: Processes) -> None:
@@ -215,7 +216,7 @@ async def sweep(marker: Marker, session: int | None, processes: Processes) -> No
         stayed = Counter({pid: stayed[pid] + 1 for pid in pids})
         if stuck := [pid for pid, readings in stayed.items() if readings > _STUCK]:
             raise busy(marker.uid, stuck)
-        await asyncio.sleep(min(_FIRST_PAUSE * 2 ** max(stayed.values()), _LONGEST_PAUSE))
+        await asyncio.sleep(_PAUSES.after(max(stayed.values()) + 1))
         outrun += not known.issuperset(pids)
         known.update(pids)
         if outrun > _PATIENCE and marker.alone:
