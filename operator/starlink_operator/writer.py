@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from starlink.api.event import About, Source, event
 from starlink.api.kinds import ASSIGNMENT, EVENT
 from starlink.api.meta import Metadata
 from starlink.api.names import event_name
@@ -19,7 +20,7 @@ from starlink.planning.plan import Action, RecordEvent
 from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
 
-COMPONENT = "starlink-operator"
+SOURCE = Source("starlink-operator", instance="starlink-operator")
 AT_ONCE = 32
 """Requests of one write each that are under way, so that those that arrive together commit together."""
 NOT_LEADING_SECONDS = 0.5
@@ -111,35 +112,18 @@ class Writer:
 
     async def _event(self, action: RecordEvent) -> None:
         """Losing an event is no failure."""
-        key, now = action.key, format_time(self._wall())
-        namespace = key.namespace or "default"
+        key, kind, now = action.key, action.kind, self._wall()
         name = event_name(key.name, action.uid, action.reason, "" if action.lasting else action.message)
-        event = {
-            "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": action.kind.api_version,
-                "kind": action.kind.kind,
-                "name": key.name,
-                "namespace": key.namespace,
-                "uid": action.uid,
-            },
-            "type": action.type,
-            "reason": action.reason,
-            "message": action.message,
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": COMPONENT},
-            "reportingComponent": COMPONENT,
-            "reportingInstance": COMPONENT,
-        }
+        about = About(kind.api_version, kind.kind, key, action.uid)
+        body = event(about, SOURCE, name, action.type, action.reason, action.message, now)
         with contextlib.suppress(ClientError):
             try:
-                await self._client.create(EVENT, event, namespace)
+                await self._client.create(EVENT, body, about.namespace)
             except AlreadyExists:
-                known = await self._client.get(EVENT, name, namespace)
-                again = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now, "message": action.message}
-                await self._client.patch(EVENT, name, again, namespace)
+                known = await self._client.get(EVENT, name, about.namespace)
+                count = int(known.get("count") or 1) + 1
+                again = {"count": count, "lastTimestamp": format_time(now), "message": action.message}
+                await self._client.patch(EVENT, name, again, about.namespace)
 
 
 class _Left(msgspec.Struct):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from starlink.api.event import About, Source, event
 from starlink.api.kinds import ASSIGNMENT, EVENT, Kind
 from starlink.api.meta import Metadata, ObjectKey
 from starlink.api.names import event_name
@@ -171,26 +172,11 @@ class Reporter:
         return _Version(str(found["metadata"]["resourceVersion"]), (found.get("status") or {}).get("result"))
 
     async def _send_event(self, kind: Kind, key: ObjectKey, uid: str, type_: str, reason: str, message: str) -> None:
-        now = format_time(self._now())
-        namespace = key.namespace or "default"
-        event = {
-            "metadata": {"name": event_name(key.name, uid, reason, f"{message}{now}"), "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": kind.api_version,
-                "kind": kind.kind,
-                "name": key.name,
-                "namespace": key.namespace,
-                "uid": uid,
-            },
-            "type": type_,
-            "reason": reason,
-            "message": message if len(message) <= MOST_MESSAGE else f"{message[: MOST_MESSAGE - 1]}…",
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": "starlink-agent", "host": self._server},
-            "reportingComponent": "starlink-agent",
-            "reportingInstance": self._server,
-        }
+        now = self._now()
+        about = About(kind.api_version, kind.kind, key, uid)
+        name = event_name(key.name, uid, reason, f"{message}{format_time(now)}")
+        by = Source("starlink-agent", instance=self._server, host=self._server)
+        shown = message if len(message) <= MOST_MESSAGE else f"{message[: MOST_MESSAGE - 1]}…"
+        body = event(about, by, name, type_, reason, shown, now)
         with contextlib.suppress(ClientError):
-            await self._client.create_raw(EVENT, event, namespace)
+            await self._client.create_raw(EVENT, body, about.namespace)

@@ -9,15 +9,15 @@ import hashlib
 from collections.abc import Callable
 from enum import Enum, auto
 
-from starlink.api.timestamp import format_time
+from starlink.api.event import About, Source, event
+from starlink.api.meta import ObjectKey
 from starlink.apiserver.controllers.ownership import UNKNOWN, Owner
 from starlink.apiserver.resources.encoding import Obj
 from starlink.apiserver.resources.resource import Registry, Resource
 from starlink.store.base import Key
 
 REASON = "OwnerRefInvalidNamespace"
-COMPONENT = "garbage-collector-controller"
-_ELSEWHERE = "default"  # where Events about objects without a namespace are
+SOURCE = Source("garbage-collector-controller")
 _LONGEST = 200
 
 
@@ -66,26 +66,6 @@ def invalid_namespace(resource: Resource, dependent: Key, uid: str, owner: Owner
     """
     told = f"[{owner.apiVersion}/{owner.kind}, namespace: {dependent.namespace}, name: {owner.name}, uid: {owner.uid}]"
     digest = hashlib.sha256(f"{uid} {told}".encode(errors="surrogatepass")).hexdigest()[:16]
-    involved = {
-        "apiVersion": resource.api_version, "kind": resource.kind, "namespace": dependent.namespace,
-        "name": dependent.name, "uid": uid,
-    }  # fmt: skip
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{dependent.name[:_LONGEST]}.{digest}", "namespace": event_namespace(dependent)},
-        "involvedObject": {field: value for field, value in involved.items() if value},
-        "type": "Warning",
-        "reason": REASON,
-        "message": f'ownerRef {told} does not exist in namespace "{dependent.namespace}"'[:1024],
-        "source": {"component": COMPONENT},
-        "reportingComponent": COMPONENT,
-        "firstTimestamp": format_time(now),
-        "lastTimestamp": format_time(now),
-        "count": 1,
-    }
-
-
-def event_namespace(dependent: Key) -> str:
-    """Where an Event about it is."""
-    return dependent.namespace or _ELSEWHERE
+    about = About(resource.api_version, resource.kind, ObjectKey(dependent.namespace, dependent.name), uid)
+    message = f'ownerRef {told} does not exist in namespace "{dependent.namespace}"'[:1024]
+    return event(about, SOURCE, f"{dependent.name[:_LONGEST]}.{digest}", "Warning", REASON, message, now)

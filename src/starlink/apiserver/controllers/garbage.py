@@ -15,7 +15,7 @@ from msgspec import convert
 from starlink.api.errors import StatusError, qualified
 from starlink.api.timestamp import format_time
 from starlink.apiserver.controllers import termination
-from starlink.apiserver.controllers.bonds import Bond, Kinds, bond, event_namespace, invalid_namespace
+from starlink.apiserver.controllers.bonds import Bond, Kinds, bond, invalid_namespace
 from starlink.apiserver.controllers.ownership import Metadata, Owner, Ownership, metadata
 from starlink.apiserver.controllers.termination import Remains
 from starlink.apiserver.names import CRD_FINALIZER, EVENTS, FOREGROUND, NAMESPACES, ORPHAN
@@ -144,7 +144,7 @@ class GarbageCollector:
             if events is not None and (elsewhere or found is Bond.MISPLACED):
                 told = invalid_namespace(resource, key, meta.uid, owner, self._objects.now())
                 with contextlib.suppress(StatusError):  # it is there, or its namespace is going
-                    await self._objects.create(events, event_namespace(key), told, WriteOptions())
+                    await self._objects.create(events, told["metadata"]["namespace"], told, WriteOptions())
 
     async def _finish(self, resource: Resource, key: Key, meta: Metadata) -> None:
         self._take_note()  # a dependent may be younger than what has been followed
