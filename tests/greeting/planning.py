@@ -9,8 +9,8 @@ from starlink.api import conditions
 from starlink.api.change import Change
 from starlink.api.kinds import TASK
 from starlink.api.meta import Condition, ObjectKey
+from starlink.api.status import changes
 from starlink.api.task import Task
-from starlink.api.timestamp import format_time
 from starlink.planning.contract import TASKS, Sight, concerned
 from starlink.planning.plan import Action, Create, Patch, Plan, UpdateStatus
 
@@ -36,22 +36,19 @@ def _plan(greeting: Greeting, sight: Sight) -> Plan:
         actions.append(Create(TASK, {"metadata": _metadata(greeting), "spec": spec}))
     elif task.unreadable is None and (list(task.spec.template.command), task.spec.replicas) != (said, times):
         actions.append(Patch(TASK, task.key, task.uid, {"spec": spec}, task.metadata.resource_version))
-    told = conditions.merge(greeting.status.conditions, _conditions(greeting, task), now=format_time(sight.now))
-    if told != greeting.status.conditions:
-        status = {"conditions": [conditions.entry(one) for one in told]}
-        actions.append(UpdateStatus(GREETING, greeting.key, greeting.uid, status))
+    if changed := changes(greeting, {}, _conditions(task), sight.now):
+        actions.append(UpdateStatus(GREETING, greeting.key, greeting.uid, changed))
     return Plan(GREETING, greeting.key, tuple(actions))
 
 
-def _conditions(greeting: Greeting, task: Task | None) -> Sequence[Condition]:
+def _conditions(task: Task | None) -> Sequence[Condition]:
     its = conditions.find(task.status.conditions, "Ready") if task else None
     found = its or Condition(type="Ready", status="False", reason="NoTaskYet")
-    told = (
+    return (
         Condition(type="Ready", status=found.status, reason=found.reason),
         Condition(type="Reconciling", status="False", reason="Settled"),
         Condition(type="Stalled", status="False", reason="NotStalled"),
     )
-    return conditions.of_generation(told, greeting.metadata.generation)
 
 
 def _metadata(greeting: Greeting) -> dict[str, Any]:

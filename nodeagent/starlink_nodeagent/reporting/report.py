@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from starlink.api import conditions
 from starlink.api.assignment import Assignment, AssignmentStatus
+from starlink.api.meta import Condition
+from starlink.api.status import field_changes
 from starlink.api.timestamp import format_time
 from starlink_nodeagent.decisions.unreadable import UNREADABLE, told
 from starlink_nodeagent.journal.record import Record
@@ -80,17 +83,12 @@ def _conditions(record: Record, now: float, unread: str) -> list[dict[str, Any]]
 
 
 def _entries(found: Iterable[tuple[str, bool, str, str]], generation: int, now: float) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": type_,
-            "status": "True" if truth else "False",
-            "reason": why,
-            "message": message,
-            "observedGeneration": generation,
-            "lastTransitionTime": format_time(now),
-        }
+    declared = (
+        Condition(type=type_, status="True" if truth else "False", reason=why, message=message)
         for type_, truth, why, message in found
-    ]
+    )
+    of_now = conditions.of_generation(declared, generation)
+    return [conditions.entry(condition) for condition in conditions.merge((), of_now, now=format_time(now))]
 
 
 def is_news(record: Record, heard: AssignmentStatus, address: str, finding: Finding = _NOTHING) -> bool:
@@ -100,8 +98,8 @@ def is_news(record: Record, heard: AssignmentStatus, address: str, finding: Find
         return True
     if any(endpoint.address != address for endpoint in heard.endpoints):
         return True
-    noted = (record.phase, record.ready, record.reason, record.message, record.restarts)
-    return noted != (heard.phase, heard.ready, heard.reason, heard.message, heard.restarts)
+    noted = {name: getattr(record, name) for name in ("phase", "ready", "reason", "message", "restarts")}
+    return bool(field_changes(heard, noted))
 
 
 def replacing(status: Status, there: Mapping[str, Any] | None) -> Status:
@@ -119,21 +117,11 @@ def _merge_patch(old: object, new: object) -> object:
 
 def same(one: Status | None, other: Status) -> bool:
     """Whether two statuses say the same, times of transition aside."""
-    return one is not None and _without_times(one) == _without_times(other)
+    return one is not None and keep_transitions(one, other) == one
 
 
 def keep_transitions(old: Status | None, new: Status) -> Status:
     """`new` with the transition times of conditions whose status is as before."""
-    before = {c["type"]: c for c in (old or {}).get("conditions", ())}
-    conditions = [
-        {**c, "lastTransitionTime": before[c["type"]]["lastTransitionTime"]}
-        if c["type"] in before and before[c["type"]]["status"] == c["status"]
-        else c
-        for c in new["conditions"]
-    ]
-    return {**new, "conditions": conditions}
-
-
-def _without_times(status: Status) -> Status:
-    conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
-    return {**status, "conditions": conditions}
+    before, declared = conditions.readable({"status": old}), conditions.readable({"status": new})
+    now = declared[0].last_transition_time
+    return {**new, "conditions": [conditions.entry(one) for one in conditions.merge(before, declared, now=now)]}

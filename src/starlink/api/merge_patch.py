@@ -43,6 +43,15 @@ def _is_same(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
 
 
+def replacing(old: Any, new: Any) -> Any:
+    """The patch that makes `new` of `old`, or of what has changed in it meanwhile: all of `new` is in it, and null for
+    each member that is in `old` alone. `new` has no null."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    gone = {key: None for key in old if key not in new}
+    return {**gone, **{key: replacing(old.get(key), value) for key, value in new.items()}}
+
+
 def _without_nulls(value: Any) -> Any:
     """A list of a patch. Kubernetes drops the null members of the objects in it:
     https://github.com/evanphx/json-patch/blob/v4.12.0/merge.go (pruneNils)"""

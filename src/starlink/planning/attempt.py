@@ -7,7 +7,7 @@ from starlink.api import conditions, labels
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import ASSIGNMENT
 from starlink.api.meta import Condition
-from starlink.api.timestamp import format_time
+from starlink.api.status import changes
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Create, Delete, Patch, ReleaseFinalizer, UpdateStatus
 
@@ -78,12 +78,5 @@ def doubts(assignments: Iterable[Assignment], health: Health, now: float) -> lis
 
 def _doubted(assignment: Assignment, now: float) -> dict[str, Any]:
     ready = Condition(type=conditions.READY, status="Unknown", reason=SERVER_UNKNOWN, message=_MESSAGE)
-    of_now = conditions.of_generation((ready,), assignment.metadata.generation)
-    told = conditions.merge(assignment.status.conditions, of_now, now=format_time(now))
-    return {
-        "phase": "Unknown",
-        "ready": False,
-        "reason": SERVER_UNKNOWN,
-        "message": _MESSAGE,
-        "conditions": [conditions.entry(condition) for condition in told],
-    }
+    fields = {"phase": "Unknown", "ready": False, "reason": SERVER_UNKNOWN, "message": _MESSAGE}
+    return changes(assignment, fields, (ready,), now, always=fields)

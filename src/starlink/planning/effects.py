@@ -3,8 +3,6 @@
 The operator sends the write, and a rehearsal and the tests do it in thought; all three take it from here.
 """
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +11,7 @@ import msgspec
 from starlink.api.kinds import Kind
 from starlink.api.merge_patch import merge
 from starlink.api.meta import ObjectKey
+from starlink.api.status import default_of, fields_of
 from starlink.planning.plan import Create, Delete, Patch, ReleaseFinalizer, UpdateStatus, Writing
 
 O = TypeVar("O")  # noqa: E741 - an object
@@ -88,23 +87,17 @@ def patched(obj: O, patch: Any) -> O:
     if not isinstance(obj, msgspec.Struct):
         merged: O = merge(obj, patch)
         return merged
-    fields = _fields(type(obj))
+    fields = fields_of(type(obj))
     known = [(fields[name], value) for name, value in patch.items() if name in fields]
     changed = {field.name: _field(field, getattr(obj, field.name), value) for field, value in known}
     return msgspec.structs.replace(obj, **changed)
-
-
-@functools.cache
-def _fields(view: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """By their names in JSON."""
-    return {field.encode_name: field for field in msgspec.structs.fields(view)}
 
 
 def _field(field: msgspec.structs.FieldInfo, value: Any, patch: Any) -> Any:
     if isinstance(value, msgspec.Struct) and isinstance(patch, dict):
         return patched(value, patch)
     if patch is None and not field.required:
-        return field.default_factory() if callable(field.default_factory) else field.default
+        return default_of(field)
     return msgspec.convert(merge(msgspec.to_builtins(value), patch), field.type)
 
 

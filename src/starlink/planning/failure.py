@@ -4,10 +4,9 @@ from pathlib import PurePath
 from traceback import extract_tb, format_tb
 from typing import Any, Protocol
 
-from starlink.api import conditions
 from starlink.api.kinds import Kind
 from starlink.api.meta import Condition, Metadata, ObjectKey, Unreadable
-from starlink.api.timestamp import format_time
+from starlink.api.status import changes
 from starlink.planning.plan import Action, Plan, RecordEvent, UpdateStatus
 from starlink.planning.unreadable import UNREADABLE, told
 
@@ -49,13 +48,8 @@ def _telling(kind: Kind, obj: Told, reason: str, message: str, now: float) -> tu
     event = RecordEvent(kind, obj.key, obj.uid, "Warning", reason, message)
     if obj.unreadable is not None and obj.unreadable.lacks("status.conditions"):
         return (event,)
-    old = obj.status.conditions
-    found = conditions.of_generation(_conditions(reason, message), obj.metadata.generation)
-    merged = conditions.merge(old, found, now=format_time(now))
-    if merged == old:
-        return ()
-    status = {"conditions": [conditions.entry(condition) for condition in merged]}
-    return UpdateStatus(kind, obj.key, obj.uid, status), event
+    changed = changes(obj, {}, _conditions(reason, message), now)
+    return (UpdateStatus(kind, obj.key, obj.uid, changed), event) if changed else ()
 
 
 def where(error: BaseException) -> str:

@@ -5,7 +5,6 @@ another in their order and stops at the first that fails; the next round observe
 what was observed (uid, resourceVersion), so that a plan made from an old view changes nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Any, Literal
@@ -84,12 +83,6 @@ class RecordEvent:
     def gist(self) -> tuple[str, str, str]:
         """What is news of the object once; of a state, other numbers are none."""
         return self.type, self.reason, without_numbers(self.message) if self.lasting else self.message
-
-
-def replacing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch of a map from what it is to what it is to be: it takes away only what it names with null
-    (https://www.rfc-editor.org/rfc/rfc7396)."""
-    return {**{name: None for name in before if name not in now}, **now}
 
 
 Writing = Create | Patch | Delete | ReleaseFinalizer | UpdateStatus

@@ -10,9 +10,9 @@ from starlink.api.kinds import POOL
 from starlink.api.meta import Condition
 from starlink.api.pool import Pool
 from starlink.api.server import Server
-from starlink.api.timestamp import format_time
+from starlink.api.status import changes
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
 from starlink.planning.pool_use import PoolUse
 from starlink.planning.quota import quota_available, quota_use
 from starlink.planning.status import INVALID_SPEC
@@ -56,8 +56,7 @@ def plan_pool(
     well = _with_outsiders(_ready(pool, members, ready, world, pools, health, fault), use.outsiders)
     if pool.metadata.deleting:
         well = Condition(type="Ready", status="False", reason="Terminating", message=_terminating(pool, holders))
-    told = _conditions(pool, well, use, fault, world.now)
-    status: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "observedGeneration": pool.metadata.generation,
         "servers": len(members),
         "readyServers": len(ready),
@@ -66,17 +65,15 @@ def plan_pool(
         "headroom": _told(use.headroom),
         "assignments": use.assignments,
         "quota": "" if fault else quota_use(pool, use),
-        "conditions": [conditions.entry(condition) for condition in told],
     }
-    before = _present(pool)
-    changed = {name for name, value in status.items() if before.get(name) != value}
+    always = () if pool.status.conditions else fields  # what is absent is shown as nothing, not as 0
+    changed = changes(pool, fields, _conditions(pool, well, use, fault), world.now, always)
     held = _finalizer(pool, holders)
     if not changed:
         return Plan(POOL, pool.key, held, "its finalizer" if held else "")
-    patch = {**status, **{name: replacing(before[name], status[name]) for name in _AMOUNTS}}
-    actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, patch)]
-    actions += _events(pool, told)
-    amounts_alone = changed <= _COALESCED and not held
+    actions: list[Action] = [UpdateStatus(POOL, pool.key, pool.uid, changed)]
+    actions += _events(pool, well)
+    amounts_alone = changed.keys() <= _COALESCED and not held
     reason = "allocated" if amounts_alone else "its servers changed"
     return Plan(POOL, pool.key, (*held, *actions), reason, may_wait=amounts_alone)
 
@@ -112,28 +109,11 @@ def _finalizer(pool: Pool, holders: Sequence[str]) -> tuple[Action, ...]:
     return ()
 
 
-_AMOUNTS = ("capacity", "allocated", "headroom")
-_COALESCED = {*_AMOUNTS, "assignments", "quota"}
+_COALESCED = {"capacity", "allocated", "headroom", "assignments", "quota"}
 
 
 def _told(amounts: Mapping[str, int]) -> dict[str, Any]:
     return {name: quantity.format_amount(name, amount) for name, amount in sorted(amounts.items())}
-
-
-def _present(pool: Pool) -> dict[str, Any]:
-    """The status as it is, in the words that it is written in."""
-    status = pool.status
-    return {
-        "observedGeneration": status.observed_generation,
-        "servers": status.servers,
-        "readyServers": status.ready_servers,
-        "capacity": {name: str(amount) for name, amount in status.capacity.items()},
-        "allocated": {name: str(amount) for name, amount in status.allocated.items()},
-        "headroom": {name: str(amount) for name, amount in status.headroom.items()},
-        "assignments": status.assignments,
-        "quota": status.quota,
-        "conditions": [conditions.entry(condition) for condition in status.conditions],
-    }
 
 
 def _ready(
@@ -208,18 +188,15 @@ def _empty(pool: Pool, world: World, pools: Mapping[str, str]) -> str:
 _MOST_NAMED = 3
 
 
-def _conditions(pool: Pool, well: Condition, use: PoolUse, fault: str, now: float) -> tuple[Condition, ...]:
-    generation = pool.metadata.generation
-    rest = (
+def _conditions(pool: Pool, well: Condition, use: PoolUse, fault: str) -> tuple[Condition, ...]:
+    return (
+        well,
         _unreadable("QuotaAvailable", "False", fault) if fault else quota_available(pool, use),
         _watermark(use),
         Condition(type="Reconciling", status="False", reason="Settled"),
         _unreadable("Stalled", "True", fault)
         if fault
         else Condition(type="Stalled", status="False", reason="NotStalled"),
-    )
-    return conditions.merge(
-        pool.status.conditions, conditions.of_generation((well, *rest), generation), now=format_time(now)
     )
 
 
@@ -234,9 +211,8 @@ def _watermark(use: PoolUse) -> Condition:
     return Condition(type="BelowWatermark", status="True", reason="BelowWatermark")
 
 
-def _events(pool: Pool, told: tuple[Condition, ...]) -> list[Action]:
-    new, old = conditions.find(told, "Ready"), conditions.find(pool.status.conditions, "Ready")
-    assert new is not None
+def _events(pool: Pool, new: Condition) -> list[Action]:
+    old = conditions.find(pool.status.conditions, conditions.READY)
     was = old.reason if old else ""
     if new.reason == was or "StormBrake" not in (new.reason, was):
         return []

@@ -8,9 +8,10 @@ from starlink.api import conditions, labels, quantity
 from starlink.api.kinds import SERVER
 from starlink.api.meta import Condition
 from starlink.api.server import Server
-from starlink.api.timestamp import format_time, parse_time
+from starlink.api.status import changes
+from starlink.api.timestamp import parse_time
 from starlink.planning.health import Health
-from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus, replacing
+from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
 from starlink.planning.words import counted
 from starlink.planning.world import World
 
@@ -35,24 +36,18 @@ def plan_server(server: Server, world: World, pools: Mapping[str, str], health: 
     """
     stray = bool(server.spec.pool) and server.spec.pool not in world.pools
     ready = _ready(server, charged, health, sorted(world.pools) if stray else None, world.now)
-    told = _conditions(server, ready, world.now)
     allocated = server.status.allocated if charged.amounts is None else _allocated(charged.amounts, charged.instances)
-    pool = pools.get(server.name, "")
-    actions: list[Action] = []
-    changed = server.status.conditions != told or server.status.pool != pool
-    if changed or server.status.allocated != allocated:
-        status = {
-            "pool": pool,
-            "allocated": replacing(server.status.allocated, allocated),
-            "conditions": [conditions.entry(condition) for condition in told],
-        }
-        actions.append(UpdateStatus(SERVER, server.key, server.uid, status))
-    actions += _events(server, told)
-    if _may_go(server, charged, health):
+    fields = {"pool": pools.get(server.name, ""), "allocated": allocated}
+    always = () if server.status.conditions else fields
+    changed = changes(server, fields, _conditions(server, ready), world.now, always)
+    actions: list[Action] = [UpdateStatus(SERVER, server.key, server.uid, changed)] if changed else []
+    actions += _events(server, ready)
+    leaves = _may_go(server, charged, health)
+    if leaves:
         actions.append(_release(server))
-        changed = True
-    reason = "its state changed" if changed else "allocated"
-    return Plan(SERVER, server.key, tuple(actions), reason, may_wait=not changed)
+    amounts_alone = changed.keys() <= {"allocated"} and not leaves
+    reason = "allocated" if amounts_alone else "its state changed"
+    return Plan(SERVER, server.key, tuple(actions), reason, may_wait=amounts_alone)
 
 
 def _allocated(charged: Mapping[str, int], instances: int) -> dict[str, Any]:
@@ -127,12 +122,13 @@ def _stray(pool: str, pools: Sequence[str]) -> str:
     )
 
 
-def _conditions(server: Server, ready: Told, now: float) -> tuple[Condition, ...]:
+def _conditions(server: Server, ready: Told) -> tuple[Condition, ...]:
+    """Those that are to be told; none when they are told already."""
     status, reason, message = ready
     if _is_told(server, status, reason, message):
-        return server.status.conditions
+        return ()
     leaving = server.metadata.deleting
-    found = (
+    return (
         Condition(type="Ready", status=status, reason=reason, message=message),
         Condition(
             type="Reconciling",
@@ -144,8 +140,6 @@ def _conditions(server: Server, ready: Told, now: float) -> tuple[Condition, ...
         if reason == POOL_NOT_FOUND
         else Condition(type="Stalled", status="False", reason="NotStalled"),
     )
-    of_now = conditions.of_generation(found, server.metadata.generation)
-    return conditions.merge(server.status.conditions, of_now, now=format_time(now))
 
 
 def _is_told(server: Server, *ready: str) -> bool:
@@ -155,14 +149,13 @@ def _is_told(server: Server, *ready: str) -> bool:
     return old is not None and (old.status, old.reason, old.message) == ready and old.observed_generation == generation
 
 
-def _events(server: Server, told: tuple[Condition, ...]) -> list[Action]:
-    old, new = conditions.find(server.status.conditions, "Ready"), conditions.find(told, "Ready")
-    assert new is not None
-    if (old.reason if old else "Registering") == new.reason:
+def _events(server: Server, ready: Told) -> list[Action]:
+    old, (status, reason, message) = conditions.find(server.status.conditions, conditions.READY), ready
+    if (old.reason if old else "Registering") == reason:
         return []
-    is_well = new.reason == "Draining" or (new.status == "True" and new.reason != POOL_NOT_FOUND)
+    is_well = reason == "Draining" or (status == "True" and reason != POOL_NOT_FOUND)
     kind: Literal["Normal", "Warning"] = "Normal" if is_well else "Warning"
-    return [RecordEvent(SERVER, server.key, server.uid, kind, new.reason, new.message)]
+    return [RecordEvent(SERVER, server.key, server.uid, kind, reason, message)]
 
 
 def _may_go(server: Server, charged: Charged, health: Health) -> bool:

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from starlink.api import conditions, labels, slots
+from starlink.api import labels, slots
+from starlink.api.status import changes
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time, told_time
 from starlink.planning.batch import suspended_for
@@ -23,10 +24,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
     """The fields of status that changed; empty when none did."""
     facts = Facts(examined, placement, health)
     task = examined.task
-    of_now = conditions.of_generation(task_conditions(facts), task.metadata.generation)
-    told = conditions.merge((), of_now, now=format_time(now))
-    kept = conditions.merge(task.status.conditions, told, now=format_time(now))
-    wanted: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "observedGeneration": task.metadata.generation,
         "phase": _phase(facts),
         "desired": facts.desired,
@@ -40,12 +38,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         **({"artifact": msgspec.to_builtins(examined.finding)} if examined.finding else {}),
         **(_batch(facts, now) if task.is_batch else {}),
     }
-    old = _present(examined)
-    first = () if task.status.phase else _COUNTED
-    changed = {name: value for name, value in wanted.items() if old.get(name) != value or name in first}
-    if kept != task.status.conditions:
-        changed["conditions"] = [conditions.entry(one) for one in kept]
-    return changed
+    return changes(task, fields, task_conditions(facts), now, always=() if task.status.phase else _COUNTED)
 
 
 _COUNTED = frozenset({"desired", "ready", "succeeded"})
@@ -60,16 +53,8 @@ def invalid_status(task: Task, why: str, now: float) -> dict[str, Any]:
         condition("Stalled", True, INVALID_SPEC, why),
         condition("Scheduled", False, INVALID_SPEC, why),
     )
-    of_now = conditions.of_generation(found, task.metadata.generation)
-    kept = conditions.merge(task.status.conditions, of_now, now=format_time(now))
-    changed: dict[str, Any] = {}
-    if task.status.observed_generation != task.metadata.generation:
-        changed["observedGeneration"] = task.metadata.generation
-    if not task.status.phase:
-        changed["phase"] = "Pending"
-    if kept != task.status.conditions:
-        changed["conditions"] = [conditions.entry(one) for one in kept]
-    return changed
+    fields = {"observedGeneration": task.metadata.generation, "phase": task.status.phase or "Pending"}
+    return changes(task, fields, found, now)
 
 
 def _phase(facts: Facts) -> str:
@@ -114,28 +99,3 @@ def _suspension(task: Task, now: float) -> dict[str, Any]:
     if status.suspended_at is None:
         return {}
     return {"suspendedAt": None, "suspendedSeconds": round(suspended_for(task, now))}
-
-
-def _present(examined: Examined) -> dict[str, Any]:
-    """The status as it is, in the same words."""
-    status = examined.task.status
-    return {
-        "observedGeneration": status.observed_generation,
-        "phase": status.phase,
-        "desired": status.desired,
-        "replicas": status.replicas,
-        "ready": status.ready,
-        "available": status.available,
-        "updated": status.updated,
-        "revision": status.revision,
-        "selector": status.selector,
-        "succeeded": status.succeeded,
-        "failed": status.failed,
-        "startedAt": status.started_at,
-        "finishedAt": status.finished_at,
-        "suspendedAt": status.suspended_at,
-        "suspendedSeconds": status.suspended_seconds,
-        "completedSlots": status.completed_slots,
-        "artifact": msgspec.to_builtins(status.artifact) if status.artifact else None,
-        "slots": [{"slot": s.slot, "attempts": s.attempts, "failures": s.failures} for s in status.slots],
-    }
