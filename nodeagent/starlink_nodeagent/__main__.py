@@ -11,7 +11,6 @@ end_silently()
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import os
 import random
@@ -27,7 +26,7 @@ from starlink.client import reach
 from starlink.client.errors import BadConfig
 from starlink.client.kube import Client
 from starlink.client.rights import Missing
-from starlink.files import folder
+from starlink.files import folder, lock
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.artifacts.eviction import BadLimit, limits
 from starlink_nodeagent.assembly import assembled
@@ -150,12 +149,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _lock(data_dir: Path) -> int:
     """Held while the agent lives: two agents of one data directory would start everything twice."""
-    descriptor = os.open(data_dir / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock.take(data_dir / LOCK)
     except BlockingIOError:
         raise BlockingIOError(f"another agent runs on {data_dir}; stop it, or give another --data-dir") from None
-    return descriptor
 
 
 async def _run(arguments: argparse.Namespace, data_dir: Path, whom: Users) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.conftest import Starlink, _let_pass, eventually
 
-from starlink.store import lock
+from starlink.files import lock
 
 TASK = {
     "apiVersion": "starlink.dev/v1alpha1",

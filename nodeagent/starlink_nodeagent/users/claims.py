@@ -6,7 +6,6 @@ agent lives or has an instance, and is dropped by whoever looks when neither is 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from starlink.files import durable
+from starlink.files import durable, lock
 from starlink_nodeagent.layout import INSTANCES, WORK
 from starlink_nodeagent.processes.procfs import all_pids, look_at, started
 from starlink_nodeagent.users.uids import BadRange, Range, claimed
@@ -195,9 +194,5 @@ def _read(path: Path) -> Claim:
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
     FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(FOLDER / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with lock.held(FOLDER / "lock"):
         yield
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ digest of the very descriptor that is unpacked from: between the check and the u
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from starlink.artifacts.eviction import Entry
-from starlink.files import durable, tree
+from starlink.files import durable, lock, tree
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _PARTIAL = ".fetch-"
@@ -73,14 +72,13 @@ def adding(folder: Path, sha256: str) -> Iterator[IO[bytes]]:
     with _beginning:
         _sweep(folder)
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=_PARTIAL)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock.lock(descriptor, wait=True)
     file = os.fdopen(descriptor, "w+b")
     try:
         yield file
         file.flush()
         os.fsync(descriptor)
-        Path(name).replace(folder / sha256)
-        durable.sync_folder(folder)
+        durable.move(Path(name), folder / sha256)
         file.seek(0)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -127,5 +125,5 @@ def _sweep(folder: Path) -> None:
     """The lock of those that begin is held: nobody has left behind what somebody has locked."""
     for path in folder.glob(f"{_PARTIAL}*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.lock(file.fileno(), wait=False)
             path.unlink()

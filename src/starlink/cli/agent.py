@@ -17,8 +17,7 @@ from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
 from starlink.client import reach
 from starlink.client.errors import BadConfig
-from starlink.files import folder
-from starlink.store import lock
+from starlink.files import folder, lock
 
 
 class NotJoined(Exception):

@@ -16,7 +16,7 @@ from starlink.client.config import BadConfig, Config, load, render
 from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, LOOK_SECONDS, is_due, subject
-from starlink.files import regular
+from starlink.files import durable, regular
 from starlink.foreign import said
 
 log = logging.getLogger("starlink.up")
@@ -27,7 +27,6 @@ _ACCOUNTS = "system:serviceaccount:"
 async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
     """Makes the server's ServiceAccount and a kubeconfig with a token file beside it, which it gives. Logs a warning
     when the Server is there and its account was not: who has deleted it has revoked the agent. Raises ClientError."""
-    from starlink.apiserver.security.certificates.pki import write_private
 
     if await _add_account(client, server) and await _is_there(client, server):
         log.warning(
@@ -38,9 +37,9 @@ async def write_identity(client: Client, server: str, kubeconfig: Path) -> Path:
         )  # fmt: skip
     token = await _requested(client, server)
     token_file = kubeconfig.with_suffix(".token")
-    write_private(token_file, token.encode() + b"\n")
+    durable.replace(token_file, token.encode() + b"\n")
     config = Config(client.config.server, client.config.ca, token_file=Path(token_file.name))
-    write_private(kubeconfig, render(config, f"starlink-servers-{server}").encode())
+    durable.replace(kubeconfig, render(config, f"starlink-servers-{server}").encode())
     return token_file
 
 
@@ -101,12 +100,11 @@ async def keep(admin: Path, files: Mapping[str, Path], now: Callable[[], float])
 async def renew(admin: Path, server: str, file: Path) -> str:
     """Puts a new token into the file; gives why it could not. Who has deleted the ServiceAccount has revoked the agent,
     so it is not made anew."""
-    from starlink.apiserver.security.certificates.pki import write_private
 
     try:
         async with Client(load(admin)) as client:
             token = await _requested(client, server)
-        write_private(file, token.encode() + b"\n")
+        durable.replace(file, token.encode() + b"\n")
     except (ClientError, BadConfig) as error:
         return str(error)
     except (OSError, ValueError) as error:

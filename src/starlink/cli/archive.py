@@ -8,7 +8,6 @@ onto the disk.
 import gzip
 import hashlib
 import io
-import os
 import re
 import tarfile
 import zlib
@@ -116,19 +115,10 @@ def write(path: Path, archive: Archive) -> None:
 
     Raises BadArchive, OSError; the file that was there is left then.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _pack(file, archive)
-            file.flush()
-            os.fsync(descriptor)
-        read(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    durable.sync_folder(path.parent)
+    with durable.replacing(path) as file:
+        _pack(file, archive)
+        file.flush()
+        read(Path(file.name))
 
 
 def _pack(file: IO[bytes], archive: Archive) -> None:

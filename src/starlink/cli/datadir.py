@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from starlink.files import durable, folder, regular
-from starlink.store import lock
+from starlink.files import durable, folder, lock, regular
 
 MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/encryption.key", "store/starlink.db")
 """What tells that a directory is StarLink's."""

@@ -24,6 +24,7 @@ from starlink.cli.standing import Newcomer
 from starlink.client.config import Config, load, render
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink.files import durable
 
 READY_SECONDS = 30.0
 STAND_SECONDS = 50.0
@@ -126,7 +127,7 @@ class Standalone:
         ]  # fmt: skip
 
     def _write_kubeconfigs(self) -> None:
-        from starlink.apiserver.security.certificates.pki import Pki, write_private
+        from starlink.apiserver.security.certificates.pki import Pki
 
         pki = Pki(self.data.pki, datetime.datetime.now(datetime.UTC))
         for path, user, groups in (
@@ -138,7 +139,7 @@ class Standalone:
             except ValueError as error:  # names the file, and what to do
                 raise NotStarted(str(error)) from None
             config = Config(self.url, pki.ca.read_bytes(), certificate.read_bytes(), key.read_bytes())
-            write_private(path, render(config, user).encode())
+            durable.replace(path, render(config, user).encode())
 
     async def _start_child(self, name: str, arguments: Sequence[str]) -> Child:
         child = Child(name, [sys.executable, "-m", *arguments], self.data.logs / f"{name}.log")

@@ -25,9 +25,9 @@ from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
 from starlink.cli.faults import os_error
 from starlink.cli.rebirth import reborn
 from starlink.cli.settings import BadSettings, UpSettings
-from starlink.files import durable
+from starlink.files import durable, lock
 from starlink.files.folder import NotUsable
-from starlink.store import backup, lock
+from starlink.store import backup
 from starlink.store.base import REVISION_STEP, StoreRefused, StoreUnavailable
 from starlink.store.sqlite_file import lock_of
 

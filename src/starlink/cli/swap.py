@@ -30,8 +30,7 @@ def commit(root: Path, now: float) -> None:
     """Makes what was staged, and is synced, what counts. Raises OSError."""
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     durable.sync_folder(root / _STAGED)
-    (root / _STAGED).rename(root / (_COMMITTED + stamp))
-    durable.sync_folder(root)
+    durable.move(root / _STAGED, root / (_COMMITTED + stamp))
 
 
 def is_unfinished(root: Path) -> bool:
@@ -46,8 +45,7 @@ def finish(root: Path) -> Path | None:
         aside = root / (_ASIDE + committed.name.removeprefix(_COMMITTED))
         for part in sorted(committed.iterdir()):
             _make_way(root / part.name, aside)
-            part.rename(root / part.name)
-            durable.sync_folder(root)
+            durable.move(part, root / part.name)
         committed.rmdir()
     return aside if aside is not None and aside.exists() else None
 
@@ -62,8 +60,7 @@ def holds_something(folder: Path) -> bool:
 def _make_way(folder: Path, aside: Path) -> None:
     if holds_something(folder):
         aside.mkdir(mode=0o700, exist_ok=True)
-        folder.rename(aside / folder.name)
-        durable.sync_folder(aside)
+        durable.move(folder, aside / folder.name)
     elif folder.exists():
         for lock_file in folder.iterdir():
             lock_file.unlink()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from starlink.store import highwater, lock, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
+from starlink.files import lock
+from starlink.store import highwater, sqlite_highwater, sqlite_log, sqlite_marker, sqlite_migration, sqlite_schema
 from starlink.store.base import REVISION_STEP, Event, Key, StoreRefused, StoreUnavailable, anything
 from starlink.store.highwater import HighWater, Mark
 from starlink.store.history import MOST_BYTES

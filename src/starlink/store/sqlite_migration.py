@@ -45,8 +45,7 @@ def move(path: Path, seal: Seal, legible: Callable[[Key, bytes], bool]) -> None:
             kept = _keep(path, version)
             # Of the old one, and so true of both: the new one is refused if it is killed now and has none.
             sqlite_highwater.leave_mark(path, old)
-            partial.replace(path)
-            durable.sync_folder(path.parent)
+            durable.move(partial, path)
             # Before the connection is closed, which removes the write-ahead log: there is none to miss.
             sqlite_marker.set_closed(path)
     log.warning("%s is of schema %d now; the one of schema %d is %s", path, sqlite_schema.SCHEMA_VERSION, version, kept)

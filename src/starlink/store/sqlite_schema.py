@@ -51,8 +51,7 @@ def create(path: Path, records: Iterable[Record] = (), revision: int = 0) -> Non
     sqlite_marker.refuse_another(path)
     with whole(path, Rows(AsStored()), Contents(tuple(records), (), revision, revision)) as partial:
         keep_log(partial)
-        partial.replace(path)
-    durable.sync_folder(path.parent)
+        durable.move(partial, path)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from starlink.cli.datadir import DataDir
 from starlink.cli.main import cli
 from starlink.cli.rebirth import IDENTITY, reborn
 from starlink.cli.restore import NotRestored, restore
-from starlink.store import backup, lock, sqlite_schema
+from starlink.files import lock
+from starlink.store import backup, sqlite_schema
 from starlink.store.backup import WRITES_A_SECOND, Snapshot
 from starlink.store.base import REVISION_STEP, Key, Record, StoreRefused
 from starlink.store.keyfile import KeyFile

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from starlink.cli.main import cli
 from starlink.cli.settings import JoinedSettings, save
 from starlink.client.config import Config, render
-from starlink.store import lock
+from starlink.files import lock
 
 VERBS = {
     "status": ("status",), "logs": ("logs", "web"), "backup": ("backup", "file"), "kubeconfig": ("kubeconfig",),

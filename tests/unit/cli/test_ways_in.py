@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from starlink.cli.main import cli
 from starlink.client.config import Config, render
-from starlink.store import lock
+from starlink.files import lock
 
 OTHER = "of another cluster"
 

@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import os
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from starlink.apiserver.security.certificates.extensions import authority_identifier, key_usage
+from starlink.files import durable
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -48,7 +48,7 @@ class Pki:
         """The key that signs ServiceAccount tokens."""
         path = self.folder / "token.key"
         if not path.exists():
-            write_private(path, _pem(ec.generate_private_key(ec.SECP256R1())))
+            durable.replace(path, _pem(ec.generate_private_key(ec.SECP256R1())))
         return path
 
     def _ca(self) -> tuple[Certificate, Key]:
@@ -64,8 +64,8 @@ class Pki:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        write_private(key_path, _pem(key))
-        write_private(self.ca, certificate.public_bytes(serialization.Encoding.PEM))
+        durable.replace(key_path, _pem(key))
+        durable.replace(self.ca, certificate.public_bytes(serialization.Encoding.PEM))
         return certificate, key
 
     def server(self, hosts: Iterable[str]) -> tuple[Path, Path]:
@@ -101,8 +101,8 @@ class Pki:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(authority_key, hashes.SHA256())
-        write_private(key_path, _pem(key))
-        write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+        durable.replace(key_path, _pem(key))
+        durable.replace(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
         return certificate_path, key_path
 
     def _still_good(
@@ -134,17 +134,6 @@ class Pki:
             .not_valid_before(min(LONG_SINCE, self._now - datetime.timedelta(hours=1)))
             .not_valid_after(self._now + datetime.timedelta(days=days))
         )
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Writes a file of mode 0600, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _read_authority(certificates: Path, key: Path) -> tuple[Certificate, Key]:
