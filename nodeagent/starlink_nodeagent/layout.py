@@ -5,10 +5,10 @@ artifacts/              fetched archives
 instances/UID/          the agent's own, but for `work`
     record.json         what the agent remembers (record.unreadable, record.removed: see journal.py)
     work/               the task's
-    logs/               what it says
+    logs/               what it says: current.log, and NUMBER.log, the newest of them 1.log
     staging/            what becomes `work`
     spec.json           what a driver is to do, result.json what it has found, kept.json what it keeps running
-    runs/NUMBER/        one start of it
+    runs/NUMBER/        one start of it, and in `exit` how it ended
 """
 
 import re
@@ -24,6 +24,10 @@ REMOVED = "record.removed"
 that nothing was lost."""
 SPEC, RESULT, KEPT = "spec.json", "result.json", "kept.json"
 WORK, LOGS, STAGING, RUNS = "work", "logs", "staging", "runs"
+EXIT = "exit"
+CURRENT_LOG = "current.log"
+MARKERS = (LOCK, AGENT_ID, SETTINGS, INSTANCES)
+"""What tells that a directory is an agent's."""
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -31,6 +35,11 @@ def is_uid(text: str) -> bool:
     """Whether it is a UID as API servers give them (https://www.rfc-editor.org/rfc/rfc9562), and so safe as the name
     of a directory."""
     return _UID.fullmatch(text) is not None
+
+
+def older_log(logs: Path, number: int) -> Path:
+    """A log that is no longer written to; 1 is the newest of them."""
+    return logs / f"{number}.log"
 
 
 def run_directory(instance: Path, run: int) -> Path:

@@ -17,9 +17,9 @@ import stat
 from pathlib import Path
 
 from starlink.files import tree
+from starlink_nodeagent.layout import CURRENT_LOG, older_log
 from starlink_nodeagent.users.user import TaskUser
 
-CURRENT = "current.log"
 _BLOCK = 1024 * 1024
 LAST_WORDS = 256 * 1024
 """Of a log that is not copied whole: what a process said last, before it failed perhaps, is not to be lost."""
@@ -38,7 +38,7 @@ def open_for(user: TaskUser, folder: Path) -> int:
     except OSError as error:
         if error.errno not in _OWNERS_DOING:
             raise
-        tree.remove(folder / CURRENT)
+        tree.remove(folder / CURRENT_LOG)
         descriptor = _append(folder)
     try:
         if os.geteuid() == 0:
@@ -52,14 +52,14 @@ def open_for(user: TaskUser, folder: Path) -> int:
 
 
 def _append(folder: Path) -> int:
-    return os.open(folder / CURRENT, os.O_CREAT | os.O_WRONLY | os.O_APPEND | _SAFE, 0o600)
+    return os.open(folder / CURRENT_LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND | _SAFE, 0o600)
 
 
 def clear_way(folder: Path) -> None:
     """Makes the folder, and takes away what stands in the place of its `current.log` and is no regular file. Raises
     OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    current = folder / CURRENT
+    current = folder / CURRENT_LOG
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(current.lstat().st_mode):
             tree.remove(current)
@@ -69,7 +69,7 @@ def size_of(folder: Path) -> int:
     """How much `current.log` has, 0 when it is not there or no file. Raises FileNotFoundError when its folder has
     gone, OSError."""
     try:
-        about = (folder / CURRENT).lstat()
+        about = (folder / CURRENT_LOG).lstat()
     except FileNotFoundError:
         folder.lstat()
         return 0
@@ -84,7 +84,7 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
     `current.log` is cut all the same, so that logs never take more than they may. Raises OSError when it can't be cut.
     """
     try:
-        current = os.open(folder / CURRENT, os.O_RDWR | _SAFE)
+        current = os.open(folder / CURRENT_LOG, os.O_RDWR | _SAFE)
     except OSError:
         return False  # it is not there, or no file
     try:
@@ -100,7 +100,7 @@ def rotate(folder: Path, max_size: int, max_files: int, *, keep: bool = True) ->
         os.ftruncate(current, 0)
         if max_files > 1:
             with contextlib.suppress(OSError):
-                _add(said, folder / _name(1), anew=not copied)
+                _add(said, older_log(folder, 1), anew=not copied)
         return True
     finally:
         os.close(current)
@@ -112,7 +112,7 @@ def _keep(current: int, size: int, folder: Path, max_size: int, max_files: int) 
     _shift(folder, max_files)
     start = size - max_size if size > max_size + max_size // 8 else 0
     if max_files > 1:
-        _copy(current, range(start, size), folder / _name(1))
+        _copy(current, range(start, size), older_log(folder, 1))
     return range(start, size)
 
 
@@ -131,19 +131,15 @@ def _add(said: bytes, target: Path, *, anew: bool) -> None:
         older.write(said)
 
 
-def _name(number: int) -> str:
-    return f"{number}.log"
-
-
 def _shift(folder: Path, max_files: int) -> None:
     """Renames each older file to the next number, and removes the oldest, whose room the new one may need."""
     for number in range(max_files - 1, 0, -1):
-        older = folder / _name(number)
+        older = older_log(folder, number)
         if number == max_files - 1:
             tree.remove(older)
         else:
             with contextlib.suppress(FileNotFoundError):
-                older.rename(folder / _name(number + 1))
+                older.rename(older_log(folder, number + 1))
 
 
 def _copy(source: int, part: range, target: Path) -> None:

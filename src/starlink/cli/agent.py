@@ -12,12 +12,13 @@ from starlink import interrupts
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.cli import options, places, renaming
 from starlink.cli.agent_tokens import kept_server, server_of
-from starlink.cli.datadir import AGENT_MARKERS, AgentDir, DataDir
+from starlink.cli.datadir import AgentDir, DataDir
 from starlink.cli.faults import os_error
 from starlink.cli.settings import BadSettings, JoinedSettings, load, merged, save
 from starlink.client import reach
 from starlink.client.errors import BadConfig
 from starlink.files import folder, lock
+from starlink_nodeagent.layout import MARKERS
 
 
 class NotJoined(Exception):
@@ -109,7 +110,7 @@ def _check(before: JoinedSettings | None, settings: JoinedSettings, place: Agent
         check(settings.task_user or None, settings.task_uids or None, place.root)
     except (BadRange, UnknownUser) as error:
         raise NotJoined(str(error)) from None
-    folder.check(place.root, AGENT_MARKERS)
+    folder.check(place.root, MARKERS)
     places.check(settings, place.root)
     old, new = before.name if before else _kept_server(place, settings), settings.name
     renaming.check_journal(old, new, place.root, renaming.of_agent(place.root, new))
@@ -122,7 +123,7 @@ def _kept_server(place: AgentDir, settings: JoinedSettings) -> str:
 def _keep(place: AgentDir, settings: JoinedSettings) -> None:
     """Makes the data dir and writes the settings there, unless another agent runs on it. Raises NotJoined, NotUsable,
     OSError."""
-    folder.claim(place.root, AGENT_MARKERS)
+    folder.claim(place.root, MARKERS)
     try:
         held = lock.take(place.lock)
     except BlockingIOError:

@@ -10,11 +10,10 @@ from typing import Any
 import click
 
 from starlink.files import durable, folder, lock, regular
+from starlink_nodeagent import layout
 
 MARKERS = ("starlink.lock", "run.json", "settings.json", "pki/ca.key", "store/encryption.key", "store/starlink.db")
 """What tells that a directory is StarLink's."""
-AGENT_MARKERS = ("agent.lock", "agent-id", "agent-settings.json", "instances")
-"""What tells that it is an agent's."""
 
 
 class NotStarted(Exception):
@@ -29,15 +28,15 @@ class AgentDir:
 
     @property
     def lock(self) -> Path:
-        return self.root / "agent.lock"
+        return self.root / layout.LOCK
 
     @property
     def token(self) -> Path:
-        return self.root / "agent.token"
+        return self.root / layout.TOKEN
 
     @property
     def settings(self) -> Path:
-        return self.root / "agent-settings.json"
+        return self.root / layout.SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class DataDir:
     @property
     def is_an_agents(self) -> bool:
         """Whether it is the data dir of an agent and not of a StarLink."""
-        return not self.is_there and folder.holds(self.root, AGENT_MARKERS)
+        return not self.is_there and folder.holds(self.root, layout.MARKERS)
 
     @property
     def pki(self) -> Path:

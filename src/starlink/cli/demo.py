@@ -36,6 +36,7 @@ from starlink.cli.settings import AgentSettings
 from starlink.client.config import load
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink_nodeagent.layout import CURRENT_LOG, INSTANCES, LOGS
 
 STEP_SECONDS = 45.0
 NAMESPACE = "default"
@@ -174,12 +175,12 @@ class Demo:
                 lambda: self._progress.condition("wordcount", "Complete"), "wordcount did not complete"
             )
             (assignment,) = await self._progress.assignments("wordcount")
-        log = self._instance(assignment) / "logs" / "current.log"
+        log = self._instance(assignment) / LOGS / CURRENT_LOG
         for line in log.read_text().splitlines()[:4]:
             self._detail(line.strip())
 
     def _instance(self, assignment: Assignment) -> Path:
-        return self._folder / assignment.spec.server / "instances" / assignment.uid
+        return self._folder / assignment.spec.server / INSTANCES / assignment.uid
 
     async def _crash(self) -> None:
         victim = (await self._progress.assignments("web"))[0]

@@ -23,6 +23,7 @@ from starlink.cli.tail import Tail
 from starlink.cli.tenant import nobodys, stranger
 from starlink.cli.whereabouts import whereabouts
 from starlink.files import regular
+from starlink_nodeagent.layout import INSTANCES, LOGS, RECORD
 
 POLL_SECONDS = 0.2
 MOST_SILENT = 3
@@ -81,7 +82,7 @@ def command(ctx: click.Context, name: str, namespace: str | None, follow: bool, 
     """
     data = data_dir_of(ctx)
     place = namespace_of(ctx, namespace).name
-    folders = [folder for folder in (data.agent / "instances", data.root / "instances") if folder.is_dir()]
+    folders = [folder for folder in (data.agent / INSTANCES, data.root / INSTANCES) if folder.is_dir()]
     every = _instances(folders)
     found = [i for i in every if _meant(i.record, name, place) and slot in (None, i.record.slot)]
     if not found:
@@ -143,12 +144,12 @@ def _shown(ctx: click.Context, data: DataDir, namespace: str) -> str:
 def _instances(folders: list[Path]) -> list[Instance]:
     found = []
     for folder in folders:
-        for path in folder.glob("*/record.json"):
+        for path in folder.glob(f"*/{RECORD}"):
             try:
                 record = msgspec.json.decode(regular.read_whole(path), type=_Record)
             except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
-            found.append(Instance(record, path.parent / "logs"))
+            found.append(Instance(record, path.parent / LOGS))
     return sorted(found, key=_worst_first)
 
 

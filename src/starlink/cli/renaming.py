@@ -14,6 +14,7 @@ from starlink.cli.datadir import DataDir
 from starlink.cli.datadir import command as command_of
 from starlink.cli.hints import Command
 from starlink.client.kube import Client
+from starlink_nodeagent.layout import INSTANCES
 
 _MOST_SHOWN = 3
 
@@ -59,7 +60,7 @@ def of_agent(folder: Path, new: str) -> WayOut:
 def check_journal(old: str, new: str, agent: Path, way_out: WayOut) -> None:
     """`agent` is the agent's data directory. Raises NotRenamed while its journal has instances that are not over."""
     if old and old != new:
-        _refuse(old, new, _in_journal(agent / "instances"), way_out)
+        _refuse(old, new, _in_journal(agent / INSTANCES), way_out)
 
 
 async def check_api(client: Client, old: str, new: str, way_out: WayOut) -> None:

@@ -8,6 +8,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from starlink_nodeagent.layout import CURRENT_LOG, older_log
+
 PIECE = 64 * 1024
 """Bytes that are read at once, and the longest line: a longer one is cut into lines of that length or a little more."""
 _SAFE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -28,7 +30,7 @@ class Tail:
     """
 
     def __init__(self, logs: Path) -> None:
-        self._current, self._cut_off = logs / "current.log", logs / "1.log"
+        self._current, self._cut_off = logs / CURRENT_LOG, older_log(logs, 1)
         self._position = 0
 
     def lines(self) -> Iterator[str]:

@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     with _partial(path) as file:
         yield file
         _sync(file)
-        move(Path(file.name), path)
+        Path(file.name).replace(path)
+    sync_folder(path.parent)
 
 
 def move(source: Path, target: Path) -> None:

@@ -24,7 +24,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(members, values), st.dictionaries(members, values))
-def test_a_replacing_makes_the_new_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_a_replacement_makes_the_new_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert merge(old, replacing(old, new)) == new
 
 

@@ -14,11 +14,12 @@ from starlink.api.assignment import Assignment
 from starlink.cli import logs as command
 from starlink.cli.main import cli
 from starlink.cli.tail import PIECE, Tail, whole
+from starlink_nodeagent.layout import CURRENT_LOG
 from starlink_nodeagent.logs import files as logs
 
 
 def append(folder: Path, text: bytes) -> None:
-    with (folder / logs.CURRENT).open("ab") as file:
+    with (folder / CURRENT_LOG).open("ab") as file:
         file.write(text)
 
 
@@ -62,7 +63,7 @@ def test_holes_are_passed_over(tmp_path: Path) -> None:
     tail = Tail(tmp_path)
     append(tmp_path, b"one\nha")
     assert list(tail.lines()) == ["one\n"]
-    os.truncate(tmp_path / logs.CURRENT, 1 << 43)
+    os.truncate(tmp_path / CURRENT_LOG, 1 << 43)
     assert list(tail.lines()) == []
     append(tmp_path, b"lf\ntwo\n")
     assert [line.replace("\0", "") for line in tail.lines()] == ["half\n", "two\n"]
@@ -94,7 +95,7 @@ def test_one_look_ends_though_the_log_goes_on_growing(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / logs.CURRENT)
+    os.mkfifo(tmp_path / CURRENT_LOG)
     (tmp_path / "1.log").write_bytes(b"old\nend")
     assert list(Tail(tmp_path).lines()) == [] and list(whole(tmp_path / "1.log")) == ["old\n", "end"]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from starlink_nodeagent.layout import CURRENT_LOG
 from starlink_nodeagent.logs import files as logs
 
 
 def test_logs_rotate_and_lose_nothing(tmp_path: Path) -> None:
-    current = tmp_path / logs.CURRENT
+    current = tmp_path / CURRENT_LOG
     for number in range(4):
         current.write_text(f"{number}" * 10)
         assert logs.rotate(tmp_path, 5, 3) is True
@@ -22,13 +23,13 @@ def test_logs_rotate_and_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_an_older_file_holds_the_end_of_what_had_grown(tmp_path: Path) -> None:
-    (tmp_path / logs.CURRENT).write_text("a" * 1000 + "the end")
+    (tmp_path / CURRENT_LOG).write_text("a" * 1000 + "the end")
     assert logs.rotate(tmp_path, 7, 2)
     assert (tmp_path / "1.log").read_text() == "the end"
 
 
 def test_where_nothing_can_be_copied_the_file_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / logs.CURRENT).write_text("x" * 1000)
+    (tmp_path / CURRENT_LOG).write_text("x" * 1000)
     (tmp_path / "1.log").write_text("older")
     real = os.pread
 
@@ -39,7 +40,7 @@ def test_where_nothing_can_be_copied_the_file_is_cut(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "pread", full)
     assert logs.rotate(tmp_path, 900, 3)
-    assert (tmp_path / logs.CURRENT).stat().st_size == 0
+    assert (tmp_path / CURRENT_LOG).stat().st_size == 0
     assert (tmp_path / "2.log").read_text() == "older"
     assert (tmp_path / "1.log").read_text() == "x" * 400, "its last words"
 
@@ -50,7 +51,7 @@ def test_where_nothing_can_be_copied_the_file_is_cut(tmp_path: Path, monkeypatch
 def test_what_is_no_file_is_not_touched_and_makes_way(tmp_path: Path, put: Callable[[Path], None]) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
-    put(folder / logs.CURRENT)
+    put(folder / CURRENT_LOG)
     assert logs.rotate(folder, 0, 3) is False
     logs.clear_way(folder)
     assert [*folder.iterdir()] == []

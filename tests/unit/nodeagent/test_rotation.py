@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from starlink_nodeagent.layout import CURRENT_LOG
 from starlink_nodeagent.logs import files as logs
 from starlink_nodeagent.logs import rotation
 from starlink_nodeagent.logs.rotation import KEEP_SECONDS, REST_SECONDS, SHORTEST_REST, Log, Rotation, rest
@@ -48,7 +49,7 @@ def until(check: Callable[[], bool], what: str) -> None:
 @pytest.mark.parametrize("max_size", [0, 100_000, 10 * MIB, 64 * MIB])
 def test_a_writer_of_200_mb_a_second_never_finds_more_room_than_is_promised(folder: Path, max_size: int) -> None:
     """It writes between two looks what it can in the time that the first one leaves."""
-    current = folder / logs.CURRENT
+    current = folder / CURRENT_LOG
     log, now, pause, written, most, older = Log(folder, max_size, 3, 0.0), 0.0, REST_SECONDS, 0, [], []
     with current.open("ab", buffering=0) as out:
         while written < WRITTEN:
@@ -75,11 +76,11 @@ def test_a_real_writer_is_kept_within_bounds(folder: Path, kept: Rotation) -> No
         f"import sys, time\nfor _ in range({WRITTEN // MIB}): sys.stdout.buffer.write(bytes({MIB})); time.sleep(0.005)"
     )
     most = 0
-    with (folder / logs.CURRENT).open("ab") as out:
+    with (folder / CURRENT_LOG).open("ab") as out:
         writer = subprocess.Popen([sys.executable, "-c", code], stdout=out)
         while writer.poll() is None:
-            most = max(most, allocated(folder / logs.CURRENT))
-    until(lambda: allocated(folder / logs.CURRENT) <= 10 * MIB, "it is cut at the end")
+            most = max(most, allocated(folder / CURRENT_LOG))
+    until(lambda: allocated(folder / CURRENT_LOG) <= 10 * MIB, "it is cut at the end")
     assert writer.returncode == 0 and 0 < most < WRITTEN / 2
     assert allocated(folder / "1.log") <= 10 * MIB * 5 / 4 + 8192
 
@@ -94,7 +95,7 @@ def test_the_time_to_the_next_look_follows_the_growth() -> None:
 def test_of_a_log_that_fills_up_again_within_a_second_its_last_words_are_kept(folder: Path) -> None:
     log = Log(folder, 8, 3, 0.0)
     for number, now in enumerate((1.0, 1.1, 1.2, 1.1 + KEEP_SECONDS)):
-        (folder / logs.CURRENT).write_text(f"{number}" * 9)
+        (folder / CURRENT_LOG).write_text(f"{number}" * 9)
         log.look(now)
         assert logs.size_of(folder) == 0
     assert [(folder / f"{n}.log").read_text() for n in (1, 2)] == ["3" * 9, "2" * 9]
@@ -116,7 +117,7 @@ def test_a_log_that_nobody_writes_to_is_left_alone_until_somebody_does(
     until(lambda: bool(kept._asleep), "it is watched")
     seen = looks
     for number in range(1, 4):
-        with (folder / logs.CURRENT).open("a") as out:
+        with (folder / CURRENT_LOG).open("a") as out:
             out.write(f"{number}" * 20)
         until(lambda: logs.size_of(folder) == 0, "it is cut")
         until(lambda: bool(kept._asleep), "it is watched again")
@@ -136,7 +137,7 @@ def test_where_the_kernel_has_no_watch_left_it_is_looked_at_all_the_same(
             monkeypatch.setattr(made._inotify, "ask", no_watch)
         made.keep(folder, 10, 2)
         for _ in range(2):
-            (folder / logs.CURRENT).write_text("x" * 20)
+            (folder / CURRENT_LOG).write_text("x" * 20)
             until(lambda: logs.size_of(folder) == 0, "it is cut")
     finally:
         made.close()
@@ -159,22 +160,22 @@ def test_a_log_that_can_not_be_rotated_holds_up_no_other(
 
     monkeypatch.setattr(logs, "rotate", rotate)
     for place in (tmp_path / "bad", folder):
-        (place / logs.CURRENT).write_text("x" * 20)
+        (place / CURRENT_LOG).write_text("x" * 20)
         kept.keep(place, 10, 2)
     until(lambda: logs.size_of(folder) == 0, "the other one is cut")
 
 
 def test_a_log_is_forgotten_with_its_folder(folder: Path, kept: Rotation) -> None:
-    (folder / logs.CURRENT).write_text("x")
+    (folder / CURRENT_LOG).write_text("x")
     kept.keep(folder, 10, 2)
     until(lambda: bool(kept._asleep), "it is watched")
-    (folder / logs.CURRENT).unlink()
+    (folder / CURRENT_LOG).unlink()
     folder.rmdir()
     until(lambda: not kept._logs and not kept._asleep, "it is forgotten")
 
 
 def test_a_large_log_is_copied_aside(folder: Path, kept: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "_ASIDE", 10)
-    (folder / logs.CURRENT).write_text("x" * 20)
+    (folder / CURRENT_LOG).write_text("x" * 20)
     kept.keep(folder, 10, 2)
     until(lambda: (folder / "1.log").exists() and logs.size_of(folder) == 0 and not kept._busy, "it is rotated")

@@ -22,6 +22,7 @@ from starlink.api.checks import INVALID_SPEC
 from starlink.backoff import Pauses
 from starlink.files import regular
 from starlink_nodeagent.failures.failure import Failure, NotYet
+from starlink_nodeagent.layout import EXIT
 from starlink_nodeagent.logs import files as logs
 from starlink_nodeagent.processes.confinement import for_a_task
 from starlink_nodeagent.processes.processes import Marker, Processes, gone, send
@@ -94,7 +95,7 @@ def start(
         folder.chmod(0o711)
     output = logs.open_for(user, log_folder)
     try:
-        status = os.open(directory / "exit", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        status = os.open(directory / EXIT, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(status, _RESERVED, 0)  # the shell writes from the start, too
             with for_a_task():
@@ -151,7 +152,7 @@ def _is_supervisor(pid: int, uid: int) -> bool:
 def exit_of(directory: Path, child: "subprocess.Popen[bytes] | None" = None) -> Exit:
     """How the run ended, as its supervisor wrote, or, where it could not write, as it told the agent that was its
     parent; else it was killed itself. Where the task can reach the file, without root, anything may be in it."""
-    status = _status(regular.read_head(directory / "exit", len(_RESERVED)))
+    status = _status(regular.read_head(directory / EXIT, len(_RESERVED)))
     if status is None and child is not None and child.returncode is not None and child.returncode >= 0:
         status = child.returncode
     if status is None:
