@@ -16,7 +16,7 @@ def instances(examined: Examined) -> Iterator[Assignment]:
     driver, decision = examined.task.spec.template.driver, examined.decision
     if driver is None:
         return
-    going = {a.uid for a, _ in (*decision.remove, *decision.stop)}
+    going = {one.assignment.uid for one in (*decision.remove, *decision.stop)}
     for a in examined.observed.live.values():
         its = a.spec.template.driver
         if a.uid not in going and its is not None and (its.name, its.operation) == (driver.name, driver.operation):

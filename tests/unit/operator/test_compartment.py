@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.integration.operator.conftest import Clock
 
-from starlink_operator.compartment import LONGEST_RETRY_SECONDS, RETRY_SECONDS, Compartment
+from starlink_operator.compartment import RETRIES, Compartment
 
 
 def test_a_step_that_raises_rests_ever_longer_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -22,7 +22,7 @@ def test_a_step_that_raises_rests_ever_longer_and_is_logged_once(caplog: pytest.
     while clock.now < begun + 400:
         within.do("tick", broken)
         within.do("look", lambda: None)
-        clock.now += RETRY_SECONDS
+        clock.now += RETRIES.first
     pauses = [after - before for before, after in itertools.pairwise(tries)]
     assert pauses == [0.5, 1, 2, 4, 8, 16, 32, *([60] * (len(pauses) - 7))] and len(pauses) > 8
     assert caplog.text.count("tick of controller Fleet failed: KeyError at test_compartment.py") == 1
@@ -33,16 +33,16 @@ def test_a_step_that_has_gone_well_begins_with_the_shortest_pause() -> None:
     within = Compartment("Fleet", Clock())
     for _ in range(3):
         last = within.failed("tick", KeyError())
-    assert last == 4 * RETRY_SECONDS
-    assert within.failed("look", KeyError()) == RETRY_SECONDS, "each step has pauses of its own"
+    assert last == 4 * RETRIES.first
+    assert within.failed("look", KeyError()) == RETRIES.first, "each step has pauses of its own"
     within = Compartment("Fleet", Clock(0.0))
     within.do("tick", lambda: None)
-    assert within.failed("tick", KeyError()) == RETRY_SECONDS
+    assert within.failed("tick", KeyError()) == RETRIES.first
 
 
 async def test_what_goes_on_begins_anew_and_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises three times, the third after a long time, and then ends."""
-    clock, paused, ends = Clock(), list[float](), iter([0.0, 0.0, LONGEST_RETRY_SECONDS + 1])
+    clock, paused, ends = Clock(), list[float](), iter([0.0, 0.0, RETRIES.longest + 1])
 
     async def pause(seconds: float) -> None:
         paused.append(seconds)
@@ -57,7 +57,7 @@ async def test_what_goes_on_begins_anew_and_ends_by_itself(monkeypatch: pytest.M
 
     monkeypatch.setattr("starlink_operator.compartment.asyncio.sleep", pause)
     await Compartment("Fleet", clock).keep_on("run", go)
-    assert paused == [RETRY_SECONDS, 2 * RETRY_SECONDS, RETRY_SECONDS]
+    assert paused == [RETRIES.first, 2 * RETRIES.first, RETRIES.first]
 
 
 async def _raising() -> Any:
