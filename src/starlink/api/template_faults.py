@@ -27,6 +27,7 @@ def fault(template: Template) -> str:
 
 def checks(at: str, template: Template) -> Iterator[Check]:
     """A check of each field of the template that lies at the path `at`."""
+    yield f"{at}.driver", partial(_driver, template)
     yield from _of_words(f"{at}.command", template.command)
     yield from _of_words(f"{at}.args", template.args)
     for variable in template.env:
@@ -64,6 +65,15 @@ def _of_probe(field: str, probe: Probe | None) -> Iterator[Check]:
             yield from _of_words(f"{field}.exec.command", probe.exec.command)
         if probe.http_get is not None:
             yield f"{field}.httpGet.path", partial(_path, probe.http_get.path)
+
+
+def _driver(template: Template) -> None:
+    """Runtime Driver has a driver, and no other runtime does."""
+    runtime, driver = template.runtime, template.driver
+    if runtime == "Driver" and driver is None:
+        raise ValueError("runtime Driver has none; give the driver's name and operation")
+    if runtime != "Driver" and driver is not None:
+        raise ValueError(f"runtime {runtime} has {driver.name}; take it away, or use runtime Driver")
 
 
 def _variable(name: str, value: str) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from starlink.api import quantity, template_faults
 from starlink.api.checks import MOST, Check, first, length_of_time, within
 from starlink.api.pool import Pool, Quota, Watermark
-from starlink.api.task import Task
+from starlink.api.task import Task, TaskSpec
 
 _MOST_PERCENT = 1000
 _RESOURCES = {"storage": "ephemeral-storage"}
@@ -28,6 +28,10 @@ def pool_fault(pool: Pool) -> str:
 def _of_task(task: Task) -> Iterator[Check]:
     spec, placement = task.spec, task.spec.placement
     yield from template_faults.checks("spec.template", spec.template)
+    if spec.template.runtime != "Driver":
+        yield "spec.hostPorts", partial(_no_host_ports, spec)
+    for number, port in enumerate(spec.host_ports):
+        yield f"spec.hostPorts[{number}]", partial(within, port, 1, template_faults.LAST_PORT)
     yield "spec.replicas", partial(within, spec.replicas)
     yield "spec.completions", partial(within, spec.completions)
     yield "spec.parallelism", partial(within, spec.parallelism)
@@ -71,6 +75,11 @@ def _watermark(at: str, mark: Watermark | None) -> Iterator[Check]:
     if mark is not None:
         yield f"{at}.high", partial(within, mark.high, 0, _MOST_PERCENT)
         yield f"{at}.low", partial(within, mark.low, 0, _MOST_PERCENT)
+
+
+def _no_host_ports(spec: TaskSpec) -> None:
+    if spec.host_ports:
+        raise ValueError(f"runtime {spec.template.runtime} has {spec.host_ports[0]}; give it in template.ports")
 
 
 def _variant(task: Task) -> None:

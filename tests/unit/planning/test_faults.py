@@ -16,6 +16,7 @@ from starlink.planning.containing import Faults
 from starlink.planning.faults import pool_fault, task_fault
 
 RUN = {"command": ["run"]}
+BACKUP = {"name": "restic", "operation": "backup"}
 ARM = {"architecture": "arm64", "url": "file:a", "sha256": "0" * 64}
 BAD = ObjectKey("default", "bad")
 
@@ -54,6 +55,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"template": {**RUN, "probes": {"startup": {"period": "x", "tcpSocket": {}}}}},
         "spec.template.probes.startup.period: 'x' is not a duration",
     ),
+    ({"template": {"runtime": "Driver"}}, "spec.template.driver: runtime Driver has none; give the driver's name and"),
+    ({"template": {**RUN, "driver": BACKUP}}, "spec.template.driver: runtime Process has restic; take it away, or use"),
+    ({"template": RUN, "hostPorts": [80]}, "spec.hostPorts: runtime Process has 80; give it in template.ports"),
+    ({"template": {"runtime": "Driver", "driver": BACKUP}, "hostPorts": [80, 65536]}, "spec.hostPorts[1]: 65536 is out of"),
 ]  # fmt: skip
 
 
