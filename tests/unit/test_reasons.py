@@ -20,7 +20,16 @@ COMPOSED = {'f"Task{verdict.phase}"': {"TaskComplete", "TaskFailed"}}
 PHASES = {"Pending", "Preparing", "Starting", "Running", "Stopping", "Stopped", "Exited", "Failed"}
 """What an Assignment gives as its reason while there is nothing to say (nodeagent, report.py)."""
 NO_REASONS = {
-    *("Ready", "Reconciling", "Stalled", "Scheduled", "Available", "InstanceFailure", "QuotaAvailable"),  # conditions
+    *(
+        "Ready",
+        "Reconciling",
+        "Stalled",
+        "Scheduled",
+        "Available",
+        "InstanceFailure",
+        "ResultsLeftOut",
+        "QuotaAvailable",
+    ),  # conditions
     *("True", "False", "Unknown", "Normal", "Warning", "Degraded", "Status"),  # what they and objects say
     *("Event", "Instance", "SelfSubjectAccessReview", "SelfSubjectReview", "Task"),  # kinds
     *(
@@ -31,6 +40,7 @@ NO_REASONS = {
         "Never",
         "OnFailure",
         "Process",
+        "Driver",
         "Features",
         "Gi",
         "Hostname",

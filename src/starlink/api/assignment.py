@@ -34,6 +34,8 @@ class Endpoint(View, frozen=True):
 
 
 class AssignmentStatus(View, frozen=True):
+    """`result` is an object, by its driver's own schema; whoever wrote anything else there is passed over."""
+
     observed_generation: int = 0
     phase: str = "Pending"
     ready: bool = False
@@ -45,7 +47,7 @@ class AssignmentStatus(View, frozen=True):
     started_at: str | None = None
     finished_at: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
-    result: dict[str, Any] | None = None
+    result: Any = None
     conditions: tuple[Condition, ...] = ()
 
 

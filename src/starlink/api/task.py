@@ -121,10 +121,10 @@ class ArtifactFinding(View, frozen=True):
 
 
 class SlotResult(View, frozen=True):
-    """What the driver of a slot has found."""
+    """What the driver of a slot has found: an object, by its own schema."""
 
     slot: str
-    result: dict[str, Any]
+    result: Any = None
 
 
 class TaskStatus(View, frozen=True):

@@ -5,6 +5,7 @@ from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
 from starlink.planning.placement import Placement
 from starlink.planning.replacements import troubled
+from starlink.planning.results import results
 
 
 class Facts:
@@ -32,6 +33,7 @@ class Facts:
         self.failing = [a for slot, a in observed.finished.items() if failed(a) and slot not in observed.active]
         self.failures = examined.decision.failures
         self.completed = len(examined.decision.completed)
+        self.results = results(task, observed, examined.decision)
         self.desired = task.completions if task.is_batch else 0 if task.spec.suspend else task.replicas
 
     @property

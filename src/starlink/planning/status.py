@@ -35,6 +35,7 @@ def task_status(examined: Examined, placement: Placement, health: Health, now: f
         "revision": examined.revision,
         "selector": f"{labels.TASK}={task.name}",
         "slots": remembered_slots(examined.task, examined.observed, examined.decision),
+        "results": list(facts.results.told),
         **({"artifact": msgspec.to_builtins(examined.finding)} if examined.finding else {}),
         **(_batch(facts, now) if task.is_batch else {}),
     }

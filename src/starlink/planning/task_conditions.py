@@ -10,6 +10,7 @@ from starlink.api.meta import Condition
 from starlink.planning.batch import describe
 from starlink.planning.facts import Facts
 from starlink.planning.reasons import Phase, Verdict
+from starlink.planning.results import MOST, MOST_EACH
 from starlink.planning.unreadable import UNREADABLE, told, unclear
 from starlink.planning.words import counted, is_or_are, share
 
@@ -17,6 +18,8 @@ CRASH_LOOP = "CrashLoop"
 """The reason of Ready and Stalled where an instance ends again and again."""
 INSTANCE_FAILURE = "InstanceFailure"
 """The condition that says how an instance fails, whatever else stands in the way."""
+RESULTS_LEFT_OUT = "ResultsLeftOut"
+"""The condition that says that not all that drivers have found is in the status."""
 WAITING = "Waiting"
 """The reason of Ready and Scheduled where others are about to stop for those that have no server."""
 
@@ -33,6 +36,7 @@ def task_conditions(facts: Facts) -> tuple[Condition, ...]:
         condition("Reconciling", working, ready.reason if working else "Settled", ready.message if working else ""),
         stalled or Condition(type="Stalled", status="False", reason="NotStalled"),
         _scheduled(facts),
+        *_results_left_out(facts),
     )
     if facts.task.is_batch:
         return (*common, *_outcome(verdict))
@@ -178,6 +182,19 @@ def _stalled(facts: Facts, ready: Condition) -> Condition | None:
         told = "one of the changed template fails, and no more are replaced; the condition InstanceFailure says how"
         return condition("Stalled", True, "ReplacementFails", told)
     return None
+
+
+def _results_left_out(facts: Facts) -> tuple[Condition, ...]:
+    """That not all that its drivers have found is told; told as long as it is so, and once that it is over."""
+    told, left_out = len(facts.results.told), facts.results.left_out
+    if left_out:
+        why = (
+            f"{told} of {told + left_out} results are told, for a status takes {MOST // 1024} KiB of them, the first "
+            f"slots before the later, and none above {MOST_EACH // 1024} KiB; the Assignments have theirs"
+        )
+        return (condition(RESULTS_LEFT_OUT, True, "TooLarge", why),)
+    known = conditions.find(facts.task.status.conditions, RESULTS_LEFT_OUT)
+    return (condition(RESULTS_LEFT_OUT, False, "AllTold", ""),) if known is not None else ()
 
 
 def _scheduled(facts: Facts) -> Condition:

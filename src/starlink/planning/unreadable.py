@@ -30,12 +30,12 @@ def unclear(assignment: Assignment) -> str:
     spec = assignment.spec
     if spec.desired not in _DESIRED:
         return next(enumerations.unknown(spec, "spec"))
-    return _slot_fault(spec.slot)
+    return slot_fault(spec.slot)
 
 
 @functools.lru_cache(maxsize=16_384)
-def _slot_fault(slot: str) -> str:
-    """By the slot, for there are few, and many assignments with each."""
+def slot_fault(slot: str) -> str:
+    """What is wrong with a slot, "" for nothing. By the slot, for there are few, and many assignments with each."""
     return "" if _SLOT.fullmatch(slot) else f"spec.slot: {slot[:40]!r} is no slot; one is a number, such as 0"
 
 
