@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from starlink_nodeagent.decisions import admission, strangers
+from starlink_nodeagent.decisions import admission, changes, strangers
 from starlink_nodeagent.decisions.plan import Declared, Held, Plan, Wait, diff
 from starlink_nodeagent.instances.forgetting import Forgetting
 from starlink_nodeagent.instances.host import Host
@@ -117,6 +117,7 @@ class Keeper:
         self._teller.leave_alone(plan.leave)
         self._keep_waiting(plan.wait, declared)
         self._start(plan, declared)
+        self._change(declared)
         for uid in plan.recognize:
             self._recognize(self.instances[uid], declared)
 
@@ -155,6 +156,24 @@ class Keeper:
             self._hold(record, fresh=True)
             if record.finished:
                 self._teller.report(record)
+
+    def _change(self, declared: Declared) -> None:
+        """Has instances go on with what changes for them while they live. What can't be is told, and looked at again
+        in the next round."""
+        refusals: dict[str, admission.Refusal] = {}
+        for record, wish in changes.declared(declared, [record for _, record in self._records()]):
+            own = self.instances[record.uid].changes
+            if own.has(wish):
+                continue
+            others = [claim for claim in self._claims(declared) if claim.uid != record.uid]
+            if (refusal := changes.refusal(wish, others, self._host.fault)) is not None:
+                refusals[record.uid] = refusal
+            else:
+                own.wish(wish)
+        before, self._host.refusals = self._host.refusals, refusals
+        for uid in self.instances.keys() & (before.keys() | refusals.keys()):
+            if before.get(uid) != refusals.get(uid):
+                self._teller.tell(self.instances[uid].record)
 
     def _recognize(self, instance: Instance, declared: Declared) -> None:
         """Goes on under the cluster that declares it now, which may have missed news; its wish counts from the next

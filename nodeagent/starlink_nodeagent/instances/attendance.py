@@ -10,6 +10,7 @@ from typing import Any
 from starlink.api import duration
 from starlink.api.assignment import Phase
 from starlink_nodeagent.failures.failure import NotYet
+from starlink_nodeagent.instances.changes import Changes
 from starlink_nodeagent.instances.findings import Findings
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.record import Record
@@ -27,12 +28,15 @@ Enter = Callable[[Phase, str, str], None]
 class Attendance:
     """Watches the runs of a record, one after another. `stop` is set when the instance is to end for good."""
 
-    def __init__(self, record: Record, host: Host, stop: asyncio.Event, enter: Enter, findings: Findings) -> None:
+    def __init__(
+        self, record: Record, host: Host, stop: asyncio.Event, enter: Enter, findings: Findings, changes: Changes
+    ) -> None:
         self._record = record
         self._host = host
         self._stop = stop
         self._enter = enter
         self._findings = findings
+        self._changes = changes
         self._ending: tuple[Handle, Exit | None] | None = None
         """The run that could not be ended yet, and why it is to end where its probes gave it up."""
 
@@ -50,6 +54,7 @@ class Attendance:
         stopped = asyncio.create_task(self._stop.wait())
         unwell = asyncio.create_task(verdict.get())
         found = asyncio.create_task(self._findings.follow())
+        changed = asyncio.create_task(self._changes.follow(run))
         try:
             await asyncio.wait((ended, stopped, unwell), return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
@@ -61,7 +66,7 @@ class Attendance:
             self._enter("Stopping" if self._stop.is_set() else self._record.phase, "", "")
             return await self._end(run, unwell.result() if not self._stop.is_set() else None)
         finally:
-            tasks = (probed, ended, stopped, unwell, found)
+            tasks = (probed, ended, stopped, unwell, found, changed)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,6 +16,7 @@ from starlink.files import tree
 from starlink_nodeagent import threads
 from starlink_nodeagent.artifacts.artifacts import Artifacts
 from starlink_nodeagent.clock import Clock
+from starlink_nodeagent.decisions.admission import Refusal
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record
@@ -55,6 +56,8 @@ class Host:
     undecided: Callable[[], Mapping[str, TaskUser]] = dict
     findings: dict[str, Finding] = field(default_factory=dict)
     """What instances have found, as read last, by UID."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    """Why what is wished for instances that go on can't be, by UID."""
     tell: Callable[[Record], None] = lambda _record: None
     """Says how an instance is, where that is no step of it."""
     keep_logs: Callable[[Path, int, int], None] = lambda _folder, _max_size, _max_files: None
@@ -96,8 +99,9 @@ class Host:
         )
 
     def finding(self, uid: str) -> Finding:
-        """What an instance has found, as read last."""
-        return self.findings.get(uid, Finding())
+        """What an instance has found, as read last, and what is wrong with that or with a change for it."""
+        found, refused = self.findings.get(uid, Finding()), self.refusals.get(uid)
+        return found if refused is None else Finding(found.result, refused.reason, refused.message)
 
     async def lives(self, record: Record) -> bool:
         """Whether anything of a record's Assignment runs, as whatever runtime where its own is not known. Raises

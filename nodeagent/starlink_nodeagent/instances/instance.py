@@ -23,6 +23,7 @@ from starlink_nodeagent.failures.failure import Failure, NotYet, failure_of
 from starlink_nodeagent.failures.shortage import DISK_FULL, Shortage, shortage_of
 from starlink_nodeagent.instances import ports, restarts
 from starlink_nodeagent.instances.attendance import Attendance
+from starlink_nodeagent.instances.changes import Changes
 from starlink_nodeagent.instances.findings import Findings
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.instances.stopping import StopWish
@@ -54,7 +55,8 @@ class Instance:
         self._unknown = unreadable.of_template(record.template, host.runtimes)
         self._stop = StopWish()
         self._findings = Findings(record, host)
-        self._attendance = Attendance(record, host, self._stop, self._enter, self._findings)
+        self.changes = Changes(record, host)
+        self._attendance = Attendance(record, host, self._stop, self._enter, self._findings, self.changes)
         self._run: Handle | None = None
         self._exit: Exit | None = None
         self._failure: Failure | None = None
@@ -207,6 +209,7 @@ class Instance:
         if not self._stop.is_set():
             self._runtime.check(self._host.context(self.record))
             ports.check_fixed(self.record.template.ports)
+            self.changes.take()
             await self._count_run()
         if self._stop.is_set():
             self._finish("Stopped", "Stopped", "it was stopped before it was started")

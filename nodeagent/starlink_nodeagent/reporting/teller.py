@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from starlink.api.assignment import Assignment, Phase
 from starlink.api.kinds import ASSIGNMENT
 from starlink.api.meta import ObjectKey
+from starlink_nodeagent.decisions import changes
 from starlink_nodeagent.decisions.unreadable import UNREADABLE, has_foreign_phase, told, trouble
 from starlink_nodeagent.journal.record import Record, record_of
 from starlink_nodeagent.reporting.report import is_news, status_of, status_of_unread
@@ -44,7 +45,8 @@ class Teller:
         assignment, unread, version, there = self._declared.get(record.key), "", "", None
         if assignment is not None and assignment.uid == record.uid:
             there = assignment.status.result
-            record.generation = assignment.metadata.generation
+            if self._finding(record.uid).message or not _is_to_change(record, assignment):
+                record.generation = assignment.metadata.generation
             version = assignment.metadata.resource_version
             unread = trouble(assignment)
         if record.stopping and not record.finished:
@@ -102,3 +104,9 @@ class Teller:
     def forget(self, uid: str) -> None:
         """Nobody asks for it any more."""
         self._reporter.forget(uid)
+
+
+def _is_to_change(record: Record, assignment: Assignment) -> bool:
+    """Whether the Assignment wishes something of its instance that this does not have yet."""
+    wish = changes.wish(record, assignment)
+    return wish is not None and not changes.is_fulfilled(record, wish)

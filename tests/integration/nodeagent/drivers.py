@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,24 @@ import msgspec
 from tests.conftest import _let_pass, soon
 
 from starlink_nodeagent.assembly import assembled
+from starlink_nodeagent.decisions import changes
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.journal import Journal
-from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.journal.record import Record, decode
 from starlink_nodeagent.layout import KEPT, RESULT, SPEC
 from starlink_nodeagent.processes.procfs import all_pids, environment_of, user_of
+from starlink_nodeagent.runtimes.contract import Finding
 from starlink_nodeagent.users.policy import users
 from starlink_nodeagent.users.user import oneself
 
-UID = "0d9ba4e5-5c2a-4a0c-9f0e-0000000000d1"
 
-
-def record(operation: str = "run", restart: str = "Always", **spec: Any) -> Record:
+def record(uid: str, operation: str = "run", restart: str = "Always", **spec: Any) -> Record:
     driver = {"name": "exec-report", "operation": operation, "spec": spec}
     restarts = {"policy": restart, "backoff": {"initial": "100ms", "max": "1s"}}
     template = {"runtime": "Driver", "driver": driver, "restart": restarts, "stop": {"gracePeriod": "5s"}}
     return msgspec.convert(
         {
-            "uid": UID, "namespace": "default", "name": "d-0", "task": "d", "slot": "0", "cluster": "c",
+            "uid": uid, "namespace": "default", "name": "d-0", "task": "d", "slot": "0", "cluster": "c",
             "resource_version": 1, "generation": 1, "template": template,
         },
         Record,
@@ -65,17 +66,27 @@ class Server:
     def __init__(self, folder: Path) -> None:
         _let_pass(folder)
         self.folder = folder
-        self.directory = folder / "instances" / UID
+        self.uid = str(uuid.uuid4())
+        self.directory = folder / "instances" / self.uid
         self.results: list[Any] = []
-        self.leftovers = Leftovers({UID})
-        self._begin_agent()
+        self.leftovers = Leftovers({self.uid})
+        self.begin_agent()
 
-    def _begin_agent(self) -> None:
+    def begin_agent(self) -> None:
         journal, cache = Journal(self.folder / "instances"), self.folder / "artifacts"
         self.users = users(None, None, self.folder / "task-uids")
         self.host = assembled("s1", journal, cache, None, self.users, path=os.environ["PATH"])
         self.host.tell = lambda one: self.results.append(self.host.finding(one.uid).result)
         self.instance: Instance | None = None
+
+    @property
+    def found(self) -> Finding:
+        """What the agent has read of results."""
+        return self.host.finding(self.uid)
+
+    def run(self, restart: str = "Always", **spec: Any) -> Instance:
+        """A new instance that runs a command."""
+        return self.begin(record(self.uid, "run", restart, **spec))
 
     def begin(self, one: Record, *, fresh: bool = True) -> Instance:
         made = self.instance = Instance(one, self.host, lambda _: None, fresh=fresh)
@@ -86,9 +97,19 @@ class Server:
     async def restart_agent(self) -> Instance:
         """Another agent goes on with what is in the journal; processes stay."""
         await self.leave()
-        self._begin_agent()
-        (found,) = self.host.journal.load().records
-        return self.begin(found, fresh=False)
+        self.begin_agent()
+        return self.begin(self.stored(), fresh=False)
+
+    def stored(self) -> Record:
+        """The record as it lies on the disk."""
+        return decode((self.directory / "record.json").read_bytes(), self.uid)
+
+    def wish(self, operation: str = "run", **spec: Any) -> None:
+        """As the agent does when a changed Assignment is declared."""
+        assert self.instance is not None
+        wished = changes.of(record(self.uid, operation, **spec).template, ())
+        if not self.instance.changes.has(wished):
+            self.instance.changes.wish(wished)
 
     async def leave(self) -> None:
         if self.instance is not None:
@@ -109,7 +130,7 @@ class Server:
 
     async def finds(self, key: str, value: object) -> None:
         """Waits until the agent has read of such a result."""
-        await soon(lambda: (self.host.finding(UID).result or {}).get(key) == value, f"{key} is {value!r}")
+        await soon(lambda: (self.found.result or {}).get(key) == value, f"{key} is {value!r}")
 
     def result(self) -> Any:
         return json.loads((self.directory / RESULT).read_bytes())

@@ -5,6 +5,7 @@ The table outlives the agent, as processes do, and an agent can be made to die a
 
 import asyncio
 import errno
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,8 @@ class World:
         self.runs: list[FakeRun] = []
         self.steps: list[str] = []
         self.dies_at: int | None = None
+        self.told: dict[str, list[Any]] = defaultdict(list)
+        """The specs that drivers were told, by UID."""
         self.wrong: list[str] = []
         """What no agent may do."""
 
@@ -204,6 +207,33 @@ class FakeRuntime:
             raise error
 
 
+class FakeDriver(FakeRuntime):
+    """A runtime of drivers, which are told what they are to do when they start and when it changes."""
+
+    name = "Driver"
+    as_agent = True
+    faults: tuple[object, ...] = ()
+    """Values of a spec that it can't use."""
+
+    def fault(self, template: Template) -> str:
+        assert template.driver is not None
+        return next((f"it is {value}" for value in template.driver.spec.values() if value in self.faults), "")
+
+    def start(self, run: RunContext) -> FakeRun:
+        made = super().start(run)
+        self._tell(run)
+        return made
+
+    async def reload(self, run: RunContext, handle: FakeRun) -> None:
+        await self._enter("reload", run.uid)
+        self._tell(run)
+        self.world.step("reloaded")
+
+    def _tell(self, run: RunContext) -> None:
+        assert run.template.driver is not None
+        self.world.told[run.uid].append(run.template.driver.spec)
+
+
 class FakeAgent:
     """What an agent holds, without an API: instances of what is in the journal or begun."""
 
@@ -215,7 +245,8 @@ class FakeAgent:
         artifacts = Artifacts(folder / "artifacts", None, Limits(), tuple, clock.now)
         self.journal = Journal(folder, self._write)
         self.host = Host("s1", self.journal, artifacts, Users(shared=NOBODY), clock)
-        self.host.runtimes["Process"] = self.runtime
+        self.driver = FakeDriver(world)
+        self.host.runtimes.update(Process=self.runtime, Driver=self.driver)
         self.host.records = lambda: [instance.record for instance in self.instances.values()]
 
     def adopt(self) -> "FakeAgent":

@@ -54,9 +54,10 @@ class Site:
         self.assignments: dict[str, Assignment] = {}
         self.unread: dict[str, str] = {}
         self.version, self.cluster = 10, "c"
-        objects = {a.key: a for a in self.assignments.values()}
-        teller = Teller(cast(Reporter, self.heard), objects, lambda: "10.0.0.1", lambda: world.time.now)
-        self.keeper = Keeper(self.agent.host, teller, self.declared, ROOM, lambda: None)
+        self.objects = {a.key: a for a in self.assignments.values()}
+        host, reporter = self.agent.host, cast(Reporter, self.heard)
+        teller = Teller(reporter, self.objects, lambda: "10.0.0.1", lambda: world.time.now, host.finding)
+        self.keeper = Keeper(host, teller, self.declared, ROOM, lambda: None)
         self.agent.instances = self.keeper.instances
         self.keeper.adopt()
 
