@@ -15,7 +15,8 @@ from starlink.api.reading import read
 from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.fleet import plan_fleet
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.effects import Effect, after, effect
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import Action, Create, Delete, Plan, RecordEvent

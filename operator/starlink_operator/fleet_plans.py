@@ -1,10 +1,10 @@
 """Servers and pools: planned every second, for silence is time, and told when it is worth it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from starlink.api.kinds import POOL, SERVER
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import plan_fleet
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
 from starlink_operator.telling import Subject
@@ -24,12 +24,12 @@ class FleetPlans:
         self._waits = waits
         self._allocated_at = self._pools_at = float("-inf")
 
-    def due(self, world: World, now: float) -> Sequence[Plan]:
-        """The plans to apply now (monotonic). What is allocated is told now and then."""
+    def due(self, world: World, now: float, among: Container[Subject] | None = None) -> Sequence[Plan]:
+        """The plans to apply now (monotonic), of all or those `among` these. What is allocated is told now and then."""
         pause = max(ALLOCATED_SECONDS, ALLOCATED_EACH * len(world.servers))
         with_allocated = now - self._allocated_at >= pause
         with_pools = now - self._pools_at >= POOLS_SECONDS
-        planned = plan_fleet(world, self._reservations, allocated=with_allocated)
+        planned = plan_fleet(world, self._reservations, among, allocated=with_allocated)
         if with_allocated:
             self._allocated_at = now
         if with_pools:

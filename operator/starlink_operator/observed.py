@@ -158,6 +158,9 @@ class Observed:
             self._owners[known.kind] = Owners(self._caches[known.kind])
         return self._owners[known.kind].owned_by(owner.uid)
 
+    def unreadable(self, kind: Kind) -> Mapping[ObjectKey, str]:
+        return self._caches[kind].unreadable
+
     def _index(self, change: Change[Assignment]) -> None:
         """Holds nothing of what is gone: a standby hears of everything and looks at nothing."""
         if change.old is not None:

@@ -14,8 +14,9 @@ from tests.world import Cluster, Obj
 
 from starlink.api.assignment import Assignment
 from starlink.api.reading import completed, read
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.attempt import leaving
 from starlink.planning.plan import Plan
 from starlink.planning.world import World

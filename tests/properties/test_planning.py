@@ -10,7 +10,8 @@ from tests.profiles import examples
 from tests.world import Cluster
 
 from starlink.api import quantity
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.fleet import plan_fleet
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.attempt import is_stop
 from starlink.planning.plan import Action
 from starlink.planning.world import World

@@ -15,8 +15,9 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.foresight.preview import Preview, previews
 from starlink.engine.foresight.trial import Trial
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.attempt import is_stop
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import Action, Plan

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from starlink.api.assignment import Assignment
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.template import Template
 from starlink_nodeagent.decisions.admission import PORT_TAKEN, Claim, Refusal
 from starlink_nodeagent.decisions.plan import Declared
-from starlink_nodeagent.failures import faults
 from starlink_nodeagent.journal.record import Record
 
 
@@ -61,7 +61,7 @@ def declared(by: Declared, records: Iterable[Record]) -> Iterator[tuple[Record, 
 def refusal(wish: Wish, others: Iterable[Claim], fault: Callable[[Template], str]) -> Refusal | None:
     """Why a wish can't be fulfilled beside what `others` have; None when it can. Then all of it stays as it was."""
     if unusable := fault(wish.template):
-        return Refusal(faults.INVALID_SPEC, f"{unusable}; it goes on as before")
+        return Refusal(INVALID_SPEC, f"{unusable}; it goes on as before")
     owners = {port: claim.name for claim in others for port in claim.ports}
     for port in sorted(owners.keys() & {*wish.host_ports}):
         told = f"host port {port} is that of {owners[port]} on this server; it goes on as before until that is free"

@@ -5,14 +5,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from starlink.api.change import Change
-from starlink.api.kinds import POOL, SERVER
-from starlink.api.server import Server
 from starlink.client.rights import of
+from starlink.engine.rounds.fleet import PLANNERS
 from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS
 from starlink.planning.plan import Plan
 from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.fleet_plans import FleetPlans
-from starlink_operator.kinds.task import what_matters
 from starlink_operator.observed import Reads
 from starlink_operator.telling import Subject
 
@@ -20,19 +18,19 @@ from starlink_operator.telling import Subject
 class Fleet:
     """The controller of servers and pools."""
 
-    kinds = (SERVER, POOL)
+    kinds = tuple(planner.subject.kind for planner in PLANNERS)
     settles, periodic = 0.05, True
 
     def __init__(self, around: Surroundings) -> None:
         self.some = asyncio.Event()
         self._observed, self._monotonic = around.observed, around.monotonic
         self._plans = FleetPlans(around.reservations, around.waits)
-        self._observed.servers.subscribe(self._server_changed)
-        self._observed.pools.subscribe(lambda _: self.some.set())
+        for kind in self.kinds:
+            self._observed.cache(kind).subscribe(self._changed)
         self._observed.on_return(lambda _: self.some.set())
 
-    def _server_changed(self, change: Change[Server]) -> None:
-        if change.old is None or change.new is None or what_matters(change.old) != what_matters(change.new):
+    def _changed(self, change: Change[Any]) -> None:
+        if any(planner.wakes(change, self._observed) for planner in PLANNERS):
             self.some.set()
 
     async def run(self) -> None:
@@ -55,12 +53,11 @@ class Fleet:
 
     def take(self) -> Collection[Subject]:
         self.some.clear()
-        caches: tuple[tuple[Any, Any], ...] = ((SERVER, self._observed.servers), (POOL, self._observed.pools))
-        return [(kind, key) for kind, cache in caches for key in cache.objects]
+        return [(planner.subject.kind, key) for planner in PLANNERS for key in self._observed.all(planner.subject)]
 
     def plan(self, subjects: Collection[Subject]) -> Sequence[Plan]:
-        return self._plans.due(self._observed.world(), self._monotonic())
+        return self._plans.due(self._observed.world(), self._monotonic(), frozenset(subjects))
 
 
-WRITES = [right for kind in (SERVER, POOL) for right in (*of(kind, "patch"), *of(kind, "patch", sub="status"))]
+WRITES = [right for kind in Fleet.kinds for right in (*of(kind, "patch"), *of(kind, "patch", sub="status"))]
 ENTRY = Entry(Fleet, Reads(many=(TASKS, ASSIGNMENTS, SERVERS), few=(POOLS,)), writes=WRITES)

@@ -13,6 +13,7 @@ from starlink.client.rights import of
 from starlink.engine.rounds.round import plan_round
 from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS
 from starlink.planning.plan import Plan
+from starlink.planning.server import ServerPlanner
 from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.echoes import Echoes
 from starlink_operator.findings import Findings
@@ -90,8 +91,8 @@ class Tasks:
         return self._observed.tasks_on(server.name) if server and server.metadata.deleting else ()
 
     def _server_changed(self, change: Change[Server]) -> None:
-        if change.old is None or change.new is None or what_matters(change.old) != what_matters(change.new):
-            self._server_helps(change.key.name)
+        for key in ServerPlanner.wakes(change, self._observed):
+            self._server_helps(key.name)
 
     def _server_helps(self, name: str) -> None:
         """Also when it is heard again: a tick just before and one just after would not see that it was silent."""
@@ -118,15 +119,6 @@ class Tasks:
 def priority(task: Task | None) -> int:
     """A task's priority; that of one that is gone is the lowest, for there is only something to clean up."""
     return task.spec.placement.priority if task else -(2**31)
-
-
-def what_matters(server: Server) -> tuple[object, ...]:
-    """What of a server decides who may be there. What the operator itself tells of it is not among it."""
-    meta, status = server.metadata, server.status
-    return (
-        server.spec, meta.labels, meta.annotations, meta.deleting, status.architecture, status.allocatable,
-        status.runtimes, status.features,
-    )  # fmt: skip
 
 
 WRITES = [

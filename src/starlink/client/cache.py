@@ -65,6 +65,7 @@ class Cache(Generic[T]):
         self._namespace = namespace
         self._field_selector = field_selector
         self._objects: dict[ObjectKey, T] = {}
+        self._unreadable: dict[ObjectKey, str] = {}
         self._gone: dict[ObjectKey, int] = {}  # resourceVersions of deletions that an overlay must not undo
         self._subscribers: list[Subscriber[T]] = []
         self._synced = asyncio.Event()
@@ -79,6 +80,11 @@ class Cache(Generic[T]):
     @property
     def objects(self) -> Mapping[ObjectKey, T]:
         return self._objects
+
+    @property
+    def unreadable(self) -> Mapping[ObjectKey, str]:
+        """Those of the objects that can't be read, each with why."""
+        return self._unreadable
 
     @property
     def resource_version(self) -> int:
@@ -232,9 +238,12 @@ class Cache(Generic[T]):
         old = self._objects.get(key)
         if (old is not None and _version(old) >= version) or self._gone.get(key, 0) >= version:
             return
+        self._unreadable.pop(key, None)
         if obj.unreadable is not None:
             obj = completed(obj, old)
             self._log_trouble(obj, old)
+        if obj.unreadable is not None:
+            self._unreadable[key] = obj.unreadable.why
         self._objects[key] = obj
         self._tell(Change(key, old, obj))
 
@@ -248,6 +257,7 @@ class Cache(Generic[T]):
         old = self._objects.get(key)
         if old is not None and _version(old) <= version:
             del self._objects[key]
+            self._unreadable.pop(key, None)
             self._gone[key] = version
             self._tell(Change(key, old, None))
 

@@ -50,6 +50,10 @@ class Sight(Protocol):
         """Those that the owner controls, by namespace and name."""
         ...
 
+    def unreadable(self, kind: Kind) -> Mapping[ObjectKey, str]:
+        """The objects of a kind that can't be read, each with why. They are among `all`, as far as they can be read."""
+        ...
+
 
 class Planner(Protocol):
     """Plans the objects of one kind, the `subject`. Their status has the conditions Ready, Reconciling and Stalled,

@@ -1,16 +1,19 @@
 """Pools: which servers belong to which, and how each pool is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from starlink.api import conditions, labels, quantity
+from starlink.api.change import Change
 from starlink.api.kinds import POOL
-from starlink.api.meta import Condition
+from starlink.api.meta import Condition, ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.status import changes
+from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS, Known, Sight
+from starlink.planning.figures import Figures
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
 from starlink.planning.pool_use import PoolUse
@@ -41,19 +44,37 @@ def _pool_of(server: Server, adopting: list[tuple[str, dict[str, str]]], kept: f
     return next((name for name, selector in adopting if labels.selects(selector, server.metadata.labels)), "")
 
 
-def plan_pool(
-    pool: Pool, world: World, pools: Mapping[str, str], health: Health, use: PoolUse, fault: str = ""
-) -> Plan:
-    """The pool's status, when it changed. A plan that changes amounts alone may wait.
-    `fault` says why its spec can't be used."""
+class PoolPlanner:
+    """Plans pools by what a count of the fleet tells of them."""
+
+    subject: Known[Any] = POOLS
+    reads: Sequence[Known[Any]] = (POOLS, SERVERS, TASKS, ASSIGNMENTS)
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    @staticmethod
+    def wakes(change: Change[Any], sight: Sight) -> Iterable[ObjectKey]:
+        """The pool itself. What its servers are and what is charged to them is for the next tick."""
+        return (change.key,) if isinstance(change.new or change.old, Pool) else ()
+
+    def plan(self, keys: Collection[ObjectKey], sight: Sight) -> Sequence[Plan]:
+        pools, servers = sight.all(POOLS), {key.name: server for key, server in sight.all(SERVERS).items()}
+        return [plan_pool(pools[key], servers, self._figures, sight) for key in keys if key in pools]
+
+
+def plan_pool(pool: Pool, servers: Mapping[str, Server], figures: Figures, sight: Sight) -> Plan:
+    """The pool's status, when it changed. A plan that changes amounts alone may wait."""
+    pools, health, fault = figures.pools, figures.health, figures.faults.get(pool.name, "")
+    use = figures.use(pool)
     members = sorted(name for name, its in pools.items() if its == pool.name)
     ready = [
         name
         for name in members
-        if world.servers[name].has_joined and not health.is_unknown(name) and not health.is_gone(name)
+        if servers[name].has_joined and not health.is_unknown(name) and not health.is_gone(name)
     ]
-    holders = _holders(pool, world, use)
-    well = _with_outsiders(_ready(pool, members, ready, world, pools, health, fault), use.outsiders)
+    holders = _holders(pool, sight, use)
+    well = _with_outsiders(_ready(pool, members, ready, servers, pools, health, fault), use.outsiders)
     if pool.metadata.deleting:
         well = Condition(type="Ready", status="False", reason="Terminating", message=_terminating(pool, holders))
     fields: dict[str, Any] = {
@@ -67,7 +88,7 @@ def plan_pool(
         "quota": "" if fault else quota_use(pool, use),
     }
     always = () if pool.status.conditions else fields  # what is absent is shown as nothing, not as 0
-    changed = changes(pool, fields, _conditions(pool, well, use, fault), world.now, always)
+    changed = changes(pool, fields, _conditions(pool, well, use, fault), sight.now, always)
     held = _finalizer(pool, holders)
     if not changed:
         return Plan(POOL, pool.key, held, "its finalizer" if held else "")
@@ -78,11 +99,11 @@ def plan_pool(
     return Plan(POOL, pool.key, (*held, *actions), reason, may_wait=amounts_alone)
 
 
-def _holders(pool: Pool, world: World, use: PoolUse) -> tuple[str, ...]:
+def _holders(pool: Pool, sight: Sight, use: PoolUse) -> tuple[str, ...]:
     """Who would lose their place with a pool that is being deleted, in words."""
     if not pool.metadata.deleting:
         return ()
-    tasks = [str(key) for key, task in sorted(world.tasks.items()) if task.spec.placement.pool == pool.name]
+    tasks = [str(key) for key, task in sorted(sight.all(TASKS).items()) if task.spec.placement.pool == pool.name]
     named = ", ".join(tasks[:_MOST_NAMED]) + (f" and {len(tasks) - _MOST_NAMED} more" if tasks[_MOST_NAMED:] else "")
     found = [f"{counted(len(tasks), 'task')} that name{'s' if len(tasks) == 1 else ''} it ({named})"] if tasks else []
     return (*found, *([f"{counted(use.instances, 'instance')} on its servers"] if use.instances else []))
@@ -120,7 +141,7 @@ def _ready(
     pool: Pool,
     members: list[str],
     ready: list[str],
-    world: World,
+    servers: Mapping[str, Server],
     pools: Mapping[str, str],
     health: Health,
     fault: str,
@@ -135,15 +156,15 @@ def _ready(
         )
         return Condition(type="Ready", status="False", reason="StormBrake", message=message)
     if not ready:
-        message = _none_ready(members, world) if members else _empty(pool, world, pools)
+        message = _none_ready(members, servers) if members else _empty(pool, servers, pools)
         return Condition(type="Ready", status="False", reason="NoReadyServers", message=message)
-    message = f"{share(len(ready), len(members), 'server')} ready{_idle(pool, ready, world)}"
+    message = f"{share(len(ready), len(members), 'server')} ready{_idle(pool, ready, servers)}"
     return Condition(type="Ready", status="True", reason="ServersReady", message=message)
 
 
-def _none_ready(members: list[str], world: World) -> str:
+def _none_ready(members: list[str], servers: Mapping[str, Server]) -> str:
     """Why none of the pool's servers is ready, as far as that is one thing."""
-    waiting = [name for name in members if not world.servers[name].has_joined]
+    waiting = [name for name in members if not servers[name].has_joined]
     if len(waiting) < len(members):
         return "no server of the pool is ready"
     named = ", ".join(waiting[:_MOST_NAMED]) + (", …" if len(waiting) > _MOST_NAMED else "")
@@ -158,22 +179,22 @@ def _with_outsiders(well: Condition, outsiders: Sequence[str]) -> Condition:
     return msgspec.structs.replace(well, message=f"{well.message}; {told}")
 
 
-def _idle(pool: Pool, ready: list[str], world: World) -> str:
+def _idle(pool: Pool, ready: list[str], servers: Mapping[str, Server]) -> str:
     """Which of the ready servers take nothing all the same."""
-    servers, taken = [world.servers[name] for name in ready], pool.spec.architectures
-    cordoned = sum(1 for server in servers if server.spec.unschedulable or server.metadata.deleting)
-    others = sum(1 for server in servers if taken and server.status.architecture not in taken)
+    those, taken = [servers[name] for name in ready], pool.spec.architectures
+    cordoned = sum(1 for server in those if server.spec.unschedulable or server.metadata.deleting)
+    others = sum(1 for server in those if taken and server.status.architecture not in taken)
     told = [f"{cordoned} of them cordoned or leaving"] if cordoned else []
     told += [f"{others} of an architecture that the pool does not take ({', '.join(taken)})"] if others else []
     return "".join(f", {one}" for one in told)
 
 
-def _empty(pool: Pool, world: World, pools: Mapping[str, str]) -> str:
+def _empty(pool: Pool, servers: Mapping[str, Server], pools: Mapping[str, str]) -> str:
     """Why no server belongs to the pool, and the way out."""
     selector, none = pool.spec.selector, "no server belongs to the pool"
     if not selector:
         return f"{none}: it has no spec.selector; write its name into spec.pool of servers (`starlink pool move`)"
-    alike = [name for name in sorted(pools) if labels.selects(selector, world.servers[name].metadata.labels)]
+    alike = [name for name in sorted(pools) if labels.selects(selector, servers[name].metadata.labels)]
     if not alike:
         wanted = ", ".join(f"{key}={value}" for key, value in sorted(selector.items())[:_MOST_NAMED])
         return f"{none}: none has the labels of its selector ({wanted})"

@@ -1,45 +1,69 @@
 """Servers: what the operator says of each, and when one that is being deleted may go."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 from starlink.api import conditions, labels, quantity
+from starlink.api.change import Change
 from starlink.api.kinds import SERVER
-from starlink.api.meta import Condition
+from starlink.api.meta import Condition, ObjectKey
 from starlink.api.server import Server
 from starlink.api.status import changes
 from starlink.api.timestamp import parse_time
+from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS, Known, Sight
+from starlink.planning.figures import Charged, Figures
 from starlink.planning.health import Health
 from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
 from starlink.planning.words import counted
-from starlink.planning.world import World
 
 POOL_NOT_FOUND = "PoolNotFound"
 _MOST_POOLS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
-    """How many the unfinished assignments of a server are, and what they request by resource; None when that is not to
-    be told now. `held_up` says why some don't leave a server that is being deleted."""
+class ServerPlanner:
+    """Plans servers by what a count of the fleet tells of them."""
 
-    instances: int
-    amounts: Mapping[str, int] | None
-    held_up: str = ""
+    subject: Known[Any] = SERVERS
+    reads: Sequence[Known[Any]] = (SERVERS, POOLS, TASKS, ASSIGNMENTS)
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    @staticmethod
+    def wakes(change: Change[Any], sight: Sight) -> Iterable[ObjectKey]:
+        """The server, where it is another for those who may be there. What is charged to it is for the next tick."""
+        old, new = change.old, change.new
+        if not isinstance(new or old, Server):
+            return ()
+        return () if old and new and what_matters(old) == what_matters(new) else (change.key,)
+
+    def plan(self, keys: Collection[ObjectKey], sight: Sight) -> Sequence[Plan]:
+        servers, pools = sight.all(SERVERS), frozenset(key.name for key in sight.all(POOLS))
+        return [plan_server(servers[key], pools, self._figures, sight.now) for key in keys if key in servers]
 
 
-def plan_server(server: Server, world: World, pools: Mapping[str, str], health: Health, charged: Charged) -> Plan:
-    """The server's status, when it changed; its release, when it leaves and nothing is charged there any more.
+def what_matters(server: Server) -> tuple[object, ...]:
+    """What of a server decides who may be there. What the operator itself tells of it is not among it."""
+    meta, status = server.metadata, server.status
+    return (
+        server.spec, meta.labels, meta.annotations, meta.deleting, status.architecture, status.allocatable,
+        status.runtimes, status.features,
+    )  # fmt: skip
+
+
+def plan_server(server: Server, pools: Set[str], figures: Figures, now: float) -> Plan:
+    """The server's status, when it changed; its release, when it leaves and nothing is charged there any more. `pools`
+    are those there are.
 
     A plan that changes `allocated` alone may wait.
     """
-    stray = bool(server.spec.pool) and server.spec.pool not in world.pools
-    ready = _ready(server, charged, health, sorted(world.pools) if stray else None, world.now)
+    charged, health = figures.charged(server.name), figures.health
+    stray = bool(server.spec.pool) and server.spec.pool not in pools
+    ready = _ready(server, charged, health, sorted(pools) if stray else None, now)
     allocated = server.status.allocated if charged.amounts is None else _allocated(charged.amounts, charged.instances)
-    fields = {"pool": pools.get(server.name, ""), "allocated": allocated}
+    fields = {"pool": figures.pools.get(server.name, ""), "allocated": allocated}
     always = () if server.status.conditions else fields
-    changed = changes(server, fields, _conditions(server, ready), world.now, always)
+    changed = changes(server, fields, _conditions(server, ready), now, always)
     actions: list[Action] = [UpdateStatus(SERVER, server.key, server.uid, changed)] if changed else []
     actions += _events(server, ready)
     leaves = _may_go(server, charged, health)

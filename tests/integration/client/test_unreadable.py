@@ -85,7 +85,9 @@ class Site:
         return self.cache.objects.get(self.key)
 
     def is_unreadable(self) -> bool:
-        return self.odd is not None and self.odd.unreadable is not None
+        found = self.odd is not None and self.odd.unreadable is not None
+        assert self.cache.unreadable == ({self.key: self.odd.unreadable.why} if found else {})
+        return found
 
 
 @pytest.fixture

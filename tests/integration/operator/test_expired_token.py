@@ -24,7 +24,7 @@ from starlink.cli import agent_tokens
 from starlink.client.errors import Forbidden, Unauthorized
 from starlink.client.kube import Client
 from starlink.client.token import LIFE_SECONDS, lifetime
-from starlink.engine.rounds.round import plan_fleet
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.http.server import HttpServer
 from starlink.http.tls import TlsContext
 from starlink.planning.plan import UpdateStatus

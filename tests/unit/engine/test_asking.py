@@ -8,6 +8,7 @@ from tests.greeting.planning import Greeter
 from tests.greeting.view import Greeting
 
 from starlink.api.change import Change
+from starlink.api.kinds import Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.reading import read
 from starlink.api.task import Task
@@ -29,6 +30,9 @@ class Seen:
 
     def owned(self, known: Known[Any], owner: Object) -> Sequence[Any]:
         return [obj for obj in self.all(known).values() if obj.metadata.controller_uid == owner.uid]
+
+    def unreadable(self, kind: Kind) -> Mapping[ObjectKey, str]:
+        return {obj.key: obj.unreadable.why for obj in self.objects if obj.unreadable is not None}
 
 
 class Counted(Greeter):

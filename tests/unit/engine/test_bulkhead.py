@@ -7,8 +7,7 @@ import pytest
 from tests.world import Cluster, Obj
 
 from starlink.engine.rounds import placing
-from starlink.engine.rounds import round as rounds
-from starlink.planning import service
+from starlink.planning import pool, server, service
 from starlink.planning import task as tasks
 
 
@@ -75,14 +74,16 @@ def test_what_runs_of_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(a.stopping for a in cluster.assignments())
 
 
-@pytest.mark.parametrize(("function", "kind"), [("plan_server", "Server"), ("plan_pool", "Pool")])
+@pytest.mark.parametrize(
+    ("module", "function", "kind"), [(server, "plan_server", "Server"), (pool, "plan_pool", "Pool")]
+)
 def test_a_server_or_pool_whose_planning_raises_harms_no_other(
-    function: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    module: Any, function: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = Cluster()
     made = {"Server": cluster.server, "Pool": cluster.pool}[kind]
     with monkeypatch.context() as patched:
-        breaks(patched, rounds, function, lambda obj, *_: obj.name)
+        breaks(patched, module, function, lambda obj, *_: obj.name)
         bad, good = made("bad"), made("good")
         cluster.settle()
         assert conditions(bad)["Stalled"] == ("True", "InternalError")

@@ -319,10 +319,10 @@ async def test_what_is_told_of_a_server_has_nobody_look_at_all_servers_again(mon
     looks: list[tuple[int, str]] = []
 
     class Counted(FleetPlans):
-        def due(self, world: Any, now: float) -> Any:
+        def due(self, world: Any, now: float, among: Any = None) -> Any:
             conditions = world.servers["s1"].status.conditions
             looks.append((len(conditions), world.servers["s1"].metadata.labels.get("rack", "")))
-            return super().due(world, now)
+            return super().due(world, now, among)
 
     monkeypatch.setattr(fleet, "FleetPlans", Counted)
     monkeypatch.setattr(module, "TICK_SECONDS", 60.0)

@@ -10,8 +10,9 @@ from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.task import Task
 from starlink.engine.foresight.preview import preview
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.containing import Faults
 from starlink.planning.faults import pool_fault, task_fault
 

@@ -8,8 +8,9 @@ from tests.world import Cluster, Obj
 
 from starlink.engine.foresight.preview import preview
 from starlink.engine.foresight.rebalancing import proposals
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import plan_fleet, plan_round
+from starlink.engine.rounds.round import plan_round
 from starlink.planning.plan import Create, Delete, Patch, ReleaseFinalizer, UpdateStatus
 
 ACTS = (Create, Delete, Patch, ReleaseFinalizer)

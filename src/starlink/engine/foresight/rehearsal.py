@@ -7,9 +7,10 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Watermarks
 from starlink.engine.foresight.stage import Stage, uid_of
+from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.placing import Found
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.round import Round, plan_fleet, plan_round
+from starlink.engine.rounds.round import Round, plan_round
 from starlink.planning.attempt import leaving
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import Create, Plan

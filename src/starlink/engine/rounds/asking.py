@@ -13,8 +13,8 @@ def ask(planner: Planner, keys: Collection[ObjectKey], sight: Sight) -> Sequence
     """The plans of these objects. Those that can't be read are left alone, and a planner that raises is asked object by
     object: what it raises again is told on that object."""
     kind, objects = planner.subject.kind, sight.all(planner.subject)
-    why = {key: obj.unreadable.why for key in keys if (obj := objects.get(key)) and obj.unreadable is not None}
-    unread = [plan_of_unreadable(kind, objects[key], told, sight.now) for key, told in why.items()]
+    why = sight.unreadable(kind)
+    unread = [plan_of_unreadable(kind, objects[key], why[key], sight.now) for key in keys if key in why]
     rest = [key for key in keys if key not in why]
     try:
         return [*unread, *planner.plan(rest, sight)]

@@ -5,27 +5,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlink.api.assignment import Assignment
-from starlink.api.kinds import POOL, SERVER, TASK, Kind
+from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.rounds.bulkhead import Bulkhead
-from starlink.engine.rounds.draining import Drains
 from starlink.engine.rounds.host_ports import ports_taken
 from starlink.engine.rounds.neighbours import Neighbours
-from starlink.engine.rounds.outsiders import outsiders
 from starlink.engine.rounds.placing import Found, Placer
-from starlink.engine.rounds.pools import pool_use
 from starlink.engine.rounds.reservations import Reservations
 from starlink.engine.rounds.turns import in_turn
 from starlink.planning.examined import Examined
-from starlink.planning.failure import Told, plan_of_failure, plan_of_unreadable
+from starlink.planning.failure import plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
 from starlink.planning.in_place import changes_ports
 from starlink.planning.placement import Placement
 from starlink.planning.plan import Plan
-from starlink.planning.pool import effective_pools, plan_pool
+from starlink.planning.pool import effective_pools
 from starlink.planning.replacements import MustMove
-from starlink.planning.server import Charged, plan_server
 from starlink.planning.task import abandon, complete, examine, invalid, releases
 from starlink.planning.world import World
 from starlink.scheduling.taints import tolerated
@@ -137,53 +133,6 @@ def _wants_servers(examined: Examined) -> bool:
     decision = examined.decision
     waits = any(a.spec.wait_for for a in examined.observed.live.values())
     return bool(decision.wants or decision.renewal) or waits or changes_ports(examined)
-
-
-def plan_fleet(world: World, reservations: Reservations | None = None, *, allocated: bool = True) -> Sequence[Plan]:
-    """The plans of all servers and pools. What is allocated changes often and is told only with `allocated`."""
-    reservations = reservations or Reservations()
-    contained = reservations.faults.contain(world)
-    world = contained.world
-    pools = effective_pools(world)
-    health = assess(world, pools)
-    fleet = reservations.follow(world, pools, health, Neighbours(world.tasks))
-    drains = Drains(world, health, lambda task: must_move(task, world, pools))
-    bulkhead, plans = Bulkhead[str](), list[Plan]()
-    for name, server in sorted(world.servers.items()):
-        with bulkhead.around(name):
-            if name in contained.unread.servers:
-                plans.append(plan_of_unreadable(SERVER, server, contained.unread.servers[name], world.now))
-                continue
-            index = fleet.index[name]
-            amounts = {key: int(used[index]) for key, used in fleet.used.items()} if allocated else None
-            charged = Charged(int(fleet.instances[index]), amounts, drains.held_up(name))
-            plans.append(plan_server(server, world, pools, health, charged))
-    plans += _failed(SERVER, world.servers, bulkhead, world.now)
-    against, bulkhead = outsiders(fleet, world.pools), Bulkhead()
-    for name, pool in sorted(world.pools.items()):
-        with bulkhead.around(name):
-            if name in contained.unread.pools:
-                plans.append(plan_of_unreadable(POOL, pool, contained.unread.pools[name], world.now))
-                continue
-            use = replace(pool_use(fleet, pool), outsiders=against.get(name, ()))
-            if pool.metadata.deleting:
-                use = replace(
-                    use, instances=sum(int(fleet.instances[fleet.index[one]]) for one in members(pools, name))
-                )
-            plans.append(plan_pool(pool, world, pools, health, use, contained.pools.get(name, "")))
-    plans += _failed(POOL, world.pools, bulkhead, world.now)
-    return plans
-
-
-def _failed(kind: Kind, objects: Mapping[str, Told], bulkhead: Bulkhead[str], now: float) -> list[Plan]:
-    return [
-        plan_of_failure(kind, objects[name].key, objects[name], error, now) for name, error in bulkhead.errors.items()
-    ]
-
-
-def members(pools: Mapping[str, str], pool: str) -> list[str]:
-    """The servers of a pool."""
-    return [name for name, its in pools.items() if its == pool]
 
 
 def must_move(task: Task, world: World, pools: Mapping[str, str]) -> MustMove:
