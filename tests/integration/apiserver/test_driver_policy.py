@@ -67,3 +67,19 @@ async def test_a_plan_says_who_may_and_does_not_judge_it_as_written(client: Clie
     with pytest.raises(click.ClickException) as refused:
         await intend(client, [one], Namespace("default"))
     assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"template": []}, {"template": "odd"}, {"template": {}}, {"template": {"runtime": 7}}]
+)
+async def test_what_a_looser_schema_lets_in_is_no_driver(core: Core, spec: Obj) -> None:
+    crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tasks.starlink.dev"
+    versions = (await core("GET", crd)).body["spec"]["versions"]
+    schema = versions[0]["schema"]["openAPIV3Schema"]
+    schema.pop("x-kubernetes-validations")
+    schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    assert (await core.merge(crd, {"spec": {"versions": versions}})).status == 200
+    assert (await core("POST", TASKS, {**task("odd"), "spec": spec})).status == 201
+    assert (await core.merge(f"{TASKS}/odd", {"spec": {"suspend": True}})).status == 200
+    refused = await core.merge(f"{TASKS}/odd", {"spec": {"template": DRIVER}})
+    assert refused.status == 403 and "only StarLink's operator" in refused.body["message"]

@@ -60,7 +60,7 @@ async def test_an_old_cluster_is_told(api: Api, pki: Pki) -> None:
         return await api.handle(request)
 
     async with client_through(old, api, pki) as client:
-        with pytest.raises(Unfit, match=r"Kubernetes 1\.27, and StarLink needs 1\.29"):
+        with pytest.raises(Unfit, match=r"Kubernetes 1\.27, and StarLink needs 1\.30"):
             await check(client)
 
 
