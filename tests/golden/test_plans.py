@@ -15,6 +15,7 @@ from starlink.engine.foresight.preview import preview
 from starlink.planning.attempt import leaving
 from starlink.planning.plan import (
     Action,
+    Apply,
     Create,
     Delete,
     Patch,
@@ -71,6 +72,8 @@ def tell(action: Action) -> list[str]:
     match action:
         case Create():
             return [f"create {action.manifest['metadata']['name']} on {action.manifest['spec']['server']}"]
+        case Apply():
+            return [f"apply {action.key.name}: {action.spec}"]
         case Patch():
             if left := leaving(action):
                 return [f"stop {action.key.name}: {left.reason}"]

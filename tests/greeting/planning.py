@@ -11,8 +11,9 @@ from starlink.api.kinds import TASK
 from starlink.api.meta import Condition, ObjectKey
 from starlink.api.status import changes
 from starlink.api.task import Task
+from starlink.planning.children import applied
 from starlink.planning.contract import TASKS, Sight, concerned
-from starlink.planning.plan import Action, Create, Patch, Plan, UpdateStatus
+from starlink.planning.plan import Action, Create, Plan, UpdateStatus
 
 
 class Greeter:
@@ -29,13 +30,12 @@ class Greeter:
 
 def _plan(greeting: Greeting, sight: Sight) -> Plan:
     task = next(iter(sight.owned(TASKS, greeting)), None)
-    said, times = ["echo", greeting.spec.words], 12 // greeting.spec.times
-    spec = {"replicas": times, "template": {"command": said}}
+    spec = {"replicas": 12 // greeting.spec.times, "template": {"command": ["echo", greeting.spec.words]}}
     actions: list[Action] = []
     if task is None:
         actions.append(Create(TASK, {"metadata": _metadata(greeting), "spec": spec}))
-    elif task.unreadable is None and (list(task.spec.template.command), task.spec.replicas) != (said, times):
-        actions.append(Patch(TASK, task.key, task.uid, {"spec": spec}, task.metadata.resource_version))
+    else:
+        actions += applied(TASK, task, spec)
     if changed := changes(greeting, {}, _conditions(task), sight.now):
         actions.append(UpdateStatus(GREETING, greeting.key, greeting.uid, changed))
     return Plan(GREETING, greeting.key, tuple(actions))

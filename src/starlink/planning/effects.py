@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from starlink.api.kinds import Kind
-from starlink.api.merge_patch import merge
+from starlink.api.merge_patch import difference, merge
 from starlink.api.meta import ObjectKey
 from starlink.api.status import default_of, fields_of
-from starlink.planning.plan import Create, Delete, Patch, ReleaseFinalizer, UpdateStatus, Writing
+from starlink.planning.plan import Apply, Create, Delete, Patch, ReleaseFinalizer, UpdateStatus, Writing
 
 O = TypeVar("O")  # noqa: E741 - an object
 
@@ -43,6 +43,8 @@ def effect(action: Writing) -> Effect:
         case Create(kind, manifest):
             meta = manifest["metadata"]
             return Effect("create", kind, ObjectKey(meta.get("namespace", ""), meta["name"]), manifest)
+        case Apply(kind, key, uid, version, had, spec):
+            return Effect("patch", kind, key, {"spec": difference(had, spec)}, uid, version)
         case Patch(kind, key, uid, patch, version):
             return Effect("patch", kind, key, patch, uid, version)
         case UpdateStatus(kind, key, uid, status, version):

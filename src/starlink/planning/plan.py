@@ -23,6 +23,23 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class Apply:
+    """Have a child that is there be of this spec: what it `had`, as far as its view knows that, and the `spec` does not
+    name goes. Only while the child is as it was seen: a leader that slept overwrites nothing, and brings nothing back.
+
+    It is a merge, for which the planner, the one writer of a child's spec, knows all that is needed. Server-side apply
+    would take away only what an earlier apply gave, and not what the child was created with.
+    """
+
+    kind: Kind
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    had: dict[str, Any]
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """Merge `patch` into the object; with `resource_version` only while it is as it was seen."""
 
@@ -85,7 +102,7 @@ class RecordEvent:
         return self.type, self.reason, without_numbers(self.message) if self.lasting else self.message
 
 
-Writing = Create | Patch | Delete | ReleaseFinalizer | UpdateStatus
+Writing = Create | Apply | Patch | Delete | ReleaseFinalizer | UpdateStatus
 """What changes an object."""
 Action = Writing | RecordEvent
 

@@ -14,7 +14,8 @@ from starlink.api.reading import read
 from starlink.api.task import Task
 from starlink.engine.rounds.asking import ask
 from starlink.planning.contract import Known
-from starlink.planning.plan import Create, Patch, Plan, RecordEvent, UpdateStatus
+from starlink.planning.effects import effect
+from starlink.planning.plan import Apply, Create, Plan, RecordEvent, UpdateStatus
 
 
 class Seen:
@@ -91,5 +92,6 @@ def test_a_change_of_the_child_wakes_its_owner_and_what_differs_is_put_right() -
     assert list(Greeter().wakes(changed, Seen())) == [parent.key]
     assert asked(Greeter(), parent, task)["a"].acts == ()
     other = msgspec.structs.replace(parent, spec=msgspec.structs.replace(parent.spec, words="good morning"))
-    (patch,) = asked(Greeter(), other, task)["a"].acts
-    assert isinstance(patch, Patch) and (patch.uid, patch.resource_version) == ("uid-task", "5")
+    (apply,) = asked(Greeter(), other, task)["a"].acts
+    assert isinstance(apply, Apply) and (apply.uid, apply.resource_version) == ("uid-task", "5")
+    assert effect(apply).body == {"spec": {"template": {"command": ["echo", "good morning"]}}}
