@@ -1,4 +1,4 @@
-"""What a controller raises stays with it: it is tried again, ever more seldom, and the other controllers go on."""
+"""What a controller or a gate raises stays with it: it is tried again, ever more seldom, and the others go on."""
 
 import asyncio
 import logging
@@ -25,11 +25,11 @@ class _Trouble:
 
 
 class Compartment:
-    """Where one controller works, step by step, each with its own pauses. `monotonic` is a clock. Each cause of a step
+    """Where one of them works, step by step, each with its own pauses. `monotonic` is a clock. Each cause of a step
     is logged once."""
 
-    def __init__(self, controller: str, monotonic: Callable[[], float]) -> None:
-        self._controller = controller
+    def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
+        self._name = name
         self._monotonic = monotonic
         self._troubles: dict[str, _Trouble] = {}
         self._told: set[tuple[str, str]] = set()
@@ -71,6 +71,6 @@ class Compartment:
         raised = cause(error, Exception) if isinstance(error, ExceptionGroup) else error
         if (known := (step, where(raised))) not in self._told:
             self._told.add(known)
-            told = step, self._controller, where(raised)
-            log.error("%s of controller %s failed: %s", *told, extra={"traceback": frames(raised)})
+            told = step, self._name, where(raised)
+            log.error("%s of %s failed: %s", *told, extra={"traceback": frames(raised)})
         return seconds

@@ -11,12 +11,15 @@ from starlink.api.kinds import Kind
 from starlink.api.meta import Object
 from starlink.client.errors import ClientError, Forbidden, Invalid
 from starlink.client.rights import denial
+from starlink.planning.contract import Gate
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator import rounds
 from starlink_operator.apply import Applier
 from starlink_operator.compartment import RETRIES, Compartment
 from starlink_operator.controller import Controller, Entry, Surroundings
 from starlink_operator.failures import Failures
+from starlink_operator.gatekeeper import Gatekeeper
+from starlink_operator.gates import GATES
 from starlink_operator.kinds import KINDS
 from starlink_operator.observed import Observed
 from starlink_operator.refusals import Refusals
@@ -44,6 +47,7 @@ class Reconciler:
         *,
         allow_local: bool = False,
         kinds: Sequence[Entry] = KINDS,
+        gates: Sequence[Gate] = GATES,
     ) -> None:
         self._observed = observed
         self._writer = writer
@@ -55,10 +59,11 @@ class Reconciler:
         self._looks = Refusals(self._look_again, RETRIES)
         self._failures = Failures(self._refusals)
         self._timers = Timers[Subject](self._look_again)
+        self._gatekeeper = Gatekeeper(gates, observed, self._look_again, monotonic)
         around = Surroundings(observed, monotonic, self._refusals.waits, allow_local=allow_local)
         self._controllers = [(entry, entry.controller(around)) for entry in kinds]
         self.of = {kind: controller for _, controller in self._controllers for kind in controller.kinds}
-        self._within = {one: Compartment(type(one).__name__, monotonic) for _, one in self._controllers}
+        self._within = {one: Compartment(f"controller {type(one).__name__}", monotonic) for _, one in self._controllers}
         for kind in self.of:
             observed.cache(kind).subscribe(partial(self._heed, kind))
 
@@ -82,6 +87,7 @@ class Reconciler:
             self._refusals.forget((kind, change.key))
             self._retries.forget((kind, change.key))
             self._failures.forget((kind, change.key))
+            self._gatekeeper.forget((kind, change.key))
 
     # The loop
 
@@ -111,7 +117,7 @@ class Reconciler:
         if not subjects:
             return
         try:
-            plans = controller.plan(subjects)
+            plans = self._gatekeeper.let_through(controller.plan(subjects))
         except Exception as error:
             self._within[controller].failed("plan", error)
             for subject in subjects:

@@ -73,6 +73,29 @@ class Planner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a plan is held back: a word for it, the object that holds it, and what a person is told. The gate is asked
+    again when something that it reads changes, and at `until` (seconds since the epoch)."""
+
+    code: str
+    subject: ObjectKey
+    message: str
+    until: float | None = None
+
+
+class Gate(Protocol):
+    """Says of a plan that is to be applied whether it is held back: what only tells is told all the same. `reads` are
+    the kinds that it looks at, each of which some controller reads."""
+
+    @property
+    def reads(self) -> Sequence[Known[Any]]: ...
+
+    def holds(self, plan: Plan, sight: Sight) -> Hold | None:
+        """What holds the plan back, if anything does."""
+        ...
+
+
 def concerned(subject: Known[Any], change: Change[Any]) -> Iterable[ObjectKey]:
     """The object itself, or the object of the kind that controls it."""
     for obj in filter(None, (change.old, change.new)):

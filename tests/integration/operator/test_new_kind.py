@@ -25,7 +25,7 @@ from starlink.api.kinds import CRD, EVENT, TASK
 from starlink.client.errors import NotFound
 from starlink.client.kube import Client
 from starlink.manifest import load
-from starlink.planning.contract import TASKS
+from starlink.planning.contract import TASKS, Gate
 from starlink_operator.controller import Entry
 from starlink_operator.kinds import KINDS
 from starlink_operator.observed import Observed, Reads
@@ -84,7 +84,7 @@ async def define(client: Client) -> None:
 
 
 @asynccontextmanager
-async def operating(client: Client, *entries: Entry) -> AsyncIterator[Observed]:
+async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ()) -> AsyncIterator[Observed]:
     """The operator, but for its leadership."""
     kinds: Sequence[Entry] = (*KINDS, *entries)
     observed = Observed(client, time.monotonic, time.time, lambda: 1.0, reads=[one.reads for one in kinds])
@@ -92,7 +92,8 @@ async def operating(client: Client, *entries: Entry) -> AsyncIterator[Observed]:
     tasks = [asyncio.create_task(observed.run())]
     try:
         await observed.synced()
-        tasks.append(asyncio.create_task(Reconciler(observed, writer, time.monotonic, kinds=kinds).run()))
+        reconciler = Reconciler(observed, writer, time.monotonic, kinds=kinds, gates=gates)
+        tasks.append(asyncio.create_task(reconciler.run()))
         yield observed
         assert not any(one.done() for one in tasks)
     finally:

@@ -12,7 +12,7 @@ from starlink_operator.compartment import RETRIES, Compartment
 
 def test_a_step_that_raises_rests_ever_longer_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     clock, tries = Clock(), list[float]()
-    within = Compartment("Fleet", clock)
+    within = Compartment("controller Fleet", clock)
 
     def broken() -> None:
         tries.append(clock.now)
@@ -30,12 +30,12 @@ def test_a_step_that_raises_rests_ever_longer_and_is_logged_once(caplog: pytest.
 
 
 def test_a_step_that_has_gone_well_begins_with_the_shortest_pause() -> None:
-    within = Compartment("Fleet", Clock())
+    within = Compartment("controller Fleet", Clock())
     for _ in range(3):
         last = within.failed("tick", KeyError())
     assert last == 4 * RETRIES.first
     assert within.failed("look", KeyError()) == RETRIES.first, "each step has pauses of its own"
-    within = Compartment("Fleet", Clock(0.0))
+    within = Compartment("controller Fleet", Clock(0.0))
     within.do("tick", lambda: None)
     assert within.failed("tick", KeyError()) == RETRIES.first
 
@@ -56,7 +56,7 @@ async def test_what_goes_on_begins_anew_and_ends_by_itself(monkeypatch: pytest.M
             group.create_task(_raising())
 
     monkeypatch.setattr("starlink_operator.compartment.asyncio.sleep", pause)
-    await Compartment("Fleet", clock).keep_on("run", go)
+    await Compartment("controller Fleet", clock).keep_on("run", go)
     assert paused == [RETRIES.first, 2 * RETRIES.first, RETRIES.first]
 
 
