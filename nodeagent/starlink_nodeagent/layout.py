@@ -22,6 +22,9 @@ RECORD, UNREADABLE = "record.json", "record.unreadable"
 REMOVED = "record.removed"
 """What a record becomes once its instance is being removed, and the last of it that goes: by it the next agent knows
 that nothing was lost."""
+KEPT_RUN = "kept"
+"""In the marker of what a driver keeps running, in place of a run's number: it is of no run, and ends with its
+instance."""
 SPEC, RESULT, KEPT = "spec.json", "result.json", "kept.json"
 WORK, LOGS, STAGING, RUNS = "work", "logs", "staging", "runs"
 EXIT = "exit"

@@ -5,12 +5,10 @@ One that can't be stopped is none of the others' trouble, and is told at the end
 
 import asyncio
 import logging
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from starlink.api import duration
 from starlink.api.template import Stop as How
 from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.failures.failure import NotYet
@@ -18,7 +16,7 @@ from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.layout import ARTIFACTS, INSTANCES
-from starlink_nodeagent.runtimes.contract import RunContext, Runtime, Stop
+from starlink_nodeagent.runtimes.contract import RunContext, Runtime, stop_of
 from starlink_nodeagent.users import claims
 from starlink_nodeagent.users.policy import Users
 
@@ -82,8 +80,9 @@ async def _stop(run: RunContext, how: How, runtimes: Iterable[Runtime[Any]]) -> 
         for runtime in runtimes:
             found = await runtime.adopt(run)
             if found is not None and found.alive:
-                await runtime.stop(found, Stop(signal.Signals[how.signal], duration.seconds(how.grace_period)))
+                await runtime.stop(found, stop_of(how))
             await runtime.sweep(run)
+            await runtime.release(run, stop_of(how))
     except (OSError, ValueError, KeyError, NotYet) as error:
         log.error("an instance could not be stopped: %s", error, extra={"uid": run.uid})
         is_cleared = isinstance(error, NotYet) and run.user is not None and run.user.alone

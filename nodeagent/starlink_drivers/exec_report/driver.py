@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlink.api import duration
+from starlink_drivers.kept import Kept
 from starlink_drivers.session import Session, Wish, Work
+from starlink_nodeagent.processes.processes import gone
 
 MOST_LINES, LONGEST_LINE = 10, 200
 _ROOM = 64 * 1024
 _PATIENCE = 1.0
+_KEPT, _GRACE = "command", 5.0
 
 
 async def run(session: Session, wish: Wish) -> int:
@@ -26,7 +29,20 @@ async def run(session: Session, wish: Wish) -> int:
         await asyncio.sleep(duration.seconds(wish.spec["every"]))
 
 
-OPERATIONS: Mapping[str, Work] = {"run": run}
+async def keep(session: Session, wish: Wish) -> int:
+    """Keeps the command running beyond this run, and reports its number and whether another run had started it."""
+    kept, command = Kept(session.environ), tuple(wish.spec["command"])
+    if kept.command(_KEPT) != command:
+        await kept.end(_KEPT, _GRACE)
+    is_adopted = kept.find(_KEPT) is not None
+    while True:
+        if (pid := kept.find(_KEPT)) is None:
+            pid, is_adopted = kept.start(_KEPT, command), False
+        session.report({"pid": pid, "adopted": is_adopted})
+        await gone(pid)
+
+
+OPERATIONS: Mapping[str, Work] = {"run": run, "keep": keep}
 
 
 def _result(code: int, lines: list[str]) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from starlink.api import duration
 from starlink.api.assignment import Phase
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.instances.changes import Changes
@@ -15,7 +13,7 @@ from starlink_nodeagent.instances.findings import Findings
 from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.probes import probes, probing
-from starlink_nodeagent.runtimes.contract import Exit, Handle, Runtime, Stop
+from starlink_nodeagent.runtimes.contract import Exit, Handle, Runtime, stop_of
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +74,8 @@ class Attendance:
         return self._host.runtimes[self._record.template.runtime]
 
     async def _end(self, run: Handle, given_up: Exit | None) -> Exit:
-        how = self._record.template.stop
         try:
-            await self._runtime.stop(run, Stop(signal.Signals[how.signal], duration.seconds(how.grace_period)))
+            await self._runtime.stop(run, stop_of(self._record.template.stop))
         except NotYet:
             self._ending = run, given_up
             raise

@@ -30,7 +30,7 @@ from starlink_nodeagent.instances.stopping import StopWish
 from starlink_nodeagent.journal.record import Record
 from starlink_nodeagent.layout import LOGS, last_run, prune_runs
 from starlink_nodeagent.probes import probes
-from starlink_nodeagent.runtimes.contract import Exit, Handle, Runtime
+from starlink_nodeagent.runtimes.contract import Exit, Handle, Runtime, stop_of
 from starlink_nodeagent.users.user import TaskUser
 
 log = logging.getLogger(__name__)
@@ -195,6 +195,12 @@ class Instance:
         """Ends whatever lives of it."""
         if not self._fresh and self.record.template.runtime in self._host.runtimes:
             await self._runtime.sweep(self._host.context(self.record, self._host.user_of(self.record)))
+            await self._release()
+
+    async def _release(self) -> None:
+        """Ends what outlives the runs, before the instance is over. Raises NotYet, OSError."""
+        context = self._host.context(self.record, self._host.user_of(self.record))
+        await self._runtime.release(context, stop_of(self.record.template.stop))
 
     @property
     def _runtime(self) -> Runtime[Any]:
@@ -212,6 +218,8 @@ class Instance:
             self.changes.take()
             await self._count_run()
         if self._stop.is_set():
+            if not self._fresh:
+                await self._release()
             self._finish("Stopped", "Stopped", "it was stopped before it was started")
             return
         self._enter("Starting", "", "")
@@ -270,15 +278,17 @@ class Instance:
 
     async def _follow_up(self, exit_: Exit) -> None:
         """After a run has ended: finishes, or waits for the next."""
-        record = self.record
+        record, restart = self.record, self.record.template.restart
         ran_for = self._host.clock.now() - (record.started_at or self._host.clock.now())
+        verdict = restarts.after(exit_, restart, record.restarts, record.crashes, ran_for)
+        stopped = self._stop.is_set()
+        if stopped or isinstance(verdict, restarts.Over):
+            await self._release()
         record.exit_code, record.signal, record.finished_at = exit_.code, exit_.signal, self._host.clock.now()
         self._exit = None
-        if self._stop.is_set():
+        if stopped:
             self._finish_stopped(exit_)
             return
-        restart = record.template.restart
-        verdict = restarts.after(exit_, restart, record.restarts, record.crashes, ran_for)
         if isinstance(verdict, restarts.Over):
             self._finish(verdict.phase, verdict.reason, verdict.message)
             return
@@ -287,6 +297,7 @@ class Instance:
         record.parked, record.ready = True, False
         self._enter("Starting", verdict.reason, verdict.message)
         if await self._stop.within(self._host.clock.sleep(verdict.delay)):
+            await self._release()
             self._finish_stopped(exit_)
 
     # Steps

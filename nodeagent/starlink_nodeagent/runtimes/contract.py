@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from starlink.api import duration, template
 from starlink.api.template import Template
 from starlink_nodeagent.users.user import TaskUser
 
@@ -79,6 +80,11 @@ class Stop:
 
     signal: signal.Signals
     grace: float
+
+
+def stop_of(how: template.Stop) -> Stop:
+    """How a template says that an instance is stopped. Raises ValueError, KeyError."""
+    return Stop(signal.Signals[how.signal], duration.seconds(how.grace_period))
 
 
 class Handle(Protocol):

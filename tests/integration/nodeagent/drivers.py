@@ -19,7 +19,7 @@ from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.journal.record import Record, decode
 from starlink_nodeagent.layout import KEPT, RESULT, SPEC
-from starlink_nodeagent.processes.procfs import all_pids, environment_of, user_of
+from starlink_nodeagent.processes.procfs import all_pids, environment_of, started, user_of
 from starlink_nodeagent.runtimes.contract import Finding
 from starlink_nodeagent.users.policy import users
 from starlink_nodeagent.users.user import oneself
@@ -171,3 +171,8 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 def owner() -> int:
     return oneself().uid
+
+
+def kept_of(server: Server) -> list[int]:
+    """What an instance keeps, the oldest first."""
+    return sorted(server.processes("kept"), key=started)

@@ -10,7 +10,7 @@ from starlink.files import durable, regular
 from starlink_nodeagent import layout
 from starlink_nodeagent.processes.processes import Processes
 from starlink_nodeagent.runtimes.contract import Finding, Offer, RunContext, Stop
-from starlink_nodeagent.runtimes.driver import faults, result
+from starlink_nodeagent.runtimes.driver import faults, kept, result
 from starlink_nodeagent.runtimes.driver.catalogue import PACKAGE, Catalogue
 from starlink_nodeagent.runtimes.supervision import supervisor, survivors
 from starlink_nodeagent.runtimes.supervision.environment import environment
@@ -61,8 +61,11 @@ class Driver(Supervised):
         await asyncio.to_thread(self._write_spec, run)
         await supervisor.hang_up(handle, self._processes)
 
+    async def lives(self, run: RunContext) -> bool:
+        return await super().lives(run) or await kept.lives(run, self._processes)
+
     async def release(self, run: RunContext, how: Stop) -> None:
-        """Nothing of a driver outlives its runs."""
+        await kept.end(run, how, self._processes)
 
     def finding(self, run: RunContext) -> Finding:
         driver = run.template.driver
@@ -71,7 +74,7 @@ class Driver(Supervised):
         return result.read(run.directory / layout.RESULT, operation.result) if operation is not None else Finding()
 
     def _environment(self, run: RunContext) -> dict[str, str]:
-        files = {"SPEC": layout.SPEC, "RESULT": layout.RESULT}
+        files = {"SPEC": layout.SPEC, "RESULT": layout.RESULT, "KEPT": layout.KEPT}
         own = {f"STARLINK_{name}": str(run.directory / file) for name, file in files.items()}
         return environment(run, self._path) | own
 
