@@ -92,6 +92,8 @@ class World:
         self.dies_at: int | None = None
         self.told: dict[str, list[Any]] = defaultdict(list)
         """The specs that drivers were told, by UID."""
+        self.kept: set[str] = set()
+        """The UIDs of instances whose drivers keep something."""
         self.wrong: list[str] = []
         """What no agent may do."""
 
@@ -222,12 +224,20 @@ class FakeDriver(FakeRuntime):
     def start(self, run: RunContext) -> FakeRun:
         made = super().start(run)
         self._tell(run)
+        self.world.kept.add(run.uid)
         return made
 
     async def reload(self, run: RunContext, handle: FakeRun) -> None:
         await self._enter("reload", run.uid)
         self._tell(run)
         self.world.step("reloaded")
+
+    async def release(self, run: RunContext, how: Stop) -> None:
+        await self._enter("release", run.uid)
+        if self.world.living(run.uid):
+            self.world.wrong.append(f"what {run.id} keeps was ended before it")
+        self.world.kept.discard(run.uid)
+        self.world.step("released")
 
     def _tell(self, run: RunContext) -> None:
         assert run.template.driver is not None

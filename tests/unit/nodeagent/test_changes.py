@@ -12,7 +12,9 @@ from tests.unit.nodeagent.test_keeper import Site, later
 
 from starlink.api.template import Template
 from starlink_nodeagent.decisions.changes import Wish, of
+from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.journal.record import Record
+from starlink_nodeagent.runtimes.contract import Exit
 
 
 def driver(spec: dict[str, Any], uid: str = UID) -> Record:
@@ -202,3 +204,34 @@ async def test_one_that_is_to_stop_is_told_nothing_more(site: Drivers) -> None:
     await soon(lambda: site.heard.phase() == "Stopped", "it stops")
     assert {"n": 2} not in site.world.told[UID]
     assert site.heard.statuses[UID]["observedGeneration"] == 2
+
+
+@pytest.mark.parametrize("policy", ["Never", "Always"])
+async def test_what_a_driver_keeps_goes_with_the_instance_and_not_with_a_run(site: Drivers, policy: str) -> None:
+    site.wish({}, template={"command": [], "restart": {"policy": policy}, **template_of({})})
+    await site.runs()
+    site.world.living()[0].end(Exit(1))
+    if policy == "Never":
+        await site.keeper.instances[UID].over()
+        assert not site.world.kept
+        return
+    await soon(lambda: site.world.time.pauses and site.heard.phase() == "Starting", "it waits for another start")
+    assert site.world.kept == {UID}
+    site.wish({}, desired="Stopped")
+    await site.keeper.follow()
+    await site.keeper.instances[UID].over()
+    assert not site.world.kept
+
+
+async def test_what_can_not_be_released_yet_is_tried_again_before_it_is_over(site: Drivers) -> None:
+    site.wish({})
+    await site.runs()
+    site.agent.driver.trouble["release", UID] = NotYet("Busy", "not now")
+    site.wish({}, desired="Stopped")
+    await site.keeper.follow()
+    await soon(lambda: 0.5 in site.world.time.pauses, "it is tried again later")
+    assert site.world.kept and site.heard.phase() == "Stopping"
+    site.agent.driver.trouble.clear()
+    site.world.time.pass_(0.5)
+    await site.keeper.instances[UID].over()
+    assert not site.world.kept and site.heard.phase() == "Stopped"

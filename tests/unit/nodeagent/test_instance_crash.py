@@ -107,6 +107,7 @@ async def test_whatever_step_an_agent_dies_at_a_driver_is_told_of_the_change_and
     assert numbers == sorted(numbers) and {*numbers} == {1, 2, 3}
     found = instance.record.template.driver
     assert found is not None and found.spec == {"n": 3} and scenario.deaths <= 1
+    assert not world.kept
 
 
 async def test_there_are_fewer_steps_than_are_tried(tmp_path: Path) -> None:
