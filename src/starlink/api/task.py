@@ -7,6 +7,7 @@ import msgspec
 from starlink.api import duration, labels
 from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
+from starlink.api.refusal import Refusal, Remedy
 from starlink.api.server import TaintEffect
 from starlink.api.slots import FixedSlots
 from starlink.api.template import Architecture, Template
@@ -109,15 +110,13 @@ class ArtifactFinding(View, frozen=True):
     source: str = ""
 
     @property
-    def nowhere(self) -> str:
-        """Why no server can run the artifact, and the way out; "" when one may."""
+    def nowhere(self) -> Refusal | None:
+        """Why no server can run the artifact, and the way out; None when one may."""
         if not self.digest or self.architectures:
-            return ""
+            return None
         known = " or ".join(get_args(Architecture))
-        return (
-            f"no server can run its artifact ({self.source}); pack one for {known}, or name in placement.architectures "
-            "where it runs all the same"
-        )
+        remedy = Remedy((f"pack one for {known}", "name in placement.architectures where it runs all the same"))
+        return Refusal("ArtifactRunsNowhere", remedy, f"no server can run its artifact ({self.source})")
 
 
 class SlotResult(View, frozen=True):

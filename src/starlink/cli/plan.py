@@ -22,6 +22,7 @@ from starlink.cli.plan_text import keeps_all, render_changes, render_hash
 from starlink.cli.screen import NO_SCREEN, Screen, Tone
 from starlink.cli.tables import Column, aligned, slot_ranges, some
 from starlink.client.kube import Client
+from starlink.planning.telling import in_words
 
 if TYPE_CHECKING:
     from starlink.engine.foresight.headroom import Estimate
@@ -171,6 +172,7 @@ def _rows(preview: Preview, most: int | None) -> list[Line]:
 
 def _notes(preview: Preview, most: int | None) -> list[str]:
     """What is said below the rows."""
+    why = in_words(preview.why) if preview.why else ""
     hidden = len(preview.rows) - len(preview.rows[:most])
     lines = [f"and {hidden} more rows; --all shows them"] if hidden else []
     lines += [f"stops {v.assignment} on {v.server} (priority {v.priority})" for v in preview.victims[:_MOST_VICTIMS]]
@@ -183,14 +185,14 @@ def _notes(preview: Preview, most: int | None) -> list[str]:
     if preview.unplaced and preview.more:
         lines.append(f"of {preview.desired} instances only the next {preview.looked_at} are looked at")
     if preview.unplaced:
-        lines.append(f"{preview.unplaced} can't be placed: {preview.refusal}")
-    elif preview.waiting or (preview.held and preview.refusal):
-        lines.append(preview.refusal)
-    elif preview.waits:
-        lines.append(preview.waits)
+        lines.append(f"{preview.unplaced} can't be placed: {why}")
+    elif preview.waiting or (preview.held and why):
+        lines.append(why)
+    elif preview.waited:
+        lines.append(in_words(preview.waited))
     elif preview.more and not preview.rounds:
         lines.append("more follow once these are placed")
-    if preview.held and not preview.rounds and (preview.absent or not preview.refusal):
+    if preview.held and not preview.rounds and (preview.absent or not why):
         lines.append(_held(preview))
     return lines + ([f"after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else [])
 
@@ -264,5 +266,6 @@ def render_what_if(found: WhatIf, pool: str) -> str:
         for one in found.outcomes
     ]  # fmt: skip
     lines += aligned(("TASK", "MISSING", "WOULD FIT", "STILL MISSING", "ON"), rows)
-    lines += [f"  {one.task}: {one.still} still missing: {one.refusal}" for one in found.outcomes if one.still]
+    short = [one for one in found.outcomes if one.still]
+    lines += [f"  {one.task}: {one.still} still missing: {in_words(one.why) if one.why else ''}" for one in short]
     return "\n".join(lines) + "\n"

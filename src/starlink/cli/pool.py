@@ -13,6 +13,7 @@ from starlink.cli.observing import engine_for, observe
 from starlink.cli.tables import aligned, slot_ranges, some
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
+from starlink.planning.telling import in_words
 from starlink.planning.world import World
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _leaving(leaving: Sequence[Leaving]) -> list[str]:
     for one in leaving:
         together.setdefault((str(one.task), one.server, one.server_to or "nowhere"), []).append(one.slot)
     rows = [(task, slot_ranges(slots, old), old, new) for (task, old, new), slots in together.items()]
-    refusals = dict.fromkeys((str(one.task), one.reason) for one in leaving if not one.server_to)
-    made_room = dict.fromkeys((str(one.task), one.reason) for one in leaving if one.reason.startswith("preempts"))
-    told = [f"  {task}: {reason}" for task, reason in (*refusals, *made_room)]
+    refusals = dict.fromkeys(f"  {one.task}: {in_words(one.unplaced)}" for one in leaving if one.unplaced)
+    preempting = dict.fromkeys(f"  {one.task}: {one.choice}" for one in leaving if one.choice and one.choice.preempts)
+    told = [*refusals, *preempting]
     return aligned(("TASK", "SLOTS", "FROM", "TO"), rows) + told

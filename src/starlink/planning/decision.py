@@ -23,13 +23,6 @@ class Renewal:
     remove: tuple[Because, ...]
     wants: tuple[Want, ...]
 
-    @property
-    def words(self) -> str:
-        """What to say where it does not fit."""
-        running = len(self.remove)
-        are = "the 1 that runs goes" if running == 1 else f"the {running} that run go"
-        return f"the gang is replaced once all {len(self.wants)} of it fit, and {are} on until then"
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -12,6 +12,7 @@ from starlink.planning.observed import PREEMPTED, SERVER_LOST
 from starlink.planning.placement import Placement
 from starlink.planning.plan import Action, RecordEvent
 from starlink.planning.task_conditions import WAITING
+from starlink.planning.telling import listed
 from starlink.planning.unreadable import UNREADABLE
 from starlink.planning.words import without_numbers
 
@@ -35,12 +36,12 @@ def task_events(
         tell("Warning", SERVER_LOST, f"{a.name} is given up: server {a.spec.server} was lost, and it has been replaced")
     for reason in sorted({one.reason for one in examined.decision.remove}):
         names = [one.assignment.name for one in examined.decision.remove if one.reason == reason]
-        tell("Normal", reason, f"stopping {_listed(names)}")
+        tell("Normal", reason, f"stopping {listed(names)}")
     placed = [server for server in placement.servers[: len(examined.decision.wants)] if server]
     if placed:
-        tell("Normal", "Placed", f"placed {len(placed)} on {_listed(sorted(set(placed)))}")
+        tell("Normal", "Placed", f"placed {len(placed)} on {listed(sorted(set(placed)))}")
     if placement.victims:
-        tell("Normal", "Preempting", f"making room: {_listed([str(a.key) for a in placement.victims])}")
+        tell("Normal", "Preempting", f"making room: {listed([str(a.key) for a in placement.victims])}")
         events += _told_to_victims(task, placement.victims, tasks)
     for word in ("Scheduled", "Ready", "Complete", "Failed"):
         told = _became(task, status, word)
@@ -59,7 +60,7 @@ def _told_to_victims(task: Task, victims: Sequence[Assignment], tasks: Mapping[O
     events: list[Action] = []
     for (key, uid), lost in losses.items():
         its = tasks[key].spec.placement.priority if key in tasks else priority
-        names = _listed([f"{a.name} on {a.spec.server}" for a in lost])
+        names = listed([f"{a.name} on {a.spec.server}" for a in lost])
         message = f"{names} {_yields(len(lost), its < priority)} {taker}"
         events.append(RecordEvent(TASK, key, uid, "Warning", PREEMPTED, message))
     return events
@@ -102,8 +103,3 @@ def _news(word: str, message: str) -> str:
 def _alike(old: str, new: str) -> bool:
     """Whether nobody needs to be told again: that a task has no server for more, or for fewer, is the same."""
     return without_numbers(old) == without_numbers(new)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """At most five names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from starlink.api.assignment import Assignment
+from starlink.api.refusal import Refusal
 from starlink.api.task import ArtifactFinding, Task
 from starlink.planning.decision import Decision
 from starlink.planning.observed import Observed
@@ -25,7 +26,7 @@ class Examined:
         return self.task.architectures or (self.finding.architectures if self.finding else ())
 
     @property
-    def nowhere(self) -> str:
-        """Why no server can run its artifact, and the way out; "" when one may."""
+    def nowhere(self) -> Refusal | None:
+        """Why no server can run its artifact, and the way out; None when one may."""
         finding = self.finding or self.task.finding
-        return finding.nowhere if finding else ""
+        return finding.nowhere if finding else None

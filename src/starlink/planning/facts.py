@@ -16,11 +16,9 @@ class Facts:
         ready = ready_now(health)
         self.examined = examined
         self.task = task
-        self.refusal = placement.refusal
-        self.waits = bool(placement.refusal) and placement.refusal == placement.waiting
-        self.problem = placement.refusal.removeprefix(f"{placement.waiting}; ").partition("; ")[0]
+        self.unplaced = placement.unplaced
         self.wants = len(examined.decision.wants)
-        self.unplaced = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
+        self.without_server = len(examined.decision.wants) - sum(1 for server in placement.servers if server)
         self.live = len(observed.live)
         self.ready = sum(1 for a in observed.live.values() if ready(a))
         self.available = sum(1 for a in observed.live.values() if observed.standing.is_available(a))

@@ -4,23 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlink.api.assignment import Assignment
+from starlink.planning.reasons import Unplaced
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What the engine found: a server for each of the first wants, and why there are no more.
+    """What the engine found: a server for each of the first wants, and why not all are created now.
 
     A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the
     UIDs of the assignments there that must have stopped before the new one starts; `victims` are those of lower
-    priority that are told to. `waiting` is what `refusal` says of those that are created once others have stopped;
-    where it is all, nobody has to do anything. `renews`: a gang that is to be replaced fits as it would then be.
-    `ports_taken` says, by the UID of an instance that is to have other hostPorts, who has which of them on its server.
+    priority that are told to. `renews`: a gang that is to be replaced fits as it would then be. `ports_taken` says, by
+    the UID of an instance that is to have other hostPorts, who has which of them on its server.
     """
 
     servers: Sequence[str] = ()
-    refusal: str = ""
+    unplaced: Unplaced | None = None
     wait_for: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     victims: Sequence[Assignment] = ()
-    waiting: str = ""
     renews: bool = False
     ports_taken: Mapping[str, str] = field(default_factory=dict)

@@ -121,7 +121,7 @@ def complete(examined: Examined, placement: Placement, world: World, health: Hea
     acts = [*doubted, *removals, *creations, *in_place.patches(examined, placement.ports_taken)]
     actions = [*told, *acts, *events] if loses else [*acts, *told, *events]
     recheck = decision.recheck_after
-    if decision.more and not placement.refusal:
+    if decision.more and placement.unplaced is None:
         recheck = 0.0
     return Plan(TASK, task.key, tuple(actions), _reason(removals, creations), recheck)
 

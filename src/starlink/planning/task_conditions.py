@@ -9,8 +9,9 @@ from starlink.api.assignment import Assignment
 from starlink.api.meta import Condition
 from starlink.planning.batch import describe
 from starlink.planning.facts import Facts
-from starlink.planning.reasons import Phase, Verdict
+from starlink.planning.reasons import Phase, Unplaced, Verdict
 from starlink.planning.results import MOST, MOST_EACH
+from starlink.planning.telling import in_words, problem
 from starlink.planning.unreadable import UNREADABLE, told, unclear
 from starlink.planning.words import counted, is_or_are, share
 
@@ -60,8 +61,8 @@ def _service_ready(facts: Facts) -> Condition:
         return not_ready("Terminating", "the task is being deleted")
     if facts.task.spec.suspend:
         return not_ready("Suspended", "spec.suspend is true; set it to false to start the task again")
-    if facts.refusal:
-        return _without_server(facts, tally, _refused(facts))
+    if facts.unplaced:
+        return _without_server(facts, facts.unplaced, tally, _refused(facts))
     if facts.unclear:
         return not_ready(UNREADABLE, f"{tally}; {_unclear(facts.unclear)}")
     if facts.braked:
@@ -88,13 +89,13 @@ def _unclear(assignments: Sequence[Assignment]) -> str:
     return f"{first.name} on {first.spec.server or 'a server that can not be read'}{also}: {told(unclear(first))}"
 
 
-def _without_server(facts: Facts, tally: str, lead: str = "") -> Condition:
+def _without_server(facts: Facts, unplaced: Unplaced, tally: str, lead: str = "") -> Condition:
     """The condition Ready, which names what stands in the way. What would help, and what the instances wait for, stands
     in the condition Scheduled."""
     updating = _also(facts.examined.decision.updating)
-    if facts.waits:
-        return condition("Ready", False, WAITING, f"{tally}; {facts.problem.partition(': ')[0]}{updating}")
-    return condition("Ready", False, "Unplaceable", f"{tally}; {lead}{facts.problem}{updating}")
+    if unplaced.only_waits:
+        return condition("Ready", False, WAITING, f"{tally}; {problem(unplaced)}{updating}")
+    return condition("Ready", False, "Unplaceable", f"{tally}; {lead}{problem(unplaced)}{updating}")
 
 
 def _refused(facts: Facts) -> str:
@@ -102,7 +103,7 @@ def _refused(facts: Facts) -> str:
     decision = facts.examined.decision
     if decision.renewal is not None:
         return ""
-    unplaced = f"{facts.unplaced} of the next {facts.wants}" if decision.more else str(facts.unplaced)
+    unplaced = f"{facts.without_server} of the next {facts.wants}" if decision.more else str(facts.without_server)
     return f"{unplaced} can't be placed: "
 
 
@@ -149,8 +150,8 @@ def _batch_ready(facts: Facts) -> Condition:
         return condition("Ready", verdict.phase == "Complete", verdict.reason, verdict.message)
     if facts.task.spec.suspend:
         return condition("Ready", False, "Suspended", "spec.suspend is true; set it to false to go on")
-    if facts.refusal and not facts.live:
-        return _without_server(facts, tally)
+    if facts.unplaced and not facts.live:
+        return _without_server(facts, facts.unplaced, tally)
     if facts.unclear:
         return condition("Ready", False, UNREADABLE, f"{tally}; {_unclear(facts.unclear)}")
     if facts.failing:
@@ -198,8 +199,8 @@ def _results_left_out(facts: Facts) -> tuple[Condition, ...]:
 
 
 def _scheduled(facts: Facts) -> Condition:
-    if facts.refusal:
+    if facts.unplaced:
         first = f"of {facts.desired} instances only the next {facts.wants} are looked at: "
-        told = f"{first if facts.examined.decision.more else ''}{facts.refusal}"
-        return condition("Scheduled", False, WAITING if facts.waits else "Unplaceable", told)
+        told = f"{first if facts.examined.decision.more else ''}{in_words(facts.unplaced)}"
+        return condition("Scheduled", False, WAITING if facts.unplaced.only_waits else "Unplaceable", told)
     return condition("Scheduled", True, "AllPlaced", "every instance that is wanted now has a server")

@@ -6,15 +6,39 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlink.api.meta import ObjectKey
+from starlink.api.refusal import Refusal
 from starlink.scheduling.arrays import Indices, Scores
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.explaining.explain import Refusal, explain
+from starlink.scheduling.explaining.explain import explain
 from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.filters import Removed, feasible
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.turns import turns
 
 _NONE = np.zeros(0, np.intp)
+
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Why an instance goes to its server: it is the best of so many that `fit`, and then so `full`, in percent. Where
+    none fits, others stop there first, of which those that it `preempts` are told to."""
+
+    fit: int = 0
+    full: int = 0
+    preempts: tuple[ObjectKey, ...] = ()
+
+    def __str__(self) -> str:
+        if self.fit:
+            begin = f"best of {self.fit} that fit" if self.fit > 1 else "the only one that fits"
+            return f"{begin}, then {self.full} % full"
+        if not self.preempts:
+            return "once what stops there has stopped"
+        more = f" and {len(self.preempts) - _MOST_NAMED} more" if len(self.preempts) > _MOST_NAMED else ""
+        return f"preempts {', '.join(map(str, self.preempts[:_MOST_NAMED]))}{more}"
 
 
 class Placement(NamedTuple):
@@ -63,15 +87,5 @@ def place(fleet: Fleet, ask: Ask, count: int, claims: Claims | None = None) -> P
 
 def placements(fleet: Fleet, placed: Placed, slots: Sequence[str]) -> list[Placement]:
     """The placements of the first of the slots, with names and reasons."""
-    names, begin = fleet.names, _begin(placed.choices)
-    reasons = [f"{begin}{percent} % full" for percent in (placed.use * 100).astype(np.int64).tolist()]
-    return list(map(Placement, slots, map(names.__getitem__, placed.servers.tolist()), reasons))
-
-
-def reason(choices: int, use: float) -> str:
-    """Why an instance goes to its server, chosen of so many, which it makes so full."""
-    return f"{_begin(choices)}{int(use * 100)} % full"
-
-
-def _begin(choices: int) -> str:
-    return f"best of {choices} that fit, then " if choices > 1 else "the only one that fits, then "
+    reasons = [str(Choice(placed.choices, int(use * 100))) for use in placed.use.tolist()]
+    return list(map(Placement, slots, map(fleet.names.__getitem__, placed.servers.tolist()), reasons))

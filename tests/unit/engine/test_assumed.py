@@ -9,6 +9,7 @@ from starlink.api.task import Task
 from starlink.engine.foresight.assumed import assumed
 from starlink.engine.foresight.headroom import estimates
 from starlink.engine.foresight.preview import preview
+from starlink.planning.telling import in_words
 
 
 def task(**spec: object) -> Task:
@@ -28,7 +29,7 @@ def test_a_new_pool_takes_the_servers_that_it_adopts_within_its_quota() -> None:
     world = assumed(cluster.world(), [pool("new", selector={"zone": "za"}, quota={"cpu": 2})], ())
     found = preview(world, task(replicas=3, placement={"pool": "new"}))
     assert [(row.server, len(row.slots)) for row in found.rows] == [("s1", 2)]
-    assert found.unplaced == 1 and "quota.cpu" in found.refusal
+    assert found.unplaced == 1 and found.why is not None and "quota.cpu" in in_words(found.why)
 
 
 def test_a_changed_pool_keeps_what_is_observed_of_it() -> None:

@@ -5,6 +5,7 @@ from tests.unit.engine.drivers import cluster_of, driver, of, on, told
 from starlink.engine.foresight.preview import previews
 from starlink.engine.rounds.round import plan_round
 from starlink.planning.plan import Create
+from starlink.planning.telling import in_words
 
 WEB = {"command": ["run"], "ports": [{"name": "http", "port": 80}]}
 
@@ -53,7 +54,8 @@ def test_a_plan_foresees_them() -> None:
     cluster.task("web", template=WEB, replicas=1)
     world = cluster.world()
     (shown,) = previews(world, [one for one in world.tasks.values() if one.name == "web"])
-    assert shown.unplaced == 1 and "a free port 80 (default/gate has it)" in shown.refusal
+    assert shown.unplaced == 1 and shown.why is not None
+    assert "a free port 80 (default/gate has it)" in in_words(shown.why)
     assert not any(isinstance(one, Create) for plan in plan_round(world).plans for one in plan.actions)
 
 

@@ -19,6 +19,7 @@ from starlink.planning.attempt import is_stop
 from starlink.planning.health import assess
 from starlink.planning.plan import Action, Create
 from starlink.planning.pool import effective_pools
+from starlink.planning.telling import in_words
 from starlink.scheduling.fleet import Fleet
 
 
@@ -158,7 +159,9 @@ def test_an_artifact_for_other_machines_is_placed_nowhere_unless_the_task_says_w
     cluster.task("app", template=body)
     cluster.objects["Task", "default", "app"]["status"] = {"artifact": foreign}
     (examined,) = previews(cluster.world(), [cluster.world().tasks[ObjectKey("default", "app")]])
-    assert examined.unplaced == 1 and not examined.unknown and source in examined.refusal
+    assert examined.unplaced == 1 and not examined.unknown and examined.why is not None
+    assert [refusal.code for refusal in examined.why.refusals] == ["ArtifactRunsNowhere"]
+    assert source in in_words(examined.why)
     cluster.settle()
     told = scheduled(cluster, "app")
     assert not cluster.assignments() and source in told

@@ -148,7 +148,8 @@ async def test_that_an_artifact_runs_nowhere_is_found_anew(shop: Shop) -> None:
     known = {"digest": digest, "source": "ELF headers of 1 executable"}
     async with looking() as (findings, told):
         found = await settled(findings, told, task("a", shop.url("/old.zip"), digest, status={"artifact": known}))
-        assert found.architectures == () and "no server can run its artifact (ELF headers" in found.nowhere
+        assert found.architectures == () and found.nowhere is not None
+        assert "no server can run its artifact (ELF headers" in found.nowhere.message
         declared = {"placement": {"architectures": ["amd64"]}, "status": {"artifact": known}}
         assert findings.wanted(task("b", shop.url("/old.zip"), digest, **declared)) is None
     assert not ON_SERVERS.nowhere and not ArtifactFinding(source="could not be read: x").nowhere

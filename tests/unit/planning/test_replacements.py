@@ -189,7 +189,7 @@ def test_a_plan_creates_what_found_a_server_and_says_what_it_waits_for() -> None
     examined = examine(of, seen, HEALTHY, lambda _: "")
     found = ["" if want.server == "s1" else want.server for want in examined.decision.wants]
     waits = {found.index("s2"): ("u1", "u2")}
-    plan = complete(examined, Placement(found, "s1 is full", waits), seen, HEALTHY)
+    plan = complete(examined, Placement(found, wait_for=waits), seen, HEALTHY)
     created = {a.manifest["spec"]["server"]: a.manifest["spec"] for a in plan.actions if isinstance(a, Create)}
     assert set(created) == {"s2", "s3"}
     assert created["s2"]["waitFor"] == ["u1", "u2"] and "waitFor" not in created["s3"]

@@ -43,7 +43,7 @@ def test_what_is_needed_is_rounded_up() -> None:
 
 
 def test_a_cycle_is_told_as_its_groups() -> None:
-    assert affinity_cycle(["a", "b"]).startswith("an affinity cycle: a near b near a, ")
+    assert affinity_cycle(["a", "b"]).message.startswith("an affinity cycle: a near b near a, ")
 
 
 # Quotas of cohorts
@@ -123,4 +123,4 @@ def test_the_most_that_fits_is_proposed(free: list[int], missing: int) -> None:
         expected = f"ask {max(free)} gpu" + (f" for 1 of the {missing}" if missing > 1 else "")
     else:
         expected = f"ask {max(fits_all)} gpu"
-    assert refusal.remedy.startswith(f"{expected}, or " if max(free) else "offer 41 gpu more on s0")
+    assert str(refusal.remedy).startswith(f"{expected}, or " if max(free) else "offer 41 gpu more on s0")

@@ -158,8 +158,8 @@ def _estimate(world: World, task: Task, left: Left) -> Estimate:
         known = ", ".join(sorted(world.pools)) or "none"
         refusal = f"pool {named!r} does not exist (pools: {known}); create it, or name another in placement.pool"
         return Estimate(task, wanted, (), refusal)
-    if task.finding is not None and task.finding.nowhere:
-        return Estimate(task, wanted, (), task.finding.nowhere)
+    if task.finding is not None and (nowhere := task.finding.nowhere):
+        return Estimate(task, wanted, (), nowhere.message)
     pools = [world.pools[named]] if named else [world.pools[name] for name in sorted(world.pools)]
     shares = tuple(_share(task, pool, left[pool.name], wanted) for pool in pools)
     return Estimate(task, wanted, shares, anew=anew, unseen=_unseen(task, pools))

@@ -14,21 +14,24 @@ from starlink.engine.foresight.trial import Trial
 from starlink.engine.rounds.pools import pool_use
 from starlink.engine.rounds.round import POOL_CHANGED
 from starlink.planning.decision import Decision, Want
+from starlink.planning.reasons import Unplaced
 from starlink.planning.world import World
 from starlink.scheduling.explaining.amounts import quantity
+from starlink.scheduling.place import Choice
 from starlink.scheduling.pool import room
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """An instance that has to leave its server, where it would go and why there; `server_to` "" when nowhere fits, for
-    `reason`."""
+    """An instance that has to leave its server, where it would go and why there; `server_to` "" when nowhere fits, and
+    why not."""
 
     task: ObjectKey
     slot: str
     server: str
     server_to: str
-    reason: str
+    choice: Choice | None
+    unplaced: Unplaced | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,8 @@ def _resettled(then: Trial, leaving: Iterable[tuple[Assignment, Task | None]]) -
     for key, found in then.place(examined).items():
         for number, assignment in enumerate(by_task[key]):
             server = found.placement.servers[number]
-            reason = found.reasons[number] if server else found.placement.refusal
-            yield Leaving(key, assignment.spec.slot, assignment.spec.server, server, reason)
+            choice, unplaced = (found.choices[number], None) if server else (None, found.placement.unplaced)
+            yield Leaving(key, assignment.spec.slot, assignment.spec.server, server, choice, unplaced)
 
 
 def _want(task: Task, assignment: Assignment) -> Want:

@@ -20,6 +20,7 @@ from starlink.engine.foresight.trial import Trial, missing
 from starlink.engine.rounds.budgets import budget
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
+from starlink.planning.reasons import Unplaced
 from starlink.planning.replacements import MustMove
 from starlink.planning.world import World
 
@@ -49,11 +50,11 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`removed` counts the servers that each filter removed; `unplaced` instances found none, as `refusal` says, and
-    `waiting` ones are not created before others have stopped, who don't. `waits` says for whom those waited that are
-    created all the same. `held` are to be replaced and stay, `absent` being missing of those wanted; `more`: further
-    instances follow once these are placed; of those `desired` only so many are `looked_at`. What comes after so many
-    `rounds` was not looked at; 0 when nothing does.
+    """`removed` counts the servers that each filter removed; `unplaced` instances found none, and `waiting` ones have a
+    place where what has to stop first does not: `why` is the reason of both. `waited` says for whom those waited that
+    are created all the same. `held` are to be replaced and stay, `absent` being missing of those wanted; `more`:
+    further instances follow once these are placed; of those `desired` only so many are `looked_at`. What comes after so
+    many `rounds` was not looked at; 0 when nothing does.
     `unknown`: which architectures the artifact runs on is not known before the operator has looked inside, so that
     any is taken here."""
 
@@ -63,13 +64,13 @@ class Preview:
     servers: int
     unplaced: int = 0
     waiting: int = 0
-    refusal: str = ""
+    why: Unplaced | None = None
     victims: Sequence[Victim] = ()
     more: bool = False
     desired: int = 0
     looked_at: int = 0
     unknown: bool = False
-    waits: str = ""
+    waited: Unplaced | None = None
     held: int = 0
     absent: int = 0
     rounds: int = 0
@@ -77,7 +78,7 @@ class Preview:
     @property
     def falls_short(self) -> bool:
         """Whether something that is wanted can't be placed."""
-        return bool(self.unplaced or (self.held and self.refusal))
+        return bool(self.unplaced or (self.held and self.why))
 
 
 def preview(world: World, task: Task) -> Preview:
@@ -144,7 +145,7 @@ def _at_once(trial: Trial, examined: Examined, found: Found) -> Preview:
         removed=found.removed,
         unplaced=missing(examined, found) - found.waiting,
         waiting=found.waiting,
-        refusal=found.placement.refusal,
+        why=found.placement.unplaced,
         victims=_victims(trial.world, found.placement.victims),
         more=examined.decision.more,
         looked_at=len(examined.decision.wants),
@@ -189,11 +190,11 @@ def _present(examined: Examined) -> list[_Instance]:
 
 
 def _new(examined: Examined, found: Found) -> list[_Instance]:
-    placed = zip(examined.decision.wants, found.placement.servers, found.reasons, strict=False)
+    placed = zip(examined.decision.wants, found.placement.servers, found.choices, strict=False)
     return [
-        _Instance(want.slot, "create", server, reason, reason if number in found.placement.wait_for else "")
-        for number, (want, server, reason) in enumerate(placed)
-        if server
+        _Instance(want.slot, "create", server, str(choice), "" if choice.fit else str(choice))
+        for want, server, choice in placed
+        if choice
     ]
 
 
@@ -205,18 +206,18 @@ def _in_the_end(trial: Trial, examined: Examined, first: Found, rehearsal: Rehea
     last = end.examine(end.world.tasks[key])
     found = rehearsal.found.get(key, first)
     rows, held = _difference(examined, last, rehearsal, end)
-    wants, refusal = len(last.decision.wants), found.placement.refusal
+    wants, why = len(last.decision.wants), found.placement.unplaced
     return replace(
         _common(trial, examined),
         rows=_together(rows),
         removed=found.removed,
-        unplaced=wants - found.waiting if refusal and wants else 0,
+        unplaced=wants - found.waiting if why and wants else 0,
         waiting=found.waiting if wants else 0,
-        refusal=refusal if wants or held else "",
+        why=why if wants or held else None,
         victims=_victims(trial.world, rehearsal.victims.get(key, {}).values()),
         more=last.decision.more,
         looked_at=wants,
-        waits=rehearsal.waited.get(key, ""),
+        waited=rehearsal.waited.get(key),
         held=held,
         absent=budget(last.task, end.world, end.health).missing if held else 0,
         rounds=0 if rehearsal.whole else rehearsal.rounds,
@@ -270,13 +271,13 @@ def _gone(slot: str, was: Assignment, rehearsal: Rehearsal, sequel: str) -> _Ins
 
 
 def _come(slot: str, now: Assignment, rehearsal: Rehearsal) -> _Instance:
-    reason = rehearsal.placed.get(now.uid, "")
+    reason = str(rehearsal.placed.get(now.uid, ""))
     return _Instance(slot, "create", now.spec.server, reason, reason if now.uid in rehearsal.made_room else "")
 
 
 def _replaced(slot: str, was: Assignment, now: Assignment, rehearsal: Rehearsal) -> _Instance:
     told = [_told(rehearsal.leaves.get(was.uid, ""))]
-    told += [rehearsal.placed[now.uid]] if now.uid in rehearsal.made_room else []
+    told += [str(rehearsal.placed[now.uid])] if now.uid in rehearsal.made_room else []
     reason = "; ".join(filter(None, told))
     return _Instance(slot, "replace", was.spec.server, reason, reason, now.spec.server)
 

@@ -1,6 +1,6 @@
 """What the operator would make of a world from round to round, with agents that obey at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from starlink.api.assignment import Assignment
@@ -14,7 +14,9 @@ from starlink.engine.rounds.round import Round, plan_round
 from starlink.planning.attempt import leaving
 from starlink.planning.observed import PREEMPTED
 from starlink.planning.plan import Create, Plan
+from starlink.planning.reasons import Unplaced
 from starlink.planning.world import World
+from starlink.scheduling.place import Choice
 
 MOST_ROUNDS = 400
 MOST_CREATED = 10_000
@@ -35,11 +37,11 @@ class Rehearsal:
     whole: bool = False
     rounds: int = 0
     leaves: dict[str, str] = field(default_factory=dict)
-    placed: dict[str, str] = field(default_factory=dict)
+    placed: dict[str, Choice] = field(default_factory=dict)
     made_room: set[str] = field(default_factory=set)
     victims: dict[ObjectKey, dict[str, Assignment]] = field(default_factory=dict)
     found: dict[ObjectKey, Found] = field(default_factory=dict)
-    waited: dict[ObjectKey, str] = field(default_factory=dict)
+    waited: dict[ObjectKey, Unplaced] = field(default_factory=dict)
 
 
 def rehearse(world: World) -> Rehearsal:
@@ -77,22 +79,18 @@ def _record(rehearsal: Rehearsal, planned: Round, there: Mapping[str, Assignment
         if found is not None:
             before = rehearsal.found.get(plan.subject, found)
             rehearsal.found[plan.subject] = replace(found, removed=found.removed or before.removed)
-            if found.waiting:
-                rehearsal.waited.setdefault(plan.subject, found.placement.refusal)
+            if found.waiting and found.placement.unplaced:
+                rehearsal.waited.setdefault(plan.subject, found.placement.unplaced)
             _record_created(rehearsal, plan, found)
         _record_leaving(rehearsal, plan, there)
 
 
 def _record_created(rehearsal: Rehearsal, plan: Plan, found: Found) -> None:
     created = [action for action in plan.actions if isinstance(action, Create)]
-    for action, why in zip(created, _reasons(found), strict=True):
-        rehearsal.placed[uid_of(action)] = why
+    for action, choice in zip(created, filter(None, found.choices), strict=True):
+        rehearsal.placed[uid_of(action)] = choice
         if action.manifest["spec"].get("waitFor"):
             rehearsal.made_room.add(uid_of(action))
-
-
-def _reasons(found: Found) -> Iterable[str]:
-    return (why for server, why in zip(found.placement.servers, found.reasons, strict=False) if server)
 
 
 def _record_leaving(rehearsal: Rehearsal, plan: Plan, there: Mapping[str, Assignment]) -> None:

@@ -15,6 +15,7 @@ from starlink.engine.foresight.trial import Trial, missing
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
 from starlink.planning.placement import Placement
+from starlink.planning.reasons import Unplaced
 from starlink.planning.world import World
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, is_key, is_value
 
@@ -48,7 +49,7 @@ class Outcome:
     missing: int
     still: int
     servers: tuple[str, ...]
-    refusal: str
+    why: Unplaced | None
     more: bool = False
 
 
@@ -160,7 +161,7 @@ def _outcome(
         missing=missing(*now),
         still=missing(*then),
         servers=tuple(name for name in servers if name in used),
-        refusal=then[1].placement.refusal,
+        why=then[1].placement.unplaced,
         more=now[0].decision.more,
     )
 

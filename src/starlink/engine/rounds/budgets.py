@@ -9,10 +9,9 @@ from starlink.api.task import Task
 from starlink.engine.rounds.neighbours import group_of
 from starlink.planning.health import Health
 from starlink.planning.observed import ready_now
+from starlink.planning.reasons import Protected
 from starlink.planning.unreadable import unclear
 from starlink.planning.world import World
-
-_MOST_TOLD = 3
 
 
 class Budget(NamedTuple):
@@ -69,27 +68,22 @@ def budget(task: Task, world: World, health: Health) -> Budget:
     return Budget(task.max_unavailable(desired), missing, desired)
 
 
-def obstacle(world: World, health: Health, victims: Mapping[ObjectKey, int], told: Mapping[ObjectKey, int]) -> str:
-    """What to say where so many `victims` of tasks would make room, were it not for the budgets, and what gives them
-    leave; "" if no budget is in the way. `told` are those who were told to go since the world was seen."""
-    found = []
-    for key, number in sorted(victims.items()):
-        task = world.tasks[key]
-        its = budget(task, world, health)
-        going = told.get(key, 0)
-        its = its._replace(missing=its.missing + going)
-        if its.left < number:
-            found.append(_in_words(task, its, number, "missing or making room" if going else "missing"))
-    more = f" and {len(found) - _MOST_TOLD} more tasks" if len(found) > _MOST_TOLD else ""
-    return f"others could make room, but {', and '.join(found[:_MOST_TOLD])}{more}" if found else ""
+def protected(
+    world: World, health: Health, victims: Mapping[ObjectKey, int], told: Mapping[ObjectKey, int]
+) -> tuple[Protected, ...]:
+    """Whose budgets alone keep so many `victims` from making room, and what gives them leave. `told` are those who were
+    told to go since the world was seen."""
+    judged = (_protected(world.tasks[key], world, health, number, told.get(key, 0)) for key, number in victims.items())
+    return tuple(sorted((one for one in judged if one is not None), key=lambda one: one.task))
 
 
-def _in_words(task: Task, its: Budget, number: int, absent: str) -> str:
-    given = str(task.spec.update.max_unavailable)
-    are = "is" if its.missing == 1 else "are"
-    missing = f" and {its.missing} of its {its.desired} instances {are} {absent}" if its.missing else ""
-    needed = its.missing + number
-    said = f"{task.key}'s update.maxUnavailable is {given}{missing}: raise it to {needed}"
-    fewer = needed - its.most
+def _protected(task: Task, world: World, health: Health, number: int, going: int) -> Protected | None:
+    its = budget(task, world, health)
+    its = its._replace(missing=its.missing + going)
+    if its.left >= number:
+        return None
+    given, enough = str(task.spec.update.max_unavailable), its.missing + number
+    fewer = enough - its.most
     is_given = not given.endswith("%") and not (task.is_batch or task.spec.servers)
-    return f"{said}, or lower its replicas to {its.desired - fewer}" if is_given and fewer <= its.missing else said
+    replicas = its.desired - fewer if is_given and fewer <= its.missing else None
+    return Protected(task.key, given, its.desired, its.missing, bool(going), enough, replicas)

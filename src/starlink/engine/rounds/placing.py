@@ -9,8 +9,9 @@ import numpy as np
 
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
+from starlink.api.refusal import Refusal
 from starlink.engine.rounds.absence import without
-from starlink.engine.rounds.budgets import budgets, gangs, obstacle
+from starlink.engine.rounds.budgets import budgets, gangs, protected
 from starlink.engine.rounds.neighbours import Neighbours
 from starlink.engine.rounds.reservations import Held, Reservations
 from starlink.planning.decision import Renewal, Want
@@ -18,11 +19,12 @@ from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import was_refused
 from starlink.planning.placement import Placement
+from starlink.planning.reasons import Awaited, GangStays, Hold, Protected, Unplaced
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
-from starlink.scheduling.explaining.explain import Refusal, affinity_cycle, explain
+from starlink.scheduling.explaining.explain import affinity_cycle, explain
 from starlink.scheduling.filters import Removed
-from starlink.scheduling.place import Placed, place, reason
+from starlink.scheduling.place import Choice, Placed, place
 from starlink.scheduling.pool import UNLIMITED
 from starlink.scheduling.preemption.preempt import Preemption, preempt
 from starlink.scheduling.preemption.reclaiming import Reclaiming
@@ -31,18 +33,17 @@ from starlink.scheduling.preemption.roster import Roster
 _MOST_SEARCHES = 200
 """For victims, in one round, and as many for those whom only budgets protect. What is left over is looked at in the
 next."""
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was found for a task's wants. `removed` counts the servers that each filter removed at first, of those that
-    there are; `reasons` say of each want why it goes where it does. So many are `waiting` for others to stop before
+    there are; `choices` say of each want why it goes where it does. So many are `waiting` for others to stop before
     they may be created, for which `held` is kept for them."""
 
     placement: Placement
     removed: Removed = ()
-    reasons: tuple[str, ...] = ()
+    choices: tuple[Choice | None, ...] = ()
     waiting: int = 0
     held: Held | None = None
 
@@ -62,20 +63,17 @@ class Placer:
     def place(self, examined: Examined, held: Held | None = None) -> Found:
         """Finds servers for what the task wants, in the order of its wants; `held` is what it has waited for."""
         renewal = examined.decision.renewal
-        if examined.nowhere and (examined.decision.wants or renewal):
-            return Found(Placement(refusal=examined.nowhere))
+        if (nowhere := examined.nowhere) and (examined.decision.wants or renewal):
+            return Found(Placement(unplaced=Unplaced(refusals=(nowhere,))))
         if renewal is not None:
             return self._renew(examined, renewal)
         batches = _by_server(examined.decision.wants)
         outcome = self._fill(examined, batches, held)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
-        refusal = (self._circle(examined) or _told(outcome.refusals)) if outcome.refusals else ""
-        blocked = "; ".join(dict.fromkeys(outcome.blocked))
-        waiting = self._waits_in_words(outcome.waiting)
-        told = "; ".join(filter(None, (waiting, refusal, blocked)))
-        placement = Placement(tuple(outcome.servers), told, outcome.wait_for, tuple(filter(None, victims)), waiting)
+        unplaced = self._unplaced(examined, outcome)
+        placement = Placement(tuple(outcome.servers), unplaced, outcome.wait_for, tuple(filter(None, victims)))
         held = self._held(examined, outcome.waiting)
-        return Found(placement, outcome.removed, tuple(outcome.reasons), len(outcome.waiting), held)
+        return Found(placement, outcome.removed, tuple(outcome.choices), len(outcome.waiting), held)
 
     def hold(self, held: Held) -> None:
         """Charges what a task waits for that is not looked at in this round."""
@@ -90,8 +88,9 @@ class Placer:
         with without(self._fleet, (one.assignment.uid for one in renewal.remove)), self._fleet.trial():
             tried = self._fill_all(anew, batches, None, makes_room=False)
             fits = not tried.refusals or (len(batches) == 1 and self._could_have_room(anew))
-        told = "" if fits else f"{renewal.words}: {_told(tried.refusals)}"
-        return Found(Placement(refusal=told, renews=fits), tried.removed)
+        stays = GangStays(len(renewal.remove), len(renewal.wants))
+        unplaced = None if fits else Unplaced(refusals=tuple(tried.refusals), gang=stays)
+        return Found(Placement(unplaced=unplaced, renews=fits), tried.removed)
 
     def _could_have_room(self, examined: Examined) -> bool:
         """Whether others could make room for a gang of which nothing is placed."""
@@ -156,7 +155,7 @@ class Placer:
             outcome.refusals.append(self._refusal(ask, len(left), made, placed.refusal))
         self._fleet.place(np.array([one.server for one in made], np.intp), ask.load)
         if makes_room and len(made) < len(left):
-            outcome.blocked += self._blocked(ask, len(left) if ask.gang else 1)
+            outcome.protected += self._protected(ask, len(left) if ask.gang else 1)
 
     def _refusal(self, ask: Ask, count: int, made: Sequence[Preemption], found: Refusal) -> Refusal:
         """What is said of those for whom nobody makes room. Where pools lend, what is on its way back counts, and what
@@ -171,7 +170,7 @@ class Placer:
         self._explanations += claims.tried
         return refusal or found
 
-    def _blocked(self, ask: Ask, count: int) -> list[str]:
+    def _protected(self, ask: Ask, count: int) -> list[tuple[Protected, ...]]:
         """Which budgets alone keep others from making room for more."""
         if self._budgets is None or self._explanations >= _MOST_SEARCHES or not self._may_preempt(ask):
             return []
@@ -181,7 +180,7 @@ class Placer:
             made = preempt(self._fleet, ask, count, endless, self._told, self._roster, self._gangs)
         victims = Counter(map(self._task_of, (uid for one in made for uid in one.victims)))
         told = Counter(map(self._task_of, self._told))
-        return list(filter(None, (obstacle(self._world, self._health, victims, told),)))
+        return list(filter(None, (protected(self._world, self._health, victims, told),)))
 
     def _task_of(self, uid: str) -> ObjectKey:
         return ObjectKey(*self._fleet.charges[uid].load.group.split("/", 1))
@@ -190,7 +189,7 @@ class Placer:
         outcome.removed = outcome.removed or placed.removed
         choices = placed.choices
         for number, index, use in zip(numbers, placed.servers.tolist(), placed.use.tolist(), strict=False):
-            outcome.take(number, self._fleet.names[index], reason(choices, use))
+            outcome.take(number, self._fleet.names[index], Choice(choices, int(use * 100)))
 
     def _preempt(self, ask: Ask, count: int) -> list[Preemption]:
         self._roster = self._roster or Roster(self._fleet)
@@ -228,10 +227,8 @@ class Placer:
     def _take_over(self, number: int, one: Preemption, outcome: "_Outcome") -> None:
         server = self._fleet.names[one.server]
         there = [uid for uid in one.victims if self._fleet.charges[uid].server == server]
-        names = [str(a.key) for uid in one.victims if (a := self._assignment(uid))]
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        told = f"preempts {', '.join(names[:_MOST_NAMED])}{more}" if names else "once what stops there has stopped"
-        outcome.take(number, server, told)
+        victims = (a.key for uid in one.victims if (a := self._assignment(uid)))
+        outcome.take(number, server, Choice(preempts=tuple(victims)))
         outcome.wait_for[number] = (*there, *one.wait_for)
         outcome.victims += one.victims
 
@@ -242,16 +239,19 @@ class Placer:
         borrows = any(one.borrows for one in waiting)
         return Held(self._ask(examined, "").load, servers[0].pool, tuple(node.name for node in servers), borrows)
 
-    def _waits_in_words(self, waiting: Sequence[Preemption]) -> str:
+    def _unplaced(self, examined: Examined, outcome: "_Outcome") -> Unplaced | None:
+        circle = self._neighbours.circle(examined.task, self._fleet.groups) if outcome.refusals else None
+        refusals = (affinity_cycle(circle),) if circle else tuple(outcome.refusals)
+        if not (outcome.waiting or refusals):
+            return None
+        return Unplaced(self._hold(outcome.waiting), refusals, tuple(outcome.protected))
+
+    def _hold(self, waiting: Sequence[Preemption]) -> Hold | None:
         if not waiting:
-            return ""
+            return None
         awaited = sorted({uid for one in waiting for uid in (*one.victims, *one.wait_for)})
         found = [a for uid in awaited if (a := self._assignment(uid))]
-        names = ", ".join(sorted(f"{a.key} on {a.spec.server}" for a in found)[:_MOST_NAMED])
-        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-        begin = "1 waits" if len(waiting) == 1 else f"{len(waiting)} wait"
-        instances = "1 instance" if len(found) == 1 else f"{len(found)} instances"
-        return f"{begin} for {instances} to stop and free quota: {names}{more}"
+        return Hold(len(waiting), tuple(Awaited(a.key, a.spec.server) for a in found))
 
     def _awaited(self, examined: Examined) -> list[Assignment | None]:
         """What an earlier decision makes stop, should nobody have told it."""
@@ -264,26 +264,22 @@ class Placer:
             self._by_uid = {a.uid: a for group in self._world.assignments.values() for a in group}
         return self._by_uid.get(uid)
 
-    def _circle(self, examined: Examined) -> str:
-        circle = self._neighbours.circle(examined.task, self._fleet.groups)
-        return affinity_cycle(circle) if circle else ""
-
 
 class _Outcome:
     """What has been found so far, by the numbers of the wants."""
 
     def __init__(self, wants: int, refusals: Iterable[Refusal] = (), removed: Removed = ()) -> None:
         self.servers = [""] * wants
-        self.reasons = [""] * wants
+        self.choices: list[Choice | None] = [None] * wants
         self.wait_for: dict[int, tuple[str, ...]] = {}
         self.victims: list[str] = []
         self.waiting: list[Preemption] = []
         self.refusals = list(refusals)
-        self.blocked: list[str] = []
+        self.protected: list[tuple[Protected, ...]] = []
         self.removed = removed
 
-    def take(self, number: int, server: str, reason: str) -> None:
-        self.servers[number], self.reasons[number] = server, reason
+    def take(self, number: int, server: str, choice: Choice) -> None:
+        self.servers[number], self.choices[number] = server, choice
 
     def wait(self, waiting: Sequence[Preemption]) -> None:
         self.waiting += waiting
@@ -296,7 +292,3 @@ def _by_server(wants: Sequence[Want]) -> dict[str, list[int]]:
     for number, want in enumerate(wants):
         batches.setdefault(want.server, []).append(number)
     return batches
-
-
-def _told(refusals: list[Refusal]) -> str:
-    return "; ".join(dict.fromkeys(refusal.message for refusal in refusals))[:1_000]

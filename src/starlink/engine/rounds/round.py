@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
+from starlink.api.refusal import Refusal, Remedy
 from starlink.api.task import Task
 from starlink.engine.rounds.bulkhead import Bulkhead
 from starlink.engine.rounds.host_ports import ports_taken
@@ -21,6 +22,7 @@ from starlink.planning.in_place import changes_ports
 from starlink.planning.placement import Placement
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools
+from starlink.planning.reasons import Unplaced
 from starlink.planning.replacements import MustMove
 from starlink.planning.task import abandon, complete, examine, invalid, releases
 from starlink.planning.world import World
@@ -88,7 +90,7 @@ def plan_round(
             plans.append(plan(key))
     failed = sorted(bulkhead.errors.items())
     plans += [plan_of_failure(TASK, key, declared.get(key), error, world.now) for key, error in failed]
-    short = frozenset(key for key, one in found.items() if one.placement.refusal or one.placement.ports_taken)
+    short = frozenset(key for key, one in found.items() if one.placement.unplaced or one.placement.ports_taken)
     return Round(plans, short, found)
 
 
@@ -103,9 +105,10 @@ def _left_alone(task: Task, why: str, assignments: Sequence[Assignment], health:
 def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
     """In a pool that can't be used, `pools` with the reasons, nothing helps but to put its spec right."""
     fault = pools.get(task.spec.placement.pool)
-    if not fault or not placement.refusal:
+    if not fault or placement.unplaced is None:
         return placement
-    return replace(placement, refusal=f"pool {task.spec.placement.pool} can't be used: {fault}")
+    refusal = Refusal("PoolUnusable", Remedy(()), f"pool {task.spec.placement.pool} can't be used: {fault}")
+    return replace(placement, unplaced=Unplaced(refusals=(refusal,)))
 
 
 def _placed(

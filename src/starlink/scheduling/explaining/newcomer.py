@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from starlink.api.labels import ARCHITECTURE, OPERATING_SYSTEM
+from starlink.api.refusal import listed
 from starlink.scheduling import filters
 from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.domains import Domains
 from starlink.scheduling.explaining.amounts import sized
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels
-from starlink.scheduling.explaining.reasons import is_first, listed
+from starlink.scheduling.explaining.reasons import is_first
 from starlink.scheduling.explaining.verdicts import welcome
 from starlink.scheduling.explaining.watermark import most_newcomers
 from starlink.scheduling.fleet import Fleet

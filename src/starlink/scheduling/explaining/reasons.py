@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from starlink.api.refusal import listed
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.explaining.amounts import quantity, sized
@@ -15,16 +16,7 @@ from starlink.scheduling.explaining.verdicts import capacity_of, resource_of, sk
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.taints import keeps_out
 
-_FEW = 3
 _LOOKED_AT = 100
-
-
-def listed(names: Iterable[str], last: str = ", ") -> str:
-    """Some names, few in full: `a, b, c and 4 more`."""
-    names = list(names)
-    if len(names) > _FEW:
-        return f"{', '.join(names[:_FEW])} and {len(names) - _FEW} more"
-    return last.join(names)
 
 
 def reason(fleet: Fleet, ask: Ask, name: str, servers: Indices) -> str:

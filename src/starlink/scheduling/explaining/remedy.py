@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from starlink.api.refusal import Remedy, listed
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Spread, Term
 from starlink.scheduling.explaining import watermark
@@ -27,7 +28,6 @@ from starlink.scheduling.explaining.reasons import (
     groups,
     is_first,
     is_placed,
-    listed,
     missing_features,
     place_of,
     taints,
@@ -48,41 +48,41 @@ Ways = tuple[str, ...]
 """The smallest change first, others that would do as well after it."""
 
 
-def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices, claims: Claims | None = None) -> str:
+def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices, claims: Claims | None = None) -> Remedy:
     """The way out for the nearest server: past its one filter, or else a new server, or past each of its filters; for a
     gang only what lets all of it fit. Where demands contradict one another, which."""
     if server >= 0 and (found := contradiction(verdicts.fleet, verdicts.ask)):
         alone = not verdicts.ask.gang and found.filters.issuperset(verdicts.failing(server))
-        return f"{found.problem}; {'' if alone else 'begin with: '}{found.way}"
+        return Remedy((found.way,), found.problem, is_a_start=not alone)
     added = newcomer(verdicts.fleet, verdicts.ask, missing)
     if server < 0:
-        return added or _fewer(missing, verdicts.ask.server)
+        return Remedy((added or _fewer(missing, verdicts.ask.server),))
     case = Case(verdicts, server, missing, mates, claims)
     if words := words_to_add(case):
-        return words
+        return Remedy((words,))
     return _for_the_gang(case, added) if verdicts.ask.gang else _for_one(case, added)
 
 
-def _for_one(case: Case, added: str) -> str:
+def _for_one(case: Case, added: str) -> Remedy:
     failing = case.verdicts.failing(case.server)
     if len(failing) > 1 and added:
-        return added
+        return Remedy((added,))
     ways = [_ways(case, name) for name in failing]
     if len(ways) != 1:
         together = _all_of([way for way, *_ in ways]) or "ask fewer instances"
-        return f"begin with: {together}" if len(ways) > 1 and not _NEIGHBOURLY.isdisjoint(failing) else together
-    return ", or ".join((*ways[0], added) if added and _is_cured_by_a_server(failing[0]) else ways[0])
+        return Remedy((together,), is_a_start=len(ways) > 1 and not _NEIGHBOURLY.isdisjoint(failing))
+    return Remedy((*ways[0], added) if added and _is_cured_by_a_server(failing[0]) else ways[0])
 
 
-def _for_the_gang(case: Case, added: str) -> str:
+def _for_the_gang(case: Case, added: str) -> Remedy:
     failing = case.verdicts.failing(case.server)
     ways = list(_ways(case, failing[0])) if len(failing) == 1 and _helps_all(case, failing[0]) else []
     ways += [added] if added else []
     ways += [_fewer(case.missing, case.ask.server)] if len(case.mates) else []
     if ways:
-        return ", or ".join(ways)
+        return Remedy(tuple(ways))
     first = _all_of([_ways(case, name)[0] for name in failing]) or "ask fewer instances"
-    return f"no one change lets the whole gang fit; begin with: {first}"
+    return Remedy((first,), "no one change lets the whole gang fit", is_a_start=True)
 
 
 def _helps_all(case: Case, name: str) -> bool:
