@@ -39,6 +39,7 @@ NO_REASONS = {
         "DoNotSchedule",
         "Never",
         "OnFailure",
+        "Driver",
         "Process",
         "Driver",
         "Features",
