@@ -23,6 +23,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from starlink import log as logs
@@ -30,7 +31,6 @@ from starlink.api import namespaces
 from starlink.api.labels import SERVER_NAMESPACE
 from starlink.api.meta import ObjectKey
 from starlink.client import reach
-from starlink.client.config import Config
 from starlink.client.errors import BadConfig, ClientError
 from starlink.client.kube import Client
 from starlink.client.rights import Missing, Right, denial
@@ -120,7 +120,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     needed = rights.needed(arguments.server_namespace, lease)
     running = asyncio.create_task(_lead(client, leadership, observed, reconciler, needed, missing))
     _heed_signals(stop)
-    kopf_running = asyncio.create_task(_run_kopf(config, client, observed, stop))
+    heed = partial(_heed_signals, stop)  # in place of kopf's, which would let the rest run on for a while
+    kopf_running = asyncio.create_task(handlers.bring(config, client, observed, time.monotonic, stop, heed))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((running, kopf_running, stopped), return_when=asyncio.FIRST_COMPLETED)
     over = running.done()
@@ -136,13 +137,6 @@ async def _run(arguments: argparse.Namespace) -> None:
     if over and isinstance(results[0], BaseException):
         raise results[0]
     log.info("stopped")
-
-
-async def _run_kopf(config: Config, client: Client, observed: Observed, stop: asyncio.Event) -> None:
-    await rights.given(client, rights.following(observed.brought))  # kopf ends the process without
-    spawned, others = await handlers.spawn(config, observed, stop)
-    _heed_signals(stop)  # in place of kopf's, which would let the rest run on for a while
-    await handlers.run(spawned, others)
 
 
 def _heed_signals(stop: asyncio.Event) -> None:

@@ -5,7 +5,9 @@ No finalizers, no annotations, no daemons: an event says that something changed,
 """
 
 import asyncio
-from collections.abc import Collection
+import contextlib
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import kopf
@@ -15,15 +17,24 @@ from starlink.api.kinds import Kind
 from starlink.client.config import Config
 from starlink.client.credentials import Credentials
 from starlink.client.errors import ClientError
+from starlink.client.kube import Client
+from starlink_operator import rights
+from starlink_operator.compartment import Compartment
 from starlink_operator.observed import Observed
 from starlink_operator.session import session
 
 LOGIN_SECONDS = 5.0
 """Between two tries of kopf's to log in."""
+SERVED_SECONDS = 2.0
+"""Between two looks whether a kind is served."""
 
 
-def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
-    """The handlers, for `kopf.operator`."""
+class Ended(Exception):
+    """kopf has ended, and nobody told it to."""
+
+
+def registry(config: Config, observed: Observed, kind: Kind) -> kopf.OperatorRegistry:
+    """The handlers of one kind, for `kopf.operator`."""
     handlers = kopf.OperatorRegistry()
     credentials = Credentials(config)
 
@@ -35,15 +46,11 @@ def registry(config: Config, observed: Observed) -> kopf.OperatorRegistry:
             raise kopf.TemporaryError(str(error), delay=LOGIN_SECONDS) from None
         return kopf.AiohttpSession(server=config.server, aiohttp_session=made)
 
-    for kind in observed.brought:
-        _bring(kind, observed, handlers)
-    return handlers
-
-
-def _bring(kind: Kind, observed: Observed, handlers: kopf.OperatorRegistry) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers)
     async def heard(event: kopf.RawEvent, **_: Any) -> None:
         observed.cache(kind).hear(event["type"], msgspec.json.encode(event["object"]))
+
+    return handlers
 
 
 def settings() -> kopf.OperatorSettings:
@@ -58,23 +65,65 @@ def settings() -> kopf.OperatorSettings:
     return chosen
 
 
-Tasks = Collection["asyncio.Task[Any]"]
+async def bring(
+    config: Config,
+    client: Client,
+    observed: Observed,
+    monotonic: Callable[[], float],
+    stop: asyncio.Event,
+    begun: Callable[[], None],
+) -> None:
+    """Brings the kinds until `stop` is set, or cancelled. Each has a kopf of its own, so that a kind of which the right
+    or the CRD is missing keeps no other waiting. `begun` is called whenever one has begun: it has taken the signals."""
+    async with asyncio.TaskGroup() as group:
+        for kind in observed.brought:
+            within = Compartment(f"{kind.plural} by kopf", monotonic)
+            go = partial(_follow, config, client, observed, kind, stop, begun)
+            group.create_task(within.keep_on("the watch", go))
 
 
-async def spawn(config: Config, observed: Observed, stop: asyncio.Event) -> tuple[Tasks, Tasks]:
-    """Begins kopf, which ends when `stop` is set or it is told to by a signal. Gives its tasks, and those that there
-    were before."""
-    others = asyncio.all_tasks()
+async def _follow(
+    config: Config, client: Client, observed: Observed, kind: Kind, stop: asyncio.Event, begun: Callable[[], None]
+) -> None:
+    """Raises what ends it, and anything else is tried again by who calls."""
+    await rights.given(client, rights.following((kind,)))
+    await _served(client, kind)
     spawned = await kopf.spawn_tasks(
-        registry=registry(config, observed),
+        registry=registry(config, observed, kind),
         settings=settings(),
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
     )
-    return spawned, others
+    begun()
+    try:
+        done, _ = await asyncio.wait(spawned, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(spawned)
+    if not stop.is_set():
+        for one in done:
+            one.result()
+        raise Ended
 
 
-async def run(spawned: Tasks, others: Tasks) -> None:
-    """Goes on with what was begun until its end, when it cancels whatever runs but the `others`."""
-    await kopf.run_tasks(spawned, ignored=others)
+async def _end(spawned: Collection["asyncio.Task[Any]"]) -> None:
+    """Whoever is cancelled meanwhile waits all the same: kopf closes its connections last."""
+    for one in spawned:
+        one.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while left := [one for one in spawned if not one.done()]:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _served(client: Client, kind: Kind) -> None:
+    """Waits until the API knows the kind: kopf looks for kinds once."""
+    while True:
+        with contextlib.suppress(ClientError):
+            await client.list(kind)
+            return
+        await asyncio.sleep(SERVED_SECONDS)

@@ -26,7 +26,7 @@ _FOLLOWS = ("list", "watch")
 def needed(servers: str, lease: ObjectKey, kinds: Iterable[Entry] = KINDS) -> Sequence[Right]:
     """All that it does, with the namespace of the servers' Leases and the Lease of the leader."""
     every = [
-        *(right for entry in kinds for right in (*following(entry.reads.kinds), *entry.writes)),
+        *(right for entry in kinds for right in of_entry(entry)),
         *of(EVENT, "create", "get", "patch"),
         *of(LEASE, "list"),
         *of(CRD, "get"),
@@ -34,6 +34,11 @@ def needed(servers: str, lease: ObjectKey, kinds: Iterable[Entry] = KINDS) -> Se
         *of(LEASE, "get", "create", "patch", namespace=lease.namespace),
     ]
     return list(dict.fromkeys(every))
+
+
+def of_entry(entry: Entry) -> Sequence[Right]:
+    """What one controller needs: to follow what it reads, and what its plans write."""
+    return [*following(entry.reads.kinds), *entry.writes]
 
 
 def following(kinds: Iterable[Kind]) -> Sequence[Right]:

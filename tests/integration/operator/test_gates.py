@@ -17,6 +17,7 @@ from starlink.planning.plan import Plan
 
 @pytest.fixture
 async def greetings(client: Client) -> Greetings:
+    """The kind is there."""
     await define(client)
     return Greetings(client)
 

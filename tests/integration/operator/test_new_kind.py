@@ -1,9 +1,7 @@
 """A kind that comes new: its CRD, its view, its planner and its file of kinds. Nothing else knows of it."""
 
 import asyncio
-import json
-import signal
-import sys
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,16 +16,21 @@ from tests.conftest import soon
 from tests.greeting import kinds as greeting
 from tests.greeting.planning import Greeter
 from tests.greeting.view import GREETING, GREETINGS
-from tests.integration.apiserver.kubectl import kubeconfig
 from tests.integration.conftest import Wire, obj_of, task
+from tests.integration.operator.test_rights import USER, grant, heard, operator, revoke
 
 from starlink.api.kinds import CRD, EVENT, TASK
-from starlink.client.errors import NotFound
+from starlink.api.labels import SERVER_NAMESPACE
+from starlink.api.meta import ObjectKey
+from starlink.client.errors import Conflict, NotFound
 from starlink.client.kube import Client
 from starlink.manifest import load
+from starlink.planning.children import applied
 from starlink.planning.contract import TASKS, Gate
+from starlink_operator import rights
 from starlink_operator.controller import Entry
 from starlink_operator.kinds import KINDS
+from starlink_operator.leadership import DEFAULT
 from starlink_operator.observed import Observed, Reads
 from starlink_operator.planned import Planned
 from starlink_operator.reconciler import Reconciler
@@ -35,6 +38,7 @@ from starlink_operator.writer import Writer
 
 Obj = dict[str, Any]
 DEFINITION = Path(greeting.__file__).with_name("greetings.greet.dev.yaml")
+NAME = "greetings.greet.dev"
 ENTRY = replace(greeting.ENTRY, reads=Reads(many=(TASKS, GREETINGS)))
 """With a cache of ours in place of kopf's events; a planner can't tell the two apart."""
 
@@ -75,12 +79,34 @@ class Greetings:
 
 
 @pytest.fixture
-async def greetings(client: Client) -> Greetings:
-    return Greetings(client)
+async def greetings(client: Client) -> AsyncIterator[Greetings]:
+    """In the end nothing is left of them, their kind included."""
+    yield Greetings(client)
+    with contextlib.suppress(NotFound):
+        await client.delete(CRD, NAME)
+    await until(lambda: _is_gone(client), "the kind is gone")
+
+
+async def _is_gone(client: Client) -> bool:
+    try:
+        await client.get(CRD, NAME)
+    except NotFound:
+        return True
+    return False
 
 
 async def define(client: Client) -> None:
+    """Until the kind is served."""
     await client.create(CRD, load(DEFINITION))
+    await until(lambda: _is_served(client), "the kind is served")
+
+
+async def _is_served(client: Client) -> bool:
+    try:
+        await client.list(GREETING)
+    except NotFound:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -102,9 +128,9 @@ async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ())
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(asked: Any, what: str) -> None:
+async def until(asked: Any, what: str, seconds: float = 60.0) -> None:
     """Polls the API until it is so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds):
         while not await asked():
             await asyncio.sleep(0.02)
     assert await asked(), what
@@ -216,25 +242,88 @@ async def test_a_kind_whose_crd_comes_later_is_served_then(greetings: Greetings)
         await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
 
 
-async def test_kopf_brings_it_to_an_operator_of_its_own_process(
+@pytest.mark.on_both
+async def test_a_leader_that_slept_overwrites_and_brings_back_nothing(greetings: Greetings) -> None:
+    """What it planned is sent, after the child was changed, deleted, and made anew under its name."""
+    client = greetings.client
+    await client.create(TASK, task("web"), "default")
+    observed = Observed(client, time.monotonic, time.time, lambda: 1.0)
+    await observed.tasks.refresh()
+    seen = observed.tasks.objects[ObjectKey("default", "web")]
+    (late,) = applied(TASK, seen, {"replicas": 7, "template": {"command": ["late"]}})
+    writer = Writer(client, observed, time.time, lambda: True)
+    await client.patch(TASK, "web", {"metadata": {"labels": {"a": "b"}}}, "default")
+    with pytest.raises(Conflict):
+        await writer.write(late)
+    await client.delete(TASK, "web", "default")
+    await writer.write(late)
+    with pytest.raises(NotFound):
+        await client.get(TASK, "web", "default")
+    await client.create(TASK, task("web"), "default")
+    with pytest.raises(Conflict):
+        await writer.write(late)
+    assert (await client.get(TASK, "web", "default"))["spec"]["template"]["command"] == ["run"]
+
+
+UNTIL_KINDS_ARE_KNOWN = 120.0
+"""Kubernetes' garbage collector looks for new kinds each 30 s, and asks ever more seldom after an owner it knows not."""
+
+
+@pytest.fixture
+async def granted(client: Client) -> AsyncIterator[None]:
+    """The operator's user has the rights of the kinds that ship, and none for greetings."""
+    await grant(client, rights.needed(SERVER_NAMESPACE, DEFAULT, KINDS))
+    yield
+    for name in (USER, "greetings"):
+        await revoke(client, name)
+
+
+@pytest.mark.on_both
+@pytest.mark.usefixtures("granted")
+async def test_kopf_brings_it_to_an_operator_with_just_the_rights_of_its_entry(
     greetings: Greetings, wire: Wire, tmp_path: Path
 ) -> None:
-    """From its kubeconfig and its lease to the end: the operator, with one kind more."""
-    await define(greetings.client)
-    config = kubeconfig(wire, tmp_path)
-    command = (sys.executable, "-m", "tests.greeting.operator", "--kubeconfig", str(config), "--identity", "one")
-    operator = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    try:
+    """From its kubeconfig and its lease to the end: the operator, with one kind more. While the right and the CRD of
+    that are missing, all else is served."""
+    client = greetings.client
+    async with operator(wire, tmp_path, module="tests.greeting.operator") as running:
+        await until(lambda: heard(client), "kopf follows pools")
+        await client.create(TASK, task("web"), "default")
+        await until(lambda: _has_phase(client, "web"), "tasks are served")
+        await grant(client, rights.of_entry(greeting.ENTRY), "greetings")
+        await until(lambda: heard(client, "with-rights"), "pools are followed while the CRD is missing")
+        await define(client)
         await greetings.say("hello")
         await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
         await greetings.change("hello", words="good morning")
         await until(lambda: _is(greetings.said("hello"), ["good morning"]), "the task is another")
         await until(lambda: _is(greetings.conditions("hello"), SETTLED), "it is told")
-        await greetings.client.delete(GREETING, "hello", "default")
-        await until(lambda: _is(greetings.task("hello"), None), "its task goes with it")
-        assert operator.returncode is None
-    finally:
-        operator.send_signal(signal.SIGTERM)
-        _, said = await operator.communicate()
-    lines = [json.loads(line) for line in said.decode().splitlines() if line.startswith("{")]
-    assert not [line for line in lines if line.get("level") == "error"]
+        await client.delete(GREETING, "hello", "default")
+        await until(lambda: _is(greetings.task("hello"), None), "its task goes with it", UNTIL_KINDS_ARE_KNOWN)
+        assert running.process.returncode is None
+    errors = [line["msg"] for line in running.lines() if line.get("level") == "error"]
+    assert all("rights are missing" in msg and "greetings.greet.dev" in msg for msg in errors), errors
+
+
+@pytest.mark.usefixtures("granted")
+async def test_a_kind_that_kopf_brings_may_go_and_come_back(greetings: Greetings, wire: Wire, tmp_path: Path) -> None:
+    """With its CRD, and without the right meanwhile."""
+    client, its = greetings.client, rights.of_entry(greeting.ENTRY)
+    await define(client)
+    await grant(client, its, "greetings")
+    async with operator(wire, tmp_path, module="tests.greeting.operator") as running:
+        await greetings.say("hello")
+        await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
+        await revoke(client, "greetings")
+        await client.delete(CRD, NAME)
+        await soon(lambda: running.said("the watch of greetings by kopf failed"), "its kopf has ended")
+        await client.create(TASK, task("web"), "default")
+        await until(lambda: _has_phase(client, "web"), "tasks are served")
+        await until(lambda: heard(client), "kopf follows pools")
+        await define(client)
+        await grant(client, its, "greetings")
+        await greetings.say("again")
+        await until(lambda: _is(greetings.said("again"), ["again"]), "a task says it")
+        assert running.process.returncode is None
+    assert len(running.said("the watch of greetings by kopf failed")) == 1, "it is said once"
+    assert running.said("Unclosed") == [] and running.process.returncode == 0

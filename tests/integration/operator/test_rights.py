@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.conftest import soon
 from tests.integration.conftest import Wire
@@ -45,10 +47,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def operator(wire: Wire, folder: Path, *words: str) -> AsyncIterator[Running]:
+async def operator(wire: Wire, folder: Path, *words: str, module: str = "starlink_operator") -> AsyncIterator[Running]:
     kubeconfig, log = folder / "kubeconfig", folder / "log"
     kubeconfig.write_text(render(wire.config(USER, ()), USER))
-    arguments = ["-m", "starlink_operator", "--kubeconfig", str(kubeconfig), "--identity", "t", *words]
+    arguments = ["-m", module, "--kubeconfig", str(kubeconfig), "--identity", "t", *words]
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=file)
     try:
@@ -60,27 +62,37 @@ async def operator(wire: Wire, folder: Path, *words: str) -> AsyncIterator[Runni
             await process.wait()
 
 
+def role(*, namespaced: bool, binding: bool = False) -> Kind:
+    name = f"{'Role' if namespaced else 'ClusterRole'}{'Binding' if binding else ''}"
+    return Kind(RBAC, "v1", name, f"{name.lower()}s", namespaced)
+
+
+async def revoke(client: Client, name: str = USER) -> None:
+    """Takes away what was granted under the name."""
+    for namespaced, binding in itertools.product((False, True), repeat=2):
+        kind = role(namespaced=namespaced, binding=binding)
+        for item in (await client.list(kind)).items:
+            meta = msgspec.json.decode(item)["metadata"]
+            if meta["name"] == name:
+                await client.delete(kind, name, meta.get("namespace", ""))
+
+
 async def grant(client: Client, given: Sequence[Right], name: str = USER) -> None:
     """Roles that give just these rights, bound to the user."""
     for namespace in sorted({right.namespace for right in given}):
-        kind = "Role" if namespace else "ClusterRole"
+        kind = role(namespaced=bool(namespace))
         rules = [
             {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
             for right in given
             if right.namespace == namespace
         ]
-        plural = f"{kind.lower()}s"
-        await client.create(
-            Kind(RBAC, "v1", kind, plural, bool(namespace)), {"metadata": {"name": name}, "rules": rules}, namespace
-        )
+        await client.create(kind, {"metadata": {"name": name}, "rules": rules}, namespace)
         binding = {
             "metadata": {"name": name},
-            "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name},
+            "roleRef": {"apiGroup": RBAC, "kind": kind.kind, "name": name},
             "subjects": [{"apiGroup": RBAC, "kind": "User", "name": USER}],
         }
-        await client.create(
-            Kind(RBAC, "v1", f"{kind}Binding", f"{kind.lower()}bindings", bool(namespace)), binding, namespace
-        )
+        await client.create(role(namespaced=bool(namespace), binding=True), binding, namespace)
 
 
 async def leader(client: Client) -> str:
@@ -142,11 +154,11 @@ async def test_what_is_missing_is_said_once_and_had_as_soon_as_it_is_given(
         assert running.said("Request attempt") == [] and running.process.returncode is None
 
 
-async def heard(client: Client) -> bool:
+async def heard(client: Client, name: str = "edge") -> bool:
     """Whether a pool that comes is told of."""
     with contextlib.suppress(AlreadyExists):
-        await client.create(POOL, {"metadata": {"name": "edge"}, "spec": {}})
-    return bool((await client.get(POOL, "edge")).get("status", {}).get("conditions"))
+        await client.create(POOL, {"metadata": {"name": name}, "spec": {}})
+    return bool((await client.get(POOL, name)).get("status", {}).get("conditions"))
 
 
 async def is_led(client: Client) -> bool:
