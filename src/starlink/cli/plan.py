@@ -165,8 +165,7 @@ def _head(preview: Preview, screen: Screen) -> str:
 
 def _rows(preview: Preview, most: int | None) -> list[Line]:
     return [
-        Line((slot_ranges(row.slots, row.server), row.action, _where(row), row.reason or _WHY[row.action]))
-        for row in preview.rows[:most]
+        Line((slot_ranges(row.slots, row.server), row.action, _where(row), _why(row))) for row in preview.rows[:most]
     ]
 
 
@@ -197,7 +196,22 @@ def _notes(preview: Preview, most: int | None) -> list[str]:
     return lines + ([f"after {preview.rounds} rounds the rest is not looked at"] if preview.rounds else [])
 
 
-_WHY = {"keep": "nothing of it changes", "replace": "", "create": "", "stop": ""}
+_LEAVES = {"Outdated": "its template changes"}
+_SEQUELS = {
+    "NotHeard": ", once its agent is heard again",
+    "NoServer": ", and no server takes it",
+    "Stays": ", but it stays",
+    "NotLookedAt": ", but not in what is looked at",
+}
+
+
+def _why(row: Row) -> str:
+    """Why that becomes of the row's instances. How full a server is, is told of new ones alone."""
+    if row.action == "keep" and not row.leaves:
+        return "nothing of it changes"
+    leaves = _LEAVES.get(row.leaves, row.leaves) + _SEQUELS.get(row.sequel, "")
+    choice = str(row.choice) if row.choice and (row.action == "create" or not row.choice.fit) else ""
+    return "; ".join(filter(None, (leaves, choice)))
 
 
 def _where(row: Row) -> str:

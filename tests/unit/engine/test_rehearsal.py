@@ -74,10 +74,13 @@ def test_an_agent_that_is_not_heard_does_not_obey() -> None:
     cluster = running("s1", replicas=2, placement={"lostAfter": "1h"})
     cluster.silence["s1"] = 30.0
     shown = previewed(cluster, replicas=1, placement={"lostAfter": "1h"})
-    assert [(row.action, row.slots, row.reason) for row in shown.rows] == [
-        ("stop", ("0",), "its template changes, once its agent is heard again"),
-        ("stop", ("1",), "ScaledDown, once its agent is heard again"),
+    assert [(row.action, row.slots, row.leaves, row.sequel) for row in shown.rows] == [
+        ("stop", ("0",), "Outdated", "NotHeard"),
+        ("stop", ("1",), "ScaledDown", "NotHeard"),
     ]
+    text = render(shown)
+    assert "its template changes, once its agent is heard again" in text
+    assert "ScaledDown, once its agent is heard again" in text
 
 
 def test_more_rounds_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,8 +107,9 @@ def test_one_that_is_new_and_not_ready_holds_up_the_others() -> None:
     (new,) = (obj for obj in cluster.objects.values() if obj["kind"] == "Assignment" and obj["spec"]["attempt"] == 2)
     cluster.report(new, phase="Running", ready=False)
     shown = previewed(cluster, replicas=3)
-    kept = {slot: row.reason for row in shown.rows if row.action == "keep" for slot in row.slots}
-    assert kept == dict.fromkeys("01", "its template changes, but it stays") | {"2": ""}
+    kept = {slot: (row.leaves, row.sequel) for row in shown.rows if row.action == "keep" for slot in row.slots}
+    assert kept == dict.fromkeys("01", ("Outdated", "Stays")) | {"2": ("", "")}
+    assert "its template changes, but it stays" in render(shown)
     assert "2 stay as they are: update.maxUnavailable is 1, and 1 of 3 instances is missing" in render(shown)
     assert not shown.falls_short, "it may be ready yet"
 

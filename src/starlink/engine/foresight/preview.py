@@ -6,7 +6,7 @@ rehearsed to its end, and the rows are the difference.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,21 +21,27 @@ from starlink.engine.rounds.budgets import budget
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
 from starlink.planning.reasons import Unplaced
-from starlink.planning.replacements import MustMove
+from starlink.planning.replacements import OUTDATED, MustMove
 from starlink.planning.world import World
+from starlink.scheduling.place import Choice
 
 Fate = Literal["create", "keep", "replace", "stop"]
-_IN_WORDS = {"Outdated": "its template changes"}
+Sequel = Literal["", "NotHeard", "NoServer", "Stays", "NotLookedAt"]
+"""What does not follow on an instance that has to go: another one before its agent is heard again, or at all; that it
+goes; that what it does is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Instances that share what becomes of them, and why: on `server`, or from there, if it is replaced, to `to`."""
+    """Instances that share what becomes of them: on `server`, or from there, if they are replaced, to `to`. `leaves` is
+    the reason in one word for which they have to go, `choice` why they go where they go, of the last one."""
 
     slots: tuple[str, ...]
     action: Fate
     server: str
-    reason: str = ""
+    leaves: str = ""
+    sequel: Sequel = ""
+    choice: Choice | None = None
     to: str = ""
 
 
@@ -170,14 +176,21 @@ def _victim(world: World, assignment: Assignment) -> Victim:
 
 
 class _Instance(NamedTuple):
-    """One instance; those with the same `kind` of reason between the same servers are told together."""
+    """One instance, and what becomes of it; the names are those of a Row."""
 
     slot: str
     action: Fate
     server: str
-    reason: str
-    kind: str
+    leaves: str = ""
+    sequel: Sequel = ""
+    choice: Choice | None = None
     to: str = ""
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Alike are told together, however full the server then is."""
+        makes_room = self.choice if self.choice and not self.choice.fit else None
+        return self.action, self.server, self.to, self.leaves, self.sequel, makes_room
 
 
 def _present(examined: Examined) -> list[_Instance]:
@@ -185,17 +198,13 @@ def _present(examined: Examined) -> list[_Instance]:
     found = []
     for slot, a in examined.observed.live.items():
         reason = leaving.get(a.uid, "")
-        found.append(_Instance(slot, "stop" if reason else "keep", a.spec.server, reason, reason))
+        found.append(_Instance(slot, "stop" if reason else "keep", a.spec.server, reason))
     return found
 
 
 def _new(examined: Examined, found: Found) -> list[_Instance]:
     placed = zip(examined.decision.wants, found.placement.servers, found.choices, strict=False)
-    return [
-        _Instance(want.slot, "create", server, str(choice), "" if choice.fit else str(choice))
-        for want, server, choice in placed
-        if choice
-    ]
+    return [_Instance(want.slot, "create", server, choice=choice) for want, server, choice in placed if choice]
 
 
 # What a rehearsal says
@@ -242,52 +251,40 @@ def _difference(examined: Examined, last: Examined, rehearsal: Rehearsal, end: T
         else:
             why = _due(last, now, must_move)
             held += bool(why)
-            stays = "but it stays" if rehearsal.whole else "but not in what is looked at"
-            found.append(_Instance(slot, "keep", now.spec.server, f"{why}, {stays}" if why else "", why))
+            stays: Sequel = "Stays" if rehearsal.whole else "NotLookedAt"
+            found.append(_Instance(slot, "keep", now.spec.server, why, stays if why else ""))
     return found, held
 
 
 def _due(last: Examined, assignment: Assignment, must_move: MustMove) -> str:
-    """Why one that is there is to be replaced, in words; "" when it is not."""
+    """Why one that is there is to be replaced, in one word; "" when it is not."""
     if last.task.is_batch:
         return ""
-    return _told(must_move(assignment) or ("Outdated" if assignment.revision != last.revision else ""))
+    return must_move(assignment) or (OUTDATED if assignment.revision != last.revision else "")
 
 
-def _told(reason: str) -> str:
-    return _IN_WORDS.get(reason, reason)
-
-
-def _sequel(is_wanted: bool, is_stopping: bool) -> str:
-    """What does not follow on an instance that goes."""
+def _sequel(is_wanted: bool, is_stopping: bool) -> Sequel:
     if is_stopping:
-        return ", once its agent is heard again"
-    return ", and no server takes it" if is_wanted else ""
+        return "NotHeard"
+    return "NoServer" if is_wanted else ""
 
 
-def _gone(slot: str, was: Assignment, rehearsal: Rehearsal, sequel: str) -> _Instance:
-    reason = _told(rehearsal.leaves.get(was.uid, "")) + sequel
-    return _Instance(slot, "stop", was.spec.server, reason, reason)
+def _gone(slot: str, was: Assignment, rehearsal: Rehearsal, sequel: Sequel) -> _Instance:
+    return _Instance(slot, "stop", was.spec.server, rehearsal.leaves.get(was.uid, ""), sequel)
 
 
 def _come(slot: str, now: Assignment, rehearsal: Rehearsal) -> _Instance:
-    reason = str(rehearsal.placed.get(now.uid, ""))
-    return _Instance(slot, "create", now.spec.server, reason, reason if now.uid in rehearsal.made_room else "")
+    return _Instance(slot, "create", now.spec.server, choice=rehearsal.placed.get(now.uid))
 
 
 def _replaced(slot: str, was: Assignment, now: Assignment, rehearsal: Rehearsal) -> _Instance:
-    told = [_told(rehearsal.leaves.get(was.uid, ""))]
-    told += [str(rehearsal.placed[now.uid])] if now.uid in rehearsal.made_room else []
-    reason = "; ".join(filter(None, told))
-    return _Instance(slot, "replace", was.spec.server, reason, reason, now.spec.server)
+    leaves, choice = rehearsal.leaves.get(was.uid, ""), rehearsal.placed.get(now.uid)
+    return _Instance(slot, "replace", was.spec.server, leaves, choice=choice, to=now.spec.server)
 
 
 def _together(instances: Iterable[_Instance]) -> list[Row]:
-    """A row for all that share servers, action and kind of reason, with the last one's reason: how full it then is."""
-    rows: dict[tuple[str, str, str, str], list[_Instance]] = {}
+    """A row for all of a kind, with the last one's choice: how full its server then is."""
+    rows: dict[tuple[Any, ...], list[_Instance]] = {}
     for one in sorted(instances, key=lambda one: (order(one.slot), one.action)):
-        rows.setdefault((one.action, one.server, one.to, one.kind), []).append(one)
-    return [
-        Row(tuple(one.slot for one in alike), alike[-1].action, alike[-1].server, alike[-1].reason, alike[-1].to)
-        for alike in rows.values()
-    ]
+        rows.setdefault(one.kind, []).append(one)
+    return [Row(tuple(one.slot for one in alike), *alike[-1][1:]) for alike in rows.values()]

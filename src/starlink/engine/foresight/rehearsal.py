@@ -28,9 +28,8 @@ class Rehearsal:
     false).
 
     `leaves` says why assignments were told to go, `placed` why those that were created are where they are, both by
-    UID; `made_room` has the UIDs of those created for whom others went, and `victims`, by task, those who were there at
-    the beginning and had to. `found` is what each task found when servers were last looked for, and `waited` what it
-    said when it first waited for others to free quota.
+    UID; `victims` are, by task, those who were there at the beginning and had to make room. `found` is what each task
+    found when servers were last looked for, and `waited` what it said when it first waited for others to free quota.
     """
 
     world: World
@@ -38,7 +37,6 @@ class Rehearsal:
     rounds: int = 0
     leaves: dict[str, str] = field(default_factory=dict)
     placed: dict[str, Choice] = field(default_factory=dict)
-    made_room: set[str] = field(default_factory=set)
     victims: dict[ObjectKey, dict[str, Assignment]] = field(default_factory=dict)
     found: dict[ObjectKey, Found] = field(default_factory=dict)
     waited: dict[ObjectKey, Unplaced] = field(default_factory=dict)
@@ -89,8 +87,6 @@ def _record_created(rehearsal: Rehearsal, plan: Plan, found: Found) -> None:
     created = [action for action in plan.actions if isinstance(action, Create)]
     for action, choice in zip(created, filter(None, found.choices), strict=True):
         rehearsal.placed[uid_of(action)] = choice
-        if action.manifest["spec"].get("waitFor"):
-            rehearsal.made_room.add(uid_of(action))
 
 
 def _record_leaving(rehearsal: Rehearsal, plan: Plan, there: Mapping[str, Assignment]) -> None:
