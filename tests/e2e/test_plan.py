@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests import warm
 from tests.conftest import Starlink, _let_pass, eventually
 
@@ -98,6 +99,22 @@ def test_tasks_of_one_file_are_planned_together(two: Starlink) -> None:
     assert "1 to create, 1 without a place" in later and "short of cpu" in later
     assert urgent.startswith("task default/urgent (priority 5): 1 to create")
     assert two.items("tasks") == []
+
+
+def test_a_plan_as_data_says_what_its_text_says(two: Starlink) -> None:
+    room = quantity.millicores(two.get("server", "s1")["status"]["allocatable"]["cpu"])
+    wanted = task("later", cpu=f"{room * 6 // 10}m", replicas=3)
+    text = plan(two, wanted, status=2)
+    data = json.loads(plan(two, wanted, words=("-o", "json"), status=2))
+    (found,) = data["tasks"]
+    assert found["unplaced"] == 1 and f"1 can't be placed: {found['why']['message']}" in text
+    assert [row["server"] for row in found["rows"]] == ["s1", "s2"]
+    assert [refusal["code"] for refusal in found["why"]["refusals"]] == ["NothingFits"]
+    assert data["hash"] == hash_of(text) and data["invalid"] == data["notes"] == []
+    assert [(one["kind"], one["name"], one["isNew"]) for one in data["changes"]] == [("Task", "later", True)]
+    more = ("--add", "arch=amd64,cpu=64,memory=64Gi", "-o", "yaml")
+    added = yaml.safe_load(plan(two, wanted, words=more))
+    assert added["added"] == ["new-amd64-1"] and [one["still"] for one in added["outcomes"]] == [0]
 
 
 def test_a_change_of_what_runs_does_what_the_plan_says(two: Starlink) -> None:

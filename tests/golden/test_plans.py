@@ -10,7 +10,7 @@ from tests.world import START, Cluster
 
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time
-from starlink.cli.plan import render
+from starlink.cli.preview_text import render
 from starlink.engine.foresight.preview import preview
 from starlink.planning.attempt import leaving
 from starlink.planning.plan import (

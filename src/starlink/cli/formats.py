@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import yaml
+from click.shell_completion import CompletionItem
 
 from starlink.api.kinds import Kind
 from starlink.cli import jsonpath
@@ -14,6 +15,13 @@ from starlink.cli import jsonpath
 Obj = dict[str, Any]
 TABLES = ("table", "wide")
 _KNOWN = (*TABLES, "name", "json", "yaml")
+
+
+def written(word: str, obj: Obj) -> str:
+    """Data as `json` or `yaml`."""
+    if word == "json":
+        return json.dumps(obj, indent=2, ensure_ascii=False) + "\n"
+    return yaml.safe_dump(obj, sort_keys=False, allow_unicode=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +41,7 @@ class Format:
             return f"{qualified(kind)}/{obj['metadata']['name']}\n"
         if self.template is not None:
             return self.template.render(obj)
-        if self.word == "json":
-            return json.dumps(obj, indent=2, ensure_ascii=False) + "\n"
-        return yaml.safe_dump(obj, sort_keys=False, allow_unicode=True)
+        return written(self.word, obj)
 
     def many(self, found: Sequence[tuple[Kind, Obj]]) -> str:
         """Several objects as text: one list, or a name each."""
@@ -67,12 +73,10 @@ class Output(click.ParamType[Format]):
             self.fail(f"{value!r} is none of {', '.join(_KNOWN)} and jsonpath='{{.metadata.name}}'", param, ctx)
         return Format(word)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The words that begin so."""
         words = (*_KNOWN, "jsonpath=")
-        return [click.shell_completion.CompletionItem(word) for word in words if word.startswith(incomplete)]
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def qualified(kind: Kind) -> str:

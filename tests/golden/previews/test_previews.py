@@ -3,7 +3,7 @@ the line the answer.
 
 `running` tasks are applied and settled one after another, each with the servers that `only` names uncordoned. Asked is
 `plan` (tasks), `add` (servers, in `pool`, with the tasks of `plan`), `move` (servers to a pool), `headroom` (tasks, seen
-by one who can't read servers) or `rebalance` (the most moves). `pytest tests/golden --rewrite` writes the answers anew;
+by one who can't read servers), `rebalance` (the most moves) or `data` (tasks, answered as `starlink plan -o yaml` has them). `pytest tests/golden --rewrite` writes the answers anew;
 read the diff.
 """
 
@@ -21,7 +21,9 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.cli import pool as pool_command
 from starlink.cli import rebalance as rebalance_command
-from starlink.cli.plan import render, render_estimates, render_what_if
+from starlink.cli.formats import written
+from starlink.cli.plan_data import preview_data
+from starlink.cli.preview_text import render, render_estimates, render_what_if
 from starlink.engine.foresight.headroom import estimates
 from starlink.engine.foresight.moving import preview_move
 from starlink.engine.foresight.preview import previews
@@ -71,6 +73,11 @@ def plan(case: Given, made: Cluster) -> str:
     return "\n".join(map(render, previews(made.world(), [task(given) for given in case["plan"]])))
 
 
+def data(case: Given, made: Cluster) -> str:
+    found = previews(made.world(), [task(given) for given in case["data"]])
+    return written("yaml", {"tasks": [preview_data(one) for one in found]})
+
+
 def added(case: Given, made: Cluster) -> str:
     tasks = [task(given) for given in case.get("plan", ())]
     pool = case.get("pool", "")
@@ -99,6 +106,7 @@ def rebalance(case: Given, made: Cluster) -> str:
 
 ASKED: dict[str, Callable[[Given, Cluster], str]] = {
     "add": added, "move": move, "headroom": headroom, "rebalance": rebalance, "plan": plan,
+    "data": data,
 }  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from tests.world import Cluster
 
 from starlink.api.names import server_hash
 from starlink.api.task import Task
-from starlink.cli.plan import MOST_ROWS, render
+from starlink.cli.plan import MOST_ROWS
+from starlink.cli.preview_text import render
 from starlink.cli.screen import Screen
 from starlink.cli.tables import aligned, slot_ranges, some
 from starlink.engine.foresight.preview import previews

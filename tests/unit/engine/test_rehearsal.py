@@ -6,7 +6,7 @@ from tests.world import Cluster
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.cli.plan import render
+from starlink.cli.preview_text import render
 from starlink.engine.foresight.preview import Preview, preview
 from starlink.engine.foresight.rehearsal import rehearse
 from starlink.engine.foresight.stage import Stage
