@@ -1,11 +1,14 @@
 """The rights that the operator asks for."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 from starlink.api.meta import ObjectKey
+from starlink.apiserver.security.authorization.roles import defaults
 from starlink.client.kube import Client
 from starlink.client.rights import Right
+from starlink.http.message import OPERATOR
 from starlink_operator import rights
 
 
@@ -30,3 +33,16 @@ async def test_rights_are_asked_for_by_few_at_a_time() -> None:
     lacking = await rights._lacking(cast(Client, client), needed)
     assert lacking == [right for right in needed if right.verb == "delete"] and isinstance(lacking[0], Right)
     assert client.most == rights.AT_ONCE < len(needed)
+
+
+def test_the_standalone_role_gives_what_the_operator_needs_and_nothing_else() -> None:
+    (role,) = (obj for obj in defaults() if (obj["kind"], obj["metadata"]["name"]) == ("ClusterRole", OPERATOR))
+    given = {
+        Right(verb, group, resource)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    needed = rights.needed("starlink-servers", ObjectKey("kube-system", "leader"))
+    assert given == {replace(right, namespace="") for right in needed}
