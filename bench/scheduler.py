@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.report import Result, publish, result
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.place import place, placements
+from starlink.scheduling.place import Choice, Placed, place
 from starlink.scheduling.pool import Pool
 from starlink.scheduling.preemption.preempt import preempt
 
@@ -97,7 +97,6 @@ def _timed(work: Callable[[], int]) -> float:
 
 
 def _identical() -> Iterator[Result]:
-    slots = [str(number) for number in range(MANY)]
     for strategy in ("Spread", "Pack"):
         fleet = Fleet([_untainted(node) for node in nodes(SERVERS)], [Pool("", strategy=strategy)])
         arrays, objects = [], []
@@ -106,7 +105,7 @@ def _identical() -> Iterator[Result]:
                 began = time.perf_counter()
                 placed = place(fleet, Ask(_load("one")), MANY)
                 between = time.perf_counter()
-                made = placements(fleet, placed, slots)
+                made = _chosen(fleet, placed)
                 ended = time.perf_counter()
             assert len(made) == MANY, placed.refusal
             arrays.append(MANY / (between - began))
@@ -114,6 +113,12 @@ def _identical() -> Iterator[Result]:
         of = f"{MANY} identical, {SERVERS} servers × {len(EIGHT)} resources, {strategy}"
         yield result(f"{of}, in arrays", "/s", arrays, at_least=1_000_000)
         yield result(f"{of}, as objects with names and reasons", "/s", objects, at_least=200_000)
+
+
+def _chosen(fleet: Fleet, placed: Placed) -> list[tuple[str, str]]:
+    """The server of each instance by name, and why it goes there."""
+    chosen = zip(placed.servers.tolist(), placed.use.tolist(), strict=True)
+    return [(fleet.names[server], str(Choice(placed.choices, int(use * 100)))) for server, use in chosen]
 
 
 def _untainted(node: Node) -> Node:
@@ -165,7 +170,7 @@ def _place_all(fleet: Fleet, asks: Iterator[tuple[Ask, int]]) -> int:
     with fleet.trial():
         for ask, replicas in asks:
             outcome = place(fleet, ask, replicas)
-            placements(fleet, outcome, [str(slot) for slot in range(replicas)])
+            _chosen(fleet, outcome)
             placed += len(outcome.servers)
     return placed
 

@@ -16,7 +16,7 @@ from starlink.api import quantity
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.filters import BY_KIND, Removed
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.place import place, placements
+from starlink.scheduling.place import Choice, place
 from starlink.scheduling.pool import Pool, Weights
 
 FILES = sorted((Path(__file__).parent / "placements").glob("*.txt"))
@@ -63,8 +63,8 @@ def _told(fleet: Fleet, ask: Ask, count: int) -> Iterator[str]:
     if scores:
         ranked = sorted(scores, key=lambda name: (-scores[name], name))
         yield "  scores: " + ", ".join(f"{name} {scores[name]:.2f}" for name in ranked)
-    for slot, server, reason in placements(fleet, placed, [str(number) for number in range(count)]):
-        yield f"  {slot} on {server}: {reason}"
+    for slot, (server, use) in enumerate(zip(placed.servers, placed.use, strict=True)):
+        yield f"  {slot} on {fleet.names[server]}: {Choice(placed.choices, int(use * 100))!s}"
     if placed.refusal:
         yield f"  {count - len(placed.servers)} without a place{_counts(placed.refusal.removed, ': removed ')}"
     yield from _quotas(fleet)

@@ -5,10 +5,7 @@ from starlink.api.meta import Object, View
 
 class LeaseSpec(View, frozen=True):
     holder_identity: str | None = None
-    lease_duration_seconds: int | None = None
-    acquire_time: str | None = None
     renew_time: str | None = None
-    lease_transitions: int | None = None
 
 
 class Lease(Object, frozen=True):

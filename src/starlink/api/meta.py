@@ -13,7 +13,6 @@ class OwnerReference(View, frozen=True):
     name: str
     uid: str
     controller: bool = False
-    block_owner_deletion: bool = False
 
 
 class Metadata(View, frozen=True):

@@ -4,12 +4,10 @@
 what a stranger sends is read in a process of its own, which ends by itself when its time or memory is used up.
 """
 
-import hashlib
 import resource
 import signal
 import sys
 import tempfile
-from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -31,19 +29,9 @@ _DOCUMENT_BYTES = 1024**2  # of one JSON document of an image layout
 _LAYOUT_BYTES = 32 * 1024**2  # of all of them
 
 
-def inspect(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArtifactFinding:
-    """What is inside the archive at `path`. Raises ArtifactError: ArtifactCorrupt, ArtifactUnsafePath,
-    ArtifactTooLarge."""
-    try:
-        with path.open("rb") as file:
-            return examine(file, hashlib.file_digest(file, "sha256").hexdigest(), path.name, limits)
-    except OSError as error:
-        raise ArtifactError("ArtifactNotFound", f"{path} can't be read: {error.strerror}") from None
-
-
 def examine(file: IO[bytes], digest: str, name: str, limits: Limits = DEFAULT_LIMITS) -> ArtifactFinding:
-    """What is inside the open archive, whose SHA-256 is `digest` and which errors call `name`. Raises as `inspect`;
-    OSError when it can't be read."""
+    """What is inside the open archive, whose SHA-256 is `digest` and which errors call `name`. Raises
+    ArtifactError: ArtifactCorrupt, ArtifactUnsafePath, ArtifactTooLarge; OSError when it can't be read."""
     found = _Contents()
     with reading(name):
         for member in members(file, Meter(file, name, limits)):

@@ -51,11 +51,6 @@ class Listen:
         return self.port == other.port and (self.host in (other.host, "") or self.host == _all_of_its_kind(other.host))
 
     @property
-    def on_loopback(self) -> bool:
-        """Whether other machines are shut out."""
-        return is_loopback(self.host)
-
-    @property
     def url(self) -> str:
         """For clients of this machine."""
         return f"https://{_bracketed(_EVERYWHERE.get(self.host, self.host))}:{self.port}"

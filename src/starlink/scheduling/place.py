@@ -1,8 +1,6 @@
 """Placing: identical instances as one batch, each on the server with the highest score at its turn."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -41,14 +39,6 @@ class Choice:
         return f"preempts {', '.join(map(str, self.preempts[:_MOST_NAMED]))}{more}"
 
 
-class Placement(NamedTuple):
-    """Where one slot goes, and why there."""
-
-    slot: str
-    server: str
-    reason: str
-
-
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Where the instances go, in order, as indices of servers; `use` is how full each server then is, 0 to 1. `refusal`
@@ -83,9 +73,3 @@ def place(fleet: Fleet, ask: Ask, count: int, claims: Claims | None = None) -> P
     fleet.place(found.servers, ask.load)
     refused = explain(fleet, ask, count - len(found.servers)) if len(found.servers) < count else None
     return Placed(found.servers, found.use, fit, before.removed, refused)
-
-
-def placements(fleet: Fleet, placed: Placed, slots: Sequence[str]) -> list[Placement]:
-    """The placements of the first of the slots, with names and reasons."""
-    reasons = [str(Choice(placed.choices, int(use * 100))) for use in placed.use.tolist()]
-    return list(map(Placement, slots, map(fleet.names.__getitem__, placed.servers.tolist()), reasons))

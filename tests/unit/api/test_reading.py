@@ -45,7 +45,7 @@ BROKEN: list[tuple[type[Object], str, Any]] = [
     (Assignment, "status.endpoints", [{"name": "http"}]), (Assignment, "metadata.labels", {"a": 1}),
     (Pool, "spec.selector", "all"), (Pool, "spec.quota", 5), (Pool, "status.headroom", []), (Pool, "status.servers", {}),
     (Server, "spec.taints", "none"), (Server, "spec.pool", 1), (Server, "status.allocatable", "much"),
-    (Server, "status.conditions", [{"type": "Ready"}]), (Lease, "spec.leaseDurationSeconds", "long"),
+    (Server, "status.conditions", [{"type": "Ready"}]), (Lease, "spec.renewTime", 5),
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.place import place, placements
+from starlink.scheduling.place import Choice, Placed, place
 from starlink.scheduling.pool import Pool, Weights
 
 ONE = (("cpu", 1), ("memory", 1))
@@ -109,13 +109,16 @@ def test_a_billion_instances_are_as_many_as_fit() -> None:
 def test_reasons() -> None:
     fleet, ask = zones(a=4, b=2), Ask(Load("web", requests=ONE))
     with fleet.trial():
-        several = placements(fleet, place(fleet, ask, 2), ["0", "1"])
-        one = placements(fleet, place(fleet, Ask(Load("web", requests=ONE), server="a"), 1), ["2"])
-    assert several == [
-        ("0", "a", "best of 2 that fit, then 25 % full"),
-        ("1", "b", "best of 2 that fit, then 50 % full"),
-    ]
-    assert one == [("2", "a", "the only one that fits, then 50 % full")]
+        several = placements(fleet, place(fleet, ask, 2))
+        one = placements(fleet, place(fleet, Ask(Load("web", requests=ONE), server="a"), 1))
+    assert several == [("a", "best of 2 that fit, then 25 % full"), ("b", "best of 2 that fit, then 50 % full")]
+    assert one == [("a", "the only one that fits, then 50 % full")]
+
+
+def placements(fleet: Fleet, placed: Placed) -> list[tuple[str, str]]:
+    """The servers, each with the reason why."""
+    chosen = zip(placed.servers, placed.use, strict=True)
+    return [(fleet.names[server], str(Choice(placed.choices, int(use * 100)))) for server, use in chosen]
 
 
 def test_none_is_the_only_one_that_fits_where_spreading_opens_others() -> None:
@@ -123,8 +126,5 @@ def test_none_is_the_only_one_that_fits_where_spreading_opens_others() -> None:
     fleet.charge("1", Charge("a", Load("web", requests=ONE)))
     ask = Ask(Load("web", requests=ONE), spread=(Spread("zone"),))
     with fleet.trial():
-        told = placements(fleet, place(fleet, ask, 2), ["0", "1"])
-    assert [one.reason for one in told] == [
-        "best of 2 that fit, then 25 % full",
-        "best of 2 that fit, then 50 % full",
-    ]
+        reasons = [reason for _, reason in placements(fleet, place(fleet, ask, 2))]
+    assert reasons == ["best of 2 that fit, then 25 % full", "best of 2 that fit, then 50 % full"]
