@@ -105,7 +105,7 @@ def _identical() -> Iterator[Result]:
                 began = time.perf_counter()
                 placed = place(fleet, Ask(_load("one")), MANY)
                 between = time.perf_counter()
-                made = _chosen(fleet, placed)
+                made = _named(fleet, placed)
                 ended = time.perf_counter()
             assert len(made) == MANY, placed.refusal
             arrays.append(MANY / (between - began))
@@ -115,7 +115,7 @@ def _identical() -> Iterator[Result]:
         yield result(f"{of}, as objects with names and reasons", "/s", objects, at_least=200_000)
 
 
-def _chosen(fleet: Fleet, placed: Placed) -> list[tuple[str, str]]:
+def _named(fleet: Fleet, placed: Placed) -> list[tuple[str, str]]:
     """The server of each instance by name, and why it goes there."""
     chosen = zip(placed.servers.tolist(), placed.use.tolist(), strict=True)
     return [(fleet.names[server], str(Choice(placed.choices, int(use * 100)))) for server, use in chosen]
@@ -170,7 +170,7 @@ def _place_all(fleet: Fleet, asks: Iterator[tuple[Ask, int]]) -> int:
     with fleet.trial():
         for ask, replicas in asks:
             outcome = place(fleet, ask, replicas)
-            _chosen(fleet, outcome)
+            _named(fleet, outcome)
             placed += len(outcome.servers)
     return placed
 
