@@ -29,7 +29,8 @@ def ports_taken(fleet: Fleet, examined: Examined) -> Mapping[str, str]:
 
 def _held(fleet: Fleet, a: Assignment, ports: frozenset[int]) -> Iterator[str]:
     """The ports that others have."""
-    own, server = fleet.charges[a.uid].load.ports, fleet.index[a.spec.server]
+    charge, server = fleet.charges.get(a.uid), fleet.index[a.spec.server]
+    own = charge.load.ports if charge is not None else frozenset()
     for port in sorted(ports):
         if fleet.ports.get(port, {}).get(server, 0) > (port in own):
             yield f"port {port} ({port_holder(fleet, port, a.spec.server, but=a.uid) or 'another'} has it)"
