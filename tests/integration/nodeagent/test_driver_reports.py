@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from tests.conftest import _let_pass
+from tests.integration.conftest import Wire
 from tests.integration.nodeagent.drivers import Leftovers
 
 from starlink.api.kinds import ASSIGNMENT, SERVER
 from starlink.client.kube import Client
+from starlink.http.message import OPERATOR
 from starlink_nodeagent.agent import Agent
 from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.journal.journal import Journal
@@ -37,9 +39,10 @@ def driver(command: list[str], **spec: Any) -> dict[str, Any]:
 class Site:
     """An API server and agents, one after another, on one data directory."""
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: Client, operator: Client, folder: Path) -> None:
+        """Only the operator writes drivers."""
         _let_pass(folder)
-        self.client, self.folder = client, folder
+        self.client, self.operator, self.folder = client, operator, folder
         self.leftovers = Leftovers()
         self._running: asyncio.Task[None] | None = None
 
@@ -69,18 +72,19 @@ class Site:
         return status
 
     async def create(self, command: list[str], **spec: Any) -> str:
-        made = await self.client.create(ASSIGNMENT, driver(command, **spec), "default")
+        made = await self.operator.create(ASSIGNMENT, driver(command, **spec), "default")
         self.leftovers.uids.add(made["metadata"]["uid"])
         return str(made["metadata"]["uid"])
 
 
 @pytest.fixture
-async def site(client: Client, tmp_path: Path) -> AsyncIterator[Site]:
-    made = Site(client, tmp_path)
-    await made.begin()
-    yield made
-    await made.leave()
-    await made.leftovers.end()
+async def site(wire: Wire, client: Client, tmp_path: Path) -> AsyncIterator[Site]:
+    async with Client(wire.config(OPERATOR)) as operator:
+        made = Site(client, operator, tmp_path)
+        await made.begin()
+        yield made
+        await made.leave()
+        await made.leftovers.end()
 
 
 @pytest.mark.on_both
