@@ -265,6 +265,8 @@ async def test_a_leader_that_slept_overwrites_and_brings_back_nothing(greetings:
     assert (await client.get(TASK, "web", "default"))["spec"]["template"]["command"] == ["run"]
 
 
+SOON = 30.0
+"""Half the seconds after which the operator lists anew what kopf brings."""
 UNTIL_KINDS_ARE_KNOWN = 120.0
 """Kubernetes' garbage collector looks for new kinds each 30 s, and asks ever more seldom after an owner it knows not."""
 
@@ -287,16 +289,16 @@ async def test_kopf_brings_it_to_an_operator_with_just_the_rights_of_its_entry(
     that are missing, all else is served."""
     client = greetings.client
     async with operator(wire, tmp_path, module="tests.greeting.operator") as running:
-        await until(lambda: heard(client), "kopf follows pools")
         await client.create(TASK, task("web"), "default")
         await until(lambda: _has_phase(client, "web"), "tasks are served")
+        await until(lambda: heard(client), "kopf follows pools, long before they are listed anew", SOON)
         await grant(client, rights.of_entry(greeting.ENTRY), "greetings")
-        await until(lambda: heard(client, "with-rights"), "pools are followed while the CRD is missing")
+        await until(lambda: heard(client, "with-rights"), "pools are followed while the CRD is missing", SOON)
         await define(client)
         await greetings.say("hello")
         await until(lambda: _is(greetings.said("hello"), ["hello"]), "a task says it")
         await greetings.change("hello", words="good morning")
-        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "the task is another")
+        await until(lambda: _is(greetings.said("hello"), ["good morning"]), "kopf brings what changes", SOON)
         await until(lambda: _is(greetings.conditions("hello"), SETTLED), "it is told")
         await client.delete(GREETING, "hello", "default")
         await until(lambda: _is(greetings.task("hello"), None), "its task goes with it", UNTIL_KINDS_ARE_KNOWN)
