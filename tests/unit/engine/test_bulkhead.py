@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.world import Cluster, Obj
 
-from starlink.engine.rounds import placing
+from starlink.engine.rounds import fleet, placing
 from starlink.planning import pool, server, service
 from starlink.planning import task as tasks
 
@@ -90,6 +90,21 @@ def test_a_server_or_pool_whose_planning_raises_harms_no_other(
         assert conditions(good)["Stalled"] == ("False", "NotStalled")
     cluster.settle()
     assert conditions(bad) == conditions(good)
+
+
+def test_pools_that_can_not_be_counted_harm_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("a secret")
+
+    cluster = Cluster()
+    pool, server = cluster.pool("p"), cluster.server("s1", pool="p")
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet, "outsiders", broken)
+        cluster.settle()
+        assert conditions(pool)["Stalled"] == ("True", "InternalError")
+        assert conditions(server)["Ready"][0] == "True"
+    cluster.settle()
+    assert conditions(pool)["Ready"] == ("True", "ServersReady")
 
 
 def test_a_server_is_drained_although_a_task_there_can_not_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
