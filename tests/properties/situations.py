@@ -1,6 +1,5 @@
 """Fleets with an ask that finds no place, which can be changed as a remedy says."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from starlink.api.labels import ARCHITECTURE
+from starlink.api.remedy import Change, NewServer, Way
 from starlink.api.server import Taint
 from starlink.api.task import Toleration
 from starlink.scheduling.ask import Ask, Load, Spread, Term
@@ -16,13 +16,13 @@ from starlink.scheduling.place import place
 from starlink.scheduling.pool import Pool
 
 WEB, DB = frozenset({"web"}), frozenset({"db"})
-VERBS = (
-    "ask", "uncordon", "bring back the agent on", "offer", "label", "move it with", "free", "add", "tolerate", "raise",
-    "give", "take", "place", "create", "let", "make room", "stop", "wait", "correct", "change",
+VAGUE = frozenset(
+    {"WaitForServer", "WaitForPool", "StopSome", "MakeRoom", "CreateTask", "CreateMatch", "ChangeOne", "Correct",
+     "PlaceFirst", "Untaint", "More"}
 )  # fmt: skip
-_AND = re.compile(rf" and (?=(?:{'|'.join(VERBS)}) )")
-_PROMISE = re.compile(r"^(.*?)(?: for (\d+) of the (\d+))?$")
-_VAGUE = ("wait until", "stop something", "make room in", "create task", "change one of", "correct ", "begin with")
+"""What has no one meaning that could be tried."""
+FOR_ALL = frozenset({"AskLess", "RaiseBy", "RaiseTo", "Lend"})
+"""What helps all that are missing where nothing else is said."""
 OWN = "its-own"
 
 
@@ -58,25 +58,26 @@ class Situation:
         running = [*self.charges, *(Charge(server, self.ask.load) for server in found)]
         return Situation(dict(self.nodes), dict(self.pools), running, self.ask, self.count - len(found))
 
-    def apply(self, words: str) -> int:
+    def apply(self, way: Way) -> int:
         """Does what one way of a remedy says, and gives how many it promises to place. Raises Vague."""
-        if words.startswith(_VAGUE) or "changes more" in words or words.endswith(" first"):
-            raise Vague(words)
-        found = _PROMISE.fullmatch(words)
-        assert found
-        told, helped = found[1], int(found[2] or 0)
-        assert not helped or helped < int(found[3]) == self.count
-        parts = _AND.split(told)
-        for_all = self.count if self.ask.gang or re.match(r"ask \d+m? |raise pool|let pool", told) else 1
-        if told.startswith("add one server"):
-            each = told.removesuffix(" per instance")
-            number = (helped or self.count) if each != told else 1
+        codes = [change.code for change in way.changes]
+        if not VAGUE.isdisjoint(codes):
+            raise Vague(str(way))
+        last = way.changes[-1]
+        assert last.helps is None or last.helps.instances < last.helps.missing == self.count
+        helped = last.helps.instances if last.helps else 0
+        if isinstance(last, NewServer):
+            number = (helped or self.count) if last.each else 1
             for one in range(number):
-                self._add_server(each, one)
+                self._add_server(last, one)
             return number
-        for change in parts:
-            self._change(re.sub(r" for \d+ of the \d+$", "", change))
-        return helped or (1 if parts[1:] and not all(part.startswith("raise pool") for part in parts) else for_all)
+        for change in way.changes:
+            assert isinstance(change, Change)
+            self._change(change)
+        if helped:
+            return helped
+        alone = codes[0] in FOR_ALL if len(codes) == 1 else all(code in ("RaiseBy", "RaiseTo") for code in codes)
+        return self.count if self.ask.gang or alone else 1
 
     def _node(self, name: str, **changed: Any) -> None:
         self.nodes[name] = replace(self.nodes[name], **changed)
@@ -85,86 +86,96 @@ class Situation:
         assert key not in ("kubernetes.io/arch", "kubernetes.io/hostname", "a b")
         self._node(name, labels={**self.nodes[name].labels, key: value})
 
-    def _change(self, words: str) -> None:
+    def _change(self, change: Change) -> None:
         ask, load = self.ask, self.ask.load
-        match words.split():
-            case ["ask", number, "instance" | "instances", "less", *_]:
-                self.count -= int(number)
-            case ["ask", "port", "0", *_] | ["take", _, "out", "of", "spec.hostPorts"]:
+        name, value = change.subject, change.value
+        match change.code:
+            case "AskFewer" | "AskFewerOn":
+                self.count -= int(value)
+            case "AskAnyPort" | "DropHostPorts":
                 self.ask = replace(ask, load=replace(load, ports=frozenset()))
-            case ["ask", amount, resource]:
-                needs = {**dict(load.requests), resource: worth(resource, amount)}
+            case "AskLess":
+                needs = {**dict(load.requests), change.field: worth(change.field, value)}
                 quota = tuple((key, needs.get(key, count)) for key, count in load.quota)
                 self.ask = replace(ask, load=replace(load, requests=tuple(needs.items()), quota=quota))
-            case ["uncordon", name, *_]:
+            case "Uncordon":
                 self._node(name, schedulable=True)
-            case ["bring", "back", "the", "agent", "on", name]:
+            case "BringBack":
                 self._node(name, ready=True)
-            case ["offer", amount, resource, "more", "on", name]:
-                self._let_stop(name, resource)
+            case "Offer":
+                self._let_stop(name, change.field)
                 had = self.nodes[name].allocatable
-                self._node(name, allocatable={**had, resource: had.get(resource, 0) + worth(resource, amount)})
-            case ["offer", feature, "on", name]:
-                self._node(name, features=(*self.nodes[name].features, feature))
-            case ["label", "servers", "with", key]:
-                for name in self.nodes:
-                    self._label(name, key, "a")
-            case ["label", name, "with", "a", key, "of", "its", "own"]:
-                self._label(name, key, OWN)
-            case ["label", name, pairs]:
-                for pair in pairs.split(","):
+                more = had.get(change.field, 0) + worth(change.field, value)
+                self._node(name, allocatable={**had, change.field: more})
+            case "OfferFeatures":
+                self._node(name, features=(*self.nodes[name].features, value))
+            case "LabelServers":
+                for one in self.nodes:
+                    self._label(one, value, "a")
+            case "LabelOwn":
+                self._label(name, change.field, OWN)
+            case "Label":
+                for pair in value.split(","):
                     self._label(name, *pair.split("="))
-            case ["take", pairs, "out", "of", "placement.serverSelector"]:
-                gone = [pair.split("=")[0] for pair in pairs.split(",")]
+            case "DropLabels":
+                gone = [pair.split("=")[0] for pair in value.split(",")]
                 self.ask = replace(ask, selector={k: v for k, v in ask.selector.items() if k not in gone})
-            case ["move", "it", "with", "`starlink", "pool", "move", name, to]:
-                self._node(name, pool=to.rstrip("`"))
-            case ["free", amount, resource, "on", name, *_]:
+            case "MoveServer":
+                self._node(name, pool=value)
+            case "Free":
+                self._let_stop(name, change.field)
+                self._free(name, change.field, worth(change.field, value))
+            case "FreeFirst":
+                amount, resource = value.split()
                 self._let_stop(name, resource)
                 self._free(name, resource, worth(resource, amount))
-            case ["add", architecture, "to", "placement.architectures"]:
-                self.ask = replace(ask, architectures=(*ask.architectures, architecture))
-            case ["add", architecture, "to", "pool", owner, "architectures"]:
-                pool = self.pools[owner.removesuffix("'s")]
-                self.pools[pool.name] = replace(pool, architectures=(*pool.architectures, architecture))
-            case ["tolerate", taint, *_]:
-                key = taint.partition(":")[0]
+            case "AddArchitecture":
+                self.ask = replace(ask, architectures=(*ask.architectures, value))
+            case "AdmitArchitecture":
+                pool = self.pools[name]
+                self.pools[name] = replace(pool, architectures=(*pool.architectures, value))
+            case "Tolerate":
+                key = value.partition(":")[0]
                 self.ask = replace(ask, tolerations=(*ask.tolerations, Toleration(key=key, operator="Exists")))
-            case ["take", "it", "off", _] | ["place", _, "first"] | ["create", "task", *_] | ["wait", *_]:
-                raise Vague(words)
-            case ["raise", "the", "maxSkew", "of", key, "to", skew]:
-                self.ask = replace(ask, spread=(*(s for s in ask.spread if s.key != key), Spread(key, int(skew))))
-            case ["let", "the", "spread", "over", key, *_]:
-                self.ask = replace(ask, spread=tuple(replace(s, required=s.key != key) for s in ask.spread))
-            case ["raise", "pool", owner, field, "to", percent]:
-                pool, key = self.pools[owner.removesuffix("'s")], field.split(".")[1]
-                self.pools[pool.name] = replace(pool, high={**pool.high, key: int(percent)})
-            case ["raise", "pool", owner, field, "by", amount]:
-                pool, (part, key) = self.pools[owner.removesuffix("'s")], field.split(".")
+            case "RaiseSkew":
+                spread = Spread(change.field, int(value))
+                self.ask = replace(ask, spread=(*(s for s in ask.spread if s.key != spread.key), spread))
+            case "SpreadAnyway":
+                kept = tuple(replace(s, required=s.key != change.field) for s in ask.spread)
+                self.ask = replace(ask, spread=kept)
+            case "RaiseTo":
+                pool, key = self.pools[name], change.field.split(".")[1]
+                self.pools[name] = replace(pool, high={**pool.high, key: int(value)})
+            case "RaiseBy":
+                pool, (part, key) = self.pools[name], change.field.split(".")
                 changed: dict[str, Any] = {part: dict(getattr(pool, part))}
-                changed[part][key] += worth(key, amount)
-                self.pools[pool.name] = replace(pool, **changed)
-            case ["let", "pool", name, "lend", amount, "more", field]:
-                pool, key = self.pools[name], field.strip("()").removeprefix("lend.")
-                self.pools[name] = replace(pool, lend={**pool.lend, key: pool.lend.get(key, 0) + worth(key, amount)})
-            case ["stop", amount, "of", "what", "pool", name, "borrows", key]:
-                self._give_back(name, key.strip("()"), worth(key.strip("()"), amount))
-            case ["give", "the", "affinity" | "affinities", "a", "weight"]:
+                changed[part][key] += worth(key, value)
+                self.pools[name] = replace(pool, **changed)
+            case "Lend":
+                pool, key = self.pools[name], change.field
+                self.pools[name] = replace(pool, lend={**pool.lend, key: pool.lend.get(key, 0) + worth(key, value)})
+            case "StopBorrowing":
+                self._give_back(name, change.field, worth(change.field, value))
+            case "WeighAffinity" | "WeighAffinities":
                 self.ask = replace(ask, affinity=())
-            case ["give", "the", "affinity", "or", "the", "antiAffinity", "to", group, "a", "weight"]:
-                self._bear(frozenset({group}))
-            case ["give", "the", "antiAffinity", "to", "web", "of", "the", "tasks", *_]:
+            case "WeighEither":
+                self._bear(frozenset({value}))
+            case "WeighTheirs":
                 self.charges = [c._replace(load=replace(c.load, repels=())) for c in self.charges]
-            case ["give", "the", "antiAffinity", "to", *named, "a", "weight"]:
-                self._bear(frozenset(named) - {"or"})
-            case ["place", "an", "instance", "of", group, "on", name]:
-                self.charges = [*self.charges, Charge(name, Load(group))]
-            case ["place", "an", "instance", "of", group, "in", domain]:
-                key, value = domain.split("=")
-                name = next(node.name for node in self.nodes.values() if node.labels.get(key) == value)
-                self.charges = [*self.charges, Charge(name, Load(group))]
+            case "WeighAntiAffinity":
+                self._bear(frozenset(value.split(" or ")))
+            case "Place":
+                self.charges = [*self.charges, Charge(self._place(value), Load(name))]
             case _:
-                raise AssertionError(words)
+                raise AssertionError(change)
+
+    def _place(self, where: str) -> str:
+        """A server `on NAME`, or one `in KEY=VALUE`."""
+        word, place = where.split()
+        if word == "on":
+            return place
+        key, value = place.split("=")
+        return next(node.name for node in self.nodes.values() if node.labels.get(key) == value)
 
     def _bear(self, named: frozenset[str]) -> None:
         left = tuple(term for term in self.ask.anti_affinity if not term.groups & named)
@@ -202,22 +213,19 @@ class Situation:
                 self.charges[number] = charge._replace(load=replace(charge.load, **lessened))
         assert not amount, "more is to be given up than is taken"
 
-    def _add_server(self, words: str, number: int) -> None:
+    def _add_server(self, new: NewServer, number: int) -> None:
         """A server with just what is named."""
         name = f"new-{number}"
-        needs = {key: worth(key, size) for size, key in re.findall(r"(\d+m?) (cpu|gpu)", words)}
-        labels = dict(pair.split("=") for pairs in re.findall(r"labelled (\S+)", words) for pair in pairs.split(","))
-        if own := re.search(r" in a (\w+(?: and \w+)*) of its own", words):
-            labels |= dict.fromkeys(own[1].split(" and "), f"{OWN}-{number}")
-        architecture = (re.search(r" of (amd64|arm64|riscv64)", words) or [None, "riscv64"])[1]
-        pool = re.search(r" in pool (\w+)", words)
+        amounts = [offer.split() for offer in new.offers if " " in offer]
+        labels = {**dict(pair.split("=") for pair in new.labels), **dict.fromkeys(new.of_its_own, f"{OWN}-{number}")}
+        architecture = new.architectures[0] if new.architectures else "riscv64"
         self.nodes[name] = Node(
             name,
-            architecture=architecture or "",
-            pool=pool[1] if pool else "",
-            labels={**labels, ARCHITECTURE: architecture or ""},
-            features=("kvm",) if "kvm" in words else (),
-            allocatable=needs,
+            architecture=architecture,
+            pool=new.pool,
+            labels={**labels, ARCHITECTURE: architecture},
+            features=tuple(offer for offer in new.offers if " " not in offer),
+            allocatable={resource: worth(resource, amount) for amount, resource in amounts},
         )
 
 

@@ -1,6 +1,5 @@
 """Where quota is lent, the rise that a refusal proposes is enough with what others give back, and no less would be."""
 
-import re
 from typing import Any
 
 import pytest
@@ -9,10 +8,12 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 from tests.world import Cluster, Obj
 
+from starlink.api.meta import ObjectKey
+from starlink.api.remedy import Change
 from starlink.engine.rounds.reservations import Reservations
 from starlink.engine.rounds.round import plan_round
 
-_RAISE = re.compile(r"raise pool pb's quota\.cpu by (\d+)(?: for (\d+) of the \d+)?")
+NEW = ObjectKey("default", "n")
 
 
 def lent(pa: tuple[int, int], pb: tuple[int, int], borrowers: int, most: int) -> tuple[Cluster, Obj]:
@@ -47,9 +48,12 @@ def settle(cluster: Cluster) -> None:
     raise AssertionError("not at rest")
 
 
-def scheduled(obj: Obj) -> str:
-    found: str = next(one["message"] for one in obj["status"]["conditions"] if one["type"] == "Scheduled")
-    return found
+def proposed(cluster: Cluster) -> Change | None:
+    """The rise of pb's quota that the refusal of the new task proposes."""
+    unplaced = plan_round(cluster.world()).found[NEW].placement.unplaced
+    ways = (way for refusal in (unplaced.refusals if unplaced else ()) for way in refusal.remedy.ways)
+    found = (change for way in ways for change in way.changes if isinstance(change, Change))
+    return next((one for one in found if (one.code, one.subject, one.field) == ("RaiseBy", "pb", "quota.cpu")), None)
 
 
 def running(cluster: Cluster) -> int:
@@ -59,9 +63,10 @@ def running(cluster: Cluster) -> int:
 @pytest.mark.parametrize("gang", [True, False])
 def test_what_others_give_back_counts(gang: bool) -> None:
     cluster, pool = lent((4, 4), (2, 2), 6, 6)
-    new = task(cluster, "n", "pb", 3, gang=gang)
+    task(cluster, "n", "pb", 3, gang=gang)
+    change = proposed(cluster)
+    assert change is not None and (change.value, change.helps) == ("1", None)
     cluster.round()
-    assert _RAISE.search(scheduled(new)).groups() == ("1", None)  # type: ignore[union-attr]
     cluster.change(pool, quota={"cpu": 3})
     settle(cluster)
     assert running(cluster) == 3
@@ -78,20 +83,18 @@ def test_the_rise_is_enough_and_no_less_would_be(data: st.DataObject) -> None:
     borrowers, most, wanted = data.draw(st.integers(1, 8)), data.draw(st.integers(0, 8)), data.draw(st.integers(1, 6))
     gang = data.draw(st.booleans())
 
-    def come(rise: int) -> tuple[int, str]:
+    def come(rise: int) -> tuple[int, Change | None]:
         cluster, pool = lent(owner, taker, borrowers, most)
         cluster.change(pool, quota={"cpu": pb + rise})
-        new = task(cluster, "n", "pb", wanted, gang=gang)
+        task(cluster, "n", "pb", wanted, gang=gang)
+        change = proposed(cluster)
         cluster.round()
-        told = scheduled(new)
         settle(cluster)
-        return running(cluster), told
+        return running(cluster), change
 
-    now, told = come(0)
-    found = _RAISE.search(told)
-    if found is None:
+    now, change = come(0)
+    if change is None:
         return
-    rise, helped = int(found[1]), int(found[2] or 0)
-    promised = now + helped if helped else wanted
-    assert come(rise)[0] >= promised, told
-    assert come(rise - 1)[0] < promised or rise == 1, told
+    rise, promised = int(change.value), now + change.helps.instances if change.helps else wanted
+    assert come(rise)[0] >= promised, change
+    assert come(rise - 1)[0] < promised or rise == 1, change

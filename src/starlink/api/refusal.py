@@ -1,8 +1,10 @@
-"""Why instances have no place, and what would help, as data, and the one place where that is put into words. Pure."""
+"""Why instances have no place, as data, and the one place where that is put into words. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from starlink.api.remedy import Remedy
 
 Code = Literal[
     "PoolNotFound", "NoServers", "ServerNotFound", "NothingFits", "ServerDoesNotFit", "AffinityCycle",
@@ -28,20 +30,6 @@ class Cause:
     filter: str
     servers: int
     words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """What would let an instance fit: any one of the `ways`, the smallest change first. `problem` says what no change
-    of servers mends; where it `is_a_start`, a way is not enough alone."""
-
-    ways: tuple[str, ...]
-    problem: str = ""
-    is_a_start: bool = False
-
-    def __str__(self) -> str:
-        way = f"{'begin with: ' if self.is_a_start else ''}{', or '.join(self.ways)}"
-        return f"{self.problem}; {way}" if self.problem else way
 
 
 @dataclass(frozen=True, slots=True)

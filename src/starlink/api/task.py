@@ -7,7 +7,8 @@ import msgspec
 from starlink.api import duration, labels
 from starlink.api.enumerations import known
 from starlink.api.meta import Condition, Object, View
-from starlink.api.refusal import Refusal, Remedy
+from starlink.api.refusal import Refusal
+from starlink.api.remedy import Remedy, way
 from starlink.api.server import TaintEffect
 from starlink.api.slots import FixedSlots
 from starlink.api.template import Architecture, Template
@@ -115,7 +116,7 @@ class ArtifactFinding(View, frozen=True):
         if not self.digest or self.architectures:
             return None
         known = " or ".join(get_args(Architecture))
-        remedy = Remedy((f"pack one for {known}", "name in placement.architectures where it runs all the same"))
+        remedy = Remedy((way("Pack", value=known), way("NameArchitecture")))
         return Refusal("ArtifactRunsNowhere", remedy, f"no server can run its artifact ({self.source})")
 
 

@@ -8,6 +8,7 @@ import yaml
 from tests.conftest import ROOT
 
 from starlink.api.refusal import Code
+from starlink.api.remedy import WORDS
 from starlink.engine.foresight.preview import Sequel
 from starlink.scheduling.filters import BY_KIND
 
@@ -38,8 +39,8 @@ def planned() -> Any:
 
 def test_every_code_is_on_the_page_of_reasons() -> None:
     found = set(words(planned(), "code", "leaves", "sequel"))
-    assert {"NothingFits", "PoolNotFound", "Preempted", "NoServer"} <= found
-    assert {*found, *get_args(Code), *filter(None, get_args(Sequel))} - page("reasons.md", r"`(\w+)`") == set()
+    assert {"NothingFits", "PoolNotFound", "NewServer", "RaiseBy", "Preempted", "NoServer"} <= found
+    assert {*found, *WORDS, *get_args(Code), *filter(None, get_args(Sequel))} - page("reasons.md", r"`(\w+)`") == set()
 
 
 def test_every_filter_is_on_the_page_of_placement() -> None:

@@ -1,6 +1,5 @@
 """Refusals: what they count, and that what they propose works. The words are in tests/golden/explain."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -99,16 +98,18 @@ def test_a_quota_is_raised_by_the_least_that_does(case: tuple[list[Pool], dict[s
 @given(cohorts())
 def test_the_change_of_a_quota_gives_what_is_needed(case: tuple[list[Pool], dict[str, int], Shortage]) -> None:
     pools, usage, short = case
-    words = change(charged(pools, usage), short)
-    if found := re.fullmatch(r"raise pool (\w)'s (quota|borrow)\.gpu by (\d+)", words):
-        pools = altered(pools, found[1], found[2], int(found[3]))
-    elif found := re.fullmatch(r"let pool (\w) lend (\d+) more \(lend\.gpu\)", words):
-        pools = altered(pools, found[1], "lend", int(found[2]))
-        assert all(pool.lend.get("gpu", 0) <= pool.quota["gpu"] for pool in pools)
-    else:
-        found = re.fullmatch(r"stop (\d+) of what pool (\w) borrows \(gpu\)", words)
-        assert found, words
-        usage = {**usage, found[2]: usage[found[2]] - int(found[1])}
+    found = change(charged(pools, usage), short)
+    pool, amount = found.subject, int(found.value)
+    match found.code, found.field:
+        case "RaiseBy", ("quota.gpu" | "borrow.gpu") as field:
+            pools = altered(pools, pool, field.removesuffix(".gpu"), amount)
+        case "Lend", "gpu":
+            pools = altered(pools, pool, "lend", amount)
+            assert all(pool.lend.get("gpu", 0) <= pool.quota["gpu"] for pool in pools)
+        case "StopBorrowing", "gpu":
+            usage = {**usage, pool: usage[pool] - amount}
+        case _:
+            raise AssertionError(found)
     assert left_after(pools, usage) >= short.needed
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from starlink.api.assignment import Assignment
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
-from starlink.api.refusal import Refusal, Remedy
+from starlink.api.refusal import Refusal
+from starlink.api.remedy import Remedy
 from starlink.api.task import Task
 from starlink.engine.rounds.bulkhead import Bulkhead
 from starlink.engine.rounds.host_ports import ports_taken

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from starlink.api.remedy import Change, Way
 from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.explaining.asking_less import Case
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, missing_labels
@@ -10,18 +11,18 @@ from starlink.scheduling.explaining.verdicts import capacity_of, resource_of
 from starlink.scheduling.filters import resource_filter
 
 
-def words_to_add(case: Case) -> str:
-    """The words of `--add`, and the option `--pool`, that are wanting; "" for a server that is there, or where words
-    do not help."""
+def words_to_add(case: Case) -> Way | None:
+    """The words of `--add`, and the option `--pool`, that are wanting; None for a server that is there, or where
+    words do not help."""
     if case.name not in case.fleet.planned:
-        return ""
+        return None
     failing = case.verdicts.failing(case.server)
     words = [word for name in failing if name != "Pool" for word in _words(case, name)]
     if "" in words or not failing:
-        return ""
-    written = f"write {','.join(dict.fromkeys(words))} in --add" if words else ""
-    pool = f"give --pool {case.ask.pool}" if "Pool" in failing else ""
-    return " and ".join(part for part in (written, pool) if part)
+        return None
+    changes = [Change("Write", value=",".join(dict.fromkeys(words)))] if words else []
+    changes += [Change("GivePool", value=case.ask.pool)] if "Pool" in failing else []
+    return Way(tuple(changes)) if changes else None
 
 
 def _words(case: Case, name: str) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from starlink.api.remedy import Way, way
 from starlink.scheduling.arrays import Amounts, Indices
 from starlink.scheduling.ask import HOSTNAME, Ask
-from starlink.scheduling.explaining.amounts import sized
+from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.explaining.move import left_with, quota_left_with
 from starlink.scheduling.explaining.reasons import shortfall
 from starlink.scheduling.explaining.shortage import Claims
@@ -91,14 +92,14 @@ def places_on(case: Case, servers: Indices, but: str = "") -> Amounts:
     return places
 
 
-def make_room(case: Case, resource: str) -> str:
+def make_room(case: Case, resource: str) -> Way:
     """What to free, or to offer, on the server. What the gang itself would take there can't be freed for it."""
     asked, short = dict(case.ask.load.requests)[resource], shortfall(case.fleet, case.ask, resource, case.server)
     if not short:
-        return f"wait until what stops on {case.name} has stopped"
+        return way("WaitForServer", case.name)
     mates = asked * int(case.mates_on(np.array([case.server]))[0])
     could = int(capacity_of(case.fleet, resource)[case.server]) - mates >= asked
-    return f"{'free' if could else 'offer'} {sized(resource, short)}{'' if could else ' more'} on {case.name}"
+    return way("Free" if could else "Offer", case.name, resource, quantity(resource, short, up=True))
 
 
 def room_but_for(case: Case, name: str) -> int:

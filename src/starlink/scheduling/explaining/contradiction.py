@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from starlink.api.labels import ARCHITECTURE
+from starlink.api.remedy import Way, way
 from starlink.scheduling.ask import Ask, Term
 from starlink.scheduling.explaining.labelling import impossible, labels
 from starlink.scheduling.explaining.reasons import groups, is_first
@@ -17,7 +18,7 @@ class Contradiction(NamedTuple):
     then."""
 
     problem: str
-    way: str
+    way: Way
     filters: frozenset[str]
 
 
@@ -29,18 +30,18 @@ def contradiction(fleet: Fleet, ask: Ask) -> Contradiction | None:
 def _contradictions(fleet: Fleet, ask: Ask) -> Iterator[Contradiction]:
     if wrong := impossible(ask.selector.items()):
         yield Contradiction(
-            f"no server can have the label {labels(wrong[:1])}", "correct placement.serverSelector", _KIND
+            f"no server can have the label {labels(wrong[:1])}", way("Correct", field="placement.serverSelector"), _KIND
         )
     wanted = ask.selector.get(ARCHITECTURE)
     if wanted and ask.architectures and wanted not in ask.architectures:
         others = f"{' or '.join(ask.architectures)} is wanted too ({ask.architectures_from})"
-        yield Contradiction(f"placement.serverSelector wants {wanted}, but {others}", "change one of the two", _KIND)
+        yield Contradiction(f"placement.serverSelector wants {wanted}, but {others}", way("ChangeOne"), _KIND)
     for term in ask.affinity:
         if term.weight is None and not is_first(fleet, ask, term) and is_forbidden(ask, term):
             told = groups(term.groups)
             yield Contradiction(
                 f"the affinity and the antiAffinity to {told} by {term.key} contradict one another",
-                f"give the affinity or the antiAffinity to {told} a weight",
+                way("WeighEither", value=told),
                 frozenset(),
             )
 

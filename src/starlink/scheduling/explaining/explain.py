@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from starlink.api.refusal import Cause, Gang, Refusal, Remedy, listed
+from starlink.api.refusal import Cause, Gang, Refusal, listed
+from starlink.api.remedy import Remedy, way
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.asking_less import NO_MATES
 from starlink.scheduling.explaining.reasons import lack, reason
-from starlink.scheduling.explaining.remedy import remedy
+from starlink.scheduling.explaining.remedy import remedy as remedied
 from starlink.scheduling.explaining.shortage import Claims
 from starlink.scheduling.explaining.verdicts import Verdicts, judge, nearest
 from starlink.scheduling.fleet import Fleet
@@ -22,7 +23,7 @@ def explain(fleet: Fleet, ask: Ask, missing: int, mates: Indices = NO_MATES, cla
     server = nearest(verdicts)
     return Refusal(
         code="ServerDoesNotFit" if ask.server else "NothingFits",
-        remedy=remedy(verdicts, server, missing, mates, claims),
+        remedy=remedied(verdicts, server, missing, mates, claims),
         missing=missing,
         gang=Gang(ask.running, len(mates)) if ask.gang else None,
         servers=len(fleet),
@@ -36,8 +37,9 @@ def affinity_cycle(groups: Sequence[str]) -> Refusal:
     """The refusal of groups of which each requires to be near the next, and the last near the first, so that none of
     them can be placed."""
     chain = " near ".join((*groups, groups[0]))
-    way = Remedy(("give one of these affinities a weight",))
-    return Refusal("AffinityCycle", way, f"an affinity cycle: {chain}, so that none can be first")
+    return Refusal(
+        "AffinityCycle", Remedy((way("WeighAny"),)), f"an affinity cycle: {chain}, so that none can be first"
+    )
 
 
 def _absent(fleet: Fleet, ask: Ask, verdicts: Verdicts) -> Refusal | None:
@@ -45,14 +47,14 @@ def _absent(fleet: Fleet, ask: Ask, verdicts: Verdicts) -> Refusal | None:
     causes = _causes(verdicts, told=False)
     if ask.pool and ask.pool not in fleet.pool_names:
         problem = f"pool {ask.pool!r} does not exist (pools: {listed(fleet.pools) or 'none'})"
-        return Refusal("PoolNotFound", Remedy(("create it", "name another in placement.pool")), problem, causes=causes)
+        return Refusal("PoolNotFound", Remedy((way("CreatePool"), way("NamePool"))), problem, causes=causes)
     if not len(fleet):
-        way = Remedy(("add one with `starlink server add NAME`",))
-        return Refusal("NoServers", way, "no server has registered yet", causes=causes)
+        remedy = Remedy((way("RegisterServer"),))
+        return Refusal("NoServers", remedy, "no server has registered yet", causes=causes)
     if ask.server and ask.server not in fleet.index:
         problem = f"server {ask.server!r} does not exist (servers: {listed(fleet.names)})"
-        way = Remedy((f"add it with `starlink server add {ask.server}`", "name another in spec.servers"))
-        return Refusal("ServerNotFound", way, problem, causes=causes)
+        ways = way("AddServer", ask.server), way("NameServer")
+        return Refusal("ServerNotFound", Remedy(ways), problem, causes=causes)
     return None
 
 

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/labels-annotations-taints/
 import re
 from collections.abc import Iterable
 
+from starlink.api import remedy
 from starlink.api.labels import ARCHITECTURE, OPERATING_SYSTEM
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.fleet import Fleet
@@ -17,7 +18,6 @@ OF_THE_MACHINE = frozenset({ARCHITECTURE, OPERATING_SYSTEM, HOSTNAME})
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_PREFIX = 253
-_FEW = 3
 
 
 def is_key(key: str) -> bool:
@@ -45,9 +45,7 @@ def labels(pairs: Iterable[tuple[str, str]]) -> str:
 
 def few_labels(pairs: Iterable[tuple[str, str]]) -> str:
     """The first of the labels, and how many more there are."""
-    ordered = sorted(pairs)
-    more = f" and {len(ordered) - _FEW} labels more" if ordered[_FEW:] else ""
-    return labels(ordered[:_FEW]) + more
+    return remedy.few_labels([labels([pair]) for pair in sorted(pairs)])
 
 
 def missing_labels(fleet: Fleet, ask: Ask, server: int) -> list[tuple[str, str]]:

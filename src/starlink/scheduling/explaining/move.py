@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from starlink.api.remedy import Way, way
 from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.amounts import sized
@@ -55,12 +56,12 @@ def _taken(fleet: Fleet, key: str) -> Amounts:
     return taken
 
 
-def make_room(fleet: Fleet, ask: Ask, server: int) -> str:
+def make_room(fleet: Fleet, ask: Ask, server: int) -> Way:
     """What to free on a server for the asked pool to be no higher than its watermarks with it; a pool that is above
     one takes nothing until it is below its low one, so that moving comes last."""
     short = {resource: -int(_room_with(fleet, ask, resource)[server]) for resource in _high(fleet, ask)}
     amounts = " and ".join(sized(resource, amount) for resource, amount in short.items() if amount > 0)
-    return f"free {amounts} on {fleet.names[server]} before that"
+    return way("FreeFirst", fleet.names[server], value=amounts)
 
 
 def _high(fleet: Fleet, ask: Ask) -> Mapping[str, int]:

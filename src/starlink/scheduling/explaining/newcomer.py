@@ -1,18 +1,18 @@
 """The server that would have to be added for an instance to fit."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from starlink.api.labels import ARCHITECTURE, OPERATING_SYSTEM
 from starlink.api.refusal import listed
+from starlink.api.remedy import NewServer, Way, share
 from starlink.scheduling import filters
 from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import HOSTNAME, Ask
 from starlink.scheduling.domains import Domains
 from starlink.scheduling.explaining.amounts import sized
-from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, few_labels
+from starlink.scheduling.explaining.labelling import OF_THE_MACHINE
 from starlink.scheduling.explaining.reasons import is_first
 from starlink.scheduling.explaining.verdicts import welcome
 from starlink.scheduling.explaining.watermark import most_newcomers
@@ -32,24 +32,30 @@ class Where(NamedTuple):
     room: int
 
 
-def newcomer(fleet: Fleet, ask: Ask, missing: int) -> str:
-    """`add one server …` with all that it needs, and for how many of the missing one each would help; "" where no
-    server would, or not all of a gang."""
+def newcomer(fleet: Fleet, ask: Ask, missing: int) -> Way | None:
+    """To add a server with all that it needs, and for how many of the missing one each would help; None where no server
+    would, or not all of a gang."""
     domains, architectures = _domains(fleet, ask), _architectures(fleet, ask)
     if ask.server or not _is_possible(fleet, ask) or domains is None or architectures is None:
-        return ""
+        return None
     helped = min((_taken(fleet, ask, missing), *(where.room for where in domains.values())))
     if ask.gang and (helped < missing or not _is_simple(ask)):
-        return ""
+        return None
     named = {key: where.domain for key, where in domains.items() if key not in (HOSTNAME, *ask.selector)}
-    parts = ("add one server", *_parts(fleet, ask, architectures, named), _number(helped, missing))
-    return " ".join(part for part in parts if part)
-
-
-def _number(helped: int, missing: int) -> str:
-    if helped == missing:
-        return "per instance" if missing > 1 else ""
-    return f"{'per instance ' if helped > 1 else ''}for {helped} of the {missing}"
+    own = [(key, value) for key, value in ask.selector.items() if key not in OF_THE_MACHINE]
+    wanted = sorted([*own, *((key, value) for key, value in named.items() if value)])
+    server = NewServer(
+        architectures=architectures,
+        offers=(*(sized(key, amount) for key, amount in ask.load.requests if amount), *_features(ask)),
+        runtime="" if ask.runtime == _EVERYWHERE else ask.runtime,
+        host=ask.selector.get(HOSTNAME, ""),
+        labels=tuple(f"{key}={value}" for key, value in wanted),
+        of_its_own=tuple(key for key, value in named.items() if not value),
+        pool=ask.pool,
+        each=helped > 1,
+        helps=share(helped, missing),
+    )
+    return Way((server,))
 
 
 def _is_possible(fleet: Fleet, ask: Ask) -> bool:
@@ -70,24 +76,6 @@ def _taken(fleet: Fleet, ask: Ask, missing: int) -> int:
         return missing
     quota = int(quota_left(fleet, ask)[fleet.pool_names.index(ask.pool)])
     return min(missing, quota, most_newcomers(fleet, ask, missing))
-
-
-def _parts(fleet: Fleet, ask: Ask, architectures: tuple[str, ...], domains: dict[str, str]) -> Iterator[str]:
-    if architectures:
-        yield f"of {' or '.join(architectures)}"
-    if needs := [sized(key, amount) for key, amount in ask.load.requests if amount] + _features(ask):
-        yield f"with {', '.join(needs[:-1])}{' and ' if needs[1:] else ''}{needs[-1]}"
-    if ask.runtime not in ("", _EVERYWHERE):
-        yield f"that runs {ask.runtime}"
-    if HOSTNAME in ask.selector:
-        yield f"on the host {ask.selector[HOSTNAME]}"
-    own = [(key, value) for key, value in ask.selector.items() if key not in OF_THE_MACHINE]
-    if wanted := [*own, *((key, value) for key, value in domains.items() if value)]:
-        yield f"labelled {few_labels(wanted)}"
-    if new := [key for key, value in domains.items() if not value]:
-        yield f"in a {' and '.join(new)} of its own"
-    if ask.pool:
-        yield f"in pool {ask.pool}"
 
 
 def _features(ask: Ask) -> list[str]:

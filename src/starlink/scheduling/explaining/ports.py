@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from starlink.api.refusal import listed
+from starlink.api.remedy import Way, way
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
-
-_FEW = 3
 
 
 def taken_ports(fleet: Fleet, ask: Ask, server: int) -> list[int]:
@@ -20,11 +20,10 @@ def with_holders(fleet: Fleet, ask: Ask, server: int) -> Iterator[str]:
         yield f"{port} ({holder} has it)" if holder else str(port)
 
 
-def without_ports(ask: Ask, taken: Sequence[int]) -> str:
+def without_ports(ask: Ask, taken: Sequence[int]) -> Way:
     """How to ask without these ports: those of a template may be picked by the agent, those of a driver may not."""
-    few = " and ".join([*map(str, taken[:_FEW]), *([f"{len(taken) - _FEW} more"] if taken[_FEW:] else ())])
     fixed = any(port in ask.host_ports for port in taken)
-    return f"take {few} out of spec.hostPorts" if fixed else f"ask port 0 instead of {few}"
+    return way("DropHostPorts" if fixed else "AskAnyPort", value=listed(map(str, taken), " and "))
 
 
 def port_holder(fleet: Fleet, port: int, server: str, but: str = "") -> str:

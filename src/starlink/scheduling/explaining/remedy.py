@@ -1,10 +1,12 @@
 """The smallest change that would let an instance fit."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from starlink.api.refusal import Remedy, listed
+from starlink.api.refusal import listed
+from starlink.api.remedy import Remedy, Way, all_of, share, way
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Spread, Term
 from starlink.scheduling.explaining import watermark
@@ -41,10 +43,9 @@ _CURED_BY_A_SERVER = frozenset(
     {"Ready", "Schedulable", "Architecture", "Runtime", "Features", "Ports", "AntiAffinity", "Selector"}
 )
 _NEIGHBOURLY = frozenset({"Affinity", "AntiAffinity", "Spread"})  # what other changes do to these is not foreseen
-_CHANGES = 3
 _DECLARED = "placement.architectures"
 
-Ways = tuple[str, ...]
+Ways = tuple[Way, ...]
 """The smallest change first, others that would do as well after it."""
 
 
@@ -63,25 +64,25 @@ def remedy(verdicts: Verdicts, server: int, missing: int, mates: Indices, claims
     return _for_the_gang(case, added) if verdicts.ask.gang else _for_one(case, added)
 
 
-def _for_one(case: Case, added: str) -> Remedy:
+def _for_one(case: Case, added: Way | None) -> Remedy:
     failing = case.verdicts.failing(case.server)
     if len(failing) > 1 and added:
         return Remedy((added,))
     ways = [_ways(case, name) for name in failing]
     if len(ways) != 1:
-        together = _all_of([way for way, *_ in ways]) or "ask fewer instances"
+        together = all_of(first for first, *_ in ways) if ways else way("AskFewest")
         return Remedy((together,), is_a_start=len(ways) > 1 and not _NEIGHBOURLY.isdisjoint(failing))
     return Remedy((*ways[0], added) if added and _is_cured_by_a_server(failing[0]) else ways[0])
 
 
-def _for_the_gang(case: Case, added: str) -> Remedy:
+def _for_the_gang(case: Case, added: Way | None) -> Remedy:
     failing = case.verdicts.failing(case.server)
     ways = list(_ways(case, failing[0])) if len(failing) == 1 and _helps_all(case, failing[0]) else []
     ways += [added] if added else []
     ways += [_fewer(case.missing, case.ask.server)] if len(case.mates) else []
     if ways:
         return Remedy(tuple(ways))
-    first = _all_of([_ways(case, name)[0] for name in failing]) or "ask fewer instances"
+    first = all_of(_ways(case, name)[0] for name in failing) if failing else way("AskFewest")
     return Remedy((first,), "no one change lets the whole gang fit", is_a_start=True)
 
 
@@ -99,14 +100,8 @@ def _helps_all(case: Case, name: str) -> bool:
     return name in _WAYS and min(room, taken_by_pool(case)) >= case.missing
 
 
-def _fewer(missing: int, server: str) -> str:
-    return f"ask {missing} {'instance' if missing == 1 else 'instances'} less{f' on {server}' if server else ''}"
-
-
-def _all_of(changes: Iterable[str]) -> str:
-    changes = list(dict.fromkeys(changes))
-    more = f" and {len(changes) - _CHANGES} changes more" if changes[_CHANGES:] else ""
-    return " and ".join(changes[:_CHANGES]) + more
+def _fewer(missing: int, server: str) -> Way:
+    return way("AskFewerOn" if server else "AskFewer", server, value=str(missing))
 
 
 def _is_cured_by_a_server(name: str) -> bool:
@@ -121,13 +116,13 @@ def _ways(case: Case, name: str) -> Ways:
 # Ask less
 
 
-def _ask_less(case: Case, name: str) -> str:
+def _ask_less(case: Case, name: str) -> Way:
     resource = resource_of(case.ask, name)
     amount, instances = fitting(case, name)
     if not amount:
         return make_room(case, resource)
-    words = f"ask {quantity(resource, amount)} {resource}"
-    return words if instances == case.missing else f"{words} for {instances} of the {case.missing}"
+    helps = share(instances, case.missing)
+    return way("AskLess", field=resource, value=quantity(resource, amount), helps=helps)
 
 
 # Change a pool
@@ -138,8 +133,8 @@ def _quota(case: Case) -> Ways:
     if case.missing > 1 and is_independent(case.ask):
         instances = max(1, min(case.missing, room_but_for(case, "Quota")))
     short = shortages(case.fleet, case.ask, case.pool, instances, brought(case.fleet, case.ask, case.server))
-    told = listed(changes(case.fleet, short, _enough(case, instances)), " and ")
-    return (told if instances == case.missing else f"{told} for {instances} of the {case.missing}",)
+    *first, last = changes(case.fleet, short, _enough(case, instances))
+    return (Way((*first, replace(last, helps=share(instances, case.missing)))),)
 
 
 def _enough(case: Case, instances: int) -> Callable[[Mapping[str, int]], bool] | None:
@@ -149,24 +144,25 @@ def _enough(case: Case, instances: int) -> Callable[[Mapping[str, int]], bool] |
 
 
 def _namespace(case: Case) -> Ways:
-    return (f"add {case.ask.namespace} to pool {case.pool}'s namespaces",)
+    return (way("AdmitNamespace", case.pool, value=case.ask.namespace),)
 
 
 def _pool_architecture(case: Case) -> Ways:
-    return (f"add {case.fleet.nodes[case.server].architecture} to pool {case.pool}'s architectures",)
+    return (way("AdmitArchitecture", case.pool, value=case.fleet.nodes[case.server].architecture),)
 
 
 # Change a server
 
 
 def _features(case: Case) -> Ways:
-    return (f"offer {listed(missing_features(case.fleet, case.ask, case.server), ' and ')} on {case.name}",)
+    wanted = listed(missing_features(case.fleet, case.ask, case.server), " and ")
+    return (way("OfferFeatures", case.name, value=wanted),)
 
 
 def _selector(case: Case) -> Ways:
     missing = missing_labels(case.fleet, case.ask, case.server)
-    take_out = f"take {few_labels(missing)} out of placement.serverSelector"
-    return (f"label {case.name} {few_labels(missing)}", take_out) if _could_have(case, missing) else (take_out,)
+    take_out = way("DropLabels", value=few_labels(missing))
+    return (way("Label", case.name, value=few_labels(missing)), take_out) if _could_have(case, missing) else (take_out,)
 
 
 def _could_have(case: Case, missing: Iterable[tuple[str, str]]) -> bool:
@@ -176,19 +172,19 @@ def _could_have(case: Case, missing: Iterable[tuple[str, str]]) -> bool:
     return not closed and not any(key in OF_THE_MACHINE or key in has for key, _ in missing)
 
 
-def _domain(case: Case, key: str) -> str:
-    """The label that puts a server that has none into a domain that would do, "" where none would."""
+def _domain(case: Case, key: str) -> Way | None:
+    """The label that puts a server that has none into a domain that would do, None where none would."""
     where = domain_for(case.fleet, case.ask, key)
     if where is None or is_shunned(case.fleet, case.ask, key, case.server):
-        return ""
-    return f"{key}={where.domain}" if where.domain else f"with a {key} of its own"
+        return None
+    return way("Label", case.name, value=f"{key}={where.domain}") if where.domain else way("LabelOwn", case.name, key)
 
 
 def _architecture(case: Case) -> Ways:
     architecture = case.fleet.nodes[case.server].architecture
     if case.ask.architectures_from == _DECLARED:
-        return (f"add {architecture} to {_DECLARED}",)
-    return (f"add an artifact variant for {architecture}",)
+        return (way("AddArchitecture", value=architecture),)
+    return (way("AddVariant", value=architecture),)
 
 
 # Change a rule
@@ -196,7 +192,7 @@ def _architecture(case: Case) -> Ways:
 
 def _taints(case: Case) -> Ways:
     kept_out = listed(taints(case.fleet, case.ask, case.server), " and ")
-    return f"tolerate {kept_out} (placement.tolerations)", f"take it off {case.name}"
+    return way("Tolerate", value=kept_out), way("Untaint", case.name)
 
 
 def _ports(case: Case) -> Ways:
@@ -206,29 +202,28 @@ def _ports(case: Case) -> Ways:
 def _affinity(case: Case) -> Ways:
     terms = unmet(case.fleet, case.ask, case.server)
     first, *others = [_company(case, term) for term in terms]
-    change = _all_of([first[0], *(other[0] for other in others)])
+    change = all_of([first[0], *(other[0] for other in others)])
     labelled = all(place_of(case.fleet, term.key, case.server) for term in terms)
-    weight = f"give the {'affinities' if others else 'affinity'} a weight"
+    weight = way("WeighAffinities" if others else "WeighAffinity")
     return tuple(dict.fromkeys((change, weight))) if labelled else (change,)
 
 
 def _company(case: Case, term: Term) -> Ways:
     if not term.groups:
-        return ("create a task that its taskSelector matches",)
+        return (way("CreateMatch"),)
     if term.groups <= case.ask.unknown:
-        return (f"create task {groups(term.groups)}",)
+        return (way("CreateTask", groups(term.groups)),)
     if is_forbidden(case.ask, term) or _keeps_away(case, term):
-        return ("give the affinity a weight",)
+        return (way("WeighAffinity"),)
     if not is_first(case.fleet, case.ask, term) and not is_placed(case.fleet, term):
-        return (f"place {groups(term.groups)} first",)
+        return (way("PlaceFirst", groups(term.groups)),)
     if unlabelled(case.fleet, (term.key,)):
         closed = is_shunned(case.fleet, case.ask, term.key)
-        return ("give the affinity a weight" if closed else f"label servers with {term.key}",)
+        return (way("WeighAffinity") if closed else way("LabelServers", value=term.key),)
     where = place_of(case.fleet, term.key, case.server)
     if not where:
-        label = _domain(case, term.key)
-        return (f"label {case.name} {label}" if label else "give the affinity a weight",)
-    return (f"place an instance of {groups(term.groups)} {where}",)
+        return (_domain(case, term.key) or way("WeighAffinity"),)
+    return (way("Place", groups(term.groups), value=where),)
 
 
 def _keeps_away(case: Case, term: Term) -> bool:
@@ -240,10 +235,10 @@ def _keeps_away(case: Case, term: Term) -> bool:
 
 def _anti_affinity(case: Case) -> Ways:
     near = frozenset(group for term in violated(case.fleet, case.ask, case.server) for group in term.groups)
-    changes = [f"give the antiAffinity to {groups(near)} a weight"] if near else []
+    changes = [way("WeighAntiAffinity", value=groups(near))] if near else []
     if _is_kept_away(case):
-        changes.append(f"give the antiAffinity to {case.ask.load.group} of the tasks near {case.name} a weight")
-    return (_all_of(changes),)
+        changes.append(way("WeighTheirs", case.name, value=case.ask.load.group))
+    return (all_of(changes),)
 
 
 def _is_kept_away(case: Case) -> bool:
@@ -262,33 +257,33 @@ def _spread(case: Case) -> Ways:
     musts = [spread for spread in case.ask.spread if spread.required]
     if unknown := unlabelled(case.fleet, (spread.key for spread in musts)):
         if any(is_shunned(case.fleet, case.ask, key) for key in unknown):
-            return (f"let the spread over {listed(unknown, ' and ')} be ScheduleAnyway",)
-        return (f"label servers with {listed(unknown, ' and ')}",)
+            return (way("SpreadAnyway", field=listed(unknown, " and ")),)
+        return (way("LabelServers", value=listed(unknown, " and ")),)
     changes = (_wider(case, spread, skews(case.fleet, case.ask, spread)) for spread in musts)
     change, *others = (one for one in changes if one)
-    return (" and ".join((change[0], *(other[0] for other in others))), *change[1:])
+    firsts = (change[0], *(other[0] for other in others))
+    return (Way(tuple(one for first in firsts for one in first.changes)), *change[1:])
 
 
 def _wider(case: Case, spread: Spread, found: Skews) -> Ways:
     code = found.domains.codes[case.server]
     if code < 0:
-        label = _domain(case, spread.key)
-        return (f"label {case.name} {label}" if label else f"let the spread over {spread.key} be ScheduleAnyway",)
+        return (_domain(case, spread.key) or way("SpreadAnyway", field=spread.key),)
     if found.skews[code] <= spread.max_skew:
         return ()
-    return f"raise the maxSkew of {spread.key} to {found.skews[code]}", f"make room in {found.emptiest}"
+    return way("RaiseSkew", field=spread.key, value=str(found.skews[code])), way("MakeRoom", found.emptiest)
 
 
 _WAYS: dict[str, Callable[[Case], Ways]] = {
-    "Named": lambda case: (f"name another server than {case.ask.server}",),
-    "Ready": lambda case: (f"bring back the agent on {case.name}",),
-    "Schedulable": lambda case: (f"uncordon {case.name} (spec.unschedulable: false)",),
-    "Pool": lambda case: (f"move it with `starlink pool move {case.name} {case.ask.pool}`",),
+    "Named": lambda case: (way("NameServerBut", case.ask.server),),
+    "Ready": lambda case: (way("BringBack", case.name),),
+    "Schedulable": lambda case: (way("Uncordon", case.name),),
+    "Pool": lambda case: (way("MoveServer", case.name, value=case.ask.pool),),
     "Namespace": _namespace,
     "PoolArchitecture": _pool_architecture,
     "Watermark": watermark.ways,
     "Architecture": _architecture,
-    "Runtime": lambda case: (f"offer the runtime {case.ask.runtime} on {case.name}",),
+    "Runtime": lambda case: (way("OfferRuntime", case.name, value=case.ask.runtime),),
     "Features": _features,
     "Selector": _selector,
     "Taints": _taints,

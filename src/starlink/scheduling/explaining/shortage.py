@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from starlink.api.remedy import Change
 from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.amounts import quantity
@@ -55,11 +56,13 @@ class Claims(Protocol):
         higher."""
 
 
-def changes(fleet: Fleet, short: Sequence[Shortage], enough: Callable[[Mapping[str, int]], bool] | None) -> list[str]:
+def changes(
+    fleet: Fleet, short: Sequence[Shortage], enough: Callable[[Mapping[str, int]], bool] | None
+) -> list[Change]:
     """The smallest change for each; `enough` says whether the quota of the pool, of which all are, has been raised by
     enough, with what others then have to give back."""
     pool = fleet.pools[short[0].pool]
-    ways = [_without_a_raise(fleet, pool, one) if pool.cohort else "" for one in short]
+    ways = [_without_a_raise(fleet, pool, one) if pool.cohort else None for one in short]
     if enough is None or not pool.cohort or any(ways):
         return [change(fleet, one) for one in short]
     raises = {one.key: raise_needed(fleet, one) for one in short}
@@ -81,7 +84,7 @@ def _least(raises: Mapping[str, int], key: str, guess: int, enough: Callable[[Ma
     return high
 
 
-def change(fleet: Fleet, short: Shortage) -> str:
+def change(fleet: Fleet, short: Shortage) -> Change:
     """The smallest change that gives the pool what it needs: of what it may borrow, of what others lend or took, or of
     its quota."""
     pool = fleet.pools[short.pool]
@@ -92,15 +95,15 @@ def change(fleet: Fleet, short: Shortage) -> str:
     return _raise(pool, "quota", short.key, short.needed + used - pool.quota[short.key])
 
 
-def _without_a_raise(fleet: Fleet, pool: Pool, short: Shortage) -> str:
-    """What would do in a cohort while the pool's quota is as it is; "" if nothing would."""
+def _without_a_raise(fleet: Fleet, pool: Pool, short: Shortage) -> Change | None:
+    """What would do in a cohort while the pool's quota is as it is; None if nothing would."""
     used = fleet.quota_used[pool.name].get(short.key, 0)
     own, shared = _own_and_shared(fleet, pool, short.key)
     beyond = used + short.needed - pool.quota[short.key] - pool.borrow.get(short.key, UNLIMITED)
     lacking = short.needed - own - max(0, shared)
     if lacking <= 0:
         return _raise(pool, "borrow", short.key, beyond)
-    return _from_others(fleet, pool, short.key, lacking) if beyond <= 0 and shared >= 0 else ""
+    return _from_others(fleet, pool, short.key, lacking) if beyond <= 0 and shared >= 0 else None
 
 
 def raise_needed(fleet: Fleet, short: Shortage) -> int:
@@ -132,18 +135,18 @@ def _over(fleet: Fleet, pool: Pool, key: str) -> int:
     return fleet.quota_used[pool.name].get(key, 0) - pool.quota[key] + pool.lend.get(key, 0)
 
 
-def _from_others(fleet: Fleet, pool: Pool, key: str, amount: int) -> str:
+def _from_others(fleet: Fleet, pool: Pool, key: str, amount: int) -> Change | None:
     """What another pool of the cohort could give: what it has borrowed, else what it does not use and does not lend."""
     others = [member for member in _members(fleet, pool.cohort, key) if member is not pool]
     size = quantity(key, amount, up=True)
     for other in others:
         if borrowed(fleet.pools, fleet.quota_used, other.name, key) >= amount:
-            return f"stop {size} of what pool {other.name} borrows ({key})"
+            return Change("StopBorrowing", other.name, key, size)
     for other in others:
         if -_over(fleet, other, key) >= amount:
-            return f"let pool {other.name} lend {size} more (lend.{key})"
-    return ""
+            return Change("Lend", other.name, key, size)
+    return None
 
 
-def _raise(pool: Pool, field: str, key: str, amount: int) -> str:
-    return f"raise pool {pool.name}'s {field}.{key} by {quantity(key, amount, up=True)}"
+def _raise(pool: Pool, field: str, key: str, amount: int) -> Change:
+    return Change("RaiseBy", pool.name, f"{field}.{key}", quantity(key, amount, up=True))

@@ -1,5 +1,6 @@
 """The ways past a pool's watermark, and what watermarks leave of others."""
 
+from starlink.api.remedy import Change, Way, way
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.asking_less import Case
 from starlink.scheduling.explaining.move import make_room
@@ -7,18 +8,18 @@ from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.watermarks import above
 
 
-def ways(case: Case) -> tuple[str, ...]:
+def ways(case: Case) -> tuple[Way, ...]:
     """No waiting helps where it is the gang itself that brings the pool above its watermark, or what runs on a server
     that is to be moved there."""
     code = case.fleet.pool_names.index(case.pool)
     if case.fleet.pool_codes[case.server] != code and case.pool not in above(case.fleet):
         return (make_room(case.fleet, case.ask, case.server),)
     if len(case.mates) and (case.fleet.pool_codes[case.mates] == code).any():
-        return (" and ".join(_raised(case, code)),)
-    return f"wait until pool {case.pool} is below its low watermark", "stop something in it"
+        return (Way(tuple(_raised(case, code))),)
+    return way("WaitForPool", case.pool), way("StopSome", case.pool)
 
 
-def _raised(case: Case, code: int) -> list[str]:
+def _raised(case: Case, code: int) -> list[Change]:
     """What the watermarks have to be for all of the gang that are missing."""
     asked = dict(case.ask.load.requests)
     changes = []
@@ -27,7 +28,7 @@ def _raised(case: Case, code: int) -> list[str]:
         before_the_last = used + (case.missing - 1) * asked.get(resource, 0)
         if before_the_last * 100 > percent * capacity:
             wanted = -(-before_the_last * 100 // max(capacity, 1))
-            changes.append(f"raise pool {case.pool}'s watermarks.{resource}.high to {wanted}")
+            changes.append(Change("RaiseTo", case.pool, f"watermarks.{resource}.high", str(wanted)))
     return changes
 
 
