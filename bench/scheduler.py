@@ -117,8 +117,8 @@ def _identical() -> Iterator[Result]:
 
 def _named(fleet: Fleet, placed: Placed) -> list[tuple[str, str]]:
     """The server of each instance by name, and why it goes there."""
-    chosen = zip(placed.servers.tolist(), placed.use.tolist(), strict=True)
-    return [(fleet.names[server], str(Choice(placed.choices, int(use * 100)))) for server, use in chosen]
+    names, chosen = fleet.names, zip(placed.servers.tolist(), placed.use.tolist(), strict=True)
+    return [(names[server], str(Choice(placed.choices, int(use * 100)))) for server, use in chosen]
 
 
 def _untainted(node: Node) -> Node:
