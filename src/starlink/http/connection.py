@@ -1,4 +1,21 @@
-"""One client's requests: parsed, handed to the dispatcher one after another, and answered in order."""
+"""One client's requests: parsed, handed to the dispatcher one after another, and answered in order.
+
+A connection is in one of four states, which no field names, for each follows from what the connection has:
+
+    idle        no request in hand, nothing of one has come      a deadline for the next one to begin
+    receiving   no request in hand, part of one has come         a deadline for the whole, and for each part of a body
+    answering   a request in hand (`_call`), no stream           none
+    streaming   a request in hand, and a stream (`_stream`)      none; it ends with its client or the client's rights
+
+Only `_advance` takes a request in hand, and only when there is none; only `_put_down` puts one down. So there is one in
+hand at most, and answers go out in the order of the requests, as HTTP/1.1 wants (RFC 9112, section 9.3.2), however many
+were sent at once. A client that sends more than may be parsed ahead is not read from until its request in hand is
+answered: what waits takes memory here, and the kernel's window holds the client back.
+
+The connection ends in one of two ways. `finish` ends it after all that was written. `abort` ends it at once, so that
+the client of a stream that failed sees a broken stream and not a complete one. Whatever ends it, `lost` comes last: it
+abandons the request in hand, and an answer that comes after that is dropped.
+"""
 
 import asyncio
 import logging
@@ -50,7 +67,7 @@ class Connection(Channel):
         self._whole_by = math.inf  # what is received now
         self._progress = 0  # of its body, when that last was worth a new deadline
         self._held_back = False
-        self._known = False  # who asks has proved to be somebody
+        self._known = False  # the client has proved who it is
         self._revoked = False  # the stream's credentials are good no more
 
     def check(self, now: float) -> None:

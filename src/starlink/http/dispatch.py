@@ -1,4 +1,22 @@
-"""Requests on their way through the handler: accounts in turn, many in one step of the loop, few tasks."""
+"""Requests on their way through the handler: accounts in turn, many in one step of the loop, few tasks.
+
+Most handlers answer without waiting for anything, and for those a task each, with a wake-up each, would cost more than
+the answer. So a worker drives a handler's coroutine by hand: `send(None)` runs it to its end or to its first wait. If
+it ends, the worker takes the next call in the same step of the loop. If it waits, the future that it waits for is what
+`send` gave. The worker then yields that future to the loop itself (`_resumed`), so that the loop takes the worker's own
+task for the one that waits. It was the current task all along, so cancelling it, and `asyncio.timeout` within the
+handler, work as if the handler had been awaited from the beginning.
+
+A worker that waits can't lead, so workers are leader and followers:
+
+- At most one worker leads: `_led` is set before a leader is called, and a worker that waits clears it first.
+- Calls that are ready have a leader: one is called when a call is queued and nobody leads, and when the leader is about
+  to wait and calls are ready. A worker that comes back from waiting leads if nobody does; else it becomes a follower.
+- Each worker but one has a call that is being handled, or had one: the queue bounds how many are handled at once, so it
+  bounds the workers. Followers are used again.
+
+Every `_AT_A_TIME` calls the leader lets the loop turn once: a queue that never empties would keep it from its sockets.
+"""
 
 import asyncio
 import contextlib
@@ -21,8 +39,7 @@ _AT_A_TIME = 32  # calls between two looks at the sockets, so that a newcomer so
 
 
 class Dispatcher:
-    """Workers share the queue as leader and followers: one leads and handles call after call without
-    a task or a wake-up for each; when a handler waits for something, the next worker leads."""
+    """Takes calls by `submit`, has `handle` handle them, and tells each its answer."""
 
     def __init__(self, handle: Handle, limits: Limits) -> None:
         self._handle = handle

@@ -1,4 +1,19 @@
-"""Headers that came before, which a client sends byte for byte from request to request: they are parsed once."""
+"""Headers that came before, which a client sends byte for byte from request to request: they are parsed once.
+
+Why a request may be taken from this memo without being parsed. A parser is safe when it and its peer agree where each
+request ends; requests are smuggled where they don't. The memo keeps that agreement, for it knows only headers
+
+- that httptools has parsed and found good, byte for byte the same, from the end of the request line to the empty line;
+- of a request that was all of what came, and whose body was as long as its Content-Length, or absent without one;
+- that frame nothing in another way: no Transfer-Encoding, Expect, Upgrade or Connection, over HTTP/1.1.
+
+What the headers do not decide is looked at each time: the method is one of five, the target begins with a slash and is
+parsed, the line ends with ` HTTP/1.1`, and what came ends exactly where the remembered length says, so that no byte of
+a second request is left over or taken in. Whatever fails one of these is not an error here: it goes to the parser.
+
+The memo holds no answer and no identity: who asks is found anew from the headers of each request. It is shared by all
+connections, bounded in number and in bytes, and emptied when it is full.
+"""
 
 from collections.abc import Mapping
 
@@ -19,8 +34,7 @@ _heads: dict[bytes, tuple[Mapping[str, str], int]] = {}  # and the body's length
 
 
 def known(data: bytes) -> Incoming | None:
-    """One whole request whose headers came before, byte for byte, as a client's do from request to request: httptools
-    has found them good."""
+    """The request that the bytes are; None where the parser has to look at them."""
     end, start = _head_ends(data)
     found = _heads.get(data[end + 2 : start])
     if found is None or start > _SHORT_HEAD or len(data) - start != found[1]:

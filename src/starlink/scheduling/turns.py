@@ -1,8 +1,22 @@
 """Whose turn it is: the servers on which identical instances go, each the one with the highest score at its turn.
 
-Ties go to the first name. Three ways give the same. Where a server's score depends on that server alone, all turns are
-found at once: by the first score of each, where no second turn comes before those, else by sorting all scores. Where
-placing one instance changes the others' scores or filters, they are found turn by turn.
+What is to be found is defined by the slow way: give the server with the highest score a turn, the first name of those
+with equal scores, charge it, score all servers anew, and so on. Three ways find the same, each where it may be used.
+
+*Turn by turn* (`_one_by_one`) is the definition. It is used where a turn on one server changes the score of another, or
+whether the other may have a turn: spreading, affinity, quotas.
+
+*Sorted* (`_sorted`) is right where a server's score depends on its own turns alone. Then each server has a sequence of
+scores, one for each turn of its own, known from the beginning, and the slow way merges those sequences: it takes the
+highest head again and again. A merge of falling sequences is a sort. A sequence may rise, though: a packing server
+scores higher the fuller it is. But once its head was the highest of all, a higher score behind it is the highest of all
+as well, so it follows at once. Taking each score as no higher than those before it (`_lowest_so_far`) therefore changes
+no turn and makes every sequence fall. The sort is stable and the servers are in the order of their names, which settles
+ties as defined. How deep each sequence must be looked into is not known before: where a server's last score that was
+looked at is among the chosen, its next one might be too, so it is looked into deeper and all is sorted again.
+
+*Once each* (`_once_each`) is the same sort, cut short: where the highest second score of the servers chosen is below
+the lowest first score chosen, nobody has a second turn.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,24 @@
-"""The recent events of a store, and the waking of those who watch them."""
+"""The recent events of a store, and the waking of those who watch them.
+
+Events are kept once and pointed to from several logs: the log of everything, the log of each resource, and one for each
+value of a field that somebody watches by, such as the assignments of one server. Each log is in the order of revisions,
+so a watcher is no more than a place in a log. Resuming is a binary search, falling behind costs nobody anything, and an
+event costs those watchers nothing whose log it is not in.
+
+What holds at any time:
+
+- `_floor` is the revision up to which events were dropped. To resume at the floor or above finds every event after it;
+  to resume below it is refused (Expired), and the client lists anew. The floor only rises.
+- Every log lacks the same events, those up to the floor: they are dropped from all logs in one step.
+- A log lives as long as it holds an event or somebody watches it. `_logs` holds those with events; `_known` refers
+  weakly to all, so that clients can't fill memory with resources that they make up.
+- A log with events for which its watchers were not woken yet is in `_due`, and while one is there for which somebody
+  waits, a waking is planned. A watcher that is woken reads to the end of its log, however many events that are.
+
+Waking is what costs: each watcher is a task. So wakings gather. After one, the history rests for a time that grows with
+the number of watchers woken, and events that come meanwhile are told together. The rest does not grow with the number
+of events: a longer rest would gather more of them, which would make the next rest longer still.
+"""
 
 import asyncio
 from collections import deque
@@ -104,9 +124,7 @@ class History:
             dropped += 1
         return dropped
 
-    # Waking costs the more, the more watchers wait. So the history rests between two wakings, and events gather. The
-    # rest grows with the number of watchers alone: if it grew with the number of events too, a longer rest would gather
-    # more events, which would make the next rest longer still.
+    # Waking
 
     def _wake_when_rested(self) -> None:
         if not any(log.awaited for log in self._due):

@@ -1,4 +1,14 @@
-"""What the operator would make of a world from round to round, with agents that obey at once."""
+"""What the operator would make of a world from round to round, with agents that obey at once.
+
+A preview has no model of its own of what the operator does, for that would have to be kept the same for ever. It runs
+the operator's own rounds on a world in memory, and lets obedient agents take a step after each: what is told to stop
+stops, and what is created becomes ready. So what is foreseen is what happens, but for what time and failures bring.
+
+As in the operator, a round looks only at tasks for which something has changed (`dirty`; None in the first round, which
+looks at all): those of which something was touched, and those that had no place when they were last looked at. The
+rehearsal is whole when a round and a step touch nothing, for the next round would be the same round again. Two plans
+could undo each other for ever, so the rounds end after MOST_ROUNDS, and `whole` says whether they ended by themselves.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
