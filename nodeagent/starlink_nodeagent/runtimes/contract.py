@@ -5,6 +5,7 @@ another. All that a runtime raises is the one instance's trouble: NotYet and OSE
 instance.
 """
 
+import contextlib
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,8 +84,10 @@ class Stop:
 
 
 def stop_of(how: template.Stop) -> Stop:
-    """How a template says that an instance is stopped. Raises ValueError, KeyError."""
-    return Stop(signal.Signals[how.signal], duration.seconds(how.grace_period))
+    """How a template says that an instance is stopped; where that can't be used, as one without a say."""
+    with contextlib.suppress(KeyError, ValueError):
+        return Stop(signal.Signals[how.signal], duration.seconds(how.grace_period))
+    return stop_of(template.Stop())
 
 
 class Handle(Protocol):

@@ -286,3 +286,16 @@ async def test_what_has_a_runtime_that_is_not_here_is_left_alone(
     assert one.reason == "Unreadable" and "template.runtime" in one.message and not one.stopping
     assert {*world.steps} <= {"write", "written"}, "its runtime is asked for nothing, and no other is"
     assert world.folder.joinpath(UID, "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("stop", [{"signal": "SIGNONE"}, {"gracePeriod": "long"}])
+async def test_one_that_says_badly_how_it_is_stopped_ends_all_the_same(
+    world: World, agent: FakeAgent, stop: dict[str, str]
+) -> None:
+    """As the record of one that an earlier agent let through."""
+    over, going = record(stop=stop), record(NEIGHBOUR, stop=stop)
+    over.phase = "Failed"
+    going.run, going.prepared = 1, True
+    instances = [agent.begin(one, fresh=False) for one in (over, going)]
+    await soon(lambda: all(one._task is not None and one._task.done() for one in instances), "they are over")
+    assert (going.phase, going.reason) == ("Failed", "InvalidSpec")
