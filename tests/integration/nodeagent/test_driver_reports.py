@@ -129,3 +129,15 @@ async def test_a_spec_that_the_driver_can_not_use_is_told_by_its_field(site: Sit
     status = await site.until("reason", "InvalidSpec")
     assert status["message"].startswith("template.driver.spec.command: it has 0 items; write at least 1")
     assert site.leftovers.processes() == []
+
+
+@pytest.mark.on_both
+async def test_a_change_of_its_spec_and_host_ports_reaches_the_run_that_there_is(site: Site) -> None:
+    await site.create(["sh", "-c", "echo a"], every="1h")
+    before = await site.until("result", {"exitCode": 0, "lines": ["a"]})
+    spec = {"command": ["sh", "-c", "echo b"], "every": "1h"}
+    patch = {"spec": {"hostPorts": [28080], "template": {"driver": {"spec": spec}}}}
+    changed = await site.operator.patch(ASSIGNMENT, "d-0", patch, "default")
+    await site.until("result", {"exitCode": 0, "lines": ["b"]})
+    after = await site.until("observedGeneration", changed["metadata"]["generation"])
+    assert (after["startedAt"], after["restarts"]) == (before["startedAt"], 0)
