@@ -53,8 +53,8 @@ def has_config(ctx: click.Context) -> bool:
 
 
 def _kubeconfigs(ctx: click.Context) -> Sequence[Path]:
-    """That of --kubeconfig, else of --data-dir, else those of $KUBECONFIG, else of the usual data dir; none where that
-    is not there and this is a pod; from nowhere else. Raises ClickException when none is there."""
+    """The kubeconfig that --kubeconfig names, else that of --data-dir, else those of $KUBECONFIG, else that of the
+    usual data dir. Empty in a pod without the last one. Raises ClickException when there is none elsewhere."""
     if given := ctx.obj["kubeconfig"]:
         return [given]
     if named := _of_environment(ctx):

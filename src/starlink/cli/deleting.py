@@ -146,7 +146,7 @@ async def _instances(client: Client, task: str, namespace: str) -> Sequence[Inst
 
 
 async def _on_server(client: Client, doomed: Doomed) -> Sequence[Instance] | None:
-    """What is left on a server; None where that is not known, and of what is no server."""
+    """The instances that are left on a server; None when they may not be listed, or the object is no server."""
     if doomed.kind.plural != SERVER.plural:
         return None
     with contextlib.suppress(Forbidden):

@@ -166,7 +166,7 @@ async def _assignments(client: Client, one: Followed) -> Sequence[Assignment] | 
 
 
 async def _with_next_step(client: Client, one: Followed, told: str, logs_of: LogsOf) -> str:
-    """What is told of one, and of a task that is not ready what to look at, where that helps."""
+    """The words `told`, and for a task that is not ready the command to look further with, where there is one."""
     if one.kind != TASK or not one.found.reason:
         return told
     try:

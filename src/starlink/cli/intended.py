@@ -25,8 +25,9 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """An object `before`, None where there is none, and `after` the apply. `unchecked` says why the server was not
-    asked for it, "" where it was; where it `is_seen`, what is there could be read."""
+    """An object before and after the apply. `before` is None when there is no such object. `unchecked` says why the
+    server was not asked what it makes of the apply, "" when it was asked. `is_seen` says whether `before` could be
+    read."""
 
     placed: Placed
     before: Obj | None

@@ -100,8 +100,8 @@ def _of_fields(kind: Kind, schema: Schema, said: str) -> Iterator[str]:
 
 
 def _of_causes(one: Placed, schema: Schema, causes: list[dict[str, Any]]) -> Iterator[str]:
-    """Of each what would be right, else what the server says; but for what only follows from others. Of an object the
-    hint is told once, for it may be about one of the things that are wrong with it."""
+    """For each cause what would be right, else what the server says. Causes that only follow from others are left out.
+    The hint about an object is told once: it may be about any of several things that are wrong with the object."""
     said = set[str]()
     for field, message in _telling(causes):
         value = value_at(one.manifest.body, field)

@@ -54,8 +54,8 @@ def conditions(found: Iterable[Condition], now: float) -> Section:
 
 
 def instances(found: Sequence[Assignment] | None, now: float, every: str, *, by_server: bool = False) -> Section:
-    """Assignments: what runs first, and of that what is not well; None for those that may not be read. `every` is the
-    command that shows all."""
+    """The section of assignments: those that run first, and among those the ones that are not well. `found` is None
+    when they may not be read. `every` is the command that shows all."""
     columns = [
         Column("ASSIGNMENT", 0, 24), Column("TASK" if by_server else "SERVER", 0, 24), Column("STATE"),
         Column("READY", 3), Column("RESTARTS", 2), Column("EXIT"), Column("AGE", 3), Column("WHY"),

@@ -28,7 +28,7 @@ _NOT_YET_BAD = frozenset({"Registering", "Draining", "Cordoned"})
 
 
 def of(obj: Mapping[str, Any]) -> Tone | None:
-    """How an object is; None for one of which it can't be told."""
+    """The tone for how an object is; None when that can't be told."""
     status = _mapping(obj.get("status"))
     if _mapping(obj.get("metadata")).get("deletionTimestamp"):
         return Tone.UNDER_WAY

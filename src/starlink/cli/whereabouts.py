@@ -19,8 +19,8 @@ SECONDS = 5.0
 
 
 def whereabouts(ctx: click.Context, key: ObjectKey, slot: str | None) -> Sequence[Assignment]:
-    """The instances of a task, or the one of this name, of one slot where that is given; those that go on, or else
-    those that are over. Empty where the cluster has none or does not tell."""
+    """The assignments of a task, or the assignment of this name, limited to one slot where that is given: those that go
+    on, else those that are over. Empty when the cluster has none or does not answer."""
 
     async def work(client: Client) -> Sequence[Assignment]:
         async with asyncio.timeout(SECONDS):

@@ -194,8 +194,8 @@ class Channel(asyncio.BufferedProtocol, ABC):
             self._channels.strangers.heard(self, self._channels.clock())
 
     def _find_room(self) -> bool:
-        """Takes a place that is free, or that of a stranger: who holds many connections and is nobody must not keep
-        out who is somebody, who may come from the same address."""
+        """Takes a free place, or the place of a stranger. A stranger with many connections must not keep out an
+        account, which may come from the same address."""
         channels, remote = self._channels, self.remote
         strangers, quiet_since = channels.strangers, channels.clock() - channels.limits.stranger_seconds
         has_many = strangers.held(remote) >= channels.limits.strangers_per_address

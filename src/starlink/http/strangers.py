@@ -4,7 +4,8 @@ from typing import Any
 
 
 class Strangers:
-    """`spoke` says when each last said something; who is silent for longest comes first."""
+    """Connections whose client has not proved who it is. `spoke` says when each last sent something; the connection
+    that has been silent for longest comes first."""
 
     def __init__(self) -> None:
         self.spoke: dict[Any, float] = {}
@@ -42,5 +43,5 @@ class Strangers:
         return next(iter(self._silent.get(address, ())), None)
 
     def quietest(self, address: str) -> Any:
-        """Of an address the one that is silent for longest; None when it has none."""
+        """The connection of an address that has been silent for longest; None when the address has none."""
         return next(iter(self._of.get(address, ())), None)

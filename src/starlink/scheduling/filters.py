@@ -25,9 +25,10 @@ Keeps = Callable[[At], Mask] | None
 
 @dataclass(frozen=True, slots=True)
 class Feasible:
-    """The servers that every filter keeps, and how many each removed that none before it had. `later` are those too
-    that only spreading closes: it opens them, once the emptier domains have filled. `quota_left` is how many more the
-    quota of each pool has room for, by its code; None if there are no quotas."""
+    """The servers that every filter keeps. `later` adds the servers that only spreading keeps out now: they open once
+    emptier domains have filled. `removed` counts, for each filter, the servers that it is the first to remove.
+    `quota_left` is how many more instances the quota of each pool has room for, by the pool's code; None without
+    quotas."""
 
     servers: Indices
     later: Indices
@@ -132,8 +133,8 @@ def _taints(fleet: Fleet, tolerations: tuple[Toleration, ...]) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A filter by what a server is: `given` is the part of an ask that it looks at. One that `changes` with what is
-    charged to pools says nothing of what a server is."""
+    """A filter by what a server is. `given` takes from an ask the part that the filter looks at. A filter that
+    `changes` goes by what is charged to pools instead, so its answer can't be kept."""
 
     name: str
     given: Callable[[Ask], Hashable]

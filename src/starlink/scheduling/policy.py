@@ -15,9 +15,9 @@ Weight = float | Scores
 
 
 class Policy(NamedTuple):
-    """The weights as scores take them. `use` is negative where servers are to stay empty, and `own` counts only there;
-    `empty` is what such a server begins with, so that an empty one of them and a full one of the others count alike.
-    Policies of one fleet that weigh alike have the same `key`."""
+    """The weights as scores take them. `use` is negative on servers of pools that spread, and `own` counts on those
+    alone. `empty` is the score that such a server begins with, so that an empty server of a pool that spreads counts as
+    much as a full server of a pool that packs. Two of one fleet with the same weights have the same `key`."""
 
     key: Hashable
     use: Weight

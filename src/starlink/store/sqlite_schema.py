@@ -41,7 +41,8 @@ _TABLES = {
 
 
 def is_absent(path: Path) -> bool:
-    """Whether there is no database yet. An empty file is none that is absent: it is made whole or not at all."""
+    """Whether there is no database yet. An empty file is a damaged database and not an absent one: a database is made
+    whole or not at all."""
     return not path.exists()
 
 

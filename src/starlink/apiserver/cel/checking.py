@@ -46,8 +46,8 @@ def optional_old(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place of a schema. `uncorrelatable`: the path of the list above whose old entries can't be told, "" for none;
-    `most`: how often an object may have it, None when nothing says."""
+    """A place of a schema. `uncorrelatable` is the path of a list above it whose old entries can't be matched with the
+    new ones, "" without such a list. `most` is how often an object may have the place, None when nothing bounds it."""
 
     path: str
     root: bool = False

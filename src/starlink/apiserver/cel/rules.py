@@ -78,8 +78,8 @@ def environment() -> Any:
 
 
 def compile_rules(node: Node, *, at_once: bool = True) -> Rules | None:
-    """The rules of a schema, None when it has none; those of a node that lies at several places are one. Raises
-    BadRule. Unless `at_once`, each is compiled when CEL is first asked of it: so those must be known to compile."""
+    """The rules of a schema, None when it has none. A node that lies at several places has its rules once. Raises
+    BadRule. Unless `at_once`, each rule is compiled when CEL first has to run it, so it must be known to compile."""
     return _rules(node, {}, _compiled if at_once else _later, root=True)
 
 

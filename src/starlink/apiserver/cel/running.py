@@ -21,8 +21,8 @@ _LONGEST_MESSAGE = 5 * 1024
 
 
 def check(rules: Rules | None, new: Any, old: Any) -> Iterator[Cause]:
-    """Causes for which the rules refuse `new`; `old` None for a new object. Of what is as it was, only rules that use
-    `oldSelf` are run: `ratcheting` says why, and `correlation` what that is.
+    """The causes for which the rules refuse `new`; `old` is None for a new object. Over parts that an update leaves as
+    they were, only rules that use `oldSelf` run: `ratcheting` says why, and `correlation` which parts those are.
 
     https://github.com/kubernetes/apiextensions-apiserver/blob/release-1.32/pkg/apiserver/schema/cel/validation.go has
     such rules run, and lets what they say pass, but for errors.
@@ -47,8 +47,8 @@ class _Run:
     is_over: bool = False
 
     def check(self, rules: Rules, new: Any, old: Any, past: Any, path: str) -> Iterator[Cause]:
-        """`old` is what rules see as `oldSelf`, None where entries of lists can't be told; `past` what `new` was
-        before, ABSENT where that can't be told, and `new` itself in what is as it was."""
+        """`old` is what rules see as `oldSelf`, None where the entries of a list can't be matched. `past` is the value
+        that `new` replaces, ABSENT without one or where it can't be matched, and `new` itself in an unchanged part."""
         kept = past is not ABSENT and same(new, past)
         met = kept or (rules.node.repeats is not None and rules.node.repeats.is_valid(new))
         if met and (old is None or not rules.transitions):

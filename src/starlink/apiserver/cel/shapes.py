@@ -27,9 +27,9 @@ _SCALARS = {"boolean": "bool", "number": "double", "integer": "int"}
 
 
 def shape_of(node: Node, *, root: bool = False) -> Shape | None:
-    """The type that rules see; None for what they don't see: what has no type, or none of its items.
+    """The type of a node as rules see it; None for a node that they don't see: it has no type, or its items have none.
 
-    `root`: whether the node is an object of its own, as an embedded one is too.
+    `root` says whether the node is an object of its own, as embedded objects are too.
     """
     schema = node.schema
     if schema.get("x-kubernetes-int-or-string"):

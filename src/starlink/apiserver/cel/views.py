@@ -16,7 +16,7 @@ View = Callable[[Any], Any]
 
 
 def view_of(shape: Shape | None) -> View | None:
-    """What makes of a value what rules see; None when that is the value itself, so that it costs nothing."""
+    """The function that turns a value into what rules see; None when they see the value itself, which costs nothing."""
     if shape is None:
         return None
     if shape.kind in _SCALARS:

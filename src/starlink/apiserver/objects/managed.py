@@ -75,8 +75,8 @@ def read(metadata: Obj) -> tuple[Entry, ...] | None:
 
 
 def given(new: Obj, old: Obj) -> tuple[Entry, ...] | None:
-    """The entries that a write starts from: those it brings, or the ones there were, where it brings none or wrong
-    ones, for a client that knows nothing of them must not lose them. None as from `read`."""
+    """The entries that a write starts from: those in the write, else the stored ones. A write without entries, or with
+    malformed ones, keeps the stored ones, for its client may know nothing of them. None as from `read`."""
     if "managedFields" in new:
         try:
             brought = read(new)

@@ -165,7 +165,7 @@ def flag(request: Request, name: str) -> bool:
 
 
 def limit(request: Request, name: str, most: int) -> int:
-    """A bound: 0 for none, as what is below 0 means too; what is above `most` is `most`."""
+    """A bound, at most `most`; 0 means no bound, and so does a number below 0."""
     return min(max(int64(request, name), 0), most)
 
 

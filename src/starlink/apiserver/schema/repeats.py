@@ -73,7 +73,7 @@ class Repeats:
             self._by_key[key] = self._by_identity[id(fitting)] = Part(key, value, fitting)
 
     def of(self, fitting: Any) -> Part | None:
-        """What is known of a conformed part, None when it is another object than the one remembered."""
+        """What is remembered of a conformed part; None when this very object is not remembered."""
         return self._by_identity.get(id(fitting))
 
     def is_valid(self, fitting: Any) -> bool:

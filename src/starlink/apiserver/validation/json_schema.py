@@ -42,8 +42,8 @@ def validator(schema: Schema) -> jsonschema_rs.Validator:
 
 
 def translated(openapi: Mapping[str, Any], *, root: bool = False) -> Schema:
-    """The same as a JSON Schema; at the root without metadata, which has rules of its own. What is one and the same
-    object in the one is so in the other."""
+    """The OpenAPI schema as a JSON Schema. A root has no metadata in it, for metadata has rules of its own. A part that
+    lies at several places is one object in both schemas."""
     return _translated(openapi, {}, root=root)
 
 

@@ -16,9 +16,9 @@ _ABSENT = object()
 
 
 def twins(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
-    """Entries of list maps with the keys of an earlier one, or that are no objects, and of sets with the value of an
-    earlier one; a third twin is not told.
-    Parts that are `old`'s very own are not looked at."""
+    """A cause for each entry of a list map that repeats the keys of an earlier entry or is no object, and for each
+    entry of a set that repeats an earlier value. Only the first repetition is told. A part that is the very object that
+    `old` has there is not looked at."""
     if isinstance(value, dict):
         if node.repeats is not None and node.repeats.is_valid(value):
             return

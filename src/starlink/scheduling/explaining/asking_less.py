@@ -54,8 +54,8 @@ class Case(NamedTuple):
 
 
 def fitting(case: Case, name: str) -> tuple[int, int]:
-    """The most of a filter's resource that could be asked, and for how many: for all that are missing where that takes
-    no less than half of what is asked, else for one; of a gang for all or none."""
+    """The most of a filter's resource that instances could ask for, and how many would then fit. All that are missing
+    fit where they can keep half of what they ask for; else one instance does, and of a gang none."""
     resource = resource_of(case.ask, name)
     asked, free = dict(case.ask.load.requests)[resource], case.fleet.free(resource)
     servers = case.verdicts.only(name)

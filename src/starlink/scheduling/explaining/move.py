@@ -15,8 +15,8 @@ from starlink.scheduling.watermarks import above
 
 
 def left_with(fleet: Fleet, ask: Ask) -> Amounts:
-    """By server, how many more instances the asked pool takes until it is above a watermark, with that server in it;
-    none where it is above one already, for it then takes nothing until it is below its low one."""
+    """For each server, how many more instances the asked pool would take with that server in it, until the pool is
+    above a watermark. A pool that is above one already takes none: it must first fall below its low watermark."""
     left = np.full(len(fleet), 0 if ask.pool in above(fleet) else UNLIMITED, np.int64)
     asked = dict(ask.load.requests)
     for resource in _high(fleet, ask):

@@ -147,9 +147,9 @@ def _could_be_even(fleet: Fleet, ask: Ask) -> Mask:
 
 
 def nearest(verdicts: Verdicts) -> int:
-    """The server that the fewest filters do not keep, of these the one that it takes least to get past them, of these
-    the first; the one that is asked for by name; of those that are planned, where any are; -1 if there is none that
-    does not fit."""
+    """The server that is nearest to fitting: the one removed by the fewest filters, among those the one that needs the
+    least to get past them, among those the first. A server that is asked for by name is it without comparison. Where
+    servers are planned, only those are compared. -1 when every server fits."""
     fleet, ask = verdicts.fleet, verdicts.ask
     if ask.server:
         return fleet.index.get(ask.server, -1)

@@ -99,7 +99,7 @@ class Choices:
         return _Present([*there.going, *told], [one for one in there.possible if one.uid not in self._told])
 
     def _victims(self, server: int, missing: Sequence[int], there: _Present) -> list[Leaver] | None:
-        """Who must go beside those who are going anyway; None if that is not enough."""
+        """The instances that must go beside those that are going already; None when all that may go is not enough."""
         left, pool = without(missing, there.going), self._ledger.pool_of(server)
         quota_fits = self._quota_fits(pool, [])
         if _is_met(left) and quota_fits:

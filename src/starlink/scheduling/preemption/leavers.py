@@ -29,10 +29,10 @@ class Leaver(NamedTuple):
 
 
 class Leavers:
-    """Instances by server: `going` are those that stop already or were told to earlier in the round, `possible` those
-    of lower priority of whose group some may be disrupted.
+    """Instances by server. `going` are those that stop already, or were told to stop earlier in the round. `possible`
+    are those of lower priority whose group has instances that may be disrupted.
 
-    Nobody makes room for its own group, nor goes for one that requires to be near it.
+    An instance makes no room for its own group, nor for a group that requires to be near it.
     """
 
     def __init__(

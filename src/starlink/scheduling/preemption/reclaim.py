@@ -16,12 +16,13 @@ _Used = dict[str, dict[str, int]]
 
 
 class Ledger:
-    """What the pools' quotas are charged. Two give way to an instance that finds its pool's quota used up: those of
-    lower priority in the same pool, and, as long as its pool is within its own quota with it in all that is asked,
-    those of any priority in a pool of the cohort that takes more than its own. Who borrows claims nothing back: two
-    pools that each lend what the other lacks would take it from each other for ever.
+    """What is charged to the pools' quotas. Where a pool's quota is used up, two kinds of instances give way to a new
+    one: those of lower priority in the same pool, and those of any priority in a pool of the cohort that takes more
+    than its own quota. The second kind gives way only while the new instance's pool stays within its own quota in
+    everything that the instance asks for. So a pool that borrows claims nothing back: else two pools, each lending what
+    the other lacks, would take it from each other for ever.
 
-    The latter is reclaim: https://kueue.sigs.k8s.io/docs/concepts/cluster_queue/#preemption
+    The second is called reclaim: https://kueue.sigs.k8s.io/docs/concepts/cluster_queue/#preemption
     """
 
     def __init__(self, fleet: Fleet, roster: Roster, ask: Ask, going: Iterable[Leaver], told: Collection[str]) -> None:
@@ -58,8 +59,8 @@ class Ledger:
         return all(room(self._fleet.pools, usage, pool, key) >= amount for key, amount in self._wanted)
 
     def awaited(self, pool: str, victims: Iterable[Leaver]) -> list[Leaver]:
-        """Those who go already and must have gone, beside the victims and whoever is awaited for an instance before
-        this one, until the pool has room."""
+        """The instances that are going already and must be gone before the pool has room, beside the victims and those
+        that an earlier instance awaits."""
         usage = self._without(self._awaited, victims)
         found: list[Leaver] = []
         for one in self._around(pool):

@@ -48,7 +48,7 @@ class TlsFiles:
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Endpoint, ...]:
-    """The endpoints of one cluster. Raises ValueError for none, or for one that is none."""
+    """The endpoints of one cluster. Raises ValueError when the list is empty, or when a text is not an endpoint."""
     if not texts:
         raise ValueError("no endpoint of etcd is given; write HOST:PORT or https://HOST:PORT")
     return tuple(Endpoint.parse(text) for text in texts)

@@ -72,7 +72,8 @@ class HistoryMark:
         raise StoreRefused(why)
 
     async def _difference(self, cluster: Cluster, layout: Layout, mark: Mark) -> str:
-        """What tells etcd's history from the one that was seen, and what to do; nothing where nothing does."""
+        """How etcd's history differs from the one that was seen, and what to do about it; "" when it does not
+        differ."""
         answer = await cluster.read(RANGE, pb.RangeRequest(key=layout.note(NOTE)))
         revision, name = answer.header.revision, cluster.name
         go_on = f"to go on with what is there as it is, stop this server, remove {self._path} and start it again"
@@ -124,8 +125,9 @@ class HistoryMark:
 
 
 async def _bears_out(cluster: Cluster, witness: Witness, bumped: bool) -> bool:
-    """Whether etcd tells what was seen, or can no longer tell. What it has compacted only a key that is older tells,
-    or one that is unchanged; a restore that has `bumped` its revision is one that says that writes are lost."""
+    """Whether etcd holds the write that the witness saw, or can no longer say. When that revision is compacted, only
+    the key's newest revision can contradict the witness. A restore that `bumped` the revision has said by that that
+    writes are lost, and is believed."""
     try:
         now = await cluster.read(RANGE, pb.RangeRequest(key=witness.raw, revision=witness.revision))
         before = await cluster.read(RANGE, pb.RangeRequest(key=witness.raw, revision=max(witness.revision - 1, 1)))

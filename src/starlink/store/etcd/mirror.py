@@ -31,7 +31,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a key held at revision `at` (None: nothing), told by an answer before the watch tells it."""
+    """The record that a key held at revision `at`, None when it held none. An answer told it before the watch did."""
 
     at: int
     record: Record | None

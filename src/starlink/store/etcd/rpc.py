@@ -65,8 +65,8 @@ def passes(error: grpc.aio.AioRpcError) -> bool:
 
 
 def said(error: grpc.aio.AioRpcError | TimeoutError | Lost) -> str:
-    """What went wrong, for a person, who may be any client of ours. Of what gRPC hands on, the sentences of etcd are
-    told; its own tell of addresses, and of whatever else stood in its way."""
+    """What went wrong, in words that any client may read. Sentences of etcd's are handed on. Those of gRPC are not:
+    they name addresses, and whatever else stood in the way."""
     if isinstance(error, Lost):
         return str(error)
     if isinstance(error, TimeoutError):

@@ -77,15 +77,15 @@ class Values:
 
 @dataclass(slots=True)
 class Budget:
-    """What is left of the time for one request's expressions. Of `unseen` those are paid whose values are not looked
-    at: so small that even the worst of them takes little."""
+    """What is left of the time for one request's expressions. `unseen` pays for expressions that are so cheap, even
+    over the worst values of that length, that the values are not looked at; `left` pays for all others."""
 
     left: int = OF_OBJECT - OF_EXPRESSION
     unseen: int = OF_EXPRESSION
 
     def refusal(self, gauge: Gauge, values: Values) -> str:
-        """Why the expression may not run over these values; "" when it may, and what it may take is spent. Most are
-        told by their length alone, which takes a microsecond."""
+        """Why the expression may not run over these values; "" when it may, and then its cost is spent. The length of
+        the values alone decides most cases, in a microsecond."""
         cost = gauge.worst(values.length)
         if _SHARE * cost <= self.unseen:
             self.unseen -= cost

@@ -40,7 +40,7 @@ class Part:
 
     @property
     def items(self) -> "Part | None":
-        """An item of the list, None for what has none."""
+        """An item of the list; None when this is no list."""
         if not self.type.parts:
             return None
         names = self.path.names()
