@@ -19,7 +19,7 @@ import msgspec
 from starlink.files import durable
 from starlink_nodeagent.layout import KEPT_RUN
 from starlink_nodeagent.processes.processes import Marker, send
-from starlink_nodeagent.processes.procfs import RUN_MARKER, all_pids, environment_of, started, user_of
+from starlink_nodeagent.processes.procfs import RUN_MARKER, environment_of, living, started
 
 _NAME = "STARLINK_KEPT_NAME"
 _PAUSE = 0.05
@@ -65,11 +65,11 @@ class Kept:
             self._reap()
 
     def _members(self, name: str) -> Iterator[int]:
-        for pid in all_pids():
-            if user_of(pid) is not None:
-                found = environment_of(pid)
-                if (found.get(RUN_MARKER), found.get(_NAME)) == (self._marker, name):
-                    yield pid
+        """Of the driver's own user alone: any process can write any environment."""
+        for pid in living(os.getuid()):
+            found = environment_of(pid)
+            if (found.get(RUN_MARKER), found.get(_NAME)) == (self._marker, name):
+                yield pid
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         for pid in self._members(name):
