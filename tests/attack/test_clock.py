@@ -208,6 +208,8 @@ def stamped(created: float, **more: float) -> dict[str, Any]:
         (stamped(NOW - 60), False),
         (stamped(NOW - 7200), True),
         (stamped(NOW - 7200, lastTimestamp=NOW - 60), False),
+        (stamped(NOW - 60, lastTimestamp=NOW - 7200), False),
+        (stamped(NOW + NINE_DAYS, lastTimestamp=NOW - 60), False),
         (stamped(NOW - 7200, lastTimestamp=NOW + NINE_DAYS), True),
         (stamped(NOW - 60, lastTimestamp=253_000_000_000), False),
         (stamped(NOW + NINE_DAYS), True),

@@ -36,12 +36,11 @@ async def sweep(objects: Objects, registry: Registry, now: float) -> None:
 
 
 def is_old(event: encoding.Obj, now: float) -> bool:
-    """Whether an Event is an hour old at `now`, in epoch seconds, or from a time that is yet to come: what its
-    reporter says of it must not keep it for ever, nor a clock that has been set back."""
-    created = parse_time(event["metadata"]["creationTimestamp"])
-    seen = _last_seen(event)
-    moment = seen if seen is not None and seen <= now + KEPT_SECONDS else created
-    return not now - KEPT_SECONDS <= moment <= now + KEPT_SECONDS
+    """Whether an Event was neither made nor seen in the hour before `now`, in epoch seconds. A moment that is yet to
+    come counts for nothing: neither what the reporter says must keep an Event for ever, nor a clock that has been set
+    back."""
+    moments = parse_time(event["metadata"]["creationTimestamp"]), _last_seen(event)
+    return not any(moment is not None and abs(now - moment) <= KEPT_SECONDS for moment in moments)
 
 
 def _last_seen(event: encoding.Obj) -> float | None:
