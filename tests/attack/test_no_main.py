@@ -13,6 +13,7 @@ import pytest
 from tests.attack.instances import NUMBERS, PYTHON, Bench, bench, needs_root
 from tests.conftest import soon
 
+from starlink.backoff import Pauses
 from starlink.cli import instances as of_cli
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.instances.instance import Instance
@@ -158,7 +159,7 @@ async def test_the_next_agent_goes_on_with_it(tmp_path: Path) -> None:
 @needs_root
 async def test_a_user_is_cleared_of_what_proc_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever may hide processes there: the kernel's own list counts."""
-    monkeypatch.setattr(clearing, "_PAUSE", 0.001)
+    monkeypatch.setattr(clearing, "_PAUSES", Pauses(0.001, 0.016))
     uid = NUMBERS.first + 7
     hidden = subprocess.Popen(["/bin/sleep", "100000"], user=uid, group=uid, extra_groups=[], start_new_session=True)
     try:

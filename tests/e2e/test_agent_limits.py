@@ -89,7 +89,7 @@ def test_the_server_tells_what_it_has(limited: Starlink) -> None:
     told = limited.get("server", "s1")["status"]
     for amounts in (told["capacity"], told["allocatable"]):
         assert {"cpu", "memory", "ephemeral-storage", DONGLE} <= amounts.keys() and amounts[DONGLE] == "2"
-    assert told["runtimes"] == ["Process"] and told["features"] == sorted(told["features"])
+    assert told["runtimes"] == ["Process", "Driver"] and told["features"] == sorted(told["features"])
     assert ("root" in told["features"]) is (os.geteuid() == 0)
 
 

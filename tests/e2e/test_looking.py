@@ -162,8 +162,9 @@ def test_a_terminal_gets_marks_and_colour_within_its_width(busy: Starlink) -> No
 
 def is_remark(line: str, starlink: Starlink) -> bool:
     """What stands below a table on standard error, where a command is in one piece, to be copied; and in a column the
-    path of a data directory, which is one word."""
-    return line.startswith("columns that do not fit") or "`starlink" in line or str(starlink.data) in line
+    path of a data directory or the feature of a driver, which are one word."""
+    in_one_piece = ("`starlink", str(starlink.data), "driver.starlink.dev/")
+    return line.startswith("columns that do not fit") or any(part in line for part in in_one_piece)
 
 
 def test_who_wants_no_colour_and_has_no_unicode_gets_none(busy: Starlink) -> None:
