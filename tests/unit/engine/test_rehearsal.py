@@ -9,7 +9,7 @@ from starlink.api.task import Task
 from starlink.cli.preview_text import render
 from starlink.engine.foresight.preview import Preview, preview
 from starlink.engine.foresight.rehearsal import rehearse
-from starlink.engine.foresight.stage import Stage
+from starlink.engine.foresight.simulation import Simulation
 from starlink.engine.rounds.round import plan_round
 
 WEB = ObjectKey("default", "web")
@@ -50,13 +50,13 @@ def test_what_is_created_runs_and_is_remembered() -> None:
     cluster = Cluster()
     cluster.server("s1")
     cluster.task("web", replicas=2)
-    stage = Stage(cluster.world())
-    assert stage.apply(plan_round(stage.world).plans) == {WEB}
-    assert [a.status.phase for a in stage.world.assignments[WEB]] == ["Pending", "Pending"]
-    assert stage.obey() == {WEB}
-    assert all(a.status.ready for a in stage.world.assignments[WEB])
-    assert stage.world.tasks[WEB].status.phase == "Pending"
-    assert not stage.obey()
+    simulation = Simulation(cluster.world())
+    assert simulation.apply(plan_round(simulation.world).plans) == {WEB}
+    assert [a.status.phase for a in simulation.world.assignments[WEB]] == ["Pending", "Pending"]
+    assert simulation.obey() == {WEB}
+    assert all(a.status.ready for a in simulation.world.assignments[WEB])
+    assert simulation.world.tasks[WEB].status.phase == "Pending"
+    assert not simulation.obey()
 
 
 def test_one_that_makes_room_stops_before_the_other_starts() -> None:

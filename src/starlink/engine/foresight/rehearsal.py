@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.pool import Watermarks
-from starlink.engine.foresight.stage import Stage, uid_of
+from starlink.engine.foresight.simulation import Simulation, uid_of
 from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.placing import Found
 from starlink.engine.rounds.reservations import Reservations
@@ -54,31 +54,31 @@ class Rehearsal:
 
 def rehearse(world: World) -> Rehearsal:
     """Rounds of the operator and steps of the agents in turn, until nothing is left to do or there were too many."""
-    stage, reservations, rehearsal = Stage(world), Reservations(), Rehearsal(world)
+    simulation, reservations, rehearsal = Simulation(world), Reservations(), Rehearsal(world)
     there = {a.uid: a for group in world.assignments.values() for a in group}
     unplaced: frozenset[ObjectKey] = frozenset()
     dirty: frozenset[ObjectKey] | None = None
     while rehearsal.rounds < MOST_ROUNDS and len(rehearsal.placed) <= MOST_CREATED:
         rehearsal.rounds += 1
-        planned = plan_round(stage.world, dirty, reservations)
+        planned = plan_round(simulation.world, dirty, reservations)
         unplaced = (unplaced - dirty if dirty is not None else frozenset()) | planned.unplaced
         _record(rehearsal, planned, there)
-        touched = stage.apply(planned.plans) | stage.obey()
-        remembered = _pools_remember(stage, reservations)
-        rehearsal.world, dirty = stage.world, touched | unplaced
+        touched = simulation.apply(planned.plans) | simulation.obey()
+        remembered = _pools_remember(simulation, reservations)
+        rehearsal.world, dirty = simulation.world, touched | unplaced
         if not touched and not remembered:
             rehearsal.whole = True
             break
     return rehearsal
 
 
-def _pools_remember(stage: Stage, reservations: Reservations) -> bool:
+def _pools_remember(simulation: Simulation, reservations: Reservations) -> bool:
     """A pool with watermarks keeps in its status whether it was full; whether any status changed."""
-    before = stage.world.pools
+    before = simulation.world.pools
     if all(pool.spec.watermarks == Watermarks() for pool in before.values()):
         return False
-    stage.apply(plan_fleet(stage.world, reservations, allocated=False))
-    return stage.world.pools != before
+    simulation.apply(plan_fleet(simulation.world, reservations, allocated=False))
+    return simulation.world.pools != before
 
 
 def _record(rehearsal: Rehearsal, planned: Round, there: Mapping[str, Assignment]) -> None:

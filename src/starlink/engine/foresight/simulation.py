@@ -16,7 +16,7 @@ from starlink.planning.plan import Action, Create, Plan, RecordEvent
 from starlink.planning.world import World
 
 
-class Stage:
+class Simulation:
     """`world` is as it is after all that was done. Time stands still, and servers stay as silent as they were."""
 
     def __init__(self, world: World) -> None:
