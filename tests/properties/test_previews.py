@@ -14,7 +14,7 @@ from tests.world import Cluster, Obj
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.engine.foresight.preview import Preview, previews
-from starlink.engine.foresight.trial import Trial
+from starlink.engine.foresight.scenario import Scenario
 from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
 from starlink.engine.rounds.round import plan_round
@@ -146,7 +146,7 @@ class Change:
         return {one["spec"]["slot"]: one for one in mine if one.get("status", {}).get("phase") == "Running"}
 
     def unplaced(self, name: str) -> int:
-        trial = Trial(self.cluster.world())
+        trial = Scenario(self.cluster.world())
         return len(trial.examine(trial.world.tasks[ObjectKey("default", name)]).decision.wants)
 
 

@@ -10,7 +10,7 @@ from starlink.api.meta import ObjectKey
 from starlink.api.pool import Pool
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.engine.foresight.trial import Trial
+from starlink.engine.foresight.scenario import Scenario
 from starlink.engine.rounds.pools import pool_use
 from starlink.engine.rounds.round import POOL_CHANGED
 from starlink.planning.decision import Decision, Want
@@ -54,8 +54,8 @@ class PoolMove:
 
 def preview_move(world: World, servers: Sequence[str], pool: str) -> PoolMove:
     """What would become of the instances of the servers, and of their gangs. The servers and the pool exist."""
-    now = Trial(world)
-    then = Trial(
+    now = Scenario(world)
+    then = Scenario(
         replace(world, servers={**world.servers, **{name: _in(world.servers[name], pool) for name in servers}})
     )
     there = [one for one in _instances(world) if one[0].spec.server in servers]
@@ -88,7 +88,7 @@ def _instances(world: World) -> Iterator[tuple[Assignment, Task | None]]:
                 yield assignment, world.tasks.get(key)
 
 
-def _has_to_leave(then: Trial, task: Task, assignment: Assignment) -> bool:
+def _has_to_leave(then: Scenario, task: Task, assignment: Assignment) -> bool:
     if task.is_batch or assignment.stopping or assignment.metadata.controller_uid != task.uid:
         return False
     return then.must_move(task)(assignment) == POOL_CHANGED
@@ -107,7 +107,7 @@ def _with_their_gangs(
     ]
 
 
-def _resettled(then: Trial, leaving: Iterable[tuple[Assignment, Task | None]]) -> Iterator[Leaving]:
+def _resettled(then: Scenario, leaving: Iterable[tuple[Assignment, Task | None]]) -> Iterator[Leaving]:
     by_task: dict[ObjectKey, list[Assignment]] = {}
     for assignment, task in leaving:
         assert task is not None
@@ -129,7 +129,7 @@ def _want(task: Task, assignment: Assignment) -> Want:
 
 
 def _objections(
-    now: Trial, then: Trial, pool: Pool, servers: Sequence[str], staying: Sequence[Assignment]
+    now: Scenario, then: Scenario, pool: Pool, servers: Sequence[str], staying: Sequence[Assignment]
 ) -> Iterator[str]:
     strangers = [a for a in staying if pool.spec.namespaces and a.metadata.namespace not in pool.spec.namespaces]
     if strangers:
@@ -142,7 +142,7 @@ def _objections(
     yield from _exceeded(now, then, pool.name)
 
 
-def _exceeded(now: Trial, then: Trial, pool: str) -> Iterator[str]:
+def _exceeded(now: Scenario, then: Scenario, pool: str) -> Iterator[str]:
     """The keys of the quota that the move brings above what the pool may take."""
     before, after = now.fleet.quota_used.get(pool, {}), then.fleet.quota_used.get(pool, {})
     for key, limit in then.fleet.pools[pool].quota.items():

@@ -16,7 +16,7 @@ from starlink.api.meta import ObjectKey
 from starlink.api.slots import order
 from starlink.api.task import Task, TaskStatus
 from starlink.engine.foresight.rehearsal import Rehearsal, rehearse
-from starlink.engine.foresight.trial import Trial, missing
+from starlink.engine.foresight.scenario import Scenario, missing
 from starlink.engine.rounds.budgets import budget
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
@@ -95,13 +95,13 @@ def preview(world: World, task: Task) -> Preview:
 def previews(world: World, tasks: Sequence[Task]) -> list[Preview]:
     """The previews of tasks that are applied together, in the order given."""
     world = with_applied(world, tasks)
-    trial = Trial(world)
+    trial = Scenario(world)
     examined = [trial.examine(world.tasks[key]) for key in dict.fromkeys(task.key for task in tasks)]
     found = trial.place(examined)
     if not (_unfolds(examined, found) or _lets_in(examined, world)):
         return [_at_once(trial, one, found[one.task.key]) for one in examined]
     rehearsal = rehearse(world)
-    end = Trial(rehearsal.world)
+    end = Scenario(rehearsal.world)
     return [_in_the_end(trial, one, found[one.task.key], rehearsal, end) for one in examined]
 
 
@@ -144,7 +144,7 @@ def _is_short(task: Task) -> bool:
 # What one look says
 
 
-def _at_once(trial: Trial, examined: Examined, found: Found) -> Preview:
+def _at_once(trial: Scenario, examined: Examined, found: Found) -> Preview:
     return replace(
         _common(trial, examined),
         rows=_together([*_present(examined), *_new(examined, found)]),
@@ -158,7 +158,7 @@ def _at_once(trial: Trial, examined: Examined, found: Found) -> Preview:
     )
 
 
-def _common(trial: Trial, examined: Examined) -> Preview:
+def _common(trial: Scenario, examined: Examined) -> Preview:
     """What is known of a task before anything is placed."""
     task = examined.task
     unknown = task.spec.template.artifact is not None and not examined.architectures and not examined.nowhere
@@ -210,7 +210,7 @@ def _new(examined: Examined, found: Found) -> list[_Instance]:
 # What a rehearsal says
 
 
-def _in_the_end(trial: Trial, examined: Examined, first: Found, rehearsal: Rehearsal, end: Trial) -> Preview:
+def _in_the_end(trial: Scenario, examined: Examined, first: Found, rehearsal: Rehearsal, end: Scenario) -> Preview:
     key = examined.task.key
     last = end.examine(end.world.tasks[key])
     found = rehearsal.found.get(key, first)
@@ -233,7 +233,7 @@ def _in_the_end(trial: Trial, examined: Examined, first: Found, rehearsal: Rehea
     )
 
 
-def _difference(examined: Examined, last: Examined, rehearsal: Rehearsal, end: Trial) -> tuple[list[_Instance], int]:
+def _difference(examined: Examined, last: Examined, rehearsal: Rehearsal, end: Scenario) -> tuple[list[_Instance], int]:
     """What becomes of each slot, and how many stay that are to be replaced."""
     before, after = examined.observed.live, last.observed.live
     wanted = {want.slot for want in last.decision.wants}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink.engine.foresight.trial import Trial
+from starlink.engine.foresight.scenario import Scenario
 from starlink.engine.rounds.budgets import budgets
 from starlink.engine.rounds.neighbours import group_of
 from starlink.planning.world import World
@@ -35,7 +35,7 @@ def proposals(world: World, most: int) -> list[Proposal]:
 
     A Batch is left alone, for its instances would lose their work, and so are fixed counts, which have no other server.
     """
-    trial = Trial(world)
+    trial = Scenario(world)
     asks = {group_of(key): _ask(trial, task) for key, task in world.tasks.items() if _may_move(world, task)}
     with trial.fleet.trial():
         may_go = {group: most for group, left in budgets(world, trial.health).items() if left}
@@ -55,7 +55,7 @@ def _may_move(world: World, task: Task) -> bool:
     return task.key in world.assignments and not (task.is_batch or task.spec.servers or leaves)
 
 
-def _ask(trial: Trial, task: Task) -> Ask:
+def _ask(trial: Scenario, task: Task) -> Ask:
     return trial.reservations.loads.ask(
         task,
         trial.neighbours,

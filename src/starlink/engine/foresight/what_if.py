@@ -11,7 +11,7 @@ from starlink.api.server import Server, ServerSpec, ServerStatus
 from starlink.api.task import Task
 from starlink.api.template import Architecture
 from starlink.engine.foresight.preview import with_applied
-from starlink.engine.foresight.trial import Trial, missing
+from starlink.engine.foresight.scenario import Scenario, missing
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
 from starlink.planning.placement import Placement
@@ -145,7 +145,7 @@ def what_if(world: World, tasks: Sequence[Task], pool: str, additions: Sequence[
 
 
 def _tried(world: World, planned: frozenset[str] = frozenset()) -> dict[ObjectKey, tuple[Examined, Found]]:
-    trial = Trial(world)
+    trial = Scenario(world)
     trial.fleet.planned = planned
     examined = [trial.examine(task) for task in world.tasks.values()]
     found = trial.place(one for one in examined if one.decision.wants)

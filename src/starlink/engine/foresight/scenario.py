@@ -16,7 +16,7 @@ from starlink.planning.task import examine
 from starlink.planning.world import World
 
 
-class Trial:
+class Scenario:
     """One world, its health, and its fleet."""
 
     def __init__(self, world: World) -> None:
