@@ -7,6 +7,6 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admis
 
 from starlink.apiserver.policies.engine import Policies
 from starlink.apiserver.policies.request import GROUP, AdmissionRequest
-from starlink.apiserver.policies.trial import Reviewed, Trial
+from starlink.apiserver.policies.review import Review, Reviewed
 
-__all__ = ["GROUP", "AdmissionRequest", "Policies", "Reviewed", "Trial"]
+__all__ = ["GROUP", "AdmissionRequest", "Policies", "Review", "Reviewed"]

@@ -15,7 +15,7 @@ from starlink.apiserver.policies import checks, matching, parameters
 from starlink.apiserver.policies.parameters import BadConfiguration
 from starlink.apiserver.policies.program import Compiler, Program
 from starlink.apiserver.policies.request import GROUP, VARIABLES, AdmissionRequest, variables
-from starlink.apiserver.policies.trial import Bound, Charge, Hook, Trial
+from starlink.apiserver.policies.review import Bound, Charge, Hook, Review
 from starlink.apiserver.resources.encoding import Obj, dump, raw
 from starlink.apiserver.resources.resource import Registry, Resource
 from starlink.apiserver.security.authorization import rbac
@@ -51,14 +51,14 @@ class Policies:
             return checks.policy(obj, self._compiler)
         return checks.binding(obj) if resource.storage == BINDINGS else ()
 
-    async def trial(self, request: AdmissionRequest) -> Trial:
+    async def trial(self, request: AdmissionRequest) -> Review:
         """The request before the policies that mean it. Raises StatusError 404 where a namespace that is selected by
         is not there."""
         if request.is_exempt:
-            return Trial(request, ())
+            return Review(request, ())
         found = [await self._charge(hook, request) for hook in self._current()]
         charges = tuple(charge for charge in found if charge is not None)
-        return Trial(request, charges, self._namespace(request.namespace) if charges else None)
+        return Review(request, charges, self._namespace(request.namespace) if charges else None)
 
     async def _charge(self, hook: Hook, request: AdmissionRequest) -> Charge | None:
         matched = self._matched(hook.policy["spec"].get("matchConstraints"), request)

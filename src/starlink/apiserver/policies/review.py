@@ -77,7 +77,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Review:
     """`namespace` is the request's, None where there is none."""
 
     request: AdmissionRequest
