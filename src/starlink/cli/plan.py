@@ -65,8 +65,8 @@ def command(
     if pool and not additions:
         raise click.UsageError("--pool is where --add adds servers; a task names its own in placement.pool")
     with engine_for("plan"):
-        from starlink.engine.foresight.assumed import assumed
         from starlink.engine.foresight.headroom import estimates
+        from starlink.engine.foresight.overlay import overlaid
         from starlink.engine.foresight.preview import previews
         from starlink.engine.foresight.what_if import what_if
     manifests = read(files) if files else []
@@ -95,7 +95,7 @@ def command(
         tasks = list(declared.tasks.values())
         sight = await look(client, {otherwise.name, *(task.metadata.namespace for task in tasks)})
         click.echo(declared.left_out(sight.world.servers), nl=False, err=True)
-        sight = replace(sight, world=assumed(sight.world, declared.pools.values(), declared.servers.values()))
+        sight = replace(sight, world=overlaid(sight.world, declared.pools.values(), declared.servers.values()))
         if added:
             _demand(sight, pool)
             found = what_if(sight.world, tasks, pool, added)

@@ -10,7 +10,7 @@ from starlink.api.server import Server
 from starlink.planning.world import World
 
 
-def assumed(world: World, pools: Iterable[Pool], servers: Iterable[Server]) -> World:
+def overlaid(world: World, pools: Iterable[Pool], servers: Iterable[Server]) -> World:
     """The world with them as if applied; what is observed of those that exist stays.
 
     A server that does not exist is passed over: nothing runs there before an agent has reported it.
