@@ -10,8 +10,8 @@ import numpy as np
 from starlink.api.assignment import Assignment
 from starlink.api.meta import ObjectKey
 from starlink.api.refusal import Refusal
-from starlink.engine.rounds.absence import without
 from starlink.engine.rounds.budgets import budgets, gangs, protected
+from starlink.engine.rounds.exclusion import without
 from starlink.engine.rounds.neighbours import Neighbours
 from starlink.engine.rounds.reservations import Held, Reservations
 from starlink.planning.decision import Renewal, Want
