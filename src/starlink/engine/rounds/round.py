@@ -13,9 +13,9 @@ from starlink.api.task import Task
 from starlink.engine.rounds.bulkhead import Bulkhead
 from starlink.engine.rounds.host_ports import ports_taken
 from starlink.engine.rounds.neighbours import Neighbours
+from starlink.engine.rounds.order import in_turn
 from starlink.engine.rounds.placing import Found, Placer
 from starlink.engine.rounds.reservations import Reservations
-from starlink.engine.rounds.turns import in_turn
 from starlink.planning.examined import Examined
 from starlink.planning.failure import plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
