@@ -4,7 +4,7 @@ import asyncio
 import itertools
 
 from starlink.planning.plan import Action, Plan
-from starlink_operator.telling import Teller
+from starlink_operator.reporting import Teller
 from starlink_operator.writer import AT_ONCE, Writer, is_gathered
 
 

@@ -10,7 +10,7 @@ from starlink.client.rights import Right
 from starlink.engine.rounds.reservations import Reservations
 from starlink.planning.plan import Plan
 from starlink_operator.observed import Observed, Reads
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 
 class Controller(Protocol):

@@ -12,7 +12,7 @@ from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink_operator.observed import task_of
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 
 class Echoes:

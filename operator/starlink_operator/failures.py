@@ -5,7 +5,7 @@ import logging
 from starlink.planning.failure import frames, where
 from starlink.planning.plan import Plan
 from starlink_operator.refusals import Refusals
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 log = logging.getLogger(__name__)
 

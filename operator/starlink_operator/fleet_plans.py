@@ -7,7 +7,7 @@ from starlink.engine.rounds.fleet import plan_fleet
 from starlink.engine.rounds.reservations import Reservations
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 ALLOCATED_SECONDS = 10.0
 ALLOCATED_EACH = 0.05

@@ -11,7 +11,7 @@ from starlink.planning.failure import INTERNAL_ERROR, where
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator.compartment import Compartment
 from starlink_operator.observed import Observed
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 RETRY_SECONDS = 10.0
 """Until a gate is asked again that raised, or whose kinds are not known yet."""

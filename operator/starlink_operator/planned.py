@@ -10,7 +10,7 @@ from starlink.engine.rounds.asking import ask
 from starlink.planning.contract import Planner
 from starlink.planning.plan import Plan
 from starlink_operator.controller import Surroundings
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 from starlink_operator.worklist import Worklist
 
 

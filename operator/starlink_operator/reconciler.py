@@ -23,7 +23,7 @@ from starlink_operator.gates import GATES
 from starlink_operator.kinds import KINDS
 from starlink_operator.observed import Observed
 from starlink_operator.refusals import Refusals
-from starlink_operator.telling import Subject, Teller
+from starlink_operator.reporting import Subject, Teller
 from starlink_operator.timers import Timers
 from starlink_operator.writer import NotLeading, Writer
 

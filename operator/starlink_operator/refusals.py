@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from starlink.backoff import Pauses
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 PAUSES = Pauses(1.0, 300.0)
 

@@ -12,7 +12,7 @@ from starlink.planning.plan import Plan
 from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.fleet_plans import FleetPlans
 from starlink_operator.observed import Reads
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 
 class Fleet:

@@ -18,7 +18,7 @@ from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.echoes import Echoes
 from starlink_operator.findings import Findings
 from starlink_operator.observed import Reads, task_of
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 from starlink_operator.unplaced import Unplaced
 from starlink_operator.worklist import Worklist
 

@@ -12,7 +12,7 @@ from starlink.api.meta import ObjectKey
 from starlink.planning.plan import Create, Plan, RecordEvent, UpdateStatus
 from starlink_operator.gatekeeper import NOT_KNOWN, RETRY_SECONDS, Gatekeeper
 from starlink_operator.observed import Observed, Reads
-from starlink_operator.telling import Subject
+from starlink_operator.reporting import Subject
 
 KEY = ObjectKey("default", "hello")
 STATUS = UpdateStatus(GREETING, KEY, "u1", {"conditions": []})

@@ -14,7 +14,7 @@ from starlink.client.errors import Unreachable
 from starlink.planning.plan import Action, Create, Patch, Plan, UpdateStatus
 from starlink_operator.apply import Applier
 from starlink_operator.observed import Observed
-from starlink_operator.telling import Teller
+from starlink_operator.reporting import Teller
 from starlink_operator.writer import NotLeading, Writer
 
 

@@ -9,7 +9,7 @@ from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.client.errors import Unreachable
 from starlink.planning.plan import Action, Create, Plan, RecordEvent, UpdateStatus
-from starlink_operator.telling import AT_ONCE, Subject, Teller
+from starlink_operator.reporting import AT_ONCE, Subject, Teller
 
 KEY = ObjectKey("default", "web")
 
