@@ -26,7 +26,7 @@ from starlink.planning.contract import Known
 from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.world import World
 from starlink_operator.heartbeats import ASK_AFTER, Heartbeats
-from starlink_operator.lean import AssignmentDecoder
+from starlink_operator.interning import AssignmentDecoder
 from starlink_operator.owners import Owners
 from starlink_operator.readiness import Readiness
 

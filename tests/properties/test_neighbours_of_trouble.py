@@ -20,7 +20,7 @@ from starlink.engine.rounds.round import plan_round
 from starlink.planning.attempt import leaving
 from starlink.planning.plan import Plan
 from starlink.planning.world import World
-from starlink_operator.lean import AssignmentDecoder
+from starlink_operator.interning import AssignmentDecoder
 
 Path = tuple[str, ...]
 PLURALS = {"Task": "tasks", "Assignment": "assignments", "Pool": "pools", "Server": "servers"}

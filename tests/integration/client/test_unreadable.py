@@ -20,7 +20,7 @@ from starlink.api.server import Server
 from starlink.api.task import Task
 from starlink.client.cache import Cache
 from starlink.client.kube import Client
-from starlink_operator.lean import AssignmentDecoder
+from starlink_operator.interning import AssignmentDecoder
 
 Obj = dict[str, Any]
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)

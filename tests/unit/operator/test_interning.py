@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlink.api.assignment import Assignment, AssignmentSpec, AssignmentStatus
-from starlink_operator.lean import AssignmentDecoder, Memo
+from starlink_operator.interning import AssignmentDecoder, Memo
 
 words = st.text(max_size=8)
 phases = st.sampled_from(["Pending", "Running", "Exited", "Failed"])
