@@ -89,13 +89,13 @@ async def _read(port: str, files: Sequence[str]) -> dict[str, float]:
     from starlink.engine.rounds.reservations import Reservations
     from starlink.planning.health import assess
     from starlink.planning.pool import effective_pools
-    from starlink_operator.observed import Observed
+    from starlink_operator.caches import Caches
 
     ca, certificate, key = (Path(name).read_bytes() for name in files)
     config = Config(f"https://127.0.0.1:{port}", ca, certificate, key)
     async with Client(config) as client:
         began = time.perf_counter()
-        observed = Observed(client, time.monotonic, time.time, lambda: 1.0)
+        observed = Caches(client, time.monotonic, time.time, lambda: 1.0)
         following = asyncio.create_task(observed.run())
         await observed.synced()
         world = observed.world()

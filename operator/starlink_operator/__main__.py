@@ -36,10 +36,10 @@ from starlink.client.kube import Client
 from starlink.client.rights import Missing, Right, denial
 from starlink.groups import cause
 from starlink_operator import fitness, handlers, rights
+from starlink_operator.caches import Caches
 from starlink_operator.fitness import Unfit
 from starlink_operator.kinds import KINDS
 from starlink_operator.leadership import DEFAULT, REQUEST_SECONDS, Leadership, LeadershipLost
-from starlink_operator.observed import Observed
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import AT_ONCE, Writer
 
@@ -113,7 +113,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     lease = ObjectKey(arguments.lease_namespace, arguments.lease_name)
     leadership = Leadership(beats, arguments.identity, time.monotonic, time.time, lease)
     reads = [entry.reads for entry in KINDS]
-    observed = Observed(client, time.monotonic, time.time, _jitter, arguments.server_namespace, reads)
+    observed = Caches(client, time.monotonic, time.time, _jitter, arguments.server_namespace, reads)
     stop = asyncio.Event()
     writer = Writer(client, observed, time.time, lambda: leadership.leads and not stop.is_set())
     reconciler = Reconciler(observed, writer, time.monotonic, allow_local=arguments.allow_local_artifacts)
@@ -147,7 +147,7 @@ def _heed_signals(stop: asyncio.Event) -> None:
 async def _lead(
     client: Client,
     leadership: Leadership,
-    observed: Observed,
+    observed: Caches,
     reconciler: Reconciler,
     needed: Sequence[Right],
     missing: Missing,
@@ -172,7 +172,7 @@ async def _lead(
         raise cause(errors, LeadershipLost, Unfit) from None
 
 
-async def _sync(observed: Observed) -> None:
+async def _sync(observed: Caches) -> None:
     told = ""
     while True:
         try:

@@ -9,7 +9,7 @@ from starlink.api.kinds import Kind
 from starlink.client.rights import Right
 from starlink.engine.rounds.reservations import Reservations
 from starlink.planning.plan import Plan
-from starlink_operator.observed import Observed, Reads
+from starlink_operator.caches import Caches, Reads
 from starlink_operator.reporting import Subject
 
 
@@ -67,7 +67,7 @@ class Surroundings:
     """What controllers share. `waits` says whether the plan of an object was refused, and its next try is to come;
     `monotonic` is a clock."""
 
-    observed: Observed
+    observed: Caches
     monotonic: Callable[[], float]
     waits: Callable[[Subject], bool]
     reservations: Reservations = field(default_factory=Reservations)

@@ -11,7 +11,7 @@ from starlink.api.change import Change
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
-from starlink_operator.observed import task_of
+from starlink_operator.caches import task_of
 from starlink_operator.reporting import Subject
 
 

@@ -9,8 +9,8 @@ from starlink.api.change import Change
 from starlink.planning.contract import Gate, Hold
 from starlink.planning.failure import INTERNAL_ERROR, where
 from starlink.planning.plan import Plan, RecordEvent
+from starlink_operator.caches import Caches
 from starlink_operator.compartment import Compartment
-from starlink_operator.observed import Observed
 from starlink_operator.reporting import Subject
 
 RETRY_SECONDS = 10.0
@@ -28,7 +28,7 @@ class Gatekeeper:
     def __init__(
         self,
         gates: Sequence[Gate],
-        observed: Observed,
+        observed: Caches,
         look: Callable[[Subject], None],
         monotonic: Callable[[], float],
     ) -> None:

@@ -19,8 +19,8 @@ from starlink.client.credentials import Credentials
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink_operator import rights
+from starlink_operator.caches import Caches
 from starlink_operator.compartment import Compartment
-from starlink_operator.observed import Observed
 from starlink_operator.session import session
 
 LOGIN_SECONDS = 5.0
@@ -33,7 +33,7 @@ class Ended(Exception):
     """kopf has ended, and nobody told it to."""
 
 
-def registry(config: Config, observed: Observed, kind: Kind) -> kopf.OperatorRegistry:
+def registry(config: Config, observed: Caches, kind: Kind) -> kopf.OperatorRegistry:
     """The handlers of one kind, for `kopf.operator`."""
     handlers = kopf.OperatorRegistry()
     credentials = Credentials(config)
@@ -68,7 +68,7 @@ def settings() -> kopf.OperatorSettings:
 async def bring(
     config: Config,
     client: Client,
-    observed: Observed,
+    observed: Caches,
     monotonic: Callable[[], float],
     stop: asyncio.Event,
     begun: Callable[[], None],
@@ -83,7 +83,7 @@ async def bring(
 
 
 async def _follow(
-    config: Config, client: Client, observed: Observed, kind: Kind, stop: asyncio.Event, begun: Callable[[], None]
+    config: Config, client: Client, observed: Caches, kind: Kind, stop: asyncio.Event, begun: Callable[[], None]
 ) -> None:
     """Raises what ends it, and anything else is tried again by who calls."""
     await rights.given(client, rights.following((kind,)))

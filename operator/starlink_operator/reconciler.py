@@ -15,13 +15,13 @@ from starlink.planning.contract import Gate
 from starlink.planning.plan import Plan, RecordEvent
 from starlink_operator import rounds
 from starlink_operator.apply import Applier
+from starlink_operator.caches import Caches
 from starlink_operator.compartment import RETRIES, Compartment
 from starlink_operator.controller import Controller, Entry, Surroundings
 from starlink_operator.failures import Failures
 from starlink_operator.gatekeeper import Gatekeeper
 from starlink_operator.gates import GATES
 from starlink_operator.kinds import KINDS
-from starlink_operator.observed import Observed
 from starlink_operator.refusals import Refusals
 from starlink_operator.reporting import Subject, Teller
 from starlink_operator.timers import Timers
@@ -41,7 +41,7 @@ class Reconciler:
 
     def __init__(
         self,
-        observed: Observed,
+        observed: Caches,
         writer: Writer,
         monotonic: Callable[[], float],
         *,

@@ -17,7 +17,7 @@ from starlink.client.errors import AlreadyExists, ClientError, NotFound
 from starlink.client.kube import Client
 from starlink.planning.effects import Effect, effect
 from starlink.planning.plan import Action, RecordEvent
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 from starlink_operator.outage import Outage
 
 SOURCE = Source("starlink-operator", instance="starlink-operator")
@@ -37,7 +37,7 @@ class Writer:
     def __init__(
         self,
         client: Client,
-        observed: Observed,
+        observed: Caches,
         wall: Callable[[], float],
         leads: Callable[[], bool],
         monotonic: Callable[[], float] = time.monotonic,

@@ -8,8 +8,8 @@ from tests.greeting.view import GREETING, GREETINGS
 from starlink.api.kinds import TASK
 from starlink.client.rights import of
 from starlink.planning.contract import TASKS
+from starlink_operator.caches import Reads
 from starlink_operator.controller import Entry
-from starlink_operator.observed import Reads
 from starlink_operator.planned import Planned
 
 WRITES = (*of(GREETING, "patch", sub="status"), *of(TASK, "get", "create", "patch"))

@@ -9,9 +9,9 @@ from starlink.client.rights import of
 from starlink.engine.rounds.fleet import PLANNERS
 from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS
 from starlink.planning.plan import Plan
+from starlink_operator.caches import Reads
 from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.fleet_plans import FleetPlans
-from starlink_operator.observed import Reads
 from starlink_operator.reporting import Subject
 
 

@@ -14,10 +14,10 @@ from starlink.engine.rounds.round import plan_round
 from starlink.planning.contract import ASSIGNMENTS, POOLS, SERVERS, TASKS
 from starlink.planning.plan import Plan
 from starlink.planning.server import ServerPlanner
+from starlink_operator.caches import Reads, task_of
 from starlink_operator.controller import Entry, Surroundings
 from starlink_operator.echoes import Echoes
 from starlink_operator.findings import Findings
-from starlink_operator.observed import Reads, task_of
 from starlink_operator.reporting import Subject
 from starlink_operator.unplaced import Unplaced
 from starlink_operator.worklist import Worklist

@@ -20,7 +20,7 @@ from starlink.api.kinds import ASSIGNMENT, SERVER, TASK
 from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink_nodeagent.server.heartbeat import renew
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer
 
@@ -31,9 +31,9 @@ Obj = dict[str, Any]
 
 
 @asynccontextmanager
-async def operating(client: Client, through: Client | None = None) -> AsyncIterator[Observed]:
+async def operating(client: Client, through: Client | None = None) -> AsyncIterator[Caches]:
     """The operator, but for its leadership, which writes `through` a client of its own."""
-    observed = Observed(client, time.monotonic, time.time, lambda: 1.0)
+    observed = Caches(client, time.monotonic, time.time, lambda: 1.0)
     writer = Writer(through or client, observed, time.time, lambda: True)
     tasks = [asyncio.create_task(observed.run()), asyncio.create_task(_beat(client))]
     try:
@@ -93,7 +93,7 @@ def check(found: Sequence[Obj], tasks: dict[str, int]) -> None:
 TASKS = {"web": 60, **{f"one-{number}": 1 for number in range(40)}}
 
 
-async def all_there(observed: Observed, tasks: dict[str, int], seconds: float = 60.0) -> None:
+async def all_there(observed: Caches, tasks: dict[str, int], seconds: float = 60.0) -> None:
     await soon(lambda: len(observed.assignments.objects) == sum(tasks.values()), "all are there", seconds)
 
 

@@ -10,7 +10,7 @@ from starlink.api.kinds import EVENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.client.kube import Client
 from starlink.planning.plan import RecordEvent
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 from starlink_operator.writer import Writer
 
 pytestmark = pytest.mark.on_both
@@ -18,7 +18,7 @@ KEY = ObjectKey("default", "web")
 
 
 async def told(client: Client, *events: RecordEvent) -> list[tuple[Any, ...]]:
-    writer = Writer(client, Observed(client, time.monotonic, time.time, lambda: 1.0), time.time, lambda: True)
+    writer = Writer(client, Caches(client, time.monotonic, time.time, lambda: 1.0), time.time, lambda: True)
     for event in events:
         await writer.write(event)
     found = [msgspec.json.decode(item) for item in (await client.list(EVENT, "default")).items]

@@ -32,7 +32,7 @@ from starlink_nodeagent.machine import machine
 from starlink_nodeagent.server import identity, refusal
 from starlink_nodeagent.server.heartbeat import renew
 from starlink_nodeagent.server.registration import register
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def telling(agent: Client, server: str, uid: str) -> None:
     await end(running)
 
 
-def ready(observed: Observed) -> tuple[str, str]:
+def ready(observed: Caches) -> tuple[str, str]:
     """What the operator says of the server now: reason and message of Ready."""
     (plan,) = (plan for plan in plan_fleet(observed.world()) if plan.kind == SERVER)
     (status,) = (action.status for action in plan.actions if isinstance(action, UpdateStatus))
@@ -82,7 +82,7 @@ async def test_an_expired_token_is_told_with_what_to_do(
         uid = await register(agent, "s2", machine.observe(tmp_path, "127.0.0.1", {}))
         await renew(agent, "s2", wall())
         await telling(agent, "s2", uid)
-        observed = Observed(admin, monotonic, wall, lambda: 1.0)
+        observed = Caches(admin, monotonic, wall, lambda: 1.0)
         running = asyncio.create_task(observed.run())
         await observed.synced()
         assert ready(observed)[0] == "AgentHeard"

@@ -28,10 +28,10 @@ from starlink.manifest import load
 from starlink.planning.children import applied
 from starlink.planning.contract import TASKS, Gate
 from starlink_operator import rights
+from starlink_operator.caches import Caches, Reads
 from starlink_operator.controller import Entry
 from starlink_operator.kinds import KINDS
 from starlink_operator.leadership import DEFAULT
-from starlink_operator.observed import Observed, Reads
 from starlink_operator.planned import Planned
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer
@@ -110,10 +110,10 @@ async def _is_served(client: Client) -> bool:
 
 
 @asynccontextmanager
-async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ()) -> AsyncIterator[Observed]:
+async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ()) -> AsyncIterator[Caches]:
     """The operator, but for its leadership."""
     kinds: Sequence[Entry] = (*KINDS, *entries)
-    observed = Observed(client, time.monotonic, time.time, lambda: 1.0, reads=[one.reads for one in kinds])
+    observed = Caches(client, time.monotonic, time.time, lambda: 1.0, reads=[one.reads for one in kinds])
     writer = Writer(client, observed, time.time, lambda: True)
     tasks = [asyncio.create_task(observed.run())]
     try:
@@ -247,7 +247,7 @@ async def test_a_leader_that_slept_overwrites_and_brings_back_nothing(greetings:
     """What it planned is sent, after the child was changed, deleted, and made anew under its name."""
     client = greetings.client
     await client.create(TASK, task("web"), "default")
-    observed = Observed(client, time.monotonic, time.time, lambda: 1.0)
+    observed = Caches(client, time.monotonic, time.time, lambda: 1.0)
     await observed.tasks.refresh()
     seen = observed.tasks.objects[ObjectKey("default", "web")]
     (late,) = applied(TASK, seen, {"replicas": 7, "template": {"command": ["late"]}})

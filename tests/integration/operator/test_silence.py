@@ -14,7 +14,7 @@ from starlink.apiserver.handler import Api
 from starlink.apiserver.security.certificates.pki import Pki
 from starlink.client.kube import Client
 from starlink_nodeagent.server.heartbeat import renew
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 
 NAMES = ("s1", "s2", "s3")
 
@@ -48,19 +48,19 @@ async def beat(client: Client, *names: str) -> None:
         await renew(client, name, time.time())
 
 
-async def following(client: Client, clock: Clock) -> tuple[Observed, "asyncio.Task[None]"]:
+async def following(client: Client, clock: Clock) -> tuple[Caches, "asyncio.Task[None]"]:
     for name in NAMES:
         server = {"apiVersion": SERVER.api_version, "kind": "Server", "metadata": {"name": name}, "spec": {}}
         await client.create(SERVER, server)
     await beat(client, *NAMES)
-    observed = Observed(client, clock, time.time, lambda: 1.0)
+    observed = Caches(client, clock, time.time, lambda: 1.0)
     running = asyncio.create_task(observed.run())
     await observed.synced()
     await soon(lambda: len(observed.world().servers) == 3, "the servers are seen")
     return observed, running
 
 
-async def pass_seconds(observed: Observed, clock: Clock, seconds: int) -> dict[str, float]:
+async def pass_seconds(observed: Caches, clock: Clock, seconds: int) -> dict[str, float]:
     """A look and, when it is due, a question each second."""
     for _ in range(seconds):
         clock.now += 1.0

@@ -13,7 +13,7 @@ from tests.integration.conftest import Wire, obj_of
 from starlink.api.kinds import ASSIGNMENT, POOL, SERVER, TASK
 from starlink.client.kube import Client
 from starlink_nodeagent.server.heartbeat import renew
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.writer import Writer
 
@@ -26,7 +26,7 @@ class Site:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.observed = Observed(client, time.monotonic, time.time, lambda: 1.0)
+        self.observed = Caches(client, time.monotonic, time.time, lambda: 1.0)
         writer = Writer(client, self.observed, time.time, lambda: True)
         self._reconciler = Reconciler(self.observed, writer, time.monotonic)
         self._tasks: list[asyncio.Task[None]] = []

@@ -10,8 +10,8 @@ from tests.greeting.view import GREETING, GREETINGS
 from starlink.api.kinds import TASK
 from starlink.api.meta import ObjectKey
 from starlink.planning.plan import Create, Plan, RecordEvent, UpdateStatus
+from starlink_operator.caches import Caches, Reads
 from starlink_operator.gatekeeper import NOT_KNOWN, RETRY_SECONDS, Gatekeeper
-from starlink_operator.observed import Observed, Reads
 from starlink_operator.reporting import Subject
 
 KEY = ObjectKey("default", "hello")
@@ -24,7 +24,7 @@ class Site:
 
     def __init__(self, *, listed: bool = True) -> None:
         nothing: Any = None
-        self.observed = Observed(
+        self.observed = Caches(
             nothing, time.monotonic, time.time, lambda: 1.0, reads=[Reads(few=(GREETINGS,), many=())]
         )
         self.observed.tasks.lists = int(listed)

@@ -18,10 +18,10 @@ from starlink.engine.rounds.round import plan_round
 from starlink.planning import service
 from starlink.planning.plan import Action, Create, UpdateStatus
 from starlink_operator import reconciler as module
+from starlink_operator.caches import Caches
 from starlink_operator.fleet_plans import FleetPlans
 from starlink_operator.kinds import fleet
 from starlink_operator.kinds import task as tasks
-from starlink_operator.observed import Observed
 from starlink_operator.outage import Outage
 from starlink_operator.reconciler import Reconciler
 from starlink_operator.timers import Timers
@@ -52,7 +52,7 @@ class Operator:
 
     def __init__(self) -> None:
         nothing: Any = None
-        self.observed = Observed(nothing, time.monotonic, time.time, lambda: 1.0)
+        self.observed = Caches(nothing, time.monotonic, time.time, lambda: 1.0)
         self.writer = Played()
         writer: Any = self.writer
         self.reconciler = Reconciler(self.observed, writer, time.monotonic)
@@ -205,7 +205,7 @@ async def test_a_controller_that_raises_is_tried_again_and_harms_no_other(
 
     monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(module, "FULL_ROUND_SECONDS", 0.02)
-    monkeypatch.setattr(Observed, "refresh", nothing)
+    monkeypatch.setattr(Caches, "refresh", nothing)
     operator = Operator()
     with monkeypatch.context() as patched:
         patched.setattr(fleet.Fleet, step, broken)

@@ -13,7 +13,7 @@ from starlink.client.bulk import REQUESTS
 from starlink.client.errors import Unreachable
 from starlink.planning.plan import Action, Create, Patch, Plan, UpdateStatus
 from starlink_operator.apply import Applier
-from starlink_operator.observed import Observed
+from starlink_operator.caches import Caches
 from starlink_operator.reporting import Teller
 from starlink_operator.writer import NotLeading, Writer
 
@@ -24,7 +24,7 @@ class Site:
     def __init__(self) -> None:
         self.api = Played()
         self.leads = True
-        self.observed = Observed(self.api, time.monotonic, time.time, lambda: 1.0)
+        self.observed = Caches(self.api, time.monotonic, time.time, lambda: 1.0)
         self.writer = Writer(self.api, self.observed, time.time, lambda: self.leads, lambda: 0.0)
         self.applier = Applier(self.writer, Teller(self.writer, lambda *_: None))
 

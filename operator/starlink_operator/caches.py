@@ -51,7 +51,7 @@ class Reads:
         return [known.kind for known in (*self.many, *self.few)]
 
 
-class Observed:
+class Caches:
     """Caches of all kinds that controllers read: what is many follows itself, what is few is brought by kopf. Servers,
     pools, tasks and assignments, which are always among them, also make one World. The Leases of servers are in
     `server_namespace`."""
