@@ -33,12 +33,12 @@ from starlink_nodeagent.assembly import assembled
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.layout import AGENT_ID, ARTIFACTS, INSTANCES, LOCK, SETTINGS, TASK_UIDS, TOKEN
 from starlink_nodeagent.machine import machine, resources
-from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.processes import confinement
 from starlink_nodeagent.server import identity
 from starlink_nodeagent.server.link import ServerDeleted, ServersUndefined
 from starlink_nodeagent.server.refusal import Refused
 from starlink_nodeagent.server.registration import NameTaken
+from starlink_nodeagent.stop_all import StillRunning, park_all
 from starlink_nodeagent.users.policy import UnknownUser, Users, users
 from starlink_nodeagent.users.uids import DEFAULTS, BadRange
 

@@ -23,10 +23,10 @@ from starlink_nodeagent.instances.forgetting import Forgetting
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.instances.remains import Remains
 from starlink_nodeagent.journal.record import Record, decode, encode
-from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.processes.processes import Marker
 from starlink_nodeagent.processes.procfs import arguments_of, living, run_of
 from starlink_nodeagent.runtimes.supervision import supervisor, survivors
+from starlink_nodeagent.stop_all import park_all
 from starlink_nodeagent.users import claims, clearing
 from starlink_nodeagent.users import policy as users
 from starlink_nodeagent.users.clearing import Clearing

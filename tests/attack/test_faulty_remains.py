@@ -27,8 +27,8 @@ from starlink_nodeagent.instances.host import Host
 from starlink_nodeagent.journal import journal as journals
 from starlink_nodeagent.journal.journal import Journal
 from starlink_nodeagent.machine import machine
-from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.runtimes.supervision import survivors
+from starlink_nodeagent.stop_all import StillRunning, park_all
 from starlink_nodeagent.users import claims
 from starlink_nodeagent.users.policy import Users
 from starlink_nodeagent.users.uids import Range

@@ -18,9 +18,9 @@ from starlink.cli import instances as of_cli
 from starlink_nodeagent.failures.failure import NotYet
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.record import decode, encode
-from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.processes import procfs
 from starlink_nodeagent.processes.processes import Marker, Processes
+from starlink_nodeagent.stop_all import park_all
 from starlink_nodeagent.users import clearing
 
 NO_MAIN = Path(__file__).with_name("no_main.py")

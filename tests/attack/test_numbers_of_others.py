@@ -16,8 +16,8 @@ from tests.conftest import soon
 from starlink.files import tree
 from starlink_nodeagent.instances.instance import Instance
 from starlink_nodeagent.journal.record import decode, encode
-from starlink_nodeagent.parking import park_all
 from starlink_nodeagent.processes.procfs import RUN_MARKER, living
+from starlink_nodeagent.stop_all import park_all
 from starlink_nodeagent.users import claims
 from starlink_nodeagent.users import policy as users
 from starlink_nodeagent.users.claims import Claim

@@ -15,9 +15,9 @@ from starlink.backoff import Pauses
 from starlink_nodeagent import __main__ as process
 from starlink_nodeagent.instances import instance as instances
 from starlink_nodeagent.instances.instance import Instance
-from starlink_nodeagent.parking import StillRunning, park_all
 from starlink_nodeagent.processes.procfs import living
 from starlink_nodeagent.runtimes.supervision import supervisor
+from starlink_nodeagent.stop_all import StillRunning, park_all
 from starlink_nodeagent.users import claims, clearing
 
 pytestmark = needs_root

@@ -9,7 +9,7 @@ from tests.conftest import soon
 from tests.integration.nodeagent.drivers import Server, kept_of, kill, record
 
 from starlink_nodeagent.journal.record import Record
-from starlink_nodeagent.parking import park_all
+from starlink_nodeagent.stop_all import park_all
 
 FOREVER = ["sleep", "100000"]
 
