@@ -9,8 +9,8 @@ from starlink.scheduling.arrays import At, Scores
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
 from starlink.scheduling.needs import Ranks
-from starlink.scheduling.policy import policy
 from starlink.scheduling.score import Filled
+from starlink.scheduling.weighing import policy
 
 _TURNS = np.array([[0], [1]])
 

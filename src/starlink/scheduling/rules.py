@@ -10,10 +10,10 @@ from starlink.scheduling import filters, score
 from starlink.scheduling.arrays import Amounts, Codes, Indices, Mask, Scores, distinct
 from starlink.scheduling.ask import HOSTNAME, Ask, Term
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.policy import Weight, policy, weight_at
 from starlink.scheduling.pool import UNLIMITED
 from starlink.scheduling.quotas import quota_left
 from starlink.scheduling.watermarks import watermarks_left
+from starlink.scheduling.weighing import Weight, policy, weight_at
 
 
 class Rule(ABC):

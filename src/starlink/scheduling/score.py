@@ -17,8 +17,8 @@ from starlink.scheduling.arrays import Scores as Scores
 from starlink.scheduling.ask import Ask, Term, Toleration
 from starlink.scheduling.fleet import Fleet, Taint
 from starlink.scheduling.needs import columns
-from starlink.scheduling.policy import Policy, Weight, policy, weighs, weight_at
 from starlink.scheduling.taints import tolerated
+from starlink.scheduling.weighing import Weighing, Weight, policy, weighs, weight_at
 
 _FEW = 1_000  # servers, for which all resources at once are faster than one after the other
 _HUNDRED = 100.0  # the largest weight of a term
@@ -45,7 +45,7 @@ def standing(fleet: Fleet, ask: Ask) -> Scores:
     return scores
 
 
-def _of_kind(fleet: Fleet, ask: Ask, weights: Policy) -> Scores:
+def _of_kind(fleet: Fleet, ask: Ask, weights: Weighing) -> Scores:
     preferred = np.array([_preferred(ask, node.architecture) for node in fleet.nodes], np.float64)
     unwelcome = np.array(
         [sum(_is_unwelcome(taint, ask.tolerations) for taint in node.taints) for node in fleet.nodes], np.float64

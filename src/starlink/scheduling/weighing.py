@@ -14,7 +14,7 @@ Weight = float | Scores
 """One number, where it is the same for all servers, else one for each."""
 
 
-class Policy(NamedTuple):
+class Weighing(NamedTuple):
     """The weights as scores take them. `use` is negative on servers of pools that spread, and `own` counts on those
     alone. `empty` is the score that such a server begins with, so that an empty server of a pool that spreads counts as
     much as a full server of a pool that packs. Two of one fleet with the same weights have the same `key`."""
@@ -32,7 +32,7 @@ class Policy(NamedTuple):
     taints: Weight
 
 
-def policy(fleet: Fleet, ask: Ask) -> Policy:
+def policy(fleet: Fleet, ask: Ask) -> Weighing:
     """The policy of each server's own pool. Servers of no pool, or of one that does not exist, have the default; of an
     ask for a pool only the servers of that one matter."""
     return fleet.remembered(("policy", ask.pool), lambda: _policy(fleet, ask.pool))
@@ -48,7 +48,7 @@ def weighs(weight: Weight) -> bool:
     return isinstance(weight, np.ndarray) or bool(weight)
 
 
-def _policy(fleet: Fleet, pool: str) -> Policy:
+def _policy(fleet: Fleet, pool: str) -> Weighing:
     named = pool in fleet.pool_names[1:]
     codes = [fleet.pool_names.index(pool)] if named else np.unique(fleet.pool_codes).tolist() or [0]
     pools = [fleet.pools.get(fleet.pool_names[code], Pool("")) for code in codes]
@@ -57,7 +57,7 @@ def _policy(fleet: Fleet, pool: str) -> Policy:
     places[codes] = np.arange(len(codes))
     of_servers = places[fleet.pool_codes]
     columns = (_column(values, of_servers) for values in zip(*weighed, strict=True))
-    return Policy(weighed[0] if len({*weighed}) == 1 else tuple(weighed), *columns)
+    return Weighing(weighed[0] if len({*weighed}) == 1 else tuple(weighed), *columns)
 
 
 def _weights(pool: Pool) -> tuple[float, ...]:
