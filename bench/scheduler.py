@@ -18,7 +18,7 @@ from bench.report import Result, publish, result
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import Choice, Placed, place
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 from starlink.scheduling.preemption.preempt import preempt
 
 ROUNDS = 5
@@ -80,9 +80,9 @@ class _Taint:
         self.key, self.value, self.effect = key, value, effect
 
 
-def _pools(strategy: str = "Spread") -> list[Pool]:
+def _pools(strategy: str = "Spread") -> list[FleetPool]:
     quota = {"cpu": 10**9, "memory": 10**15, "assignments": 10**8}
-    return [Pool(f"pool-{number}", strategy=strategy, quota=quota) for number in range(4)]
+    return [FleetPool(f"pool-{number}", strategy=strategy, quota=quota) for number in range(4)]
 
 
 def _load(group: str, repels: tuple[Term, ...] = ()) -> Load:
@@ -98,7 +98,7 @@ def _timed(work: Callable[[], int]) -> float:
 
 def _identical() -> Iterator[Result]:
     for strategy in ("Spread", "Pack"):
-        fleet = Fleet([_untainted(node) for node in nodes(SERVERS)], [Pool("", strategy=strategy)])
+        fleet = Fleet([_untainted(node) for node in nodes(SERVERS)], [FleetPool("", strategy=strategy)])
         arrays, objects = [], []
         for _ in range(ROUNDS):
             with fleet.trial():

@@ -16,7 +16,7 @@ from starlink.api.task import Toleration
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import place
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 CASES = Path(__file__).parent / "explain"
 LINE = "---\n"
@@ -56,8 +56,8 @@ def nodes(given: Mapping[str, Any]) -> Iterator[Node]:
         )
 
 
-def pool(given: Mapping[str, Any]) -> Pool:
-    return Pool(
+def pool(given: Mapping[str, Any]) -> FleetPool:
+    return FleetPool(
         name=given["name"],
         architectures=tuple(given.get("architectures", ())),
         namespaces=tuple(given.get("namespaces", ())),

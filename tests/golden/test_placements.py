@@ -17,7 +17,7 @@ from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.filters import BY_KIND, Removed
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import Choice, place
-from starlink.scheduling.pool import Pool, Weights
+from starlink.scheduling.pool import FleetPool, Weights
 
 FILES = sorted((Path(__file__).parent / "placements").glob("*.txt"))
 LINE = "---\n"
@@ -121,8 +121,8 @@ def _taint(text: str) -> Taint:
     return Taint(key, value, effect)
 
 
-def _pool(name: str, spec: dict[str, Any]) -> Pool:
-    return Pool(
+def _pool(name: str, spec: dict[str, Any]) -> FleetPool:
+    return FleetPool(
         name,
         architectures=tuple(spec.get("architectures", ())),
         namespaces=tuple(spec.get("namespaces", ())),

@@ -13,7 +13,7 @@ from starlink.scheduling import score
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.filters import feasible
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.pool import Pool, Weights
+from starlink.scheduling.pool import FleetPool, Weights
 from starlink.scheduling.rules import rules_of
 
 FEATURES = (
@@ -60,7 +60,7 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     nodes: list[Node]
-    pools: list[Pool]
+    pools: list[FleetPool]
     charges: Mapping[str, Charge]
     asks: list[tuple[Ask, int]]
 
@@ -139,7 +139,7 @@ def pool_names(shape: Shape) -> tuple[str, ...]:
     return tuple(f"pool-{number}" for number in range(shape.pools))
 
 
-def pool(shape: Shape, number: int) -> Pool:
+def pool(shape: Shape, number: int) -> FleetPool:
     dice = shape.dice("pool", number)
     quota = {
         key: dice.randint(0, dice.choice((most // 4, most)))
@@ -147,7 +147,7 @@ def pool(shape: Shape, number: int) -> Pool:
         if _has_quotas(shape) and dice.random() < 0.7
     }
     cohort = dice.choice(("", "one", "one", "one", "two")) if shape.has("cohort") else ""
-    return Pool(
+    return FleetPool(
         f"pool-{number}",
         architectures=dice.choice(((), ("amd64",), ("amd64", "arm64"))) if shape.has("architectures") else (),
         namespaces=dice.choice(((), ("default",), ("other",))) if shape.has("namespaces") else (),

@@ -14,7 +14,7 @@ from tests.properties.stock import Stock
 
 from starlink.scheduling.ask import HOSTNAME, Ask, Spread, Term, Toleration
 from starlink.scheduling.fleet import Charge, Node, Taint
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 FILTER_OF = {"cpu": "Cpu", "memory": "Memory", "ephemeral-storage": "EphemeralStorage", "gpu": "Gpu"}
 GRID = 2**24
@@ -93,7 +93,7 @@ class Oracle(Stock):
         yield "Named", lambda node: ask.server in ("", node.name)
         yield "Ready", lambda node: node.ready
         yield "Schedulable", lambda node: node.schedulable
-        yield "Pool", lambda node: ask.pool in ("", node.pool)
+        yield "FleetPool", lambda node: ask.pool in ("", node.pool)
         yield (
             "Namespace",
             lambda node: (
@@ -158,8 +158,8 @@ class Oracle(Stock):
 
     # Scores
 
-    def _policy(self, node: Node) -> Pool:
-        return self.pools.get(node.pool, Pool(""))
+    def _policy(self, node: Node) -> FleetPool:
+        return self.pools.get(node.pool, FleetPool(""))
 
     def _score(self, ask: Ask, node: Node) -> float:
         weights = self._policy(node).weights

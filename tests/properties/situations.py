@@ -13,7 +13,7 @@ from starlink.api.task import Toleration
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import place
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 WEB, DB = frozenset({"web"}), frozenset({"db"})
 VAGUE = frozenset(
@@ -35,7 +35,7 @@ class Situation:
     """A fleet that can be changed as a remedy says, and built anew."""
 
     nodes: dict[str, Node]
-    pools: dict[str, Pool]
+    pools: dict[str, FleetPool]
     charges: list[Charge]
     ask: Ask
     count: int
@@ -269,7 +269,7 @@ def charges_on(servers: st.SearchStrategy[str]) -> st.SearchStrategy[Charge]:
 
 
 @st.composite
-def in_cohort(draw: st.DrawFn, pool: Pool) -> Pool:
+def in_cohort(draw: st.DrawFn, pool: FleetPool) -> FleetPool:
     """The pool, lending and borrowing some."""
     lend = {key: draw(st.sampled_from([0, amount])) for key, amount in pool.quota.items()}
     borrow = {key: draw(st.integers(0, 3)) * (500 if key == "cpu" else 1) for key in pool.quota if draw(st.booleans())}
@@ -285,9 +285,9 @@ def situations(draw: st.DrawFn) -> Situation:
     quotas = {"cpu": st.integers(0, 8).map(lambda n: n * 500), "assignments": st.integers(0, 4)}
     high = draw(st.sampled_from([*[{}] * 3, {"cpu": 25}, {"cpu": 50}, {"cpu": 75}]))
     taken = draw(st.sampled_from([(), (), ("arm64",)]))
-    edge = Pool("edge", taken, quota=draw(st.fixed_dictionaries({}, optional=quotas)), high=high)
-    lab = Pool("lab", quota=draw(st.fixed_dictionaries(quotas)))
-    edge, lab = (draw(in_cohort(edge)), draw(in_cohort(lab))) if draw(st.booleans()) else (edge, Pool("lab"))
+    edge = FleetPool("edge", taken, quota=draw(st.fixed_dictionaries({}, optional=quotas)), high=high)
+    lab = FleetPool("lab", quota=draw(st.fixed_dictionaries(quotas)))
+    edge, lab = (draw(in_cohort(edge)), draw(in_cohort(lab))) if draw(st.booleans()) else (edge, FleetPool("lab"))
     names = st.sampled_from([node.name for node in nodes])
     charges = draw(st.lists(charges_on(names), max_size=4))
     load = draw(loads("web"))

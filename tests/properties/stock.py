@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from starlink.scheduling.ask import HOSTNAME, Load
 from starlink.scheduling.fleet import Charge, Node
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 
 class Stock:
     """Servers, pools and the instances on them."""
 
-    def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool], charges: Iterable[Charge]) -> None:
+    def __init__(self, nodes: Iterable[Node], pools: Iterable[FleetPool], charges: Iterable[Charge]) -> None:
         self.nodes = sorted(nodes, key=lambda node: node.name)
         self.node = {node.name: node for node in self.nodes}
         self.pools = {pool.name: pool for pool in pools}
@@ -48,7 +48,7 @@ class Stock:
         """What is requested of a pool's servers."""
         return sum(self.used(node, resource) for node in self.nodes if node.pool == pool)
 
-    def is_above(self, pool: Pool) -> bool:
+    def is_above(self, pool: FleetPool) -> bool:
         """Whether more is requested than a watermark allows."""
         return pool.closed or any(
             self.requested(pool.name, resource) * 100 > percent * self.offered(pool.name, resource)
@@ -75,14 +75,14 @@ class Stock:
     def lent(self, cohort: str, key: str) -> int:
         return sum(pool.lend.get(key, 0) for pool in self._members(cohort, key))
 
-    def _members(self, cohort: str, key: str) -> list[Pool]:
+    def _members(self, cohort: str, key: str) -> list[FleetPool]:
         return [pool for pool in self.pools.values() if pool.cohort == cohort and key in pool.quota]
 
     def quota_allows(self, load: Load, name: str) -> bool:
         pool = self.pools.get(name)
         return pool is None or all(self._may_take(pool, key, amount) for key, amount in load.quota if amount)
 
-    def _may_take(self, pool: Pool, key: str, amount: int) -> bool:
+    def _may_take(self, pool: FleetPool, key: str, amount: int) -> bool:
         if key not in pool.quota:
             return True
         used = self.charged(pool.name, key)
@@ -94,6 +94,6 @@ class Stock:
         return of_the_shared == 0 or self.shared(pool.cohort, key) + of_the_shared <= self.lent(pool.cohort, key)
 
 
-def own(pool: Pool, key: str) -> int:
+def own(pool: FleetPool, key: str) -> int:
     """What of its quota a pool doesn't lend."""
     return pool.quota[key] - pool.lend.get(key, 0)

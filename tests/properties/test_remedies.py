@@ -11,20 +11,20 @@ from starlink.scheduling.explaining.explain import explain
 from starlink.scheduling.filters import feasible
 from starlink.scheduling.fleet import Charge, Node
 from starlink.scheduling.place import place
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 
 def outside(ask: Ask, count: int, *, cpu: int, quota: int = 4000) -> Situation:
     """One server, in no pool, on which half a core is taken; the pool that is asked has no server."""
     taken = Load("db", 0, (("cpu", 500),), (("cpu", 500), ("assignments", 1)))
-    pool = Pool("edge", quota={"cpu": quota}, high={"cpu": 25})
+    pool = FleetPool("edge", quota={"cpu": quota}, high={"cpu": 25})
     return Situation({"s0": Node("s0", allocatable={"cpu": cpu})}, {"edge": pool}, [Charge("s0", taken)], ask, count)
 
 
 def undeclared(ask: Ask, count: int) -> Situation:
     """The pool that is asked is no object: only its server, which has nothing, speaks of it."""
     nodes = {"s0": Node("s0", pool="edge"), "s1": Node("s1", pool="lab", allocatable={"cpu": 2000})}
-    return Situation(nodes, {"lab": Pool("lab", closed=True)}, [], ask, count)
+    return Situation(nodes, {"lab": FleetPool("lab", closed=True)}, [], ask, count)
 
 
 NOTHING, SOME = Load("web", 0), Load("web", 0, (("cpu", 500),), (("cpu", 500), ("assignments", 1)))

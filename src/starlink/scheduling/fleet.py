@@ -12,7 +12,7 @@ from starlink.scheduling.arrays import Amounts, Indices, Mask, Scores, counted
 from starlink.scheduling.ask import HOSTNAME, Load
 from starlink.scheduling.domains import Domains, by_domain
 from starlink.scheduling.needs import BASE, Needs, Requests, needs_of
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 from starlink.scheduling.upkeep import Upkeep
 
 T = TypeVar("T")
@@ -66,9 +66,9 @@ class Fleet:
     `used` are those of the other. `upkeep` has what follows from the uses.
     """
 
-    def __init__(self, nodes: Iterable[Node], pools: Iterable[Pool] = ()) -> None:
+    def __init__(self, nodes: Iterable[Node], pools: Iterable[FleetPool] = ()) -> None:
         self._nodes = {node.name: node for node in nodes}
-        self.pools: dict[str, Pool] = {}
+        self.pools: dict[str, FleetPool] = {}
         self.charges: dict[str, Charge] = {}
         self.planned: frozenset[str] = frozenset()  # servers that are only thought of
         self.priorities: tally.Tally[int] = {}  # how many charges have each
@@ -97,7 +97,7 @@ class Fleet:
         self._number_pools()
         self.recharge()
 
-    def _set_pools(self, pools: Iterable[Pool]) -> None:
+    def _set_pools(self, pools: Iterable[FleetPool]) -> None:
         self.pools = {pool.name: pool for pool in sorted(pools, key=lambda pool: pool.name)}
 
     def _number_pools(self) -> None:
@@ -180,7 +180,7 @@ class Fleet:
         else:
             self._build()
 
-    def set_pools(self, pools: Iterable[Pool]) -> None:
+    def set_pools(self, pools: Iterable[FleetPool]) -> None:
         """Puts these pools in the place of all."""
         self._set_pools(pools)
         self._memo.clear()

@@ -23,7 +23,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class FleetPool:
     """Quotas are amounts by key; a key that is absent has no limit. `high` are the watermarks, in percent of what its
     servers have of cpu and memory: it takes nothing more while more is requested of them. `closed`: it has been above
     one, and not below the low one since, so that it takes nothing whatever is requested."""
@@ -45,7 +45,7 @@ Usage = Mapping[str, Mapping[str, int]]
 """What each pool's quota is charged, by pool and key."""
 
 
-def room(pools: Mapping[str, Pool], usage: Usage, name: str, key: str) -> int:
+def room(pools: Mapping[str, FleetPool], usage: Usage, name: str, key: str) -> int:
     """How much of `key` the pool may still take.
 
     What a pool does not lend is its own; what the pools of a cohort lend is shared, by those who lent it too. A pool
@@ -64,12 +64,12 @@ def room(pools: Mapping[str, Pool], usage: Usage, name: str, key: str) -> int:
     return min(most - used, own + max(0, _shared(pools, usage, pool.cohort, key)))
 
 
-def _kept(pool: Pool, key: str) -> int:
+def _kept(pool: FleetPool, key: str) -> int:
     """What the pool has to itself."""
     return pool.quota[key] - pool.lend.get(key, 0)
 
 
-def _shared(pools: Mapping[str, Pool], usage: Usage, cohort: str, key: str) -> int:
+def _shared(pools: Mapping[str, FleetPool], usage: Usage, cohort: str, key: str) -> int:
     """What is left of what the cohort's pools lend; negative after a quota was lowered."""
     members = [pool for pool in pools.values() if pool.cohort == cohort and key in pool.quota]
     lent = sum(pool.lend.get(key, 0) for pool in members)
@@ -77,7 +77,7 @@ def _shared(pools: Mapping[str, Pool], usage: Usage, cohort: str, key: str) -> i
     return lent - taken
 
 
-def borrowed(pools: Mapping[str, Pool], usage: Usage, name: str, key: str) -> int:
+def borrowed(pools: Mapping[str, FleetPool], usage: Usage, name: str, key: str) -> int:
     """How much the pool takes above its quota."""
     pool = pools[name]
     return max(0, usage[name].get(key, 0) - pool.quota.get(key, UNLIMITED))

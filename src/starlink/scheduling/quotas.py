@@ -7,7 +7,7 @@ import numpy as np
 from starlink.scheduling.arrays import Amounts
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.pool import UNLIMITED, Pool, Usage, room
+from starlink.scheduling.pool import UNLIMITED, FleetPool, Usage, room
 from starlink.scheduling.watermarks import watermarks_left
 
 _QUOTA_KEYS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "storage"}
@@ -38,7 +38,7 @@ def instances_left(fleet: Fleet, ask: Ask) -> Amounts:
     return quota if until_above is None else np.minimum(quota, until_above)
 
 
-def _instances(pools: Mapping[str, Pool], usage: Usage, ask: Ask, pool: str) -> int:
+def _instances(pools: Mapping[str, FleetPool], usage: Usage, ask: Ask, pool: str) -> int:
     most = UNLIMITED
     for key, amount in ask.load.quota:
         if amount and (left := room(pools, usage, pool, key)) != UNLIMITED:

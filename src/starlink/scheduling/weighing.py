@@ -8,7 +8,7 @@ import numpy as np
 from starlink.scheduling.arrays import At, Scores
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 Weight = float | Scores
 """One number, where it is the same for all servers, else one for each."""
@@ -51,7 +51,7 @@ def weighs(weight: Weight) -> bool:
 def _policy(fleet: Fleet, pool: str) -> Weighing:
     named = pool in fleet.pool_names[1:]
     codes = [fleet.pool_names.index(pool)] if named else np.unique(fleet.pool_codes).tolist() or [0]
-    pools = [fleet.pools.get(fleet.pool_names[code], Pool("")) for code in codes]
+    pools = [fleet.pools.get(fleet.pool_names[code], FleetPool("")) for code in codes]
     weighed = [_weights(one) for one in pools]
     places = np.zeros(len(fleet.pool_names), np.intp)
     places[codes] = np.arange(len(codes))
@@ -60,7 +60,7 @@ def _policy(fleet: Fleet, pool: str) -> Weighing:
     return Weighing(weighed[0] if len({*weighed}) == 1 else tuple(weighed), *columns)
 
 
-def _weights(pool: Pool) -> tuple[float, ...]:
+def _weights(pool: FleetPool) -> tuple[float, ...]:
     weights, packs = pool.weights, pool.strategy == "Pack"
     return (
         weights.use if packs else -weights.use,

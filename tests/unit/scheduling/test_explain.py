@@ -12,7 +12,7 @@ from starlink.scheduling.explaining.amounts import quantity, sized
 from starlink.scheduling.explaining.explain import affinity_cycle, explain
 from starlink.scheduling.explaining.shortage import Shortage, change, raise_needed
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.pool import Pool, room
+from starlink.scheduling.pool import FleetPool, room
 
 WEB = frozenset({"web"})
 
@@ -49,7 +49,7 @@ def test_a_cycle_is_told_as_its_groups() -> None:
 
 
 @st.composite
-def cohorts(draw: st.DrawFn) -> tuple[list[Pool], dict[str, int], Shortage]:
+def cohorts(draw: st.DrawFn) -> tuple[list[FleetPool], dict[str, int], Shortage]:
     """Pools, how much each uses, and what the first is short of."""
     pools, usage = [], {}
     for name in ("a", "b", "c")[: draw(st.integers(1, 3))]:
@@ -57,7 +57,7 @@ def cohorts(draw: st.DrawFn) -> tuple[list[Pool], dict[str, int], Shortage]:
         lend = {"gpu": draw(st.integers(0, limit))} if draw(st.booleans()) else {}
         borrow = {"gpu": draw(st.integers(0, 5))} if draw(st.booleans()) else {}
         cohort = draw(st.sampled_from(["", "x"]))
-        pools.append(Pool(name, quota={"gpu": limit}, cohort=cohort, lend=lend, borrow=borrow))
+        pools.append(FleetPool(name, quota={"gpu": limit}, cohort=cohort, lend=lend, borrow=borrow))
         usage[name] = draw(st.integers(0, 12))
     needed = draw(st.integers(1, 8))
     left = room({pool.name: pool for pool in pools}, {name: {"gpu": used} for name, used in usage.items()}, "a", "gpu")
@@ -65,20 +65,20 @@ def cohorts(draw: st.DrawFn) -> tuple[list[Pool], dict[str, int], Shortage]:
     return pools, usage, Shortage("a", "gpu", needed, max(left, 0))
 
 
-def charged(pools: list[Pool], usage: Mapping[str, int]) -> Fleet:
+def charged(pools: list[FleetPool], usage: Mapping[str, int]) -> Fleet:
     fleet = Fleet([Node(pool.name, pool=pool.name) for pool in pools], pools)
     for name, used in usage.items():
         fleet.charge(name, Charge(name, Load("other", quota=(("gpu", used),))))
     return fleet
 
 
-def left_after(pools: list[Pool], usage: Mapping[str, int]) -> int:
+def left_after(pools: list[FleetPool], usage: Mapping[str, int]) -> int:
     fleet = charged(pools, usage)
     return room(fleet.pools, fleet.quota_used, "a", "gpu")
 
 
-def altered(pools: list[Pool], name: str, field: str, by: int) -> list[Pool]:
-    def alter(pool: Pool) -> Pool:
+def altered(pools: list[FleetPool], name: str, field: str, by: int) -> list[FleetPool]:
+    def alter(pool: FleetPool) -> FleetPool:
         lend = {**pool.lend, "gpu": pool.lend.get("gpu", 0) + (by if field == "lend" else 0)}
         borrow = {key: amount + (by if field == "borrow" else 0) for key, amount in pool.borrow.items()}
         quota = {"gpu": pool.quota["gpu"] + (by if field == "quota" else 0)}
@@ -88,7 +88,7 @@ def altered(pools: list[Pool], name: str, field: str, by: int) -> list[Pool]:
 
 
 @given(cohorts())
-def test_a_quota_is_raised_by_the_least_that_does(case: tuple[list[Pool], dict[str, int], Shortage]) -> None:
+def test_a_quota_is_raised_by_the_least_that_does(case: tuple[list[FleetPool], dict[str, int], Shortage]) -> None:
     pools, usage, short = case
     least = raise_needed(charged(pools, usage), short)
     assert left_after(altered(pools, "a", "quota", least), usage) >= short.needed
@@ -96,7 +96,7 @@ def test_a_quota_is_raised_by_the_least_that_does(case: tuple[list[Pool], dict[s
 
 
 @given(cohorts())
-def test_the_change_of_a_quota_gives_what_is_needed(case: tuple[list[Pool], dict[str, int], Shortage]) -> None:
+def test_the_change_of_a_quota_gives_what_is_needed(case: tuple[list[FleetPool], dict[str, int], Shortage]) -> None:
     pools, usage, short = case
     found = change(charged(pools, usage), short)
     pool, amount = found.subject, int(found.value)

@@ -6,7 +6,7 @@ import pytest
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Term
 from starlink.scheduling.filters import feasible
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 
 ROOM = {"cpu": 1000, "memory": 10, "gpu": 2}
 APART = Term(frozenset({"other"}), "zone")
@@ -15,7 +15,7 @@ LOAD = Load("web", requests=(("cpu", 300), ("gpu", 1)), quota=(("cpu", 300),), p
 
 def fleet_of(*names: str, pool: str = "p") -> Fleet:
     nodes = [Node(name, pool=pool, labels={"zone": name[0]}, allocatable=ROOM) for name in names]
-    return Fleet(nodes, [Pool("p", quota={"cpu": 900})])
+    return Fleet(nodes, [FleetPool("p", quota={"cpu": 900})])
 
 
 def free(fleet: Fleet, resource: str = "cpu") -> list[int]:
@@ -131,7 +131,7 @@ def test_what_is_remembered_is_forgotten_when_a_server_or_a_pool_changes() -> No
     fleet.set_nodes([Node("a", pool="p", ready=False, allocatable=ROOM)])
     assert feasible(fleet, ask).mask.tolist() == [False]
     fleet.set_nodes([Node("a", pool="p", allocatable=ROOM)])
-    fleet.set_pools([Pool("p", closed=True)])
+    fleet.set_pools([FleetPool("p", closed=True)])
     assert feasible(fleet, ask).mask.tolist() == [False]
 
 

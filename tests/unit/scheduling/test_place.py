@@ -5,7 +5,7 @@ import pytest
 from starlink.scheduling.ask import Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
 from starlink.scheduling.place import Choice, Placed, place
-from starlink.scheduling.pool import Pool, Weights
+from starlink.scheduling.pool import FleetPool, Weights
 
 ONE = (("cpu", 1), ("memory", 1))
 
@@ -33,7 +33,7 @@ def test_what_is_equal_on_paper_is_a_tie(spread: tuple[Spread, ...]) -> None:
         Node("a", pool="p", allocatable={"cpu": 12, "memory": 3}),
         Node("b", pool="p", allocatable={"cpu": 12, "memory": 4}),
     ]
-    fleet = Fleet(nodes, [Pool("p", strategy="Pack", weights=Weights(use=2, balance=1))])
+    fleet = Fleet(nodes, [FleetPool("p", strategy="Pack", weights=Weights(use=2, balance=1))])
     fleet.charge("1", Charge("a", Load("old", requests=(("cpu", 8),))))
     fleet.charge("2", Charge("b", Load("old", requests=(("cpu", 9),))))
     assert servers(fleet, Ask(Load("web", requests=ONE), pool="p", spread=spread), 1) == ["a"]
@@ -65,8 +65,8 @@ def test_one_a_zone() -> None:
 def test_a_pool_borrows_until_what_is_lent_is_gone() -> None:
     nodes = [Node(name, pool=name, allocatable={"cpu": 9, "memory": 9}) for name in ("giver", "taker")]
     fleet = Fleet(nodes, [
-        Pool("giver", quota={"assignments": 3}, cohort="lab", lend={"assignments": 2}),
-        Pool("taker", quota={"assignments": 1}, cohort="lab"),
+        FleetPool("giver", quota={"assignments": 3}, cohort="lab", lend={"assignments": 2}),
+        FleetPool("taker", quota={"assignments": 1}, cohort="lab"),
     ])  # fmt: skip
     load = Load("web", requests=ONE, quota=(("assignments", 1),))
     assert servers(fleet, Ask(load, pool="taker"), 9) == ["taker"] * 3

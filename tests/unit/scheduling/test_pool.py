@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from starlink.scheduling.pool import UNLIMITED, Pool, borrowed, room
+from starlink.scheduling.pool import UNLIMITED, FleetPool, borrowed, room
 
-GIVER = Pool("giver", quota={"cpu": 10}, cohort="lab", lend={"cpu": 6})
-TAKER = Pool("taker", quota={"cpu": 4}, cohort="lab", borrow={"cpu": 5})
-FREE = Pool("free", quota={"cpu": 1}, cohort="lab")
-STRANGER = Pool("stranger", quota={"cpu": 3})
+GIVER = FleetPool("giver", quota={"cpu": 10}, cohort="lab", lend={"cpu": 6})
+TAKER = FleetPool("taker", quota={"cpu": 4}, cohort="lab", borrow={"cpu": 5})
+FREE = FleetPool("free", quota={"cpu": 1}, cohort="lab")
+STRANGER = FleetPool("stranger", quota={"cpu": 3})
 POOLS = {pool.name: pool for pool in (GIVER, TAKER, FREE, STRANGER)}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 from starlink.scheduling.preemption.preempt import Preemption, preempt
 
 BUDGETS = {"low": 9, "mid": 9, "high": 9}
@@ -24,7 +24,7 @@ def load(group: str, priority: int = 0, cores: int = 1, **other: object) -> Load
     return replace(Load(group, priority, (("cpu", 1000 * cores),), quota), **other)  # type: ignore[arg-type]
 
 
-def fleet_of(servers: Mapping[str, int], *charges: Charge, pools: tuple[Pool, ...] = (), pool: str = "") -> Fleet:
+def fleet_of(servers: Mapping[str, int], *charges: Charge, pools: tuple[FleetPool, ...] = (), pool: str = "") -> Fleet:
     return charged(Fleet([node(name, cores, pool) for name, cores in servers.items()], pools), *charges)
 
 
@@ -191,7 +191,7 @@ def test_a_full_quota_takes_the_lowest_of_the_pool_wherever_it_is() -> None:
         ABC,
         Charge("a", load("low")),
         Charge("b", load("mid", 5)),
-        pools=(Pool("p", quota={"assignments": 2}),),
+        pools=(FleetPool("p", quota={"assignments": 2}),),
         pool="p",
     )
     assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u0",), waits=True)]
@@ -200,13 +200,17 @@ def test_a_full_quota_takes_the_lowest_of_the_pool_wherever_it_is() -> None:
 
 def test_a_full_quota_takes_those_on_the_server_first_among_equals() -> None:
     fleet = fleet_of(
-        ABC, Charge("a", load("low")), Charge("b", load("low")), pools=(Pool("p", quota={"assignments": 2}),), pool="p"
+        ABC,
+        Charge("a", load("low")),
+        Charge("b", load("low")),
+        pools=(FleetPool("p", quota={"assignments": 2}),),
+        pool="p",
     )
     assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, ("u1",), waits=True)]
 
 
 def test_quota_of_what_stops_elsewhere_is_waited_for_and_nobody_goes() -> None:
-    pools = (Pool("p", quota={"assignments": 1}),)
+    pools = (FleetPool("p", quota={"assignments": 1}),)
     fleet = fleet_of(ABC, Charge("a", load("low"), stopping=True), pools=pools, pool="p")
     assert run(fleet, replace(HIGH, server="b")) == [Preemption(1, (), ("u0",), waits=True)]
     assert run(fleet, replace(HIGH, server="a")) == [Preemption(0, (), ("u0",), waits=True)]
@@ -218,7 +222,7 @@ def test_what_has_quota_comes_at_once_and_waits_on_its_server_only() -> None:
         {"a": 1, "b": 1},
         Charge("a", load("low")),
         Charge("b", load("high", 99), stopping=True),
-        pools=(Pool("p", quota={"assignments": 3}),),
+        pools=(FleetPool("p", quota={"assignments": 3}),),
         pool="p",
     )
     assert run(fleet, HIGH, 2) == [Preemption(1, (), ("u1",)), Preemption(0, ("u0",), (), waits=True)]
@@ -226,20 +230,20 @@ def test_what_has_quota_comes_at_once_and_waits_on_its_server_only() -> None:
 
 def test_each_that_waits_names_who_is_not_named_before() -> None:
     charges = [Charge("a", load("low"), stopping=True) for _ in range(2)] + [Charge("b", load("low"), stopping=True)]
-    fleet = fleet_of(ABC, *charges, pools=(Pool("p", quota={"assignments": 3}),), pool="p")
+    fleet = fleet_of(ABC, *charges, pools=(FleetPool("p", quota={"assignments": 3}),), pool="p")
     found = run(fleet, HIGH, 9)
     assert [one.wait_for for one in found] == [("u0",), ("u1",), ("u2",)] and all(one.waits for one in found)
 
 
 def test_a_large_one_is_awaited_by_several() -> None:
-    pools = (Pool("p", quota={"cpu": 4000}),)
+    pools = (FleetPool("p", quota={"cpu": 4000}),)
     fleet = fleet_of({"a": 8}, Charge("a", load("low", cores=4), stopping=True), pools=pools, pool="p")
     found = run(fleet, HIGH, 5)
     assert [one.wait_for for one in found] == [("u0",), (), (), ()] and all(one.waits for one in found)
 
 
 def test_a_gang_waits_as_a_whole() -> None:
-    fleet = fleet_of(ABC, Charge("a", load("low")), pools=(Pool("p", quota={"assignments": 2}),), pool="p")
+    fleet = fleet_of(ABC, Charge("a", load("low")), pools=(FleetPool("p", quota={"assignments": 2}),), pool="p")
     found = run(fleet, replace(HIGH, gang=True), 2)
     assert [one.waits for one in found] == [True, True]
     assert [one.victims for one in found] == [(), ("u0",)]
@@ -247,7 +251,7 @@ def test_a_gang_waits_as_a_whole() -> None:
 
 def cohort(mine: int, theirs: int, *charges: Charge, lend: int = 2) -> Fleet:
     pools = [
-        Pool(name, quota={"assignments": n}, cohort="c", lend={"assignments": lend})
+        FleetPool(name, quota={"assignments": n}, cohort="c", lend={"assignments": lend})
         for name, n in (("p", mine), ("q", theirs))
     ]
     return charged(Fleet([node("a", 8, "p"), node("b", 8, "q")], pools), *charges)
@@ -275,8 +279,10 @@ def test_a_pool_that_would_itself_borrow_claims_nothing() -> None:
 def test_a_pool_that_borrows_one_thing_does_not_claim_another_back() -> None:
     lent = {"assignments": 9, "cpu": 9000}
     pools = [
-        Pool("p", quota={"assignments": 9, "cpu": 1000}, cohort="c", lend={"cpu": 1000, "assignments": 5}),
-        Pool("q", quota={"assignments": 1, "cpu": 8000}, cohort="c", lend={"assignments": 1, "cpu": 8000}, borrow=lent),
+        FleetPool("p", quota={"assignments": 9, "cpu": 1000}, cohort="c", lend={"cpu": 1000, "assignments": 5}),
+        FleetPool(
+            "q", quota={"assignments": 1, "cpu": 8000}, cohort="c", lend={"assignments": 1, "cpu": 8000}, borrow=lent
+        ),
     ]
     fleet = Fleet([node("a", 8, "p"), node("b", 8, "q")], pools)
     charged(fleet, Charge("a", load("other", 99, cores=8)), Charge("b", load("other", 99)))

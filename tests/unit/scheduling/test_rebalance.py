@@ -11,7 +11,7 @@ from tests.properties.fleets import GROUPS, Shape, scenario, shapes
 from starlink.scheduling.ask import HOSTNAME, Ask, Load, Spread, Term
 from starlink.scheduling.filters import feasible
 from starlink.scheduling.fleet import Charge, Fleet, Node
-from starlink.scheduling.pool import Pool
+from starlink.scheduling.pool import FleetPool
 from starlink.scheduling.rebalance import Move, rebalance
 
 BUDGETS = {"web": 9, "db": 9}
@@ -25,7 +25,7 @@ def node(name: str, **other: object) -> Node:
     return replace(Node(name, allocatable={"cpu": 4000, "memory": 100}), **other)  # type: ignore[arg-type]
 
 
-def fleet_of(nodes: list[Node], charges: Mapping[str, tuple[str, Ask]], pools: tuple[Pool, ...] = ()) -> Fleet:
+def fleet_of(nodes: list[Node], charges: Mapping[str, tuple[str, Ask]], pools: tuple[FleetPool, ...] = ()) -> Fleet:
     fleet = Fleet(nodes, pools)
     for uid, (server, asked) in charges.items():
         fleet.charge(uid, Charge(server, asked.load))
@@ -86,7 +86,7 @@ def test_no_move_to_where_a_filter_forbids(other: Node) -> None:
 def test_a_full_quota_does_not_keep_an_instance_from_moving_within_its_pool() -> None:
     asked = ask(load=Load("web", requests=(("cpu", 1000),), quota=(("assignments", 1),)))
     nodes = [node("a", pool="p"), node("b", pool="p")]
-    fleet = fleet_of(nodes, {"u0": ("a", asked), "u1": ("a", asked)}, (Pool("p", quota={"assignments": 2}),))
+    fleet = fleet_of(nodes, {"u0": ("a", asked), "u1": ("a", asked)}, (FleetPool("p", quota={"assignments": 2}),))
     assert [move.server_to for move in rebalance(fleet, {"web": asked}, BUDGETS, 9)] == [1]
 
 

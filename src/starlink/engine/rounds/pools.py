@@ -17,11 +17,11 @@ from starlink.scheduling.quotas import quota_key
 BELOW_WATERMARK = "BelowWatermark"
 
 
-def scheduling_pool(pool: Pool, fleet: Fleet) -> scheduling.Pool:
+def scheduling_pool(pool: Pool, fleet: Fleet) -> scheduling.FleetPool:
     """The pool as placement sees it; the fleet says what is requested of its servers."""
     spec = pool.spec
     given = {name: getattr(spec.weights, name) for name in spec.weights.__struct_fields__}
-    return scheduling.Pool(
+    return scheduling.FleetPool(
         name=pool.name,
         architectures=spec.architectures,
         namespaces=spec.namespaces,

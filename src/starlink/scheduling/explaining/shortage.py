@@ -11,7 +11,7 @@ from starlink.scheduling.arrays import Indices
 from starlink.scheduling.ask import Ask
 from starlink.scheduling.explaining.amounts import quantity
 from starlink.scheduling.fleet import Fleet
-from starlink.scheduling.pool import UNLIMITED, Pool, borrowed, room
+from starlink.scheduling.pool import UNLIMITED, FleetPool, borrowed, room
 from starlink.scheduling.score import Scores
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -95,7 +95,7 @@ def change(fleet: Fleet, short: Shortage) -> Change:
     return _raise(pool, "quota", short.key, short.needed + used - pool.quota[short.key])
 
 
-def _without_a_raise(fleet: Fleet, pool: Pool, short: Shortage) -> Change | None:
+def _without_a_raise(fleet: Fleet, pool: FleetPool, short: Shortage) -> Change | None:
     """What would do in a cohort while the pool's quota is as it is; None if nothing would."""
     used = fleet.quota_used[pool.name].get(short.key, 0)
     own, shared = _own_and_shared(fleet, pool, short.key)
@@ -118,7 +118,7 @@ def raise_needed(fleet: Fleet, short: Shortage) -> int:
     return max(short.needed + used - most, short.needed + over - max(0, shared))
 
 
-def _own_and_shared(fleet: Fleet, pool: Pool, key: str) -> tuple[int, int]:
+def _own_and_shared(fleet: Fleet, pool: FleetPool, key: str) -> tuple[int, int]:
     """What is left of what the pool does not lend, and of what its cohort lends; the latter may be negative."""
     members = _members(fleet, pool.cohort, key)
     lent = sum(member.lend.get(key, 0) for member in members)
@@ -126,16 +126,16 @@ def _own_and_shared(fleet: Fleet, pool: Pool, key: str) -> tuple[int, int]:
     return max(0, -over[pool.name]), lent - sum(max(0, amount) for amount in over.values())
 
 
-def _members(fleet: Fleet, cohort: str, key: str) -> list[Pool]:
+def _members(fleet: Fleet, cohort: str, key: str) -> list[FleetPool]:
     return [pool for pool in fleet.pools.values() if pool.cohort == cohort and key in pool.quota]
 
 
-def _over(fleet: Fleet, pool: Pool, key: str) -> int:
+def _over(fleet: Fleet, pool: FleetPool, key: str) -> int:
     """How much the pool takes of the shared part; negative what it has left of its own."""
     return fleet.quota_used[pool.name].get(key, 0) - pool.quota[key] + pool.lend.get(key, 0)
 
 
-def _from_others(fleet: Fleet, pool: Pool, key: str, amount: int) -> Change | None:
+def _from_others(fleet: Fleet, pool: FleetPool, key: str, amount: int) -> Change | None:
     """What another pool of the cohort could give: what it has borrowed, else what it does not use and does not lend."""
     others = [member for member in _members(fleet, pool.cohort, key) if member is not pool]
     size = quantity(key, amount, up=True)
@@ -148,5 +148,5 @@ def _from_others(fleet: Fleet, pool: Pool, key: str, amount: int) -> Change | No
     return None
 
 
-def _raise(pool: Pool, field: str, key: str, amount: int) -> Change:
+def _raise(pool: FleetPool, field: str, key: str, amount: int) -> Change:
     return Change("RaiseBy", pool.name, f"{field}.{key}", quantity(key, amount, up=True))
