@@ -46,7 +46,7 @@ class Reply(ABC):
         """No more comes; `untouched`: a kept connection had died before the request, and nothing came at all."""
 
 
-class Pool(Protocol):
+class ConnectionPool(Protocol):
     """Who gives a connection its requests."""
 
     def freed(self, connection: "Connection", /) -> None:
@@ -62,7 +62,7 @@ class Connection(Wire):
     def __init__(self, tls: ssl.SSLContext | None, host: str, room: memoryview) -> None:
         super().__init__(tls, host, room)
         self.tls = tls
-        self.pool: Pool | None = None
+        self.pool: ConnectionPool | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._reply: Reply | None = None
         self._kept = False  # an answer came before
