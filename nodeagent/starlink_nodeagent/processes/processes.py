@@ -38,7 +38,7 @@ class Marker:
         return self.uid in (uid, _ROOT)
 
 
-class Snapshot:
+class ProcessTable:
     """The living processes of some users, by run, and those without a readable marker by session. `users` None means
     all of them."""
 
@@ -84,7 +84,7 @@ class Processes:
     def __init__(self, clear: Callable[[int], Awaitable[None]] = _nothing) -> None:
         self.scans = 0
         self.clear = clear
-        self._next: asyncio.Task[Snapshot] | None = None
+        self._next: asyncio.Task[ProcessTable] | None = None
         self._asked: set[int] = set()
         self._reading = asyncio.Lock()
         self._rests_until = 0.0
@@ -93,7 +93,7 @@ class Processes:
         """The living processes of a run, as of a moment after the call."""
         return (await self.snapshot(marker.uid)).members(marker, session)
 
-    async def snapshot(self, user: int) -> Snapshot:
+    async def snapshot(self, user: int) -> ProcessTable:
         """The living processes of a user at least, as of a moment after the call."""
         if self._next is None:
             self._next = asyncio.create_task(self._scan())
@@ -104,11 +104,11 @@ class Processes:
         """Whether a process of the user bears the marker of an Assignment that is not this agent's. Raises OSError."""
         return any(is_uid(uid) and not is_own(uid) for uid in (await self.snapshot(user)).assignments(user))
 
-    async def _scan(self) -> Snapshot:
+    async def _scan(self) -> ProcessTable:
         clock = asyncio.get_running_loop().time
         async with self._reading:
             await asyncio.sleep(max(self._rests_until - clock(), 0.0))
-            snapshot = Snapshot(frozenset(self._asked))
+            snapshot = ProcessTable(frozenset(self._asked))
             self._asked.clear()
             self._next = None  # who asks from here on may mean what this one has passed
             self.scans += 1
@@ -121,7 +121,7 @@ class Processes:
                 self._rests_until = clock() + min(max(REST_SECONDS, 2 * took), LONGEST_REST)
 
 
-async def _read(snapshot: Snapshot) -> None:
+async def _read(snapshot: ProcessTable) -> None:
     """Looks again for what was started meanwhile, lest a process that forks and ends be missed with its child."""
     clock = asyncio.get_running_loop().time
     seen, turn = set[int](), clock()
@@ -142,7 +142,7 @@ def send(pid: int, marker: Marker, session: int | None, number: signal.Signals) 
     with contextlib.suppress(ProcessLookupError, PermissionError):
         descriptor = os.pidfd_open(pid)
         try:
-            alone = Snapshot(frozenset({marker.uid}))
+            alone = ProcessTable(frozenset({marker.uid}))
             alone.see(pid)
             if alone.members(marker, session):
                 signal.pidfd_send_signal(descriptor, number)
