@@ -11,7 +11,7 @@ from tests.contract.sqlite_stores import TEXT, WRITER, opened, seal, write_secre
 from tests.contract.stores import B
 
 from starlink.store import backup, sqlite_schema
-from starlink.store.backup import Snapshot
+from starlink.store.backup import StoreCopy
 from starlink.store.base import REVISION_STEP, Expired, StoreRefused
 from starlink.store.seal import AsStored
 
@@ -41,7 +41,7 @@ async def test_a_store_made_from_a_copy_goes_on_far_above(tmp_path: Path) -> Non
         records, revision = {r for k in store.resources() for r in store.list(k)}, store.revision
     assert copy.revision == revision and TEXT not in b"".join(record.body for record in copy.records)
     other.parent.mkdir()
-    backup.into_sqlite(other, Snapshot(copy.records, copy.next_life(0)))
+    backup.into_sqlite(other, StoreCopy(copy.records, copy.next_life(0)))
     with pytest.raises(StoreRefused, match="empty store"):
         backup.into_sqlite(other, copy)
     async with opened(other, seal=seal()) as store:

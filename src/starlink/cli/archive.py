@@ -20,7 +20,7 @@ import msgspec
 
 from starlink.api.timestamp import parse_time
 from starlink.files import durable
-from starlink.store.backup import Snapshot
+from starlink.store.backup import StoreCopy
 from starlink.store.base import Key, Record
 from starlink.store.seal import told
 
@@ -45,7 +45,7 @@ class BadArchive(Exception):
 class Archive:
     """A backup: the objects, and `files` by their names in it. `created` is RFC 3339, `version` StarLink's."""
 
-    snapshot: Snapshot
+    snapshot: StoreCopy
     files: Mapping[str, bytes]
     created: str
     version: str
@@ -209,7 +209,7 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
 def _archive(manifest: _Manifest, contents: dict[str, bytes]) -> Archive:
     parse_time(manifest.created)
     records = _records(contents.pop(_OBJECTS), manifest)
-    return Archive(Snapshot(records, manifest.revision), contents, manifest.created, manifest.starlink)
+    return Archive(StoreCopy(records, manifest.revision), contents, manifest.created, manifest.starlink)
 
 
 def _records(lines: bytes, manifest: _Manifest) -> Sequence[Record]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlink.apiserver import backend
 from starlink.cli.etcd import EtcdOptions
 from starlink.cli.rebirth import IDENTITY, identity_of, reborn, uid_of
-from starlink.store.backup import WRITES_A_SECOND, Snapshot
+from starlink.store.backup import WRITES_A_SECOND, StoreCopy
 from starlink.store.base import StoreRefused
 from starlink.store.seal import Seal
 
@@ -28,7 +28,7 @@ class Told:
     replaced: int = 0
 
 
-async def taken(etcd: EtcdOptions) -> Snapshot:
+async def taken(etcd: EtcdOptions) -> StoreCopy:
     """What is there, served or not; writes nothing. Raises StoreRefused, StoreUnavailable, OSError."""
     async with _connected(etcd) as copying:
         return await copying.snapshot()
@@ -41,7 +41,7 @@ async def revision(etcd: EtcdOptions) -> int:
 
 
 async def fill(
-    etcd: EtcdOptions, saved: Snapshot, seal: Seal, identity: str, told: Told, commit: Callable[[], None]
+    etcd: EtcdOptions, saved: StoreCopy, seal: Seal, identity: str, told: Told, commit: Callable[[], None]
 ) -> None:
     """Puts a backup's objects in place as another cluster's. No store serves them until `commit` has returned.
 
@@ -57,7 +57,7 @@ async def fill(
         await restoring.finish()
 
 
-async def _check_revision(etcd: EtcdOptions, copying: "Copying", saved: Snapshot, seal: Seal, told: Told) -> None:
+async def _check_revision(etcd: EtcdOptions, copying: "Copying", saved: StoreCopy, seal: Seal, told: Told) -> None:
     """An etcd that has the saved StarLink in it has told whatever clients know of that one: it goes on above."""
     mine = identity_of(saved, seal)
     served = bool(mine) and mine in map(uid_of, await copying.bodies(IDENTITY))

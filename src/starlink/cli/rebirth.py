@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from starlink.store.backup import Snapshot
+from starlink.store.backup import StoreCopy
 from starlink.store.base import Key, Record
 from starlink.store.seal import Seal
 
@@ -26,17 +26,17 @@ class _Identified(msgspec.Struct, frozen=True):
     metadata: _Meta
 
 
-def reborn(snapshot: Snapshot, revision: int, identity: str, seal: Seal) -> Snapshot:
+def reborn(snapshot: StoreCopy, revision: int, identity: str, seal: Seal) -> StoreCopy:
     """The objects, in the order in which they were written, at revisions above `revision`."""
     ordered = sorted(snapshot.records, key=lambda record: record.revision)
     records = [
         Record(record.key, number, _with_uid(record, identity, seal) if record.key == IDENTITY else record.body)
         for number, record in enumerate(ordered, start=revision + 1)
     ]
-    return Snapshot(sorted(records, key=lambda record: record.key), revision + len(records))
+    return StoreCopy(sorted(records, key=lambda record: record.key), revision + len(records))
 
 
-def identity_of(snapshot: Snapshot, seal: Seal) -> str:
+def identity_of(snapshot: StoreCopy, seal: Seal) -> str:
     """The cluster that the objects are of, "" where they do not say."""
     found = (seal.unseal(record.key, record.body) for record in snapshot.records if record.key == IDENTITY)
     return uid_of(next(found, b""))

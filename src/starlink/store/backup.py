@@ -16,7 +16,7 @@ WRITES_A_SECOND = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StoreCopy:
     """All objects as of `revision`; bodies are as they are stored, sealed where the store seals."""
 
     records: Sequence[Record]
@@ -30,7 +30,7 @@ class Snapshot:
         return self.revision + REVISION_STEP + int(max(0.0, elapsed)) * WRITES_A_SECOND
 
 
-def of_sqlite(path: Path) -> Snapshot:
+def of_sqlite(path: Path) -> StoreCopy:
     """What a database holds, whether a store has it open or not; neither waits for the other.
 
     Raises StoreRefused when there is none or it is not sound.
@@ -38,10 +38,10 @@ def of_sqlite(path: Path) -> Snapshot:
     if sqlite_schema.is_absent(path):
         raise StoreRefused(f"{path} is not there; give the --data-dir of a StarLink that has been up")
     contents = sqlite_schema.load(path, AsStored())
-    return Snapshot(sorted(contents.records, key=lambda record: record.key), contents.revision)
+    return StoreCopy(sorted(contents.records, key=lambda record: record.key), contents.revision)
 
 
-def into_sqlite(path: Path, snapshot: Snapshot) -> None:
+def into_sqlite(path: Path, snapshot: StoreCopy) -> None:
     """Makes a database of it, which must not be there yet. Raises StoreRefused, sqlite3.Error, OSError."""
     if not sqlite_schema.is_absent(path):
         raise StoreRefused(f"{path} is there already; a backup is restored into an empty store")

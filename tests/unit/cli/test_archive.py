@@ -16,13 +16,13 @@ from tests.profiles import examples
 
 from starlink.cli import archive as archives
 from starlink.cli.archive import Archive, BadArchive, read, write
-from starlink.store.backup import Snapshot
+from starlink.store.backup import StoreCopy
 from starlink.store.base import Key, Record
 
 TASK, SECRET = Key("starlink.dev/tasks", "ns", "a"), Key("/secrets", "ns", "a")
 RECORDS = (Record(SECRET, 3, b"\x00SL\x01\xff sealed"), Record(TASK, 7, '{"kind":"Täsk"}'.encode()))
 FILES = {"pki/ca.crt": b"certificate", "pki/a server's (old).key": b"k" * 1000, "encryption.key": b"key\n"}
-WHOLE = Archive(Snapshot(RECORDS, 9), FILES, "2026-07-27T10:11:12Z", "0.1.0")
+WHOLE = Archive(StoreCopy(RECORDS, 9), FILES, "2026-07-27T10:11:12Z", "0.1.0")
 
 
 def members(path: Path) -> dict[str, bytes]:
@@ -57,7 +57,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_read_is_what_was_written(file: Path) -> None:
-    assert read(file) == Archive(Snapshot(list(RECORDS), 9), FILES, WHOLE.created, WHOLE.version)
+    assert read(file) == Archive(StoreCopy(list(RECORDS), 9), FILES, WHOLE.created, WHOLE.version)
     assert file.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in file.parent.iterdir()] == [file.name]
     assert list(members(file)) == ["manifest.json", "objects.jsonl", *FILES]
@@ -70,7 +70,7 @@ def test_the_same_makes_the_same_bytes(file: Path, tmp_path: Path) -> None:
 
 def test_what_can_not_be_written_leaves_what_was_there(file: Path) -> None:
     before = file.read_bytes()
-    twice = Archive(Snapshot((RECORDS[0], RECORDS[0]), 9), FILES, WHOLE.created, WHOLE.version)
+    twice = Archive(StoreCopy((RECORDS[0], RECORDS[0]), 9), FILES, WHOLE.created, WHOLE.version)
     with pytest.raises(BadArchive, match="different ones"):
         write(file, twice)
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
@@ -91,7 +91,7 @@ def test_no_cut_passes_and_no_byte_changes_what_is_read(
     changed = bytes([content[at] ^ data.draw(st.integers(1, 255))])
     (folder / "b").write_bytes(content[:at] + changed + content[at + 1 :])
     with contextlib.suppress(BadArchive):  # gzip has bits that say nothing of the contents
-        assert read(folder / "b") == Archive(Snapshot(list(RECORDS), 9), FILES, WHOLE.created, WHOLE.version)
+        assert read(folder / "b") == Archive(StoreCopy(list(RECORDS), 9), FILES, WHOLE.created, WHOLE.version)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from starlink.cli.rebirth import IDENTITY, reborn
 from starlink.cli.restore import NotRestored, restore
 from starlink.files import lock
 from starlink.store import backup, sqlite_schema
-from starlink.store.backup import WRITES_A_SECOND, Snapshot
+from starlink.store.backup import WRITES_A_SECOND, StoreCopy
 from starlink.store.base import REVISION_STEP, Key, Record, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, Plain
@@ -27,7 +27,7 @@ from starlink.store.sqlite_file import lock_of
 NOW = 1_800_000_000.0
 TASK, SECRET = Key("starlink.dev/tasks", "ns", "a"), Key("/secrets", "ns", "a")
 NAMESPACE = b'{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system","uid":"first"},"spec":{}}'
-SNAPSHOT = Snapshot((Record(IDENTITY, 2, NAMESPACE), Record(SECRET, 9, b"s"), Record(TASK, 7, b"t")), 12)
+SNAPSHOT = StoreCopy((Record(IDENTITY, 2, NAMESPACE), Record(SECRET, 9, b"s"), Record(TASK, 7, b"t")), 12)
 ARCHIVE = Archive(SNAPSHOT, {"pki/ca.crt": b"new"}, format_time(NOW - 60), "0.1.0")
 
 
@@ -161,7 +161,7 @@ def sealed_archive(folder: Path) -> tuple[Archive, KeyFile]:
     keys = KeyFile.open(folder / "encryption.key")
     sealed = Record(SECRET, 9, AesGcmSeal(keys).seal(SECRET, b'{"data":"hunter2"}'))
     files = {"encryption.key": keys.path.read_bytes()}
-    return Archive(Snapshot((sealed,), 12), files, format_time(NOW), "0.1.0"), keys
+    return Archive(StoreCopy((sealed,), 12), files, format_time(NOW), "0.1.0"), keys
 
 
 def test_what_was_backed_up_comes_back_by_command(

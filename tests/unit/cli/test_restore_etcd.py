@@ -27,7 +27,7 @@ from starlink.cli.rebirth import IDENTITY
 from starlink.cli.restore import NotRestored, restore
 from starlink.cli.settings import UpSettings, save
 from starlink.store import backup
-from starlink.store.backup import WRITES_A_SECOND, Snapshot
+from starlink.store.backup import WRITES_A_SECOND, StoreCopy
 from starlink.store.base import REVISION_STEP, Expired, Key, Record, StoreRefused
 from starlink.store.keyfile import KeyFile
 from starlink.store.seal import AesGcmSeal, AsStored
@@ -40,7 +40,7 @@ from starlink.store.etcd.endpoint import TlsFiles
 NOW = 1_800_000_000.0
 TASK, SECRET = Key("starlink.dev/tasks", "ns", "a"), Key("/secrets", "ns", "a")
 NAMESPACE = b'{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system","uid":"first"},"spec":{}}'
-SNAPSHOT = Snapshot((Record(IDENTITY, 2, NAMESPACE), Record(SECRET, 9, b"s"), Record(TASK, 7, b"t")), 12)
+SNAPSHOT = StoreCopy((Record(IDENTITY, 2, NAMESPACE), Record(SECRET, 9, b"s"), Record(TASK, 7, b"t")), 12)
 ARCHIVE = Archive(SNAPSHOT, {"pki/ca.crt": b"new"}, format_time(NOW - 60), "0.1.0")
 _numbers = itertools.count()
 
@@ -237,7 +237,7 @@ def test_a_restore_that_is_killed_while_it_writes(
     etcd: EtcdServer, options: EtcdOptions, data: DataDir, keys: int
 ) -> None:
     more = tuple(Record(Key("/configmaps", "ns", f"c{number:04}"), 10, b"{}") for number in range(1500))
-    archive = Archive(Snapshot((*more, *SNAPSHOT.records), 12), {}, format_time(NOW), "0.1.0")
+    archive = Archive(StoreCopy((*more, *SNAPSHOT.records), 12), {}, format_time(NOW), "0.1.0")
     write(data.root / "b", archive)
     words = ["--data-dir", str(data.root), "restore", str(data.root / "b")]
     told = ["--etcd", options.endpoints, "--etcd-prefix", options.prefix]

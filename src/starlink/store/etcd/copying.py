@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 import grpc.aio
 
-from starlink.store.backup import Snapshot
+from starlink.store.backup import StoreCopy
 from starlink.store.base import Key, StoreRefused, StoreUnavailable
 from starlink.store.etcd import envelope
 from starlink.store.etcd import etcd_pb2 as pb
@@ -34,7 +34,7 @@ class Copying:
         """The cluster's revision: everything that was told from it is no higher."""
         return (await self._cluster.read(RANGE, pb.RangeRequest(key=self._layout.start))).header.revision
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> StoreCopy:
         """The objects as of one revision, as they are stored. Raises StoreRefused for none, and half a restore."""
         while True:
             revision = await self.revision()
@@ -48,7 +48,7 @@ class Copying:
             records = [record for record in map(self._layout.record, kvs) if record is not None]
             if not records:
                 raise StoreRefused(f"{self._cluster} holds no objects below {self._layout}")
-            return Snapshot(sorted(records, key=lambda record: record.key), revision)
+            return StoreCopy(sorted(records, key=lambda record: record.key), revision)
 
     async def bodies(self, key: Key) -> Sequence[bytes]:
         """What an object's name holds, below every prefix of the cluster."""
