@@ -9,7 +9,7 @@ from starlink.api.meta import ObjectKey
 from starlink.api.task import Task
 from starlink.planning.examined import Examined
 from starlink.planning.observed import PREEMPTED, SERVER_LOST
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.plan import Action, RecordEvent
 from starlink.planning.task_conditions import WAITING
 from starlink.planning.telling import listed
@@ -19,7 +19,7 @@ from starlink.planning.words import without_numbers
 
 def task_events(
     examined: Examined,
-    placement: Placement,
+    placement: PlacementResult,
     given_up: Sequence[Assignment],
     status: Mapping[str, Any],
     tasks: Mapping[ObjectKey, Task],

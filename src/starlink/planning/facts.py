@@ -3,7 +3,7 @@
 from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import failed, ready_now
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.replacements import troubled
 from starlink.planning.results import results
 
@@ -11,7 +11,7 @@ from starlink.planning.results import results
 class Facts:
     """The numbers, and the assignments that something is told of."""
 
-    def __init__(self, examined: Examined, placement: Placement, health: Health) -> None:
+    def __init__(self, examined: Examined, placement: PlacementResult, health: Health) -> None:
         task, observed = examined.task, examined.observed
         ready = ready_now(health)
         self.examined = examined

@@ -8,7 +8,7 @@ from starlink.planning.reasons import Unplaced
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class PlacementResult:
     """What the engine found: a server for each of the first wants, and why not all are created now.
 
     A want that found none among others that did has the server "". `wait_for` has, by the index into `servers`, the

@@ -12,7 +12,7 @@ from starlink.planning.batch import suspended_for
 from starlink.planning.examined import Examined
 from starlink.planning.facts import Facts
 from starlink.planning.health import Health
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.slots import remembered_slots
 from starlink.planning.task_conditions import condition, task_conditions
 
@@ -20,7 +20,7 @@ INVALID_SPEC = "InvalidSpec"
 """The reason of Ready and Stalled where a spec has what can't be used."""
 
 
-def task_status(examined: Examined, placement: Placement, health: Health, now: float) -> dict[str, Any]:
+def task_status(examined: Examined, placement: PlacementResult, health: Health, now: float) -> dict[str, Any]:
     """The fields of status that changed; empty when none did."""
     facts = Facts(examined, placement, health)
     task = examined.task

@@ -25,7 +25,7 @@ from starlink.planning.events import task_events
 from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import PREEMPTED, SERVER_LOST, failed, observe
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.plan import (
     Action,
     Create,
@@ -81,7 +81,7 @@ def _behind(strays: Sequence[Assignment], decision: Decision, *, gang: bool) -> 
     return replace(decision, wants=() if gang and len(wants) < len(decision.wants) else wants)
 
 
-def renewed(examined: Examined, placement: Placement) -> Examined:
+def renewed(examined: Examined, placement: PlacementResult) -> Examined:
     """With the decision on its renewal: what goes for it goes, if it fits."""
     decision = examined.decision
     if decision.renewal is None or not placement.renews:
@@ -89,7 +89,7 @@ def renewed(examined: Examined, placement: Placement) -> Examined:
     return replace(examined, decision=replace(decision, remove=(*decision.remove, *decision.renewal.remove)))
 
 
-def _waiting_for_ports(examined: Examined, placement: Placement) -> Examined:
+def _waiting_for_ports(examined: Examined, placement: PlacementResult) -> Examined:
     """With what its instances wait for that are to have ports which others have."""
     taken, decision = list(placement.ports_taken.values()), examined.decision
     if not taken:
@@ -100,7 +100,7 @@ def _waiting_for_ports(examined: Examined, placement: Placement) -> Examined:
     return replace(examined, decision=replace(decision, updating=updating))
 
 
-def complete(examined: Examined, placement: Placement, world: World, health: Health) -> Plan:
+def complete(examined: Examined, placement: PlacementResult, world: World, health: Health) -> Plan:
     """The second step: the plan, in the order that plan.Plan tells."""
     examined = _waiting_for_ports(renewed(examined, placement), placement)
     task, decision = examined.task, examined.decision
@@ -153,7 +153,7 @@ def _reason(removals: Sequence[Action], creations: Sequence[Action]) -> str:
     return f"{len(removals)} to go, {len(creations)} to come"
 
 
-def _replaced(examined: Examined, placement: Placement) -> list[Assignment]:
+def _replaced(examined: Examined, placement: PlacementResult) -> list[Assignment]:
     """The lost that have a replacement now, and are told to stop after it has been created. Nothing is stopped for want
     of news alone: those that nobody can replace go on, and are taken back."""
     observed = examined.observed
@@ -196,7 +196,7 @@ def _stray_actions(assignments: Sequence[Assignment], health: Health) -> list[Ac
     return actions
 
 
-def _creations(examined: Examined, placement: Placement, servers: Mapping[str, Server]) -> list[Action]:
+def _creations(examined: Examined, placement: PlacementResult, servers: Mapping[str, Server]) -> list[Action]:
     task = examined.task
     template = resolved(task.spec.template, task.restart_policy)
     templates: dict[str, Mapping[str, Any]] = {}  # by architecture
@@ -219,7 +219,7 @@ def _creations(examined: Examined, placement: Placement, servers: Mapping[str, S
     return [create(index, want, name) for index, (want, name) in pairs if name]
 
 
-def _preemptions(placement: Placement) -> list[Action]:
+def _preemptions(placement: PlacementResult) -> list[Action]:
     """After the creations: what was created says for whom they go, should we end in between."""
     return [attempt.stop(a, PREEMPTED) for a in placement.victims]
 

@@ -17,7 +17,7 @@ from starlink.planning import batch, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.health import Health
 from starlink.planning.observed import observe
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.plan import Create, Delete
 from starlink.planning.task import complete, examine
 from starlink.planning.world import World
@@ -189,7 +189,7 @@ def test_a_plan_creates_what_found_a_server_and_says_what_it_waits_for() -> None
     examined = examine(of, seen, HEALTHY, lambda _: "")
     found = ["" if want.server == "s1" else want.server for want in examined.decision.wants]
     waits = {found.index("s2"): ("u1", "u2")}
-    plan = complete(examined, Placement(found, wait_for=waits), seen, HEALTHY)
+    plan = complete(examined, PlacementResult(found, wait_for=waits), seen, HEALTHY)
     created = {a.manifest["spec"]["server"]: a.manifest["spec"] for a in plan.actions if isinstance(a, Create)}
     assert set(created) == {"s2", "s3"}
     assert created["s2"]["waitFor"] == ["u1", "u2"] and "waitFor" not in created["s3"]
@@ -202,7 +202,7 @@ def test_a_preempted_attempt_goes_once_it_has_stopped_and_is_followed() -> None:
     assert not examine(of, seen, HEALTHY, lambda _: "").decision.wants
     stopped = attempt("0", phase="Stopped", ready=False, spec=PREEMPTED)
     seen = world(of, stopped, follower)
-    plan = complete(examine(of, seen, HEALTHY, lambda _: ""), Placement(), seen, HEALTHY)
+    plan = complete(examine(of, seen, HEALTHY, lambda _: ""), PlacementResult(), seen, HEALTHY)
     assert [a.uid for a in plan.actions if isinstance(a, Delete)] == [stopped.uid]
 
 

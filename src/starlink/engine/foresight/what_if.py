@@ -14,7 +14,7 @@ from starlink.engine.foresight.preview import with_applied
 from starlink.engine.foresight.scenario import Scenario, missing
 from starlink.engine.rounds.placing import Found
 from starlink.planning.examined import Examined
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.reasons import Unplaced
 from starlink.planning.world import World
 from starlink.scheduling.explaining.labelling import OF_THE_MACHINE, is_key, is_value
@@ -26,7 +26,7 @@ _NEEDED = ("arch", "cpu", "memory")
 _IN_BYTES = ("memory", "ephemeral-storage")
 _LEAST_BYTES = 2**20
 _LARGEST = 2**50  # so that thousands of servers' sums stay within 64 bits
-_NOTHING = Found(Placement())
+_NOTHING = Found(PlacementResult())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlink.planning.decision import Renewal, Want
 from starlink.planning.examined import Examined
 from starlink.planning.health import Health
 from starlink.planning.observed import was_refused
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.reasons import Awaited, GangStays, Hold, Protected, Unplaced
 from starlink.planning.world import World
 from starlink.scheduling.ask import Ask
@@ -41,7 +41,7 @@ class Found:
     there are; `choices` say of each want why it goes where it does. So many are `waiting` for others to stop before
     they may be created, for which `held` is kept for them."""
 
-    placement: Placement
+    placement: PlacementResult
     removed: Removed = ()
     choices: tuple[Choice | None, ...] = ()
     waiting: int = 0
@@ -64,14 +64,14 @@ class Placer:
         """Finds servers for what the task wants, in the order of its wants; `held` is what it has waited for."""
         renewal = examined.decision.renewal
         if (nowhere := examined.nowhere) and (examined.decision.wants or renewal):
-            return Found(Placement(unplaced=Unplaced(refusals=(nowhere,))))
+            return Found(PlacementResult(unplaced=Unplaced(refusals=(nowhere,))))
         if renewal is not None:
             return self._renew(examined, renewal)
         batches = _by_server(examined.decision.wants)
         outcome = self._fill(examined, batches, held)
         victims = [*self._awaited(examined), *map(self._assignment, outcome.victims)]
         unplaced = self._unplaced(examined, outcome)
-        placement = Placement(tuple(outcome.servers), unplaced, outcome.wait_for, tuple(filter(None, victims)))
+        placement = PlacementResult(tuple(outcome.servers), unplaced, outcome.wait_for, tuple(filter(None, victims)))
         held = self._held(examined, outcome.waiting)
         return Found(placement, outcome.removed, tuple(outcome.choices), len(outcome.waiting), held)
 
@@ -90,7 +90,7 @@ class Placer:
             fits = not tried.refusals or (len(batches) == 1 and self._could_have_room(anew))
         stays = GangStays(len(renewal.remove), len(renewal.wants))
         unplaced = None if fits else Unplaced(refusals=tuple(tried.refusals), gang=stays)
-        return Found(Placement(unplaced=unplaced, renews=fits), tried.removed)
+        return Found(PlacementResult(unplaced=unplaced, renews=fits), tried.removed)
 
     def _could_have_room(self, examined: Examined) -> bool:
         """Whether others could make room for a gang of which nothing is placed."""

@@ -20,7 +20,7 @@ from starlink.planning.examined import Examined
 from starlink.planning.failure import plan_of_failure, plan_of_unreadable
 from starlink.planning.health import Health, assess
 from starlink.planning.in_place import changes_ports
-from starlink.planning.placement import Placement
+from starlink.planning.placement import PlacementResult
 from starlink.planning.plan import Plan
 from starlink.planning.pool import effective_pools
 from starlink.planning.reasons import Unplaced
@@ -75,7 +75,7 @@ def plan_round(
 
     def plan(key: ObjectKey) -> Plan:
         if key in examined:
-            placement = found[key].placement if key in found else Placement()
+            placement = found[key].placement if key in found else PlacementResult()
             placement = _explained(placement, examined[key].task, {**contained.pools, **contained.unread.pools})
             return complete(examined[key], placement, world, health)
         assignments = world.assignments.get(key, ())
@@ -103,7 +103,7 @@ def _left_alone(task: Task, why: str, assignments: Sequence[Assignment], health:
     return replace(plan, actions=(*releases(assignments, health), *plan.actions))
 
 
-def _explained(placement: Placement, task: Task, pools: Mapping[str, str]) -> Placement:
+def _explained(placement: PlacementResult, task: Task, pools: Mapping[str, str]) -> PlacementResult:
     """In a pool that can't be used, `pools` with the reasons, nothing helps but to put its spec right."""
     fault = pools.get(task.spec.placement.pool)
     if not fault or placement.unplaced is None:
