@@ -12,7 +12,7 @@ import msgspec
 from starlink import foreign
 from starlink.api.meta import ObjectKey
 from starlink.api.task import ArtifactFinding, Task
-from starlink.api.template import Artifact
+from starlink.api.template import ArtifactReference
 from starlink.artifacts.asking import Answer, Request
 from starlink.artifacts.errors import shown
 from starlink.backoff import Pauses
@@ -48,13 +48,13 @@ PENDING = Pending()
 class _Look:
     """An artifact that is to be looked into, and for whom."""
 
-    artifact: Artifact
+    artifact: ArtifactReference
     tasks: set[ObjectKey] = field(default_factory=set)
     failures: int = 0
     failed: ArtifactFinding | None = None
 
 
-def asked(task: Task) -> Artifact | None:
+def asked(task: Task) -> ArtifactReference | None:
     """The artifact that says where the task runs, when the task itself does not."""
     artifact = task.spec.template.artifact
     if artifact is None or artifact.variants or task.spec.placement.architectures:
@@ -123,7 +123,7 @@ class Findings:
         if not look.tasks:
             del self._looks[_key(look.artifact)]
 
-    def _known(self, task: Task, artifact: Artifact) -> ArtifactFinding | None:
+    def _known(self, task: Task, artifact: ArtifactReference) -> ArtifactFinding | None:
         """Found by us, or by who led before us: the status has it. That it runs nowhere is looked for anew: who led
         before may have known fewer architectures."""
         if artifact.url.startswith("file:"):
@@ -133,7 +133,7 @@ class Findings:
             return told
         return self._found.get(artifact.sha256)
 
-    def _look_of(self, key: ObjectKey, artifact: Artifact) -> _Look:
+    def _look_of(self, key: ObjectKey, artifact: ArtifactReference) -> _Look:
         look = self._looks.get(_key(artifact))
         if look is None:
             look = self._looks[_key(artifact)] = _Look(artifact)
@@ -186,7 +186,7 @@ class Findings:
         for key in sorted(look.tasks):
             self._changed(key)
 
-    async def _answer(self, artifact: Artifact) -> Answer:
+    async def _answer(self, artifact: ArtifactReference) -> Answer:
         """What the process says, or what its end says."""
         known = self._found.get(artifact.sha256)
         if known is not None:
@@ -205,7 +205,7 @@ class Findings:
             return Answer(failure=f"the process that read {shown(artifact.url)} ended with {code}")
 
 
-def _key(artifact: Artifact) -> tuple[str, str]:
+def _key(artifact: ArtifactReference) -> tuple[str, str]:
     """A URL that fails for one task must not hold up the same archive from another."""
     return artifact.sha256, artifact.url
 

@@ -18,7 +18,7 @@ from tests.attack.archives import Item, listed, tar
 from tests.attack.instances import bench
 from tests.conftest import soon
 
-from starlink.api.template import Artifact
+from starlink.api.template import ArtifactReference
 from starlink.artifacts.errors import ArtifactError, GivenUp
 from starlink_nodeagent import threads
 from starlink_nodeagent.artifacts.artifacts import Artifacts
@@ -63,8 +63,8 @@ def shelf(folder: Path, allow_local: bool) -> Artifacts:
     return Artifacts(folder / "cache", folder / "shelf", Limits(), tuple, time.time, allow_local=allow_local)
 
 
-def artifact(url: str, content: bytes = CONTENT) -> Artifact:
-    return Artifact(url=url, sha256=hashlib.sha256(content).hexdigest())
+def artifact(url: str, content: bytes = CONTENT) -> ArtifactReference:
+    return ArtifactReference(url=url, sha256=hashlib.sha256(content).hexdigest())
 
 
 async def test_the_agent_fetches_from_itself_only_with_the_option(tmp_path: Path, silent: str) -> None:
@@ -97,7 +97,7 @@ async def test_servers_that_crawl_leave_their_slots_to_others(tmp_path: Path, si
     (tmp_path / "shelf" / "a.tar").write_bytes(CONTENT)
     order: list[str] = []
 
-    async def have(name: str, wanted: Artifact, owner: tuple[str, str]) -> None:
+    async def have(name: str, wanted: ArtifactReference, owner: tuple[str, str]) -> None:
         await place.unpack(wanted, tmp_path / name, owner)
         order.append(name)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO
 from weakref import WeakValueDictionary
 
-from starlink.api.template import Artifact
+from starlink.api.template import ArtifactReference
 from starlink_nodeagent.artifacts.eviction import Eviction, Limits
 from starlink_nodeagent.artifacts.lanes import Lanes, Progress
 from starlink_nodeagent.threads import Slots
@@ -35,11 +35,11 @@ class Artifacts:
         self.eviction = Eviction(cache, limits, in_use, now)
         self.allow_local, self._cache = allow_local, cache
         self._unpacks = Slots(UNPACKS)
-        self._fetching: WeakValueDictionary[Artifact, asyncio.Lock] = WeakValueDictionary()
+        self._fetching: WeakValueDictionary[ArtifactReference, asyncio.Lock] = WeakValueDictionary()
         """Held while an archive is fetched. Of one URL alone: a slow server that has the same archive holds up nobody
         else's."""
 
-    async def unpack(self, artifact: Artifact, target: Path, owner: Task) -> None:
+    async def unpack(self, artifact: ArtifactReference, target: Path, owner: Task) -> None:
         """Unpacks it into `target`, which is made. Raises ArtifactError, OSError."""
         # Imported when first needed: an agent without artifacts stays small.
         from starlink.artifacts.errors import shown

@@ -28,7 +28,7 @@ class ArtifactVariant(View, frozen=True):
     sha256: str
 
 
-class Artifact(View, frozen=True):
+class ArtifactReference(View, frozen=True):
     url: str = ""
     sha256: str = ""
     variants: tuple[ArtifactVariant, ...] = ()
@@ -121,7 +121,7 @@ class Template(View, frozen=True):
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
     working_dir: str = ""
-    artifact: Artifact | None = None
+    artifact: ArtifactReference | None = None
     resources: Resources = Resources()
     ports: tuple[Port, ...] = ()
     probes: Probes = Probes()

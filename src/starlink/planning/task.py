@@ -18,7 +18,7 @@ from starlink.api.names import assignment_name
 from starlink.api.revision import plain, revision
 from starlink.api.server import Server
 from starlink.api.task import Task
-from starlink.api.template import Artifact, Template, resolved
+from starlink.api.template import ArtifactReference, Template, resolved
 from starlink.planning import attempt, batch, in_place, service
 from starlink.planning.decision import Decision, Want
 from starlink.planning.events import task_events
@@ -255,4 +255,4 @@ def _for_architecture(template: Template, architecture: str) -> Template:
     if artifact is None or not artifact.variants:
         return template
     variant = next(v for v in artifact.variants if v.architecture == architecture)
-    return msgspec.structs.replace(template, artifact=Artifact(url=variant.url, sha256=variant.sha256))
+    return msgspec.structs.replace(template, artifact=ArtifactReference(url=variant.url, sha256=variant.sha256))
