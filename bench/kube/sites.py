@@ -136,9 +136,14 @@ async def _install(client: Client) -> None:
             within = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
             prefix = f"/apis/{group}" if "/" in group else f"/api/{group}"
             with contextlib.suppress(AlreadyExists):
-                await client.raw("POST", f"{prefix}{within}/{obj['kind'].lower()}s", body=obj)
+                await client.raw("POST", f"{prefix}{within}/{_plural(obj['kind'])}", body=obj)
     for kind in STARLINK_KINDS:
         await _served(client, kind)
+
+
+def _plural(kind: str) -> str:
+    name = kind.lower()
+    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
 
 
 async def _served(client: Client, kind: Kind) -> None:

@@ -154,7 +154,8 @@ def test_it_is_on_the_disk_before_it_is_used(places: Places, monkeypatch: pytest
         return call
 
     monkeypatch.setattr(os, "fsync", noting("file", os.fsync))
-    monkeypatch.setattr(Path, "replace", noting("rename", Path.replace))
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(Path, name, noting("rename", getattr(Path, name)))
     monkeypatch.setattr(durable, "sync_folder", noting("folder", lambda _: None))
     assert fetched(places) == CONTENT
     assert done == ["file", "rename", "folder"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from starlink.api import conditions
+from starlink.api import conditions, merge_patch
 from starlink.api.assignment import Assignment, AssignmentStatus
 from starlink.api.meta import Condition
 from starlink.api.status import field_changes
@@ -104,15 +104,7 @@ def is_news(record: Record, heard: AssignmentStatus, address: str, finding: Find
 
 def replacing(status: Status, there: Mapping[str, Any] | None) -> Status:
     """The status as a merge patch that puts its result in the place of the one that is there."""
-    return status if "result" not in status else {**status, "result": _merge_patch(there, status["result"])}
-
-
-def _merge_patch(old: object, new: object) -> object:
-    """What makes `new` of `old`: what goes is null. https://www.rfc-editor.org/rfc/rfc7386"""
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return new
-    gone = {name: None for name in old if name not in new}
-    return gone | {name: _merge_patch(old.get(name), part) for name, part in new.items()}
+    return status if "result" not in status else {**status, "result": merge_patch.replacing(there, status["result"])}
 
 
 def same(one: Status | None, other: Status) -> bool:
@@ -123,5 +115,7 @@ def same(one: Status | None, other: Status) -> bool:
 def keep_transitions(old: Status | None, new: Status) -> Status:
     """`new` with the transition times of conditions whose status is as before."""
     before, declared = conditions.readable({"status": old}), conditions.readable({"status": new})
+    if not declared:
+        return new
     now = declared[0].last_transition_time
     return {**new, "conditions": [conditions.entry(one) for one in conditions.merge(before, declared, now=now)]}

@@ -122,7 +122,7 @@ def priority(task: Task | None) -> int:
 
 
 WRITES = [
-    *of(TASK, "patch"),
+    *of(TASK, "create", "patch", "delete"),  # of drivers, for which nobody else may ask
     *of(TASK, "patch", sub="status"),
     *of(ASSIGNMENT, "get", "create", "patch", "delete"),
     *of(ASSIGNMENT, "patch", sub="status"),
