@@ -24,6 +24,7 @@ from starlink.client.errors import ClientError
 from starlink.client.kube import Client
 from starlink.planning.contract import Known
 from starlink.planning.health import SUSPECT_AFTER
+from starlink.planning.server import was_silent
 from starlink.planning.world import World
 from starlink_operator.heartbeats import ASK_AFTER, Heartbeats
 from starlink_operator.interning import AssignmentDecoder
@@ -86,7 +87,7 @@ class Caches:
                 self._caches[known.kind] = Cache(client, known.kind, known.view, now=monotonic, jitter=jitter)
         self._many.update(known.kind for one in reads for known in one.many)
         self._owners: dict[Kind, Owners[Any]] = {}
-        self._heartbeats = Heartbeats()
+        self._heartbeats = Heartbeats(was_silent)
         self._on_return: list[Callable[[str], None]] = []
         self._by_task: dict[ObjectKey, dict[ObjectKey, Assignment]] = {}
         self._groups: dict[ObjectKey, tuple[Assignment, ...]] = {}

@@ -18,6 +18,7 @@ from starlink.planning.health import Health
 from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFinalizer, UpdateStatus
 from starlink.planning.pool_use import PoolUse
 from starlink.planning.quota import quota_available, quota_use
+from starlink.planning.server import is_unheard
 from starlink.planning.status import INVALID_SPEC
 from starlink.planning.words import counted, share
 from starlink.planning.world import World
@@ -71,7 +72,7 @@ def plan_pool(pool: Pool, servers: Mapping[str, Server], figures: Figures, sight
     ready = [
         name
         for name in members
-        if servers[name].has_joined and not health.is_unknown(name) and not health.is_gone(name)
+        if servers[name].has_joined and not is_unheard(servers[name], health) and not health.is_gone(name)
     ]
     holders = _holders(pool, sight, use)
     well = _with_outsiders(_ready(pool, members, ready, servers, pools, health, fault), use.outsiders)

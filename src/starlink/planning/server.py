@@ -17,6 +17,7 @@ from starlink.planning.plan import Action, Plan, RecordEvent, ReleaseFinalizer, 
 from starlink.planning.words import counted
 
 POOL_NOT_FOUND = "PoolNotFound"
+HEARTBEAT_MISSED, TOKEN_EXPIRED, STORM_BRAKE = _SILENT = "HeartbeatMissed", "TokenExpired", "StormBrake"
 _MOST_POOLS = 10
 
 
@@ -99,18 +100,31 @@ def _ready(server: Server, charged: Charged, health: Health, pools: Sequence[str
         return "False", "Draining", _draining(server, charged, health)
     if not server.has_joined:
         return "Unknown", "Registering", "its agent has not reported the machine yet"
-    if health.is_unknown(server.name) and _has_expired(server.status.token_expires, now):
-        return "Unknown", "TokenExpired", _expired(server)
-    if server.name in health.braked and health.is_unknown(server.name):
-        return "Unknown", "StormBrake", "it fell silent together with most of its pool; nothing of it is replaced"
-    if health.is_unknown(server.name):
-        return "Unknown", "HeartbeatMissed", "its agent has not been heard for 15s or longer"
+    unheard = is_unheard(server, health)
+    if unheard and _has_expired(server.status.token_expires, now):
+        return "Unknown", TOKEN_EXPIRED, _expired(server)
+    if server.name in health.braked and unheard:
+        return "Unknown", STORM_BRAKE, "it fell silent together with most of its pool; nothing of it is replaced"
+    if unheard:
+        return "Unknown", HEARTBEAT_MISSED, "its agent has not been heard for 15s or longer"
     heard = "its agent is heard"
     if server.spec.unschedulable:
         heard += "; spec.unschedulable keeps new instances away"
     if pools is not None:
         return "True", POOL_NOT_FOUND, f"{heard}; {_stray(server.spec.pool, pools)}"
     return "True", "Cordoned" if server.spec.unschedulable else "AgentHeard", heard
+
+
+def was_silent(server: Server) -> bool:
+    """Whether its status says that its agent is not heard."""
+    known = conditions.find(server.status.conditions, "Ready")
+    return known is not None and known.status == "Unknown" and known.reason in _SILENT
+
+
+def is_unheard(server: Server, health: Health) -> bool:
+    """Whether it is to be told that its agent is not heard: it has been silent for long, or was so before, and nothing
+    has been heard since."""
+    return health.is_unknown(server.name) or (health.is_suspect(server.name) and was_silent(server))
 
 
 def _has_expired(until: str, now: float) -> bool:

@@ -1,5 +1,6 @@
 """The operator's pure parts: silence and leadership."""
 
+from starlink.planning.health import SUSPECT_AFTER
 from starlink_operator.heartbeats import Heartbeats
 from starlink_operator.leadership import LEASE_SECONDS, Observation, may_take, may_write
 
@@ -22,6 +23,21 @@ def test_our_own_sleep_is_nobodys_silence() -> None:
     assert beats.silence({"s1": 0}, 104.0) == {"s1": 4.0}
     beats.look(200.0, 200.0)
     assert beats.silence({"s1": 0}, 200.0) == {"s1": 0.0}
+
+
+def test_who_was_silent_before_is_suspect_until_a_renewal_is_seen() -> None:
+    beats = Heartbeats(lambda server: server == "was silent")
+    servers = {"s1": "was silent", "s2": "was heard"}
+    beats.renewed("s1", "1", 100.0)  # the Lease that lies there
+    beats.renewed("s2", "1", 100.0)
+    assert beats.silence(servers, 101.0) == {"s1": SUSPECT_AFTER, "s2": 1.0}
+    assert beats.silence(servers, 120.0) == {"s1": 20.0, "s2": 20.0}, "nobody is given up the sooner"
+    assert beats.renewed("s1", "2", 121.0) == 21.0
+    assert beats.silence(servers, 122.0) == {"s1": 1.0, "s2": 22.0}
+    beats.start_again(130.0)
+    assert beats.silence(servers, 130.0) == {"s1": SUSPECT_AFTER, "s2": 0.0}
+    assert beats.renewed("s1", "3", 131.0) == SUSPECT_AFTER, "it was passed over, and may be used again"
+    assert beats.silence(servers, 132.0)["s1"] == 1.0
 
 
 def test_a_mute_watch_is_nobodys_silence() -> None:

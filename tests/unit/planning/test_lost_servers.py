@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from tests.world import Cluster
 
+from starlink.api import conditions
 from starlink.api.kinds import ASSIGNMENT
 from starlink.planning.attempt import is_stop
+from starlink.planning.health import SUSPECT_AFTER
 from starlink.planning.plan import Action, Create, UpdateStatus
 
 
@@ -213,3 +215,17 @@ def test_what_is_back_and_has_not_reported_yet_is_not_taken_for_unwell() -> None
 
 def _is_doubt(action: Action) -> bool:
     return isinstance(action, UpdateStatus) and action.kind == ASSIGNMENT
+
+
+def test_a_server_that_was_not_heard_stays_so_until_it_is() -> None:
+    """Such as when the operator starts again, and has no silence yet to count."""
+    cluster = Cluster()
+    for name in ("s1", "s2"):
+        cluster.server(name)
+    cluster.silence["s1"] = 30.0
+    cluster.settle()
+    for seconds, heard in ((SUSPECT_AFTER, "Unknown"), (0.0, "True"), (SUSPECT_AFTER, "True")):
+        cluster.silence["s1"] = seconds
+        cluster.round()
+        ready = conditions.find(cluster.world().servers["s1"].status.conditions, "Ready")
+        assert ready is not None and ready.status == heard
