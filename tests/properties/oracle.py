@@ -93,7 +93,7 @@ class Oracle(Stock):
         yield "Named", lambda node: ask.server in ("", node.name)
         yield "Ready", lambda node: node.ready
         yield "Schedulable", lambda node: node.schedulable
-        yield "FleetPool", lambda node: ask.pool in ("", node.pool)
+        yield "Pool", lambda node: ask.pool in ("", node.pool)
         yield (
             "Namespace",
             lambda node: (
