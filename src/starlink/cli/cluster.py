@@ -160,6 +160,18 @@ def say_which(ctx: click.Context, words: str) -> None:
         click.echo(f"{told}; for the other: {meant.command(words)}", err=True)
 
 
+def demand_which(ctx: click.Context, words: str) -> None:
+    """Has a person name the StarLink that `words` are about, where $KUBECONFIG is of another than the usual one. Raises
+    ClickException."""
+    meant, used = data_dir_of(ctx), DataDir.of(ctx.obj["data_dir"])
+    if meant.root != used.root:
+        raise click.ClickException(
+            f"KUBECONFIG is of the StarLink on {meant.root}, and without --data-dir this is about {used.root}; write which "
+            f"is meant: starlink --data-dir {shlex.quote(str(meant.root))} {words}, or "
+            f"starlink --data-dir {shlex.quote(str(used.root))} {words}"
+        )
+
+
 def with_client(ctx: click.Context, work: Callable[[Client], Awaitable[T]]) -> T:
     """Runs `work` with a client; what the API refuses becomes one line."""
 

@@ -18,7 +18,7 @@ from starlink.api.timestamp import parse_time
 from starlink.cli import etcd_copy, settings, swap, tenant
 from starlink.cli.archive import ENCRYPTION_KEY, PKI, Archive, BadArchive, read
 from starlink.cli.backup import check_seals, seal_of
-from starlink.cli.cluster import say_which
+from starlink.cli.cluster import demand_which
 from starlink.cli.datadir import DataDir
 from starlink.cli.earlier import settings_of
 from starlink.cli.etcd import SQLITE, EtcdOptions, etcd_options
@@ -46,7 +46,7 @@ def command(ctx: click.Context, file: Path, force: bool, etcd: EtcdOptions | Non
 
     With --etcd the objects go below a prefix that holds nothing yet, else into SQLite, which `up` then serves.
     """
-    say_which(ctx, f"restore {shlex.quote(str(file))}")
+    demand_which(ctx, f"restore {shlex.quote(str(file))}")
     data = DataDir.of(ctx.obj["data_dir"])
     try:
         archive = read(file)

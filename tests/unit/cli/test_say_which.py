@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from starlink.cli.cluster import say_which
+from starlink.cli.cluster import demand_which, say_which
 
 
 @pytest.fixture
@@ -36,6 +36,15 @@ def test_another_than_the_usual_one_is_told(rack: Path, capsys: pytest.CaptureFi
 
 def test_a_data_directory_that_is_named_is_meant(rack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, rack.parent / "usual") == "" == told(capsys, rack)
+
+
+def test_a_restore_goes_nowhere_until_it_is_said_where(rack: Path) -> None:
+    usual = rack.parent / "usual"
+    with pytest.raises(click.ClickException) as refused:
+        demand_which(click.Context(click.Command("restore"), obj={"data_dir": None, "kubeconfig": None}), "restore a")
+    assert refused.value.message.endswith(f"--data-dir {rack} restore a, or starlink --data-dir {usual} restore a")
+    for named in (rack, usual):
+        demand_which(click.Context(click.Command("restore"), obj={"data_dir": named, "kubeconfig": None}), "restore a")
 
 
 def test_a_kubeconfig_of_no_data_directory_says_nothing(
