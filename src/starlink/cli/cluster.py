@@ -166,8 +166,8 @@ def demand_which(ctx: click.Context, words: str) -> None:
     meant, used = data_dir_of(ctx), DataDir.of(ctx.obj["data_dir"])
     if meant.root != used.root:
         raise click.ClickException(
-            f"KUBECONFIG is of the StarLink on {meant.root}, and without --data-dir this is about {used.root}; write which "
-            f"is meant: starlink --data-dir {shlex.quote(str(meant.root))} {words}, or "
+            f"KUBECONFIG is of the StarLink on {meant.root}, and without --data-dir this is about {used.root}; write "
+            f"which is meant: starlink --data-dir {shlex.quote(str(meant.root))} {words}, or "
             f"starlink --data-dir {shlex.quote(str(used.root))} {words}"
         )
 

@@ -115,6 +115,8 @@ def _crashed(a: Assignment) -> str:
     status = a.status
     code = f"exit code {status.exit_code}" if status.exit_code is not None else status.signal
     last = f", last after {code}" if code else ""
+    if status.exit_code == 0:
+        last += "; a Service is to go on: what comes to its end is a Batch (spec.type)"
     return f"{a.name} on {a.spec.server} was started again {counted(status.restarts, 'time')}{last}"
 
 
