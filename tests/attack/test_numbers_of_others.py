@@ -4,6 +4,7 @@ damaged: no two tasks run as one user, and nobody ends what is another's."""
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,19 +52,46 @@ async def ended(site: Bench, task: str, script: str = "touch mine below; sleep 0
     return again
 
 
+def marked(uid: int, place: Path) -> "subprocess.Popen[bytes]":
+    """A process with the marker of another agent's instance."""
+    return subprocess.Popen(
+        ["/bin/sleep", "100000"], user=uid, group=uid, extra_groups=[], start_new_session=True, cwd=place,
+        env={RUN_MARKER: f"{ANOTHERS}/1"},
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
 def anothers(uid: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A run of another agent's instance."""
-    process = subprocess.Popen(
-        ["/bin/sleep", "100000"], user=uid, group=uid, extra_groups=[], start_new_session=True,
-        env={RUN_MARKER: f"{ANOTHERS}/1"},
-    )  # fmt: skip
-    try:
-        yield process
-        assert process.poll() is None, "it was not ended"
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryDirectory() as theirs:
+        instance = Path(theirs, "instances", ANOTHERS)
+        for folder in (instance / "runs" / "1", instance / "work"):
+            folder.mkdir(parents=True)
+        os.chown(instance / "work", uid, uid)
+        process = marked(uid, instance / "runs" / "1")
+        try:
+            yield process
+            assert process.poll() is None, "it was not ended"
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("place", ["/", "{work}", "{work}/instances/{another}"])
+async def test_nobody_passes_for_anothers_by_what_it_writes(tmp_path: Path, place: str) -> None:
+    """A task's process that lives on under a made-up marker goes with its task, wherever it is."""
+    async with bench(tmp_path / "site", OURS) as site:
+        instance = await site.run("liar", FOREVER)
+        uid = site.uid(instance)
+        where = Path(place.format(work=site.work(instance), another=ANOTHERS))
+        where.mkdir(parents=True, exist_ok=True)
+        (where / "work").mkdir(exist_ok=True) if place != "/" else None
+        if ANOTHERS in place:
+            for folder in (where, where / "work"):
+                os.chown(folder, uid, uid)
+        liar = marked(uid, where)
+        await site.end(instance)
+        await soon(lambda: liar.poll() is not None, "it is ended")
 
 
 def owners(site: Bench, instance: Instance) -> set[int]:

@@ -10,10 +10,11 @@ import contextlib
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from starlink_nodeagent.layout import is_uid
+from starlink_nodeagent.layout import INSTANCES, WORK, is_uid
 from starlink_nodeagent.processes.procfs import all_pids, run_of, user_of
 
 REST_SECONDS, LONGEST_REST = 0.05, 0.5
@@ -65,13 +66,25 @@ class ProcessTable:
         unmarked = self._unmarked.get(session, ()) if session is not None else ()
         return [pid for pid, user in (*self._marked.get(marker.run, ()), *unmarked) if marker.takes(user)]
 
-    def assignments(self, user: int) -> set[str]:
-        """The UIDs of all assignments that a process of the user bears the marker of."""
-        return {run.rpartition("/")[0] for run, seen in self._marked.items() if any(one == user for _, one in seen)}
+    def marked(self, user: int) -> Iterator[tuple[int, str]]:
+        """The processes of the user that bear a marker, each with the assignment's UID in it."""
+        for run, seen in self._marked.items():
+            yield from ((pid, run.rpartition("/")[0]) for pid, one in seen if one == user)
 
     def runs_of(self, assignment: str) -> list[str]:
         """The runs of an assignment that a process has as its marker."""
         return [run for run in self._marked if run.startswith(f"{assignment}/")]
+
+
+def _is_at_home(pid: int, assignment: str, user: int) -> bool:
+    """Whether a process is in the directory of that instance, which is an agent's own and holds the user's `work`. Any
+    process can write any marker, and with it pass for a stranger's; none can make itself such a directory."""
+    with contextlib.suppress(OSError):
+        place = Path(f"/proc/{pid}/cwd").readlink()
+        for folder in (place, *place.parents):
+            if (folder.parent.name, folder.name) == (INSTANCES, assignment):
+                return folder.lstat().st_uid == os.geteuid() and (folder / WORK).lstat().st_uid == user
+    return False
 
 
 async def _nothing(_user: int) -> None:
@@ -101,8 +114,10 @@ class Processes:
         return await asyncio.shield(self._next)
 
     async def others_run(self, user: int, is_own: Callable[[str], bool]) -> bool:
-        """Whether a process of the user bears the marker of an Assignment that is not this agent's. Raises OSError."""
-        return any(is_uid(uid) and not is_own(uid) for uid in (await self.snapshot(user)).assignments(user))
+        """Whether an instance of another agent runs as the user: a process that bears the marker of an Assignment which
+        is not this agent's, and is where only an agent puts one. Raises OSError."""
+        marked = (await self.snapshot(user)).marked(user)
+        return any(is_uid(uid) and not is_own(uid) and _is_at_home(pid, uid, user) for pid, uid in marked)
 
     async def _scan(self) -> ProcessTable:
         clock = asyncio.get_running_loop().time
