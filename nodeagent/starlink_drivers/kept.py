@@ -1,8 +1,9 @@
 """Processes that outlive a driver's own run: noted before they are started, found again by the next run.
 
 Each has a session of its own, and in its environment the marker of what is kept in place of the run's, so that the
-agent ends it with the instance and not with the run. It is known by that marker and its name, whatever its number: the
-first of these that was started is the process itself, and what it starts has the same marker.
+agent ends it with the instance and not with the run. Its number and the moment of its start are noted once it has been
+started. A driver that was killed just before that finds it by the marker and its name: of the processes that have
+them, the first that was started is it. What it starts is in its session, or has the same marker.
 """
 
 import asyncio
@@ -18,13 +19,25 @@ import msgspec
 
 from starlink.files import durable
 from starlink_nodeagent.layout import KEPT_RUN
-from starlink_nodeagent.processes.processes import Marker, send
-from starlink_nodeagent.processes.procfs import RUN_MARKER, environment_of, living, started
+from starlink_nodeagent.processes.procfs import RUN_MARKER, environment_of, living, started, user_of
 
 _NAME = "STARLINK_KEPT_NAME"
 _PAUSE = 0.05
 
 Command = tuple[str, ...]
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What is kept, as the journal has it: `started` as procfs tells it; 0 while it is not known."""
+
+    command: Command
+    pid: int = 0
+    started: int = 0
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process that was noted is there. Raises OSError."""
+        return self.pid != 0 and user_of(self.pid) is not None and started(self.pid) == self.started
 
 
 class Kept:
@@ -39,20 +52,28 @@ class Kept:
 
     def command(self, name: str) -> Command:
         """The one that was noted last; empty where none was."""
-        return self._noted().get(name, ())
+        note = self._notes().get(name)
+        return note.command if note else ()
 
     def find(self, name: str) -> int | None:
         """The number of the process that lives, whichever run started it."""
         self._reap()
+        note = self._notes().get(name)
+        if note is not None and note.pid:
+            return note.pid if note.lives else None
         return min((pid for pid in self._members(name) if _leads(pid)), key=started, default=None)
 
     def start(self, name: str, command: Sequence[str]) -> int:
-        """Starts it; only where `find` finds none. Raises OSError."""
-        durable.replace(self._journal, msgspec.json.encode({**self._noted(), name: command}))
+        """Starts it; only where `find` finds none, and `end` has ended what an earlier one has left. Raises OSError."""
+        self._write(name, Note(tuple(command)))
         own = {RUN_MARKER: self._marker, _NAME: name}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=own | self._environ, start_new_session=True)
         self._children[process.pid] = process
+        self._write(name, Note(tuple(command), process.pid, started(process.pid)))
         return process.pid
+
+    def _write(self, name: str, note: Note) -> None:
+        durable.replace(self._journal, msgspec.json.encode({**self._notes(), name: note}))
 
     async def end(self, name: str, grace: float) -> None:
         """Ends it and all that it started, by SIGTERM, and by SIGKILL after so many seconds."""
@@ -66,18 +87,24 @@ class Kept:
 
     def _members(self, name: str) -> Iterator[int]:
         """Of the driver's own user alone: any process can write any environment."""
+        note = self._notes().get(name)
+        session = note.pid if note is not None and note.lives else 0
         for pid in living(os.getuid()):
+            if session and _session_of(pid) == session:
+                yield pid
+                continue
             found = environment_of(pid)
             if (found.get(RUN_MARKER), found.get(_NAME)) == (self._marker, name):
                 yield pid
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         for pid in self._members(name):
-            send(pid, Marker(self._marker, os.geteuid()), None, number)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
-    def _noted(self) -> dict[str, Command]:
+    def _notes(self) -> dict[str, Note]:
         try:
-            return msgspec.json.decode(self._journal.read_bytes(), type=dict[str, Command])
+            return msgspec.json.decode(self._journal.read_bytes(), type=dict[str, Note])
         except FileNotFoundError:
             return {}
 
@@ -86,6 +113,11 @@ class Kept:
 
 
 def _leads(pid: int) -> bool:
+    return _session_of(pid) == pid
+
+
+def _session_of(pid: int) -> int:
+    """Its session; 0 when it is gone."""
     with contextlib.suppress(ProcessLookupError):
-        return os.getsid(pid) == pid
-    return False
+        return os.getsid(pid)
+    return 0

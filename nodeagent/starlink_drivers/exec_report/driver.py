@@ -37,6 +37,7 @@ async def keep(session: Session, wish: Wish) -> int:
     is_adopted = kept.find(_KEPT) is not None
     while True:
         if (pid := kept.find(_KEPT)) is None:
+            await kept.end(_KEPT, _GRACE)
             pid, is_adopted = kept.start(_KEPT, command), False
         session.report({"pid": pid, "adopted": is_adopted})
         await gone(pid)
@@ -47,8 +48,16 @@ OPERATIONS: Mapping[str, Work] = {"run": run, "keep": keep}
 
 def _result(code: int, lines: list[str]) -> dict[str, Any]:
     """Of an exit code as subprocess gives it: a signal is negative."""
-    ending = {"exitCode": code} if code >= 0 else {"signal": signal.Signals(-code).name}
+    ending = {"exitCode": code} if code >= 0 else {"signal": _name(-code)}
     return {**ending, "lines": lines}
+
+
+def _name(number: int) -> str:
+    """Of a signal; those for real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 async def _outcome(command: list[str]) -> tuple[int, list[str]]:

@@ -129,3 +129,32 @@ async def test_a_driver_that_is_killed_as_soon_as_it_has_begun_doubles_nothing(s
     await soon(lambda: server.found.result and kept_of(server) == [server.result()["pid"]], "one is kept")
     assert (await server.stopped()).phase == "Stopped"
     assert server.processes() == []
+
+
+async def test_what_takes_another_environment_is_adopted_and_goes_all_the_same(server: Server) -> None:
+    server.begin(record(server.uid, "keep", command=["env", "-i", "sleep", "100000"]))
+    await soon(lambda: server.found.result, "something is kept")
+    first = server.result()["pid"]
+    await soon(lambda: Path(f"/proc/{first}/cmdline").read_bytes().startswith(b"sleep"), "it is another program")
+    for driver in server.drivers():
+        kill(driver)
+    await server.finds("adopted", True)
+    assert server.result()["pid"] == first
+    await server.stopped()
+    await soon(lambda: not Path(f"/proc/{first}").exists() or _is_zombie(first), "it is gone")
+
+
+async def test_a_helper_is_not_taken_for_what_has_ended(server: Server) -> None:
+    helped = ["sh", "-c", "setsid sleep 100001 & exec sleep 100000"]
+    server.begin(record(server.uid, "keep", command=helped))
+    await soon(lambda: server.found.result, "something is kept")
+    first = server.result()["pid"]
+    await soon(lambda: len(kept_of(server)) == 2, "the helper runs too")
+    kill(first)
+    await soon(lambda: server.result()["pid"] != first and len(kept_of(server)) == 2, "it is started again, whole")
+    (command,) = {Path(f"/proc/{pid}/cmdline").read_bytes() for pid in [server.result()["pid"]]}
+    assert command == b"sleep\x00100000\x00"
+
+
+def _is_zombie(pid: int) -> bool:
+    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
