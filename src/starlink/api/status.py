@@ -69,4 +69,6 @@ def default_of(field: msgspec.structs.FieldInfo) -> Any:
 
 def _read(field: msgspec.structs.FieldInfo, value: Any) -> Any:
     """What a view has once the value is written."""
+    if isinstance(value, int | str):  # a view has them as they are, and most fields are such
+        return value
     return default_of(field) if value is None else msgspec.convert(value, field.type)
