@@ -62,7 +62,7 @@ def _remembered(task: Task, observed: Observed, decision: Decision) -> dict[str,
 
 
 def _that_fit(found: Mapping[str, Any]) -> Results:
-    """The first slots before the later ones. No patch can write a null, so there is none in what is told."""
+    """The results that fit, the first slots before the later ones. No patch can write a null, so nulls are left out."""
     told: list[dict[str, Any]] = []
     slots = sorted((slot for slot in found if not slot_fault(slot)), key=order)
     room = MOST

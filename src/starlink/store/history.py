@@ -1,4 +1,4 @@
-"""The recent events of a store, and the waking of those who watch them.
+"""The recent events of a store. Watchers are woken here when an event comes.
 
 Events are kept once and pointed to from several logs: the log of everything, the log of each resource, and one for each
 value of a field that somebody watches by, such as the assignments of one server. Each log is in the order of revisions,

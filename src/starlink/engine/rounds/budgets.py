@@ -71,8 +71,8 @@ def budget(task: Task, world: World, health: Health) -> Budget:
 def protected(
     world: World, health: Health, victims: Mapping[ObjectKey, int], told: Mapping[ObjectKey, int]
 ) -> tuple[Protected, ...]:
-    """Whose budgets alone keep so many `victims` from making room, and what gives them leave. `told` are those who were
-    told to go since the world was seen."""
+    """The tasks whose update budget alone keeps so many `victims` of them from making room, each with the change that
+    lets them go. `told` counts the instances of each task that were told to go since the world was seen."""
     judged = (_protected(world.tasks[key], world, health, number, told.get(key, 0)) for key, number in victims.items())
     return tuple(sorted((one for one in judged if one is not None), key=lambda one: one.task))
 
