@@ -32,7 +32,7 @@ class ServerPlanner:
 
     @staticmethod
     def wakes(change: Change[Any], sight: Sight) -> Iterable[ObjectKey]:
-        """The server, if its change decides about what may run there. A change of its charges waits for the next tick."""
+        """The server, if its change decides what may run there. A change of its charges waits for the next tick."""
         old, new = change.old, change.new
         if not isinstance(new or old, Server):
             return ()
