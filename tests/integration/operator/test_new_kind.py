@@ -121,7 +121,7 @@ async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ())
         reconciler = Reconciler(observed, writer, time.monotonic, kinds=kinds, gates=gates)
         tasks.append(asyncio.create_task(reconciler.run()))
         yield observed
-        assert not any(one.done() for one in tasks)
+        assert [one.exception() for one in tasks if one.done()] == []
     finally:
         for one in tasks:
             one.cancel()
@@ -130,10 +130,12 @@ async def operating(client: Client, *entries: Entry, gates: Sequence[Gate] = ())
 
 async def until(asked: Any, what: str, seconds: float = 60.0) -> None:
     """Polls the API until it is so."""
-    async with asyncio.timeout(seconds):
-        while not await asked():
-            await asyncio.sleep(0.02)
-    assert await asked(), what
+    try:
+        async with asyncio.timeout(seconds):
+            while not await asked():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"{what} did not become so within {seconds:g} s")
 
 
 async def test_it_is_created_changed_told_of_and_deleted(greetings: Greetings) -> None:
