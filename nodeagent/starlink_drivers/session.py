@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-LARGEST_RESULT = 16 * 1024
+from starlink.api.assignment import LARGEST_RESULT
 
 
 class Wish(msgspec.Struct, frozen=True, rename="camel"):

@@ -13,7 +13,7 @@ from starlink.cli.next_steps import IN_DESCRIPTION, IN_OUTPUT
 PLACES = (
     "src/starlink/planning", "src/starlink/engine", "src/starlink/artifacts", "operator/starlink_operator",
     "nodeagent/starlink_nodeagent", "src/starlink/apiserver/controllers/bonds.py", "src/starlink/api/refusal.py",
-    "src/starlink/api/remedy.py",
+    "src/starlink/api/remedy.py", "src/starlink/api/checks.py",
 )  # fmt: skip
 """Where reasons are given."""
 COMPOSED = {'f"Task{verdict.phase}"': {"TaskComplete", "TaskFailed"}}

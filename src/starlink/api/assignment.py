@@ -16,6 +16,10 @@ FINAL_PHASES: frozenset[str] = frozenset({"Stopped", "Exited", "Failed"})
 """Nothing of the assignment runs any more, and nothing of it will."""
 
 
+LARGEST_RESULT = 16 * 1024
+"""Bytes of JSON of what a driver has found."""
+
+
 class AssignmentSpec(View, frozen=True):
     server: str
     slot: str

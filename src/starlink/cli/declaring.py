@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.kinds import POOL, SERVER, TASK, Kind
 from starlink.api.meta import Object, ObjectKey
 from starlink.api.pool import Pool
@@ -18,7 +19,6 @@ from starlink.api.task import Task
 from starlink.cli.intended import Intended
 from starlink.cli.tables import some
 from starlink.planning.faults import pool_fault, task_fault
-from starlink.planning.status import INVALID_SPEC
 from starlink.planning.unreadable import trouble
 
 T = TypeVar("T", bound=Object)

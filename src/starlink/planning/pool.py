@@ -7,6 +7,7 @@ import msgspec
 
 from starlink.api import conditions, labels, quantity
 from starlink.api.change import Change
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.kinds import POOL
 from starlink.api.meta import Condition, ObjectKey
 from starlink.api.pool import Pool
@@ -19,7 +20,6 @@ from starlink.planning.plan import Action, Patch, Plan, RecordEvent, ReleaseFina
 from starlink.planning.pool_use import PoolUse
 from starlink.planning.quota import quota_available, quota_use
 from starlink.planning.server import is_unheard
-from starlink.planning.status import INVALID_SPEC
 from starlink.planning.words import counted, share
 from starlink.planning.world import World
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from starlink.api.assignment import Assignment
+from starlink.api.assignment import LARGEST_RESULT, Assignment
 from starlink.api.merge_patch import merge
 from starlink.api.slots import order
 from starlink.api.task import Task
@@ -15,8 +15,6 @@ from starlink.planning.unreadable import slot_fault
 
 MOST = 256 * 1024
 """Bytes of JSON that the results of a task take in its status."""
-MOST_EACH = 16 * 1024
-"""An agent reports no larger one."""
 
 
 class Results(NamedTuple):
@@ -68,7 +66,7 @@ def _that_fit(found: Mapping[str, Any]) -> Results:
     room = MOST
     for slot in slots:
         entry = {"slot": slot, "result": merge({}, found[slot])}
-        if len(msgspec.json.encode(entry["result"])) > MOST_EACH:
+        if len(msgspec.json.encode(entry["result"])) > LARGEST_RESULT:
             continue
         room -= len(msgspec.json.encode(entry)) + 1
         if room < 0:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from starlink.api import labels, slots
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.status import changes
 from starlink.api.task import Task
 from starlink.api.timestamp import format_time, told_time
@@ -15,9 +16,6 @@ from starlink.planning.health import Health
 from starlink.planning.placement import PlacementResult
 from starlink.planning.slots import remembered_slots
 from starlink.planning.task_conditions import condition, task_conditions
-
-INVALID_SPEC = "InvalidSpec"
-"""The reason of Ready and Stalled where a spec has what can't be used."""
 
 
 def task_status(examined: Examined, placement: PlacementResult, health: Health, now: float) -> dict[str, Any]:

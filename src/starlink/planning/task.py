@@ -12,6 +12,7 @@ import msgspec
 
 from starlink.api import labels
 from starlink.api.assignment import Assignment
+from starlink.api.checks import INVALID_SPEC
 from starlink.api.kinds import ASSIGNMENT, TASK
 from starlink.api.meta import ObjectKey
 from starlink.api.names import assignment_name
@@ -36,7 +37,7 @@ from starlink.planning.plan import (
     UpdateStatus,
 )
 from starlink.planning.replacements import MustMove
-from starlink.planning.status import INVALID_SPEC, invalid_status, task_status
+from starlink.planning.status import invalid_status, task_status
 from starlink.planning.unreadable import unclear
 from starlink.planning.words import counted
 from starlink.planning.world import World

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlink.api import conditions
-from starlink.api.assignment import Assignment
+from starlink.api.assignment import LARGEST_RESULT, Assignment
 from starlink.api.meta import Condition
 from starlink.planning.batch import describe
 from starlink.planning.facts import Facts
 from starlink.planning.reasons import Phase, Unplaced, Verdict
-from starlink.planning.results import MOST, MOST_EACH
+from starlink.planning.results import MOST
 from starlink.planning.telling import in_words, problem
 from starlink.planning.unreadable import UNREADABLE, told, unclear
 from starlink.planning.words import counted, is_or_are, share
@@ -193,7 +193,7 @@ def _results_left_out(facts: Facts) -> tuple[Condition, ...]:
     if left_out:
         why = (
             f"{told} of {told + left_out} results are told, for a status takes {MOST // 1024} KiB of them, the first "
-            f"slots before the later, and none above {MOST_EACH // 1024} KiB; the Assignments have theirs"
+            f"slots before the later, and none above {LARGEST_RESULT // 1024} KiB; the Assignments have theirs"
         )
         return (condition(RESULTS_LEFT_OUT, True, "TooLarge", why),)
     known = conditions.find(facts.task.status.conditions, RESULTS_LEFT_OUT)

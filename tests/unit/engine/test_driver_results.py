@@ -10,9 +10,10 @@ from tests.profiles import examples
 from tests.unit.engine.drivers import cluster_of, driver, of, on, told
 from tests.world import Cluster
 
+from starlink.api.assignment import LARGEST_RESULT
 from starlink.engine.rounds.round import plan_round
 from starlink.planning.plan import Delete, ReleaseFinalizer, UpdateStatus
-from starlink.planning.results import MOST, MOST_EACH
+from starlink.planning.results import MOST
 
 Obj = dict[str, Any]
 
@@ -110,12 +111,12 @@ def test_what_is_no_object_is_passed_over_and_harms_nobody(odd: Any) -> None:
 def test_those_that_do_not_fit_are_left_out_and_counted() -> None:
     cluster = batch(22)
     for slot in range(22):
-        report(cluster, str(slot), {"x": "y" * (MOST_EACH - 8)})
+        report(cluster, str(slot), {"x": "y" * (LARGEST_RESULT - 8)})
     cluster.settle()
     assert list(results(cluster)) == [str(slot) for slot in range(15)]
     assert len(msgspec.json.encode(cluster.objects["Task", "default", "dump"]["status"]["results"])) <= MOST
     assert told(cluster, "dump", "ResultsLeftOut").startswith("TooLarge: 15 of 22 results are told")
-    report(cluster, "0", {"x": "y" * MOST_EACH})
+    report(cluster, "0", {"x": "y" * LARGEST_RESULT})
     for slot in range(1, 22):
         report(cluster, str(slot), {"x": 1})
     cluster.settle()
@@ -134,6 +135,6 @@ def test_they_never_take_more_than_a_status_may(sizes: dict[str, int]) -> None:
     cluster.settle()
     found = results(cluster)
     assert len(msgspec.json.encode(cluster.objects["Task", "default", "dump"]["status"].get("results", []))) <= MOST
-    fitting = sorted((slot for slot, size in sizes.items() if size <= MOST_EACH - 8), key=int)
+    fitting = sorted((slot for slot, size in sizes.items() if size <= LARGEST_RESULT - 8), key=int)
     assert list(found) == fitting[: len(found)]
-    assert len(found) == len(fitting) or MOST - sum(sizes[slot] for slot in found) < 2 * MOST_EACH
+    assert len(found) == len(fitting) or MOST - sum(sizes[slot] for slot in found) < 2 * LARGEST_RESULT

@@ -49,11 +49,6 @@ def test_the_signal_that_tells_of_a_change_stops_nothing() -> None:
     assert said(stop={"signal": "SIGHUP"}).startswith("template.stop.signal: 'SIGHUP' tells a driver of a change")
 
 
-def test_a_template_without_a_driver() -> None:
-    template = msgspec.convert({"runtime": "Driver"}, Template)
-    assert fault(template, installed()) == "template.driver: it is missing; name the driver and its operation"
-
-
 def test_the_agent_finds_drivers_without_importing_them() -> None:
     script = (
         "import sys; from starlink_nodeagent.runtimes.driver.catalogue import installed; "

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.unit.nodeagent.fakes import record
 
-from starlink.api.assignment import AssignmentStatus
+from starlink.api.assignment import LARGEST_RESULT, AssignmentStatus
 from starlink_nodeagent.reporting.report import is_news, replacing, status_of
 from starlink_nodeagent.runtimes.contract import Finding
-from starlink_nodeagent.runtimes.driver.result import INVALID, LARGEST, read
+from starlink_nodeagent.runtimes.driver.result import INVALID, read
 
 ANY = {"type": "object"}
 
@@ -73,7 +73,7 @@ def test_a_result_that_was_not_heard_is_news() -> None:
         (b'{"a":1e999}', "no JSON object"),
         (b'{"a":' + b"[" * 8000 + b"]" * 8000 + b"}", "too deep"),
         (b'{"a":' * 40 + b"1" + b"}" * 40, "more than 32 levels"),
-        (b'{"a":"' + b"x" * LARGEST + b'"}', "more than 16384 bytes"),
+        (b'{"a":"' + b"x" * LARGEST_RESULT + b'"}', "more than 16384 bytes"),
     ],
 )
 def test_what_is_no_result(tmp_path: Path, content: bytes, words: str) -> None:
@@ -92,5 +92,5 @@ def test_a_result_is_as_an_api_server_keeps_it(tmp_path: Path) -> None:
 
 def test_a_result_of_the_largest_size_is_one(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    path.write_bytes(b'{"a":"' + b"x" * (LARGEST - 8) + b'"}')
+    path.write_bytes(b'{"a":"' + b"x" * (LARGEST_RESULT - 8) + b'"}')
     assert read(path, ANY).reason == ""

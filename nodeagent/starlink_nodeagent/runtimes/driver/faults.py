@@ -10,9 +10,9 @@ TOLD_BY = "SIGHUP"
 
 
 def fault(template: Template, catalogue: Catalogue) -> str:
-    """The first field that can't be used, with its value and what would be right; "" when there is none."""
-    if template.driver is None:
-        return "template.driver: it is missing; name the driver and its operation"
+    """The first field that can't be used, with its value and what would be right; "" when there is none. Whether there
+    is a driver at all, `api.template_faults` has judged."""
+    assert template.driver is not None
     if template.stop.signal == TOLD_BY:
         return f"template.stop.signal: {TOLD_BY!r} tells a driver of a change; write SIGTERM"
     strange = {

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from starlink.api import shapes
+from starlink.api.assignment import LARGEST_RESULT
 from starlink.api.shapes import Schema
 from starlink.files import regular
 from starlink_nodeagent.failures.shortage import is_agents_lack
 from starlink_nodeagent.runtimes.contract import Finding
 
 INVALID = "InvalidResult"
-LARGEST = 16 * 1024
 _DEEPEST = 32
 _SMALLEST_NUMBER, _LARGEST_NUMBER = -(2**63), 2**63 - 1
 """Of the whole numbers that an API server keeps as they are."""
@@ -32,11 +32,11 @@ def read(path: Path, schema: Schema) -> Finding:
         if is_agents_lack(error):
             raise
         return Finding()
-    content = regular.read_head(path, LARGEST + 1) if kind == stat.S_IFREG else None
+    content = regular.read_head(path, LARGEST_RESULT + 1) if kind == stat.S_IFREG else None
     if content is None:
         return _invalid("what lies in the place of the result is no file that can be read")
-    if len(content) > LARGEST:
-        return _invalid(f"the result has more than {LARGEST} bytes; a driver says it in fewer")
+    if len(content) > LARGEST_RESULT:
+        return _invalid(f"the result has more than {LARGEST_RESULT} bytes; a driver says it in fewer")
     return _judged(content, schema)
 
 

@@ -71,8 +71,10 @@ def budget(task: Task, world: World, health: Health) -> Budget:
 def protected(
     world: World, health: Health, victims: Mapping[ObjectKey, int], told: Mapping[ObjectKey, int]
 ) -> tuple[Protected, ...]:
-    """The tasks whose update budget alone keeps so many `victims` of them from making room, each with the change that
-    lets them go. `told` counts the instances of each task that were told to go since the world was seen."""
+    """The tasks whose `update.maxUnavailable` keeps their victims where they are, each with the value that would do.
+
+    `victims` counts, by task, the instances that have to go; `told` those that were told to go since the world was
+    seen."""
     judged = (_protected(world.tasks[key], world, health, number, told.get(key, 0)) for key, number in victims.items())
     return tuple(sorted((one for one in judged if one is not None), key=lambda one: one.task))
 
